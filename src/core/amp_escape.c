@@ -1,0 +1,144 @@
+#include "amp_escape.h"
+
+
+#define ALNUM  (AMP_UNRESERVED | AMP_PCHAR | AMP_PLAIN | AMP_NORMAL)
+#define DELIM  (AMP_PCHAR | AMP_PLAIN | AMP_NORMAL)
+
+
+const unsigned char  amp_chars[256] = {
+    [0x00 ... 0x1f] = AMP_CONTROL,
+    [0x7f] = AMP_CONTROL,
+    ['0' ... '9'] = ALNUM | AMP_HEX,
+    ['A' ... 'F'] = ALNUM | AMP_HEX,
+    ['G' ... 'Z'] = ALNUM,
+    ['a' ... 'f'] = ALNUM | AMP_HEX,
+    ['g' ... 'z'] = ALNUM,
+    ['-'] = ALNUM,
+    ['.'] = ALNUM,
+    ['_'] = ALNUM,
+    ['~'] = ALNUM,
+    ['!'] = DELIM,
+    ['$'] = DELIM,
+    ['&'] = DELIM,
+    ['\''] = DELIM,
+    ['('] = DELIM,
+    [')'] = DELIM,
+    ['*'] = DELIM,
+    ['+'] = DELIM,
+    [','] = DELIM,
+    [';'] = DELIM,
+    ['='] = DELIM,
+    ['@'] = DELIM,
+    [':'] = AMP_PCHAR | AMP_NORMAL,
+    ['/'] = AMP_NORMAL,
+    ['?'] = AMP_NORMAL,
+    ['%'] = AMP_NORMAL
+};
+
+
+static const unsigned char  amp_hex_upper[] = "0123456789ABCDEF";
+
+
+static void amp_escape_but(amp_span_t s, unsigned keep, amp_buf_t *out);
+
+
+void
+amp_escape(amp_span_t s, amp_buf_t *out)
+{
+    amp_escape_but(s, AMP_UNRESERVED, out);
+}
+
+
+void
+amp_escape_normalised(amp_span_t s, amp_buf_t *out)
+{
+    amp_escape_but(s, AMP_NORMAL, out);
+}
+
+
+unsigned char *
+amp_normalise(unsigned char *dst, unsigned char c)
+{
+    if (amp_char_is(c, AMP_UNRESERVED)) {
+        *dst++ = c;
+        return dst;
+    }
+
+    *dst++ = '%';
+    *dst++ = amp_hex_upper[c >> 4];
+    *dst++ = amp_hex_upper[c & 0x0f];
+
+    return dst;
+}
+
+
+static void
+amp_escape_but(amp_span_t s, unsigned keep, amp_buf_t *out)
+{
+    unsigned char         escape[3];
+    const unsigned char  *p, *run, *last;
+
+    if (s.len == 0) {
+        return;
+    }
+
+    p = s.data;
+    last = p + s.len;
+
+    do {
+        run = p;
+
+        while (p < last && amp_char_is(*p, keep)) {
+            p++;
+        }
+
+        amp_buf_put(out, run, (size_t) (p - run));
+
+        if (p < last) {
+            escape[0] = '%';
+            escape[1] = amp_hex_upper[*p >> 4];
+            escape[2] = amp_hex_upper[*p & 0x0f];
+            amp_buf_put(out, escape, 3);
+            p++;
+        }
+
+    } while (p < last);
+}
+
+
+int
+amp_dot_segment(amp_span_t segment)
+{
+    size_t  n;
+
+    for (n = 0; n < segment.len && segment.data[n] == '.'; n++) { /* void */ }
+
+    return (n == 1 || n == 2) && (n == segment.len || segment.data[n] == ';');
+}
+
+
+int
+amp_overlong(amp_span_t text)
+{
+    size_t                i;
+    const unsigned char  *p;
+
+    for (i = 0; i + 1 < text.len; i++) {
+        p = text.data + i;
+
+        if ((p[1] & 0xc0) != 0x80) {
+            continue;
+        }
+
+        if ((p[0] & 0xfe) == 0xc0
+            || (p[0] == 0xe0 && p[1] < 0xa0)
+            || (p[0] == 0xf0 && p[1] < 0x90)
+            || (p[0] == 0xf8 && p[1] < 0x88)
+            || (p[0] == 0xfc && p[1] < 0x84))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}

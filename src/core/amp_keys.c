@@ -1,0 +1,91 @@
+#include "amp_keys.h"
+
+
+void
+amp_keys_token(amp_span_t prefix, amp_span_t digest_hex, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "token:");
+    amp_buf_span(out, digest_hex);
+}
+
+
+void
+amp_keys_tokens(amp_span_t prefix, amp_span_t tenant, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "tokens:");
+    amp_buf_span(out, tenant);
+}
+
+
+void
+amp_keys_tenant(amp_span_t prefix, amp_span_t tenant, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "tenant:");
+    amp_buf_span(out, tenant);
+}
+
+
+void
+amp_keys_tenants(amp_span_t prefix, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "tenants");
+}
+
+
+void
+amp_keys_gen(amp_span_t prefix, amp_span_t project_id, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "gen:");
+    amp_buf_span(out, project_id);
+}
+
+
+void
+amp_keys_limit(amp_span_t prefix, amp_span_t tenant, amp_limit_e limit,
+    amp_buf_t *out)
+{
+    const char  *name = amp_limit_name(limit);
+
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "limit:{");
+    amp_buf_span(out, tenant);
+    amp_buf_text(out, "}:");
+    amp_buf_put(out, name, strlen(name));
+}
+
+
+void
+amp_keys_events(amp_span_t prefix, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "events");
+}
+
+
+int
+amp_keys_prefix_valid(amp_span_t prefix)
+{
+    size_t         i;
+    unsigned char  c;
+
+    if (prefix.len == 0 || prefix.len > AMP_KEYS_PREFIX_MAX) {
+        return 0;
+    }
+
+    for (i = 0; i < prefix.len; i++) {
+        c = amp_lower(prefix.data[i]);
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')
+              || c == '.' || c == '_' || c == ':' || c == '-'))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}

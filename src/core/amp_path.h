@@ -1,0 +1,148 @@
+/*
+ * From a request target to an operation, and from an operation to the target
+ * that is sent upstream.  Matching works on decoded segments; the upstream
+ * target is composed from the template and the decoded values, never edited.
+ *
+ * Gateway prefixes: platform "/v1", read "/read/v1", write "/write/v1",
+ * search "/search/v1", proxy "/proxy".  Upstream: "/v1/..." for the four,
+ * "/..." for proxy.
+ */
+
+#ifndef AMP_PATH_H
+#define AMP_PATH_H
+
+
+#include "amp_operations.h"
+#include "amp_problem.h"
+
+
+#define AMP_PATH_MAX     4096      /* raw bytes of a path                     */
+#define AMP_QUERY_MAX    8192      /* raw bytes of a query                    */
+#define AMP_QUERY_ARGS   64        /* parameters in one query                 */
+
+
+/* What amp_path_match() found.  Spans point into the scratch buffer. */
+
+typedef struct {
+    const amp_operation_t  *op;
+    amp_span_t              project;    /* decoded {projectIdOrName}; empty in
+                                           the short spelling                 */
+    unsigned                short_form:1;
+    unsigned                head:1;     /* HEAD, matched as GET               */
+    unsigned                nparams;
+    amp_span_t              params[AMP_PARAMS_MAX]; /* decoded, in order,
+                                                       the project left out   */
+    amp_span_t              rest;       /* proxy: path below /proxy/,
+                                           normalised, see compose            */
+    unsigned                allow;      /* AMP_NO_METHOD: 1 << amp_method_e   */
+} amp_match_t;
+
+
+/*
+ * Builds the index over the table; idempotent, to be called once before the
+ * first match (not thread-safe).
+ */
+
+void amp_path_init(void);
+
+/*
+ * Matches method and raw path (the target up to "?", percent-encoded, as the
+ * client sent it) against the operations of one API.  Both spellings match:
+ * the full one and the one without "projects/{projectIdOrName}/"; "/v1" alone
+ * is the short spelling of getProject and updateProject.
+ *
+ * scratch has at least raw.len bytes and outlives m.
+ *
+ * AMP_OK            m is filled
+ * AMP_BAD_PATH      no leading slash, dot segment in any encoding (also before
+ *                   ";", as in "..;x"), encoded slash or backslash, raw
+ *                   backslash, NUL or control byte, overlong UTF-8, "%" not
+ *                   followed by two hex digits, double encoding (a decoded "%"
+ *                   before two hex digits), empty inner segment, raw byte
+ *                   outside RFC 3986 pchar, a segment that ends in one of the
+ *                   API's colon verbs with an encoded colon, longer than
+ *                   AMP_PATH_MAX.
+ *                   Proxy: provider paths keep "%2F", empty segments and "%25";
+ *                   dot segments, NUL, control bytes and backslash in any
+ *                   encoding (up to four deep; deeper is refused) stay refused
+ * AMP_NO_OPERATION  no line of this API has this path: also a trailing slash
+ *                   (but in the proxy API) and an unencoded colon in a value
+ * AMP_NO_METHOD     the path is known, the method is not; m->allow is filled
+ */
+
+amp_reason_e amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,
+    unsigned char *scratch, amp_match_t *m);
+
+/*
+ * Appends the upstream path: "/v1" + template with the project's id and the
+ * escaped parameters (everything but RFC 3986 unreserved is %XX, upper case).
+ * listProjects composes to getProject's path: its answer is the tenant's own
+ * project (the response filter wraps it in an array).
+ *
+ * Proxy: "/" + rest.  Reserved characters and their %XX are not equivalent in
+ * a provider's path (RFC 3986, 2.2), so rest is the client's path normalised
+ * as by RFC 3986, 6.2.2: unreserved characters decoded, any other %XX kept in
+ * upper case, raw pchar as it came.
+ *
+ * Fails closed: out->overflow is set when the operation needs a project and
+ * project_id is empty.
+ */
+
+void amp_path_compose(const amp_match_t *m, amp_span_t project_id,
+    amp_buf_t *out);
+
+
+typedef struct {
+    amp_span_t  name;           /* decoded; proxy: normalised, see below      */
+    amp_span_t  value;          /* the same; empty without "="                */
+    unsigned    declared:1;
+    unsigned    has_value:1;    /* there was a "="                            */
+    unsigned    order;          /* position among the declared; the others:
+                                   AMP_QUERY_ARGS                             */
+} amp_query_arg_t;
+
+
+typedef struct {
+    unsigned         n;
+    amp_query_arg_t  args[AMP_QUERY_ARGS];
+    unsigned         secret:1;  /* a secret-bearing parameter is on           */
+    unsigned         changes:1; /* a state-changing parameter is on           */
+    unsigned         has_group:1;
+    unsigned         verbatim:1;        /* proxy: normalised, not decoded     */
+    amp_span_t       group;     /* groupRef, where the operation takes it in
+                                   the query                                  */
+} amp_query_t;
+
+
+/*
+ * Parses a raw query ("" when there is none) for an operation; scratch has at
+ * least raw.len bytes and outlives q.  Pieces are split at "&" only, empty
+ * ones are dropped; "+" is a space.  Arguments come out sorted: declared ones
+ * in the table's order, then the others by name, stable.
+ *
+ * The proxy API keeps the client's order and tells "+" from "%2B": names and
+ * values are normalised as its path is, not decoded.
+ *
+ * A parameter counts as secret-bearing or state-changing when its name equals
+ * a listed one without regard to case and its value is not "false".
+ *
+ * AMP_OK, AMP_KEY_IN_QUERY ("apikey" in any case or encoding), AMP_BAD_QUERY
+ * (control byte or NUL, raw or encoded, bad "%", more than AMP_QUERY_ARGS,
+ * longer than AMP_QUERY_MAX, or a declared name that comes twice or in another
+ * case; required parameters are left for Ampersand to judge).
+ */
+
+amp_reason_e amp_query_parse(const amp_operation_t *op, amp_span_t raw,
+    unsigned char *scratch, amp_query_t *q);
+
+/* Appends "?" and the re-encoded query; nothing when q is empty. */
+
+void amp_query_compose(const amp_query_t *q, amp_buf_t *out);
+
+/* Enough room for the composed path and query, in bytes. */
+
+#define amp_target_size(path_len, query_len, project_len)                     \
+    (3 * ((path_len) + (query_len) + (project_len)) + 64)
+
+
+#endif /* AMP_PATH_H */

@@ -1,0 +1,152 @@
+#include "amp_rate.h"
+
+
+#define AMP_RATE_SECOND  UINT64_C(1000000000)   /* ns                         */
+#define AMP_RATE_DIGITS  10                     /* of a uint32_t              */
+
+
+int
+amp_rate_parse(amp_span_t text, amp_rate_t *rate)
+{
+    size_t    i;
+    uint32_t  period;
+    uint64_t  count = 0;
+
+    if (text.len < 3 || text.len > AMP_RATE_DIGITS + 2
+        || text.data[0] == '0' || text.data[text.len - 2] != '/')
+    {
+        return -1;
+    }
+
+    for (i = 0; i < text.len - 2; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return -1;
+        }
+
+        count = count * 10 + (text.data[i] - '0');
+    }
+
+    switch (text.data[text.len - 1]) {
+
+    case 's':
+        period = 1;
+        break;
+
+    case 'm':
+        period = 60;
+        break;
+
+    case 'h':
+        period = 3600;
+        break;
+
+    case 'd':
+        period = 86400;
+        break;
+
+    default:
+        return -1;
+    }
+
+    if (count > (uint64_t) AMP_RATE_MAX * period || count > UINT32_MAX) {
+        return -1;
+    }
+
+    rate->count = (uint32_t) count;
+    rate->period = period;
+
+    return 0;
+}
+
+
+void
+amp_rate_write(const amp_rate_t *rate, amp_buf_t *out)
+{
+    size_t         i;
+    uint32_t       n = rate->count;
+    unsigned char  text[AMP_RATE_TEXT_MAX];
+
+    i = sizeof(text);
+
+    text[--i] = (rate->period == 1) ? 's' : (rate->period == 60) ? 'm'
+                : (rate->period == 3600) ? 'h' : 'd';
+    text[--i] = '/';
+
+    do {
+        text[--i] = (unsigned char) ('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+
+    amp_buf_put(out, text + i, sizeof(text) - i);
+}
+
+
+/* Rounded up: a long run stays below the rate, never above it. */
+
+static uint64_t
+amp_rate_interval(const amp_rate_t *rate)
+{
+    return (rate->period * AMP_RATE_SECOND + rate->count - 1) / rate->count;
+}
+
+
+/* How far the state may run ahead of now before a request is refused. */
+
+static uint64_t
+amp_rate_tolerance(const amp_rate_t *rate, uint64_t interval)
+{
+    uint64_t  units = rate->burst - 1;
+
+    if (rate->burst == 0) {
+        return 0;
+    }
+
+    return (units > AMP_RATE_SPAN / interval) ? AMP_RATE_SPAN
+                                              : units * interval;
+}
+
+
+uint64_t
+amp_rate_take(const amp_rate_t *rate, uint64_t *tat, uint64_t now)
+{
+    uint64_t  ahead, interval, tolerance;
+
+    interval = amp_rate_interval(rate);
+    tolerance = amp_rate_tolerance(rate, interval);
+    ahead = (*tat > now) ? *tat - now : 0;
+
+    if (ahead > tolerance) {
+        return ahead - tolerance;
+    }
+
+    *tat = now + ahead + interval;
+
+    return 0;
+}
+
+
+uint64_t
+amp_rate_peek(const amp_rate_t *rate, uint64_t tat, uint64_t now)
+{
+    return amp_rate_take(rate, &tat, now);
+}
+
+
+uint32_t
+amp_rate_remaining(const amp_rate_t *rate, uint64_t tat, uint64_t now,
+    uint64_t *reset)
+{
+    uint64_t  ahead, interval, tolerance;
+
+    interval = amp_rate_interval(rate);
+    tolerance = amp_rate_tolerance(rate, interval);
+    ahead = (tat > now) ? tat - now : 0;
+
+    *reset = ahead;
+
+    if (ahead > tolerance) {
+        return 0;
+    }
+
+    return (uint32_t) ((tolerance - ahead) / interval + 1);
+}

@@ -1,0 +1,248 @@
+#include "amp_route.h"
+
+
+#define AMP_VERBS_MAX   8
+#define AMP_ROUTES_MAX  (AMP_OPERATIONS_MAX * 2)
+
+#define AMP_BUCKETS     (AMP_API_COUNT * (AMP_SEGMENTS_MAX + 1)               \
+                         * AMP_METHOD_COUNT)
+
+#define amp_bucket(api, n, method)                                            \
+    (((unsigned) (api) * (AMP_SEGMENTS_MAX + 1) + (unsigned) (n))             \
+     * AMP_METHOD_COUNT + (unsigned) (method))
+
+
+static void amp_route_cut(const amp_operation_t *op,
+    amp_template_t *template);
+static void amp_route_fill(amp_api_e api, unsigned len, amp_method_e method);
+static int amp_route_takes(const amp_route_t *route,
+    const amp_piece_t *pieces);
+
+
+static amp_template_t  amp_templates[AMP_OPERATIONS_MAX];
+
+/*
+ * Routes stand in the order of their buckets; those of bucket b are
+ * amp_first[b] .. amp_first[b + 1] - 1, and the buckets of all methods of one
+ * length follow each other.
+ */
+
+static amp_route_t  amp_routes[AMP_ROUTES_MAX];
+static unsigned     amp_nroutes;
+static uint16_t     amp_first[AMP_BUCKETS + 1];
+
+static unsigned     amp_nverbs[AMP_API_COUNT];
+static amp_span_t   amp_verbs[AMP_API_COUNT][AMP_VERBS_MAX];
+
+
+void
+amp_route_init(void)
+{
+    size_t                  i, n;
+    unsigned                api, len, method;
+    const amp_operation_t  *ops, *projects, *project;
+
+    if (amp_nroutes != 0) {
+        return;
+    }
+
+    ops = amp_operations(&n);
+
+    for (i = 0; i < n; i++) {
+        if (ops[i].api != AMP_API_PROXY) {
+            amp_route_cut(&ops[i], &amp_templates[i]);
+        }
+    }
+
+    for (api = 0; api < AMP_API_COUNT; api++) {
+        for (len = 0; len <= AMP_SEGMENTS_MAX; len++) {
+            for (method = 0; method < AMP_METHOD_COUNT; method++) {
+                amp_route_fill(api, len, method);
+            }
+        }
+    }
+
+    amp_first[AMP_BUCKETS] = (uint16_t) amp_nroutes;
+
+    /*
+     * Only after the routes: listProjects is still matched by its own one
+     * segment, with which getProject's template begins.
+     */
+
+    projects = amp_operation_find(amp_span("listProjects"));
+    project = amp_operation_find(amp_span("getProject"));
+
+    amp_templates[amp_operation_index(projects)] =
+        amp_templates[amp_operation_index(project)];
+}
+
+
+static void
+amp_route_cut(const amp_operation_t *op, amp_template_t *template)
+{
+    const char     *p, *end, *colon;
+    amp_segment_t  *segment;
+
+    for (p = op->path; *p == '/'; p = end) {
+        p++;
+        end = p + strcspn(p, "/");
+        segment = &template->segments[template->n++];
+
+        if (*p != '{') {
+            segment->kind = AMP_SEGMENT_LITERAL;
+            segment->text = amp_span_make(p, (size_t) (end - p));
+            colon = memchr(p, ':', (size_t) (end - p));
+
+        } else {
+            segment->kind = AMP_SEGMENT_PARAM;
+            colon = (const char *) memchr(p, '}', (size_t) (end - p)) + 1;
+            segment->text = amp_span_make(colon, (size_t) (end - colon));
+
+            if (strncmp(p, "{projectIdOrName}", (size_t) (end - p)) == 0) {
+                segment->kind = AMP_SEGMENT_PROJECT;
+            }
+        }
+
+        if (colon != NULL && colon < end) {
+            amp_verbs[op->api][amp_nverbs[op->api]++] =
+                amp_span_make(colon, (size_t) (end - colon));
+        }
+    }
+}
+
+
+/* The operations of one bucket, in both spellings. */
+
+static void
+amp_route_fill(amp_api_e api, unsigned len, amp_method_e method)
+{
+    size_t                  i, n;
+    unsigned                skip;
+    amp_route_t            *route;
+    amp_template_t         *template;
+    const amp_operation_t  *ops;
+
+    ops = amp_operations(&n);
+    amp_first[amp_bucket(api, len, method)] = (uint16_t) amp_nroutes;
+
+    for (i = 0; i < n; i++) {
+        if (ops[i].api != api || ops[i].method != method
+            || api == AMP_API_PROXY)
+        {
+            continue;
+        }
+
+        template = &amp_templates[i];
+
+        for (skip = 0; skip <= 2; skip += 2) {
+            if (skip && ops[i].project_in != AMP_IN_PATH) {
+                break;
+            }
+
+            if (template->n - skip != len) {
+                continue;
+            }
+
+            route = &amp_routes[amp_nroutes++];
+            route->op = &ops[i];
+            route->segments = template->segments + skip;
+            route->n = len;
+            route->skip = skip;
+        }
+    }
+}
+
+
+const amp_route_t *
+amp_route_find(amp_api_e api, amp_method_e method, const amp_piece_t *pieces,
+    unsigned n)
+{
+    unsigned         i;
+    const uint16_t  *first;
+
+    first = &amp_first[amp_bucket(api, n, method)];
+
+    for (i = first[0]; i < first[1]; i++) {
+        if (amp_route_takes(&amp_routes[i], pieces)) {
+            return &amp_routes[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+unsigned
+amp_route_methods(amp_api_e api, const amp_piece_t *pieces, unsigned n)
+{
+    unsigned         i, methods;
+    const uint16_t  *first;
+
+    methods = 0;
+    first = &amp_first[amp_bucket(api, n, 0)];
+
+    for (i = first[0]; i < first[AMP_METHOD_COUNT]; i++) {
+        if (amp_route_takes(&amp_routes[i], pieces)) {
+            methods |= 1u << amp_routes[i].op->method;
+        }
+    }
+
+    return methods;
+}
+
+
+static int
+amp_route_takes(const amp_route_t *route, const amp_piece_t *pieces)
+{
+    unsigned              i;
+    const amp_piece_t    *piece;
+    const amp_segment_t  *segment;
+
+    for (i = 0; i < route->n; i++) {
+        segment = &route->segments[i];
+        piece = &pieces[i];
+
+        if (segment->kind == AMP_SEGMENT_LITERAL) {
+            if (!amp_span_eq(piece->text, segment->text)) {
+                return 0;
+            }
+
+        } else if (segment->text.len == 0) {
+            if (piece->colon != AMP_NO_COLON) {
+                return 0;
+            }
+
+        } else if (piece->colon == AMP_NO_COLON || piece->colon == 0
+                   || !amp_span_eq(amp_span_make(
+                                       piece->text.data + piece->colon,
+                                       piece->text.len - piece->colon),
+                                   segment->text))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+const amp_template_t *
+amp_route_template(const amp_operation_t *op)
+{
+    return &amp_templates[amp_operation_index(op)];
+}
+
+
+int
+amp_route_verb(amp_api_e api, amp_span_t text)
+{
+    unsigned  i;
+
+    for (i = 0; i < amp_nverbs[api]; i++) {
+        if (amp_span_eq(text, amp_verbs[api][i])) {
+            return 1;
+        }
+    }
+
+    return 0;
+}

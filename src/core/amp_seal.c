@@ -1,0 +1,560 @@
+#include "amp_seal.h"
+#include "amp_tenant.h"
+#include "amp_token.h"
+
+#include <stdlib.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+
+
+#define AMP_SEAL_VERSION  "v1."
+#define AMP_SEAL_HEAD     (3 + AMP_MASTER_KEY_ID_LEN + 1)
+#define AMP_TAG_LEN       16
+#define AMP_PACKET_MAX    (AMP_NONCE_LEN + AMP_SECRET_MAX + AMP_TAG_LEN)
+#define AMP_MASTER_KEY_LABEL  "ampersand-gateway master key"
+
+#define amp_base64_len(n)  (((n) * 4 + 2) / 3)
+
+
+/* The contexts keep the key schedule; a call only sets the nonce. */
+
+typedef struct {
+    unsigned char    id[AMP_MASTER_KEY_ID_LEN];
+    EVP_CIPHER_CTX  *opener;
+} amp_master_key_t;
+
+
+struct amp_keyring_s {
+    EVP_CIPHER        *cipher;
+    EVP_CIPHER_CTX    *sealer;          /* of keys[0]                         */
+    amp_master_key_t  *keys;
+    unsigned           n;
+};
+
+
+typedef struct {
+    size_t         len;
+    unsigned char  data[AMP_TENANT_ID_MAX + 1 + AMP_KEY_ID_MAX];
+} amp_seal_aad_t;
+
+
+static const unsigned char  amp_base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+
+/* 64 + the value of a digit; 0 for what is none. */
+
+static const unsigned char  amp_base64_values[256] = {
+    ['-'] =
+    126,   0,   0, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125,
+      0,   0,   0,   0,   0,   0,   0,  64,  65,  66,  67,  68,  69,
+     70,  71,  72,  73,  74,  75,  76,  77,  78,  79,  80,  81,  82,
+     83,  84,  85,  86,  87,  88,  89,   0,   0,   0,   0, 127,   0,
+     90,  91,  92,  93,  94,  95,  96,  97,  98,  99, 100, 101, 102,
+    103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115
+};
+
+
+static void
+amp_base64_write(const unsigned char *data, size_t len, amp_buf_t *out)
+{
+    size_t         i, n;
+    uint32_t       bits;
+    unsigned char  text[4];
+
+    for (i = 0; i < len; i += 3) {
+        n = (len - i < 3) ? len - i : 3;
+
+        bits = (uint32_t) data[i] << 16;
+        bits |= (n > 1) ? (uint32_t) data[i + 1] << 8 : 0;
+        bits |= (n > 2) ? data[i + 2] : 0;
+
+        text[0] = amp_base64_digits[bits >> 18];
+        text[1] = amp_base64_digits[bits >> 12 & 63];
+        text[2] = amp_base64_digits[bits >> 6 & 63];
+        text[3] = amp_base64_digits[bits & 63];
+
+        amp_buf_put(out, text, n + 1);
+    }
+}
+
+
+/*
+ * Strict: no padding, and no bits set beyond the last byte, so that one packet
+ * has one text.  The number of bytes, or 0.
+ */
+
+static size_t
+amp_base64_read(amp_span_t text, unsigned char *out)
+{
+    size_t                i, n;
+    unsigned              a, b, c, d, digits = 64;
+    unsigned char        *start = out;
+    const unsigned char  *p = text.data, *values = amp_base64_values;
+
+    for (i = text.len / 4; i > 0; i--, p += 4) {
+        a = values[p[0]];
+        b = values[p[1]];
+        c = values[p[2]];
+        d = values[p[3]];
+        digits &= a & b & c & d;
+
+        *out++ = (unsigned char) (a << 2 | (b >> 4 & 3));
+        *out++ = (unsigned char) (b << 4 | (c >> 2 & 15));
+        *out++ = (unsigned char) (c << 6 | (d & 63));
+    }
+
+    n = text.len % 4;
+
+    if (n == 1) {
+        return 0;
+    }
+
+    if (n != 0) {
+        a = values[p[0]];
+        b = values[p[1]];
+        c = (n == 3) ? values[p[2]] : 64;
+        digits &= a & b & c;
+
+        if ((n == 3) ? c & 3 : b & 15) {
+            return 0;
+        }
+
+        *out++ = (unsigned char) (a << 2 | (b >> 4 & 3));
+
+        if (n == 3) {
+            *out++ = (unsigned char) (b << 4 | (c >> 2 & 15));
+        }
+    }
+
+    return digits ? (size_t) (out - start) : 0;
+}
+
+
+static int
+amp_hex_digit(unsigned char c)
+{
+    c = amp_lower(c);
+
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+
+    return (c >= 'a' && c <= 'f') ? c - 'a' + 10 : -1;
+}
+
+
+/* The bytes of a master key from the text of its file: 0, or -1. */
+
+static int
+amp_master_key_read(amp_span_t text, unsigned char key[AMP_MASTER_KEY_LEN])
+{
+    int     high, low;
+    size_t  i;
+
+    if (text.len == AMP_MASTER_KEY_TEXT && text.data[text.len - 1] == '\n') {
+        text.len--;
+    }
+
+    if (text.len != 2 * AMP_MASTER_KEY_LEN) {
+        return -1;
+    }
+
+    for (i = 0; i < AMP_MASTER_KEY_LEN; i++) {
+        high = amp_hex_digit(text.data[2 * i]);
+        low = amp_hex_digit(text.data[2 * i + 1]);
+
+        if (high < 0 || low < 0) {
+            return -1;
+        }
+
+        key[i] = (unsigned char) (high << 4 | low);
+    }
+
+    return 0;
+}
+
+
+static int
+amp_master_key_id(const unsigned char key[AMP_MASTER_KEY_LEN],
+    unsigned char id[AMP_MASTER_KEY_ID_LEN])
+{
+    int            rc;
+    unsigned char  digest[AMP_TOKEN_DIGEST];
+    unsigned char  text[sizeof(AMP_MASTER_KEY_LABEL) - 1 + AMP_MASTER_KEY_LEN];
+
+    memcpy(text, AMP_MASTER_KEY_LABEL, sizeof(AMP_MASTER_KEY_LABEL) - 1);
+    memcpy(text + sizeof(AMP_MASTER_KEY_LABEL) - 1, key, AMP_MASTER_KEY_LEN);
+
+    rc = EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha256(), NULL);
+
+    amp_hex(digest, AMP_MASTER_KEY_ID_LEN / 2, id);
+
+    OPENSSL_cleanse(text, sizeof(text));
+    OPENSSL_cleanse(digest, sizeof(digest));
+
+    return rc ? 0 : -1;
+}
+
+
+amp_keyring_t *
+amp_keyring_create(void)
+{
+    return calloc(1, sizeof(amp_keyring_t));
+}
+
+
+void
+amp_keyring_free(amp_keyring_t *ring)
+{
+    unsigned  i;
+
+    if (ring == NULL) {
+        return;
+    }
+
+    for (i = 0; i < ring->n; i++) {
+        EVP_CIPHER_CTX_free(ring->keys[i].opener);
+    }
+
+    EVP_CIPHER_CTX_free(ring->sealer);
+    EVP_CIPHER_free(ring->cipher);
+    free(ring->keys);
+    free(ring);
+}
+
+
+static EVP_CIPHER_CTX *
+amp_keyring_context(amp_keyring_t *ring, const unsigned char *key, int seals)
+{
+    EVP_CIPHER_CTX  *ctx;
+
+    ctx = EVP_CIPHER_CTX_new();
+
+    if (ctx == NULL
+        || !EVP_CipherInit_ex2(ctx, ring->cipher, key, NULL, seals, NULL))
+    {
+        EVP_CIPHER_CTX_free(ctx);
+        return NULL;
+    }
+
+    return ctx;
+}
+
+
+static amp_master_key_t *
+amp_keyring_find(const amp_keyring_t *ring, const unsigned char *id)
+{
+    unsigned  i;
+
+    for (i = 0; i < ring->n; i++) {
+        if (memcmp(ring->keys[i].id, id, AMP_MASTER_KEY_ID_LEN) == 0) {
+            return &ring->keys[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static const char *
+amp_keyring_put(amp_keyring_t *ring, const unsigned char *key)
+{
+    amp_master_key_t  *keys, master;
+
+    if (amp_master_key_id(key, master.id) != 0) {
+        return "OpenSSL has no SHA-256";
+    }
+
+    if (amp_keyring_find(ring, master.id) != NULL) {
+        return "this master key is in the ring already";
+    }
+
+    if (ring->cipher == NULL) {
+        ring->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+
+        if (ring->cipher == NULL) {
+            return "OpenSSL has no AES-256-GCM";
+        }
+    }
+
+    if (ring->sealer == NULL) {
+        ring->sealer = amp_keyring_context(ring, key, 1);
+
+        if (ring->sealer == NULL) {
+            return "no memory";
+        }
+    }
+
+    master.opener = amp_keyring_context(ring, key, 0);
+
+    keys = realloc(ring->keys, (ring->n + 1) * sizeof(*keys));
+
+    if (keys != NULL) {
+        ring->keys = keys;
+    }
+
+    if (keys == NULL || master.opener == NULL) {
+        EVP_CIPHER_CTX_free(master.opener);
+
+        /* the next key added would be the first: it seals, not this one */
+
+        if (ring->n == 0) {
+            EVP_CIPHER_CTX_free(ring->sealer);
+            ring->sealer = NULL;
+        }
+
+        return "no memory";
+    }
+
+    keys[ring->n++] = master;
+
+    return NULL;
+}
+
+
+int
+amp_keyring_add(amp_keyring_t *ring, amp_span_t text, const char **error)
+{
+    unsigned char  key[AMP_MASTER_KEY_LEN];
+
+    if (amp_master_key_read(text, key) == 0) {
+        *error = amp_keyring_put(ring, key);
+
+    } else {
+        *error = "a master key is one line of 64 hex digits"
+                 " (openssl rand -hex 32)";
+    }
+
+    OPENSSL_cleanse(key, sizeof(key));
+    ERR_clear_error();
+
+    return (*error == NULL) ? 0 : -1;
+}
+
+
+amp_span_t
+amp_keyring_id(const amp_keyring_t *ring, unsigned i)
+{
+    if (i >= ring->n) {
+        return amp_span_null;
+    }
+
+    return amp_span_make(ring->keys[i].id, AMP_MASTER_KEY_ID_LEN);
+}
+
+
+/* A NUL in the tenant could move the border between the two. */
+
+static int
+amp_seal_aad(amp_span_t tenant, amp_span_t key_id, amp_seal_aad_t *aad)
+{
+    if (tenant.len == 0 || tenant.len > AMP_TENANT_ID_MAX
+        || key_id.len == 0 || key_id.len > AMP_KEY_ID_MAX
+        || memchr(tenant.data, '\0', tenant.len) != NULL)
+    {
+        return -1;
+    }
+
+    memcpy(aad->data, tenant.data, tenant.len);
+    aad->data[tenant.len] = '\0';
+    memcpy(aad->data + tenant.len + 1, key_id.data, key_id.len);
+    aad->len = tenant.len + 1 + key_id.len;
+
+    return 0;
+}
+
+
+/* Fills packet, the nonce excepted. */
+
+static int
+amp_seal_packet(EVP_CIPHER_CTX *ctx, const amp_seal_aad_t *aad,
+    amp_span_t secret, unsigned char *packet)
+{
+    int            n;
+    unsigned char  *text = packet + AMP_NONCE_LEN;
+
+    if (!EVP_EncryptInit_ex2(ctx, NULL, NULL, packet, NULL)
+        || !EVP_EncryptUpdate(ctx, NULL, &n, aad->data, (int) aad->len)
+        || !EVP_EncryptUpdate(ctx, text, &n, secret.data, (int) secret.len)
+        || !EVP_EncryptFinal_ex(ctx, text + secret.len, &n)
+        || !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AMP_TAG_LEN,
+                                text + secret.len))
+    {
+        return -1;
+    }
+
+    return 0;
+}
+
+
+int
+amp_seal(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
+    amp_span_t secret, const unsigned char nonce[AMP_NONCE_LEN],
+    amp_buf_t *out)
+{
+    size_t          len;
+    amp_seal_aad_t  aad;
+    unsigned char   packet[AMP_PACKET_MAX];
+
+    if (ring->n == 0 || secret.len == 0 || secret.len > AMP_SECRET_MAX
+        || amp_seal_aad(tenant, key_id, &aad) != 0)
+    {
+        return -1;
+    }
+
+    len = AMP_NONCE_LEN + secret.len + AMP_TAG_LEN;
+
+    if (out->overflow
+        || (size_t) (out->end - out->pos) < AMP_SEAL_HEAD + amp_base64_len(len))
+    {
+        out->overflow = 1;
+        return -1;
+    }
+
+    memcpy(packet, nonce, AMP_NONCE_LEN);
+
+    if (amp_seal_packet(ring->sealer, &aad, secret, packet) != 0) {
+        OPENSSL_cleanse(packet, sizeof(packet));
+        ERR_clear_error();
+        return -1;
+    }
+
+    amp_buf_text(out, AMP_SEAL_VERSION);
+    amp_buf_put(out, ring->keys[0].id, AMP_MASTER_KEY_ID_LEN);
+    amp_buf_byte(out, '.');
+    amp_base64_write(packet, len, out);
+
+    return 0;
+}
+
+
+/* The tag is given before the first byte, and Final checks it. */
+
+static int
+amp_seal_authenticate(EVP_CIPHER_CTX *ctx, const amp_seal_aad_t *aad,
+    unsigned char *packet, size_t len, unsigned char *out)
+{
+    int         n;
+    OSSL_PARAM  params[] = {
+        OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
+                                packet + len - AMP_TAG_LEN, AMP_TAG_LEN),
+        OSSL_PARAM_END
+    };
+
+    len -= AMP_NONCE_LEN + AMP_TAG_LEN;
+
+    if (!EVP_DecryptInit_ex2(ctx, NULL, NULL, packet, params)
+        || !EVP_DecryptUpdate(ctx, NULL, &n, aad->data, (int) aad->len)
+        || !EVP_DecryptUpdate(ctx, out, &n, packet + AMP_NONCE_LEN, (int) len)
+        || EVP_DecryptFinal_ex(ctx, out + len, &n) <= 0)
+    {
+        return -3;
+    }
+
+    return (int) len;
+}
+
+
+static int
+amp_seal_open_into(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
+    amp_span_t sealed, unsigned char *out)
+{
+    size_t             len;
+    amp_span_t         id;
+    amp_seal_aad_t     aad;
+    amp_master_key_t  *master;
+    unsigned char      packet[AMP_PACKET_MAX];
+
+    id = amp_seal_master_id(sealed);
+
+    if (id.len == 0
+        || sealed.len > AMP_SEAL_HEAD + amp_base64_len(AMP_PACKET_MAX)
+        || amp_seal_aad(tenant, key_id, &aad) != 0)
+    {
+        return -1;
+    }
+
+    len = amp_base64_read(amp_span_make(sealed.data + AMP_SEAL_HEAD,
+                                        sealed.len - AMP_SEAL_HEAD),
+                          packet);
+
+    if (len <= AMP_NONCE_LEN + AMP_TAG_LEN) {
+        return -1;
+    }
+
+    master = amp_keyring_find(ring, id.data);
+
+    if (master == NULL) {
+        return -2;
+    }
+
+    return amp_seal_authenticate(master->opener, &aad, packet, len, out);
+}
+
+
+/* What stays in OpenSSL's error queue would be taken for a fault of TLS. */
+
+int
+amp_seal_open(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
+    amp_span_t sealed, unsigned char *out)
+{
+    int  n;
+
+    n = amp_seal_open_into(ring, tenant, key_id, sealed, out);
+
+    if (n < 0) {
+        OPENSSL_cleanse(out, AMP_SECRET_MAX);
+        ERR_clear_error();
+    }
+
+    return n;
+}
+
+
+amp_span_t
+amp_seal_master_id(amp_span_t sealed)
+{
+    size_t                i;
+    const unsigned char  *id;
+
+    if (sealed.len <= AMP_SEAL_HEAD || sealed.len > AMP_SEALED_MAX
+        || memcmp(sealed.data, AMP_SEAL_VERSION, 3) != 0
+        || sealed.data[AMP_SEAL_HEAD - 1] != '.')
+    {
+        return amp_span_null;
+    }
+
+    id = sealed.data + 3;
+
+    for (i = 0; i < AMP_MASTER_KEY_ID_LEN; i++) {
+        if ((id[i] < '0' || id[i] > '9') && (id[i] < 'a' || id[i] > 'f')) {
+            return amp_span_null;
+        }
+    }
+
+    return amp_span_make(id, AMP_MASTER_KEY_ID_LEN);
+}
+
+
+int
+amp_secret_valid(amp_span_t secret)
+{
+    size_t  i;
+
+    if (secret.len == 0 || secret.len > AMP_SECRET_MAX) {
+        return 0;
+    }
+
+    for (i = 0; i < secret.len; i++) {
+        if (secret.data[i] < 0x21 || secret.data[i] > 0x7e) {
+            return 0;
+        }
+    }
+
+    return 1;
+}

@@ -1,0 +1,142 @@
+/*
+ * A tenant's record: JSON in Redis (amp:tenant:<id>), one flat block of bytes
+ * everywhere else.  The flat block holds no pointer, so shared memory, request
+ * pools and tests copy it with memcpy().  It holds sealed keys only.
+ *
+ * JSON, version 1:
+ *   { "v": 1, "rev": 7, "id": "acme",
+ *     "project": { "id": "...", "name": "..." },
+ *     "keys": [ { "id": "k1", "sealed": "v1....", "state": "active" } ],
+ *     "grants": { "allow": [ "catalog", "read", ... ], "deny": [ ... ] },
+ *     "groups": [ "g1" ],
+ *     "limits": { "default": { "rate": "50/s", "burst": 100 }, "read": {} },
+ *     "cache": {}, "disabled": false }
+ * An item of allow or deny is a class, "tag:<tag>" or a tag without spaces, or
+ * an operationId.  Deny wins.  Unknown members are ignored and kept by writers;
+ * an unknown grant item is ignored by the gateway and refused by ampctl.
+ */
+
+#ifndef AMP_TENANT_H
+#define AMP_TENANT_H
+
+
+#include "amp_operations.h"
+#include "amp_problem.h"
+#include "amp_rate.h"
+
+
+#define AMP_TENANT_ID_MAX      64   /* [A-Za-z0-9][A-Za-z0-9._-]{0,63}        */
+#define AMP_PROJECT_ID_MAX     128  /* [A-Za-z0-9][A-Za-z0-9._-]{0,127}       */
+#define AMP_PROJECT_NAME_MAX   128
+#define AMP_KEY_ID_MAX         32   /* [A-Za-z0-9][A-Za-z0-9._-]{0,31}        */
+#define AMP_GROUP_MAX          256  /* bytes of one groupRef, printable UTF-8 */
+#define AMP_GROUPS_MAX         64
+#define AMP_TENANT_FLAT_MAX    16384
+#define AMP_TENANT_JSON_MAX    65536
+
+
+/* Limits: the tenant's own and one for each class. */
+
+typedef enum {
+    AMP_LIMIT_DEFAULT = 0,
+    AMP_LIMIT_CATALOG,              /* AMP_LIMIT_CATALOG + amp_class_e        */
+    AMP_LIMIT_COUNT = AMP_LIMIT_CATALOG + AMP_CLASS_COUNT
+} amp_limit_e;
+
+
+typedef struct {
+    uint16_t  offset;               /* from the start of the block            */
+    uint16_t  len;
+} amp_field_t;
+
+
+typedef struct {
+    uint32_t     size;              /* of the whole block, this included      */
+    uint32_t     limits;            /* bit set: 1 << amp_limit_e              */
+    uint64_t     rev;
+    uint64_t     granted[AMP_OPERATIONS_MAX / 64];
+    unsigned     disabled:1;
+    unsigned     secrets:1;         /* class "secrets" granted                */
+    unsigned     changes:1;         /* class "write" granted                  */
+    uint16_t     ngroups;
+    amp_field_t  id;
+    amp_field_t  project_id;
+    amp_field_t  project_name;      /* lower case; empty when unknown         */
+    amp_field_t  key_id;            /* of the active key; empty without one   */
+    amp_field_t  sealed;            /* its sealed text                        */
+    amp_field_t  groups;            /* ngroups times: uint16_t len, bytes     */
+    amp_field_t  rates;             /* amp_rate_t for each bit of limits, in
+                                       order, unaligned                       */
+    amp_field_t  cache;             /* reserved for per-tenant lifetimes      */
+} amp_tenant_t;
+
+
+static inline amp_span_t
+amp_tenant_field(const amp_tenant_t *t, amp_field_t f)
+{
+    return (amp_span_t) { f.len, (const unsigned char *) t + f.offset };
+}
+
+
+/*
+ * Decodes the JSON of a record into out (cap bytes, aligned for uint64_t, at
+ * most AMP_TENANT_FLAT_MAX are used).  Answers the size of the block, or 0
+ * with *error set to a static text that names the member at fault and holds
+ * no value of it: no JSON object, duplicate member, wrong type, unknown "v",
+ * id or project outside its alphabet, bad rate, too large.
+ * A tenant without keys decodes; without "grants" or "grants.allow" it has
+ * every class but secrets.  "v", "rev", "id" and "project.id" must be there;
+ * null counts as absent for "project.name" alone.  A limit of {} is none; a
+ * rate without "burst" has its count as burst.
+ */
+
+size_t amp_tenant_decode(amp_span_t json, void *out, size_t cap,
+    const char **error);
+
+/* The rate of one limit: 1 and *rate filled, or 0 when the tenant has none. */
+
+int amp_tenant_rate(const amp_tenant_t *t, amp_limit_e limit,
+    amp_rate_t *rate);
+
+/* Is the group one of the tenant's? */
+
+int amp_tenant_has_group(const amp_tenant_t *t, amp_span_t group);
+
+/* Grants of one operation: the bit test. */
+
+static inline int
+amp_tenant_granted(const amp_tenant_t *t, const amp_operation_t *op)
+{
+    unsigned  i = amp_operation_index(op);
+
+    return (int) (t->granted[i / 64] >> (i % 64) & 1);
+}
+
+
+/* Alphabets, see the macros above: 1 when the text is one. */
+
+int amp_tenant_id_valid(amp_span_t id);
+int amp_project_id_valid(amp_span_t id);
+int amp_project_name_valid(amp_span_t name);    /* [a-z0-9._-], any case      */
+int amp_key_id_valid(amp_span_t id);
+int amp_group_valid(amp_span_t group);
+
+/*
+ * Adds to set (bits of AMP_OPERATIONS_MAX) the operations that a grant item
+ * names: a class (any case), an operationId, a tag ("Provider App" or
+ * "provider-app", without regard to case) or "tag:<tag>"; the first of these
+ * that fits, so the tags Read and Write need "tag:".  A tag names all of its
+ * operations, those of the class secrets too.  The number of operations that
+ * it names, 0 when the item is unknown or names only operations never served.
+ */
+
+unsigned amp_grant_expand(amp_span_t item,
+    uint64_t set[AMP_OPERATIONS_MAX / 64]);
+
+/* "default" or a class name; -1 when it is none.  And back. */
+
+int amp_limit_find(amp_span_t name);
+const char *amp_limit_name(amp_limit_e limit);
+
+
+#endif /* AMP_TENANT_H */

@@ -1,0 +1,344 @@
+#include "amp_json.h"
+#include "amp_tenant.h"
+#include "amp_token.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+
+#define AMP_TOKEN_PREFIX     "agw_"
+#define AMP_TOKEN_CHECKED    (AMP_TOKEN_LEN - AMP_TOKEN_CHECKSUM)
+#define AMP_TOKEN_CHECKSUM   6
+#define AMP_TOKEN_ID_RANDOM  10
+#define AMP_BASE62_FAIR      248        /* 62 * 4, below 256                  */
+
+
+static const unsigned char  amp_base62_digits[] =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+
+/* By half bytes: 16 words stay in one cache line. */
+
+static uint32_t
+amp_crc32(const unsigned char *data, size_t len)
+{
+    static const uint32_t  table[] = {
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+        0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c
+    };
+
+    size_t    i;
+    uint32_t  crc = 0xffffffff;
+
+    for (i = 0; i < len; i++) {
+        crc ^= data[i];
+        crc = (crc >> 4) ^ table[crc & 15];
+        crc = (crc >> 4) ^ table[crc & 15];
+    }
+
+    return crc ^ 0xffffffff;
+}
+
+
+static void
+amp_token_checksum(const unsigned char *token, unsigned char *out)
+{
+    size_t    i;
+    uint32_t  crc;
+
+    crc = amp_crc32(token, AMP_TOKEN_CHECKED);
+
+    for (i = AMP_TOKEN_CHECKSUM; i > 0; i--) {
+        out[i - 1] = amp_base62_digits[crc % 62];
+        crc /= 62;
+    }
+}
+
+
+static int
+amp_base62_valid(const unsigned char *data, size_t len)
+{
+    size_t         i;
+    unsigned char  c;
+
+    for (i = 0; i < len; i++) {
+        c = data[i];
+
+        if ((unsigned) (c - '0') > 9
+            && (unsigned) ((c | 0x20) - 'a') > 'z' - 'a')
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+int
+amp_token_make(const unsigned char *random, size_t n,
+    unsigned char token[AMP_TOKEN_LEN])
+{
+    size_t  prefix = sizeof(AMP_TOKEN_PREFIX) - 1;
+
+    memcpy(token, AMP_TOKEN_PREFIX, prefix);
+
+    if (amp_base62(random, n, token + prefix, AMP_TOKEN_RANDOM) != 0) {
+        return -1;
+    }
+
+    amp_token_checksum(token, token + AMP_TOKEN_CHECKED);
+
+    return 0;
+}
+
+
+int
+amp_token_valid(amp_span_t token)
+{
+    size_t         prefix = sizeof(AMP_TOKEN_PREFIX) - 1;
+    unsigned char  checksum[AMP_TOKEN_CHECKSUM];
+
+    if (token.len != AMP_TOKEN_LEN
+        || memcmp(token.data, AMP_TOKEN_PREFIX, prefix) != 0
+        || !amp_base62_valid(token.data + prefix, AMP_TOKEN_RANDOM))
+    {
+        return 0;
+    }
+
+    amp_token_checksum(token.data, checksum);
+
+    return memcmp(token.data + AMP_TOKEN_CHECKED, checksum,
+                  AMP_TOKEN_CHECKSUM) == 0;
+}
+
+
+int
+amp_token_digest(amp_span_t token, unsigned char digest[AMP_TOKEN_DIGEST])
+{
+    static EVP_MD      *md;
+    static EVP_MD_CTX  *ctx;
+
+    /* OpenSSL 3 looks an algorithm up by name, at thrice the price of a hash */
+
+    if (ctx == NULL) {
+        if (md == NULL) {
+            md = EVP_MD_fetch(NULL, "SHA256", NULL);
+        }
+
+        ctx = EVP_MD_CTX_new();
+
+        if (md == NULL || ctx == NULL || !EVP_DigestInit_ex(ctx, md, NULL)) {
+            EVP_MD_CTX_free(ctx);
+            ctx = NULL;
+            ERR_clear_error();
+            return -1;
+        }
+    }
+
+    if (!EVP_DigestInit_ex(ctx, NULL, NULL)
+        || !EVP_DigestUpdate(ctx, token.data, token.len)
+        || !EVP_DigestFinal_ex(ctx, digest, NULL))
+    {
+        ERR_clear_error();
+        return -1;
+    }
+
+    return 0;
+}
+
+
+void
+amp_hex(const unsigned char *data, size_t len, unsigned char *out)
+{
+    static const unsigned char  digits[] = "0123456789abcdef";
+
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        *out++ = digits[data[i] >> 4];
+        *out++ = digits[data[i] & 15];
+    }
+}
+
+
+int
+amp_base62(const unsigned char *random, size_t n, unsigned char *out,
+    size_t len)
+{
+    size_t  i, made;
+
+    for (i = 0, made = 0; made < len; i++) {
+        if (i == n) {
+            return -1;
+        }
+
+        if (random[i] < AMP_BASE62_FAIR) {
+            out[made++] = amp_base62_digits[random[i] % 62];
+        }
+    }
+
+    return 0;
+}
+
+
+/* A time of a record: absent and null are 0. */
+
+static int
+amp_token_time(const json_t *value, int64_t *time)
+{
+    uint64_t  n = 0;
+
+    if (value != NULL && !json_is_null(value)
+        && amp_json_count(value, &n) != 0)
+    {
+        return -1;
+    }
+
+    *time = (int64_t) n;
+
+    return 0;
+}
+
+
+static const char *
+amp_token_record_read(const json_t *json, amp_token_record_t *record)
+{
+    uint64_t       v;
+    const json_t  *label;
+
+    if (amp_json_count(json_object_get(json, "v"), &v) != 0 || v != 1) {
+        return "\"v\" is not 1";
+    }
+
+    record->tenant = amp_json_text(json_object_get(json, "tenant"));
+
+    if (!amp_tenant_id_valid(record->tenant)) {
+        return "\"tenant\" is no tenant id";
+    }
+
+    record->id = amp_json_text(json_object_get(json, "id"));
+
+    if (!amp_span_eq(amp_token_id_tenant(record->id), record->tenant)) {
+        return "\"id\" is no token id of this tenant";
+    }
+
+    label = json_object_get(json, "label");
+    record->label = amp_json_text(label);
+
+    if ((label != NULL && !json_is_string(label))
+        || record->label.len > AMP_TOKEN_LABEL_MAX
+        || !amp_json_printable(record->label))
+    {
+        return "\"label\" is no printable text of at most 128 bytes";
+    }
+
+    if (amp_token_time(json_object_get(json, "created"), &record->created)) {
+        return "\"created\" is no time in Unix seconds";
+    }
+
+    if (amp_token_time(json_object_get(json, "expires"), &record->expires)) {
+        return "\"expires\" is no time in Unix seconds";
+    }
+
+    return NULL;
+}
+
+
+static void
+amp_token_keep(amp_span_t *s, amp_buf_t *out)
+{
+    const unsigned char  *data = out->pos;
+
+    amp_buf_span(out, *s);
+    s->data = data;
+}
+
+
+int
+amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
+    amp_token_record_t *record, const char **error)
+{
+    json_t      *object;
+    amp_buf_t    out;
+
+    memset(record, 0, sizeof(*record));
+
+    object = amp_json_object(json, error);
+
+    if (object == NULL) {
+        return -1;
+    }
+
+    *error = amp_token_record_read(object, record);
+
+    if (*error == NULL) {
+        amp_buf_init(&out, buf, cap);
+
+        amp_token_keep(&record->tenant, &out);
+        amp_token_keep(&record->id, &out);
+        amp_token_keep(&record->label, &out);
+
+        if (out.overflow) {
+            *error = "no room for the record";
+        }
+    }
+
+    json_decref(object);
+
+    if (*error != NULL) {
+        memset(record, 0, sizeof(*record));
+        return -1;
+    }
+
+    return 0;
+}
+
+
+void
+amp_token_record_write(const amp_token_record_t *record, amp_buf_t *out)
+{
+    amp_buf_text(out, "{\"v\":1,\"tenant\":");
+    amp_json_string(record->tenant, out);
+    amp_buf_text(out, ",\"id\":");
+    amp_json_string(record->id, out);
+    amp_buf_text(out, ",\"label\":");
+    amp_json_string(record->label, out);
+    amp_buf_text(out, ",\"created\":");
+    amp_json_number((uint64_t) record->created, out);
+    amp_buf_text(out, ",\"expires\":");
+
+    if (record->expires == 0) {
+        amp_buf_text(out, "null");
+
+    } else {
+        amp_json_number((uint64_t) record->expires, out);
+    }
+
+    amp_buf_byte(out, '}');
+}
+
+
+amp_span_t
+amp_token_id_tenant(amp_span_t id)
+{
+    amp_span_t            tenant;
+    const unsigned char  *tail;
+
+    if (id.len <= AMP_TOKEN_ID_RANDOM + 1) {
+        return amp_span_null;
+    }
+
+    tenant = amp_span_make(id.data, id.len - AMP_TOKEN_ID_RANDOM - 1);
+    tail = id.data + tenant.len;
+
+    if (*tail != '.' || !amp_base62_valid(tail + 1, AMP_TOKEN_ID_RANDOM)
+        || !amp_tenant_id_valid(tenant))
+    {
+        return amp_span_null;
+    }
+
+    return tenant;
+}

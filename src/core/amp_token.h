@@ -1,0 +1,91 @@
+/*
+ * Gateway tokens: "agw_" + 30 base62 characters (178 bits of the caller's
+ * randomness) + 6 base62 characters: the CRC-32 (IEEE 802.3) of the 34
+ * characters before it, as GitHub's tokens do, so that a mistyped or made-up
+ * token is refused without a look-up and secret scanners can tell one.
+ * Only the SHA-256 of the whole text is stored or compared.
+ */
+
+#ifndef AMP_TOKEN_H
+#define AMP_TOKEN_H
+
+
+#include "amp_span.h"
+
+
+#define AMP_TOKEN_LEN         40
+#define AMP_TOKEN_RANDOM      30    /* base62 characters                      */
+#define AMP_TOKEN_DIGEST      32    /* bytes                                  */
+#define AMP_TOKEN_DIGEST_HEX  64
+#define AMP_TOKEN_ID_MAX      80    /* "<tenant id>.<10 base62>"              */
+#define AMP_TOKEN_LABEL_MAX   128
+
+
+/*
+ * Makes a token of random bytes: each character takes bytes until one is
+ * below 248 (62 * 4), so no character is more likely than another.  0, or -1
+ * when the n bytes did not suffice (64 nearly always do).
+ */
+
+int amp_token_make(const unsigned char *random, size_t n,
+    unsigned char token[AMP_TOKEN_LEN]);
+
+/* 1 when prefix, length, alphabet and checksum are right. */
+
+int amp_token_valid(amp_span_t token);
+
+/*
+ * SHA-256.  0, or -1 when OpenSSL fails.  Reuses one static context, which
+ * lives as long as the process: for one thread only.
+ */
+
+int amp_token_digest(amp_span_t token, unsigned char digest[AMP_TOKEN_DIGEST]);
+
+/* 2 * len lower-case hex digits. */
+
+void amp_hex(const unsigned char *data, size_t len, unsigned char *out);
+
+/* len base62 characters of n random bytes, as amp_token_make() draws them. */
+
+int amp_base62(const unsigned char *random, size_t n, unsigned char *out,
+    size_t len);
+
+
+/*
+ * The record amp:token:<sha256 hex>, JSON, version 1:
+ *   { "v": 1, "tenant": "acme", "id": "acme.x3Kf0a9QzT", "label": "ci",
+ *     "created": 1763000000, "expires": null }
+ * Times are Unix seconds; expires 0, null or absent: never.  The id is one of
+ * the tenant's; the label is printable UTF-8 and may be absent.
+ * Spans point into buf.
+ */
+
+typedef struct {
+    amp_span_t  tenant;
+    amp_span_t  id;
+    amp_span_t  label;
+    int64_t     created;
+    int64_t     expires;
+} amp_token_record_t;
+
+/*
+ * buf (cap bytes) receives the decoded texts; 512 bytes always suffice.  0, or
+ * -1 with *error set as in amp_tenant_decode() and the record empty.
+ */
+
+int amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
+    amp_token_record_t *record, const char **error);
+
+/* The JSON of a record. */
+
+void amp_token_record_write(const amp_token_record_t *record, amp_buf_t *out);
+
+/*
+ * The tenant in a token id: all before the last "."; empty when the id is not
+ * "<tenant id>.<10 base62>".
+ */
+
+amp_span_t amp_token_id_tenant(amp_span_t id);
+
+
+#endif /* AMP_TOKEN_H */

@@ -1,0 +1,274 @@
+/*
+ * The client of Ampersand's API.
+ */
+
+#define _GNU_SOURCE                 /* memmem() */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "ampctl.h"
+#include "ampersand.h"
+#include "secret.h"
+
+
+#define AMPERSAND_URL       "https://api.withampersand.com"
+#define AMPERSAND_HOST      "Host: api.withampersand.com"
+#define AMPERSAND_KEY       "X-Api-Key: "
+#define AMPERSAND_BODY_MAX  (1024 * 1024)
+
+
+typedef struct {
+    size_t   len;
+    char    *data;
+} ampersand_body_t;
+
+
+int
+ampersand_upstream_valid(const char *upstream)
+{
+    const char  *host;
+
+    if (strncmp(upstream, "https://", 8) == 0) {
+        host = upstream + 8;
+
+    } else if (strncmp(upstream, "http://", 7) == 0) {
+        host = upstream + 7;
+
+    } else {
+        return 0;
+    }
+
+    return *host != '\0' && *host != '/' && strpbrk(host, "@?# \t\r\n") == NULL;
+}
+
+
+static size_t
+ampersand_body(char *data, size_t size, size_t n, void *arg)
+{
+    char              *grown;
+    ampersand_body_t  *body = arg;
+
+    n *= size;
+
+    if (n == 0 || body->len + n > AMPERSAND_BODY_MAX) {
+        return 0;
+    }
+
+    grown = realloc(body->data, body->len + n);
+    if (grown == NULL) {
+        return 0;
+    }
+
+    memcpy(grown + body->len, data, n);
+    body->data = grown;
+    body->len += n;
+
+    return n;
+}
+
+
+static int
+ampersand_failed(CURLcode code, const char *upstream, unsigned timeout,
+    ctl_error_t *error)
+{
+    switch (code) {
+
+    case CURLE_OPERATION_TIMEDOUT:
+        ctl_error(error, CTL_REACH, "ampersand_unreachable",
+                  "Ampersand at %s did not answer within %u ms", upstream,
+                  timeout);
+        return ctl_remedy(error, "try again; --timeout waits longer");
+
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        ctl_error(error, CTL_REACH, "ampersand_tls",
+                  "no trusted TLS connection to Ampersand at %s: %s", upstream,
+                  curl_easy_strerror(code));
+        return ctl_remedy(error, "check the clock, the ca-certificates "
+                          "package, and who answers at that address");
+
+    default:
+        ctl_error(error, CTL_REACH, "ampersand_unreachable",
+                  "Ampersand at %s is out of reach: %s", upstream,
+                  curl_easy_strerror(code));
+        return ctl_remedy(error, "check the network, and --upstream or "
+                          "AMPERSAND_UPSTREAM");
+    }
+}
+
+
+static void
+ampersand_settings(CURL *curl, unsigned timeout)
+{
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long) timeout);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long) timeout);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+
+    /* a redirect would carry the key elsewhere */
+
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "ampctl/" AMPCTL_VERSION);
+
+#if (LIBCURL_VERSION_NUM >= 0x075500)
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS,
+                     (long) (CURLPROTO_HTTP|CURLPROTO_HTTPS));
+#endif
+}
+
+
+/* One GET.  The status, or -1 with the error filled. */
+
+static long
+ampersand_get(const char *upstream, const char *path, unsigned timeout,
+    amp_span_t key, ampersand_body_t *body, ctl_error_t *error)
+{
+    CURL               *curl;
+    char                url[1024], header[sizeof(AMPERSAND_KEY)
+                                          + AMP_SECRET_MAX];
+    long                status;
+    size_t              len;
+    CURLcode            code;
+    struct curl_slist  *item, *headers;
+
+    if (upstream == NULL) {
+        upstream = AMPERSAND_URL;
+    }
+
+    len = strlen(upstream);
+    while (len != 0 && upstream[len - 1] == '/') {
+        len--;
+    }
+
+    if ((size_t) snprintf(url, sizeof(url), "%.*s%s", (int) len, upstream, path)
+        >= sizeof(url))
+    {
+        ctl_error(error, CTL_USAGE, "usage", "the upstream URL is too long");
+        return ctl_remedy(error, "give scheme and host, e.g. "
+                          "http://127.0.0.1:8099");
+    }
+
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK
+        || (curl = curl_easy_init()) == NULL)
+    {
+        return ctl_error(error, CTL_REFUSED, "no_curl",
+                         "libcurl cannot be started");
+    }
+
+    headers = curl_slist_append(NULL, AMPERSAND_HOST);
+    headers = curl_slist_append(headers, "Accept: application/json");
+
+    if (key.len != 0) {
+        snprintf(header, sizeof(header), AMPERSAND_KEY "%.*s", (int) key.len,
+                 key.data);
+        headers = curl_slist_append(headers, header);
+        secret_clean(header, sizeof(header));
+    }
+
+    ampersand_settings(curl, timeout);
+
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ampersand_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+
+    code = curl_easy_perform(curl);
+
+    status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+
+    for (item = headers; item != NULL; item = item->next) {
+        secret_clean(item->data, strlen(item->data));
+    }
+
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(curl);
+    curl_global_cleanup();
+
+    return code == CURLE_OK ? status
+                            : ampersand_failed(code, upstream, timeout, error);
+}
+
+
+static void
+ampersand_copy(char *to, const json_t *object, const char *name)
+{
+    const char  *text;
+
+    text = json_string_value(json_object_get(object, name));
+
+    if (text != NULL) {
+        snprintf(to, AMPERSAND_TEXT, "%s", text);
+    }
+}
+
+
+int
+ampersand_project(const char *upstream, unsigned timeout, amp_span_t key,
+    amp_span_t project, ampersand_project_t *answer, ctl_error_t *error)
+{
+    char              path[64 + AMP_PROJECT_ID_MAX];
+    json_t           *doc;
+    ampersand_body_t  body;
+
+    memset(answer, 0, sizeof(*answer));
+    memset(&body, 0, sizeof(body));
+
+    /* a project id has no byte that a path would have to escape */
+
+    snprintf(path, sizeof(path), "/v1/projects/%.*s", (int) project.len,
+             project.data);
+
+    answer->status = ampersand_get(upstream, path, timeout, key, &body, error);
+
+    /* an answer that repeats the key is not for anybody's eyes */
+
+    if (answer->status != -1 && body.len != 0
+        && memmem(body.data, body.len, key.data, key.len) == NULL)
+    {
+        doc = json_loadb(body.data, body.len, 0, NULL);
+
+        if (answer->status == 200) {
+            ampersand_copy(answer->id, doc, "id");
+            ampersand_copy(answer->name, doc, "name");
+
+        } else {
+            ampersand_copy(answer->detail, doc, "title");
+            ampersand_copy(answer->detail, doc, "detail");
+        }
+
+        json_decref(doc);
+    }
+
+    if (body.data != NULL) {
+        secret_clean(body.data, body.len);
+        free(body.data);
+    }
+
+    return answer->status == -1 ? -1 : 0;
+}
+
+
+int
+ampersand_reach(const char *upstream, unsigned timeout, ctl_error_t *error)
+{
+    long              status;
+    ampersand_body_t  body;
+
+    memset(&body, 0, sizeof(body));
+
+    status = ampersand_get(upstream, "/v1/providers", timeout, amp_span_null,
+                           &body, error);
+    free(body.data);
+
+    return status == -1 ? -1 : 0;
+}

@@ -1,0 +1,159 @@
+/*
+ * ampctl cache: what the gateways have stored becomes unreachable.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../core/amp_event.h"
+#include "../core/amp_keys.h"
+#include "ampctl.h"
+#include "record.h"
+#include "tenant_store.h"
+
+
+enum {
+    CACHE_FAMILY = CTL_OPTION
+};
+
+
+static const ctl_option_t  cache_purge_options[] = {
+
+    { CACHE_FAMILY, "family", "F",
+      "of one resource family only, e.g. connections; default: all", 0 },
+
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
+/*
+ * KEYS[1] generations; ARGV: family, channel, event.  The event's "rev" is the
+ * new generation, which only the script knows.
+ */
+
+static const char  cache_script[] =
+    "local n = redis.call('HINCRBY', KEYS[1], ARGV[1], 1)\n"
+    "local event = cjson.decode(ARGV[3])\n"
+    "event.rev = n\n"
+    "redis.call('PUBLISH', ARGV[2], cjson.encode(event))\n"
+    "return n\n";
+
+
+static int
+cache_bump(ctl_t *ctl, amp_span_t project, amp_family_e family,
+    long long *generation)
+{
+    amp_buf_t      key, channel, message;
+    amp_span_t     args[3];
+    amp_event_t    event;
+    unsigned char  key_buf[AMP_KEYS_MAX], channel_buf[AMP_KEYS_MAX];
+    unsigned char  message_buf[AMP_EVENT_MAX];
+
+    memset(&event, 0, sizeof(event));
+    event.type = AMP_EVENT_PURGE;
+    event.family = family;
+    event.project_len = project.len;
+    memcpy(event.project, project.data, project.len);
+
+    amp_buf_init(&key, key_buf, sizeof(key_buf));
+    amp_buf_init(&channel, channel_buf, sizeof(channel_buf));
+    amp_buf_init(&message, message_buf, sizeof(message_buf));
+
+    amp_keys_gen(store_prefix(ctl->store), project, &key);
+    amp_keys_events(store_prefix(ctl->store), &channel);
+    amp_event_write(&event, &message);
+
+    args[0] = ctl_span(amp_family_name(family));
+    args[1] = amp_buf_written(&channel);
+    args[2] = amp_buf_written(&message);
+
+    return store_script(ctl->store, &ctl->error, cache_script,
+                        amp_buf_written(&key), args, 3, generation);
+}
+
+
+static int
+cache_no_family(ctl_t *ctl, const char *family)
+{
+    int     i;
+    char    words[512];
+    size_t  len;
+
+    for (len = 0, i = AMP_FAMILY_ALL + 1; i < AMP_FAMILY_COUNT; i++) {
+        len += (size_t) snprintf(words + len, sizeof(words) - len, "%s%s",
+                                 len ? ", " : "", amp_family_name(i));
+        if (len >= sizeof(words)) {
+            break;
+        }
+    }
+
+    ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is no resource family",
+              family);
+
+    return ctl_remedy(&ctl->error, "give one of %s", words);
+}
+
+
+static int
+cache_purge(ctl_t *ctl)
+{
+    int          rc, family;
+    json_t      *record;
+    long long    generation;
+    amp_span_t   id;
+    const char  *text, *project;
+
+    if (ctl_tenant_id(ctl, &id) != 0) {
+        return -1;
+    }
+
+    family = AMP_FAMILY_ALL;
+    text = ctl_value(ctl, CACHE_FAMILY);
+
+    if (text != NULL) {
+        family = amp_family_find(ctl_span(text));
+        if (family < 0) {
+            return cache_no_family(ctl, text);
+        }
+    }
+
+    if (ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    rc = tenant_load(ctl->store, &ctl->error, id, &record);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    project = record_text(json_object_get(record, "project"), "id");
+    text = amp_family_name(family);
+
+    rc = cache_bump(ctl, ctl_span(project), family, &generation);
+
+    if (rc == 0 && ctl->json) {
+        output_json(json_pack("{s:s, s:s, s:s, s:I}", "tenant", ctl->args[0],
+                              "project", project, "family", text,
+                              "generation", (json_int_t) generation));
+
+    } else if (rc == 0) {
+        printf("%s of project %s are fetched anew from now on, for all its "
+               "tenants (generation %lld)\n", family == AMP_FAMILY_ALL
+               ? "all resources" : text, project, generation);
+    }
+
+    json_decref(record);
+
+    return rc;
+}
+
+
+const ctl_command_t  ctl_cache_commands[] = {
+
+    { "cache", "purge", "ID", "forget the cached answers of a tenant's project",
+      "A generation goes up: nothing is searched or deleted, whatever the\n"
+      "size of the cache. Other tenants of the same project see it too.",
+      cache_purge_options, cache_purge },
+
+    { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+};

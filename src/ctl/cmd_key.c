@@ -1,0 +1,368 @@
+/*
+ * ampctl key: the Ampersand keys of a tenant, sealed.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ampctl.h"
+#include "ampersand.h"
+#include "record.h"
+#include "secret.h"
+#include "tenant_store.h"
+
+
+enum {
+    KEY_FILE = CTL_OPTION
+};
+
+
+static const ctl_option_t  key_set_options[] = {
+
+    { KEY_FILE, "key-file", "FILE",
+      "the project's Ampersand key, - for standard input (needed)", 0 },
+
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
+typedef struct {
+    amp_keyring_t  *ring;
+    secret_t        secret;
+    char            id[AMP_KEY_ID_MAX + 1];
+} key_set_t;
+
+
+static int
+key_set_change(json_t *record, void *data, ctl_error_t *error)
+{
+    key_set_t  *set = data;
+
+    record_next_key_id(record, set->id);
+
+    return record_key_add(record, set->ring, secret_span(&set->secret), error);
+}
+
+
+static int
+key_set(ctl_t *ctl)
+{
+    int          rc;
+    amp_span_t   id, master;
+    key_set_t    set;
+    const char  *file;
+
+    file = ctl_value(ctl, KEY_FILE);
+
+    if (file == NULL) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  "a key comes from a file or standard input");
+        return ctl_remedy(&ctl->error, "add --key-file FILE, or --key-file -");
+    }
+
+    if (ctl_tenant_id(ctl, &id) != 0 || ctl_ring(ctl) == NULL
+        || secret_read(&set.secret, file, "the Ampersand key", &ctl->error)
+           != 0)
+    {
+        return -1;
+    }
+
+    rc = -1;
+    set.ring = ctl->ring;
+
+    if (ctl_store(ctl) != NULL) {
+        rc = tenant_change(ctl->store, &ctl->error, id, key_set_change, &set);
+    }
+
+    secret_wipe(&set.secret);
+
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    master = amp_keyring_id(ctl->ring, 0);
+
+    if (ctl->json) {
+        return output_json(json_pack("{s:s, s:s, s:s, s:s%}", "tenant",
+                                     ctl->args[0], "id", set.id, "state",
+                                     "active", "master", master.data,
+                                     master.len));
+    }
+
+    printf("tenant %s works with key %s now, sealed with master key %.*s\n"
+           "next: ask Ampersand about it: ampctl key verify %s\n",
+           ctl->args[0], set.id, (int) master.len, master.data, ctl->args[0]);
+
+    return CTL_DONE;
+}
+
+
+static int
+key_list(ctl_t *ctl)
+{
+    int                        rc;
+    size_t                     i;
+    json_t                    *record, *view, *key, *keys;
+    amp_span_t                 id;
+    output_table_t            *table;
+    static const char *const   heads[] = { "KEY", "STATE", "MASTER KEY" };
+
+    if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    rc = tenant_load(ctl->store, &ctl->error, id, &record);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    view = record_view(record);
+    keys = json_object_get(view, "keys");
+
+    if (ctl->json) {
+        output_json(json_incref(keys));
+
+    } else if (json_array_size(keys) == 0) {
+        printf("tenant %s has no key: ampctl key set %s --key-file FILE\n",
+               ctl->args[0], ctl->args[0]);
+
+    } else {
+        table = output_table(3, heads);
+
+        json_array_foreach(keys, i, key) {
+            output_row(table, record_text(key, "id"), record_text(key, "state"),
+                       record_text(key, "master"));
+        }
+
+        output_table_print(table);
+    }
+
+    json_decref(view);
+    json_decref(record);
+
+    return CTL_DONE;
+}
+
+
+/* What Ampersand's answer means: 0 accepted, or -1 with the error filled. */
+
+static int
+key_judge(const ampersand_project_t *answer, const char *tenant,
+    const char *key, const char *project, ctl_error_t *error)
+{
+    const char  *said, *colon;
+
+    said = answer->detail;
+    colon = *said ? ": " : "";
+
+    if (answer->status == 200 && answer->id[0] == '\0') {
+        ctl_error(error, CTL_REACH, "ampersand_answer", "the answer to key "
+                  "\"%s\" of tenant \"%s\" is not Ampersand's", key, tenant);
+        return ctl_remedy(error, "check --upstream or AMPERSAND_UPSTREAM");
+    }
+
+    if (answer->status == 200 && strcmp(answer->id, project) != 0) {
+        ctl_error(error, CTL_REFUSED, "other_project", "key \"%s\" of tenant "
+                  "\"%s\" is for project %s, not %s", key, tenant, answer->id,
+                  project);
+        return ctl_remedy(error, "set the key of the tenant's own project: "
+                          "ampctl key set %s --key-file FILE", tenant);
+    }
+
+    if (answer->status == 200) {
+        return 0;
+    }
+
+    if (answer->status == 401 || answer->status == 403) {
+        ctl_error(error, CTL_REFUSED, "key_refused", "Ampersand refuses key "
+                  "\"%s\" of tenant \"%s\" (%ld%s%s)", key, tenant,
+                  answer->status, colon, said);
+        return ctl_remedy(error, "make a key in Ampersand's project settings, "
+                          "then ampctl key set %s --key-file FILE", tenant);
+    }
+
+    if (answer->status == 404) {
+        ctl_error(error, CTL_REFUSED, "other_project", "with key \"%s\" of "
+                  "tenant \"%s\" there is no project %s (404%s%s)", key, tenant,
+                  project, colon, said);
+        return ctl_remedy(error, "compare the project's id with Ampersand's "
+                          "project settings");
+    }
+
+    ctl_error(error, CTL_REACH, "ampersand_unreachable", "Ampersand cannot "
+              "tell now whether it takes key \"%s\" of tenant \"%s\" (%ld%s%s)",
+              key, tenant, answer->status, colon, said);
+
+    return ctl_remedy(error, "try again later");
+}
+
+
+static int
+key_verify_report(ctl_t *ctl, const json_t *record, const char *key,
+    const ampersand_project_t *answer)
+{
+    int          rc;
+    json_t      *doc, *project;
+    const char  *name;
+
+    project = json_object_get(record, "project");
+    name = record_text(project, "name");
+
+    rc = key_judge(answer, ctl->args[0], key, record_text(project, "id"),
+                   &ctl->error);
+
+    if (ctl->json) {
+        doc = json_pack("{s:s, s:s, s:b, s:i, s:o}", "tenant", ctl->args[0],
+                        "key", key, "accepted", rc == 0,
+                        "status", (int) answer->status, "project",
+                        answer->id[0] ? json_pack("{s:s, s:s}", "id",
+                                                  answer->id, "name",
+                                                  answer->name)
+                                      : json_null());
+        if (rc != 0) {
+            json_object_set_new(doc, "error", ctl_error_json(&ctl->error));
+        }
+
+        output_json(doc);
+
+        return rc == 0 ? CTL_DONE : ctl->error.exit;
+    }
+
+    if (rc != 0) {
+        return -1;
+    }
+
+    printf("Ampersand accepts key %s of tenant %s for project %s%s%s\n", key,
+           ctl->args[0], answer->id, answer->name[0] ? ", " : "",
+           answer->name);
+
+    if (*name != '\0' && answer->name[0] != '\0'
+        && !amp_span_caseeq(ctl_span(name), ctl_span(answer->name)))
+    {
+        output_warning("the tenant's record calls this project \"%s\"", name);
+    }
+
+    return CTL_DONE;
+}
+
+
+static int
+key_verify(ctl_t *ctl)
+{
+    int                   rc, len;
+    json_t               *record, *key;
+    amp_span_t            id;
+    unsigned char         secret[AMP_SECRET_MAX];
+    ampersand_project_t   answer;
+
+    if (ctl_tenant_id(ctl, &id) != 0 || ctl_ring(ctl) == NULL
+        || ctl_store(ctl) == NULL)
+    {
+        return -1;
+    }
+
+    rc = tenant_load(ctl->store, &ctl->error, id, &record);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    key = record_active_key(record);
+
+    if (key == NULL) {
+        json_decref(record);
+        ctl_error(&ctl->error, CTL_REFUSED, "no_key",
+                  "tenant \"%s\" has no key", ctl->args[0]);
+        return ctl_remedy(&ctl->error, "ampctl key set %s --key-file FILE",
+                          ctl->args[0]);
+    }
+
+    len = record_key_open(record, key, ctl->ring, secret, &ctl->error);
+
+    if (len == -1) {
+        json_decref(record);
+        return -1;
+    }
+
+    rc = ampersand_project(ctl->upstream, ctl->timeout,
+                           amp_span_make(secret, (size_t) len),
+                           ctl_span(record_text(json_object_get(record,
+                                                "project"), "id")),
+                           &answer, &ctl->error);
+
+    secret_clean(secret, sizeof(secret));
+
+    if (rc == 0) {
+        rc = key_verify_report(ctl, record, record_text(key, "id"), &answer);
+    }
+
+    json_decref(record);
+
+    return rc;
+}
+
+
+static int
+key_retire_change(json_t *record, void *data, ctl_error_t *error)
+{
+    return record_key_drop(record, data, error);
+}
+
+
+static int
+key_retire(ctl_t *ctl)
+{
+    int         rc;
+    amp_span_t  id;
+
+    if (ctl_tenant_id(ctl, &id) != 0) {
+        return -1;
+    }
+
+    if (!amp_key_id_valid(ctl_span(ctl->args[1]))) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "this is no key id");
+        return ctl_remedy(&ctl->error, "give one as ampctl key list %s shows "
+                          "it, e.g. k1", ctl->args[0]);
+    }
+
+    if (ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    rc = tenant_change(ctl->store, &ctl->error, id, key_retire_change,
+                       ctl->args[1]);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    if (ctl->json) {
+        return output_json(json_pack("{s:s, s:s, s:b}", "tenant", ctl->args[0],
+                                     "id", ctl->args[1], "retired", 1));
+    }
+
+    printf("key %s of tenant %s is dropped here; if Ampersand still takes it, "
+           "delete it there\n", ctl->args[1], ctl->args[0]);
+
+    return CTL_DONE;
+}
+
+
+const ctl_command_t  ctl_key_commands[] = {
+
+    { "key", "set", "ID", "give a tenant its Ampersand key",
+      "The new key is active at once; the one before stays, retired, until\n"
+      "ampctl key retire drops it. For example:\n"
+      "  ampctl key set acme --key-file - < acme.key",
+      key_set_options, key_set },
+
+    { "key", "list", "ID", "a tenant's keys, without the keys themselves",
+      NULL, NULL, key_list },
+
+    { "key", "verify", "ID", "ask Ampersand about a tenant's active key",
+      "Says whether the key is accepted and for which project.",
+      NULL, key_verify },
+
+    { "key", "retire", "ID KEY_ID", "drop a key that is not active",
+      NULL, NULL, key_retire },
+
+    { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+};

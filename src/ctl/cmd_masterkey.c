@@ -1,0 +1,286 @@
+/*
+ * ampctl masterkey: the key that seals all others.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../core/amp_token.h"
+#include "ampctl.h"
+#include "record.h"
+#include "secret.h"
+#include "tenant_store.h"
+
+
+typedef struct {
+    amp_keyring_t  *ring;
+    unsigned        resealed;       /* keys of the record at hand             */
+    unsigned        already;
+    json_t         *failed;         /* [ { tenant, key, error } ]             */
+} rewrap_t;
+
+
+static int
+masterkey_write(int fd, const unsigned char *text, size_t len)
+{
+    size_t   done;
+    ssize_t  n;
+
+    for (done = 0; done < len; done += n) {
+        n = write(fd, text + done, len - done);
+
+        if (n == -1 && errno == EINTR) {
+            n = 0;
+            continue;
+        }
+
+        if (n == -1) {
+            return -1;
+        }
+    }
+
+    return fsync(fd);
+}
+
+
+/* A new file with these bytes, mode 0600 whatever the umask. */
+
+static int
+masterkey_create(const char *file, const unsigned char *text, size_t len,
+    ctl_error_t *error)
+{
+    int  fd, code;
+
+    fd = open(file, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC|O_NOFOLLOW, 0600);
+
+    if (fd == -1 && errno == EEXIST) {
+        ctl_error(error, CTL_REFUSED, "exists", "\"%s\" exists", file);
+        return ctl_remedy(error, "name another file: without the old master "
+                          "key, what it has sealed is lost");
+    }
+
+    if (fd != -1) {
+        if (fchmod(fd, 0600) == 0 && masterkey_write(fd, text, len) == 0
+            && close(fd) == 0)
+        {
+            return 0;
+        }
+
+        code = errno;
+        close(fd);
+        unlink(file);
+        errno = code;
+    }
+
+    ctl_error(error, CTL_REFUSED, "master_key", "cannot write \"%s\": %s", file,
+              strerror(errno));
+
+    return ctl_remedy(error, "name a file in a directory that you may write "
+                      "to");
+}
+
+
+static int
+masterkey_new(ctl_t *ctl)
+{
+    int             rc;
+    const char     *why;
+    amp_span_t      id;
+    unsigned char   key[AMP_MASTER_KEY_LEN], text[AMP_MASTER_KEY_TEXT];
+
+    /* the ring here is this key's alone: it answers the key's id */
+
+    ctl->ring = amp_keyring_create();
+    if (ctl->ring == NULL) {
+        return ctl_error(&ctl->error, CTL_REFUSED, "no_cipher",
+                         "OpenSSL has no AES-256-GCM");
+    }
+
+    if (secret_random(key, sizeof(key), &ctl->error) != 0) {
+        return -1;
+    }
+
+    amp_hex(key, sizeof(key), text);
+    text[sizeof(text) - 1] = '\n';
+
+    rc = amp_keyring_add(ctl->ring, amp_span_make(text, sizeof(text)), &why);
+
+    if (rc != 0) {
+        ctl_error(&ctl->error, CTL_REFUSED, "master_key", "%s", why);
+    } else {
+        rc = masterkey_create(ctl->args[0], text, sizeof(text), &ctl->error);
+    }
+
+    secret_clean(key, sizeof(key));
+    secret_clean(text, sizeof(text));
+
+    if (rc != 0) {
+        return -1;
+    }
+
+    id = amp_keyring_id(ctl->ring, 0);
+
+    if (ctl->json) {
+        return output_json(json_pack("{s:s, s:s%}", "file", ctl->args[0],
+                                     "id", id.data, id.len));
+    }
+
+    printf("master key %.*s written to %s\n"
+           "keep a copy apart from Redis: without it no sealed key opens\n"
+           "next: export AMPERSAND_MASTER_KEY_FILE=%s\n", (int) id.len,
+           id.data, ctl->args[0], ctl->args[0]);
+
+    return CTL_DONE;
+}
+
+
+static int
+rewrap_record(json_t *record, void *data, ctl_error_t *error)
+{
+    size_t      i;
+    json_t     *key;
+    rewrap_t   *rewrap = data;
+    amp_span_t  first;
+
+    rewrap->resealed = 0;
+    rewrap->already = 0;
+    json_array_clear(rewrap->failed);
+
+    first = amp_keyring_id(rewrap->ring, 0);
+
+    json_array_foreach(json_object_get(record, "keys"), i, key) {
+
+        if (amp_span_eq(first, amp_seal_master_id(record_span(
+                                   record_text(key, "sealed")))))
+        {
+            rewrap->already++;
+
+        } else if (record_key_reseal(record, key, rewrap->ring, error) == 0) {
+            rewrap->resealed++;
+
+        } else {
+            json_array_append_new(rewrap->failed, json_pack("{s:s, s:s, s:o}",
+                                  "tenant", record_text(record, "id"),
+                                  "key", record_text(key, "id"),
+                                  "error", ctl_error_json(error)));
+        }
+    }
+
+    return rewrap->resealed == 0;
+}
+
+
+static int
+rewrap_report(ctl_t *ctl, unsigned resealed, unsigned already, json_t *failed)
+{
+    size_t       i, n;
+    json_t      *item;
+    amp_span_t   id;
+
+    n = json_array_size(failed);
+    id = amp_keyring_id(ctl->ring, 0);
+
+    if (ctl->json) {
+        output_json(json_pack("{s:s%, s:i, s:i, s:O}", "master", id.data,
+                              id.len, "resealed", (int) resealed, "already",
+                              (int) already, "failed", failed));
+
+    } else {
+        printf("keys sealed anew with master key %.*s: %u; already so: %u\n",
+               (int) id.len, id.data, resealed, already);
+
+        json_array_foreach(failed, i, item) {
+            fprintf(stderr, "ampctl: %s\n",
+                    record_text(json_object_get(item, "error"), "message"));
+        }
+
+        if (n != 0) {
+            fprintf(stderr, "  keep the old master keys in use: they are still "
+                    "needed\n");
+        }
+    }
+
+    return n ? CTL_REFUSED : CTL_DONE;
+}
+
+
+static int
+masterkey_rewrap(ctl_t *ctl)
+{
+    int           rc;
+    size_t        i;
+    json_t       *failed;
+    rewrap_t      rewrap;
+    unsigned      resealed, already;
+    tenant_ids_t  ids;
+
+    if (ctl_ring(ctl) == NULL || ctl_store(ctl) == NULL
+        || tenant_ids(ctl->store, &ctl->error, &ids) != 0)
+    {
+        return -1;
+    }
+
+    resealed = 0;
+    already = 0;
+    failed = json_array();
+
+    rewrap.ring = ctl->ring;
+    rewrap.failed = json_array();
+
+    for (rc = 0, i = 0; i < ids.n; i++) {
+        rewrap.resealed = 0;
+        rewrap.already = 0;
+        json_array_clear(rewrap.failed);
+
+        rc = tenant_change(ctl->store, &ctl->error, ctl_span(ids.ids[i]),
+                           rewrap_record, &rewrap);
+
+        if (rc == -1 && ctl->error.exit == CTL_REACH) {
+            break;
+        }
+
+        if (rc == -1) {
+            json_array_append_new(failed, json_pack("{s:s, s:n, s:o}",
+                                  "tenant", ids.ids[i], "key",
+                                  "error", ctl_error_json(&ctl->error)));
+            rc = 0;
+            continue;
+        }
+
+        resealed += rewrap.resealed;
+        already += rewrap.already;
+        json_array_extend(failed, rewrap.failed);
+    }
+
+    if (rc != -1) {
+        rc = rewrap_report(ctl, resealed, already, failed);
+    }
+
+    json_decref(failed);
+    json_decref(rewrap.failed);
+    tenant_ids_free(&ids);
+
+    return rc;
+}
+
+
+const ctl_command_t  ctl_masterkey_commands[] = {
+
+    { "masterkey", "new", "FILE", "make a master key file (mode 0600)",
+      "Refuses to overwrite. The gateway reads the file through the directive\n"
+      "ampersand_master_key, ampctl through --master-key or\n"
+      "AMPERSAND_MASTER_KEY_FILE.",
+      NULL, masterkey_new },
+
+    { "masterkey", "rewrap", "", "seal all keys anew with the first master key",
+      "To change the master key: give the gateways both files, the new one\n"
+      "first; run this with --master-key NEW --master-key OLD; then take the\n"
+      "old one away. May be killed and run again.",
+      NULL, masterkey_rewrap },
+
+    { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+};

@@ -1,0 +1,306 @@
+/*
+ * ampctl token: what a tenant shows to the gateway.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../core/amp_json.h"
+#include "ampctl.h"
+#include "options.h"
+#include "record.h"
+#include "secret.h"
+#include "tenant_store.h"
+#include "token_store.h"
+
+
+#define TOKEN_LIFETIME_MAX  ((int64_t) 100 * 366 * 86400)
+
+
+enum {
+    TOKEN_LABEL = CTL_OPTION,
+    TOKEN_EXPIRES
+};
+
+
+static const ctl_option_t  token_issue_options[] = {
+
+    { TOKEN_LABEL, "label", "L", "what it is for, shown in lists", 0 },
+
+    { TOKEN_EXPIRES, "expires", "TIME",
+      "its lifetime: 30m, 12h, 90d, 52w; default: none", 0 },
+
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
+typedef struct {
+    json_t   *list;
+    int64_t   now;
+} token_rows_t;
+
+
+static int
+token_issue_values(ctl_t *ctl, amp_span_t *label, int64_t *lifetime)
+{
+    int64_t      ms;
+    const char  *text;
+
+    *label = amp_span_null;
+    *lifetime = 0;
+
+    text = ctl_value(ctl, TOKEN_LABEL);
+
+    if (text != NULL) {
+        *label = ctl_span(text);
+
+        if (label->len > AMP_TOKEN_LABEL_MAX || !amp_json_printable(*label)) {
+            ctl_error(&ctl->error, CTL_USAGE, "usage",
+                      "this label cannot be taken");
+            return ctl_remedy(&ctl->error, "give at most %d bytes of printable "
+                              "UTF-8, e.g. --label ci", AMP_TOKEN_LABEL_MAX);
+        }
+    }
+
+    text = ctl_value(ctl, TOKEN_EXPIRES);
+
+    if (text != NULL) {
+        ms = options_time(text);
+
+        if (ms < 1000 || ms / 1000 > TOKEN_LIFETIME_MAX) {
+            ctl_error(&ctl->error, CTL_USAGE, "usage",
+                      "\"%s\" is no lifetime", text);
+            return ctl_remedy(&ctl->error, "give 1s to 100 years as s, m, h, d "
+                              "or w, e.g. --expires 90d");
+        }
+
+        *lifetime = ms / 1000;
+    }
+
+    return 0;
+}
+
+
+static int
+token_issue_command(ctl_t *ctl)
+{
+    int             rc;
+    char            time[CTL_TIME_MAX];
+    int64_t         lifetime;
+    amp_span_t      id, label;
+    token_issued_t  issued;
+
+    if (ctl_tenant_id(ctl, &id) != 0
+        || token_issue_values(ctl, &label, &lifetime) != 0
+        || ctl_store(ctl) == NULL)
+    {
+        return -1;
+    }
+
+    rc = token_issue(ctl->store, &ctl->error, id, label, lifetime, &issued);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    if (ctl->json) {
+        rc = output_json(json_pack("{s:s, s:s, s:s, s:s%, s:I, s:o}",
+                         "tenant", ctl->args[0], "id", issued.id,
+                         "token", issued.token,
+                         "label", label.data ? (char *) label.data : "",
+                         label.len, "created", (json_int_t) issued.created,
+                         "expires", issued.expires
+                         ? json_integer((json_int_t) issued.expires)
+                         : json_null()));
+
+    } else {
+        printf("token %s for tenant %s, expires: %s, shown this once:\n\n%s\n",
+               issued.id, ctl->args[0], issued.expires
+               ? output_time(issued.expires, time) : "never", issued.token);
+        rc = CTL_DONE;
+    }
+
+    secret_clean(&issued, sizeof(issued));
+
+    return rc;
+}
+
+
+static void
+token_list_one(const token_entry_t *entry, const amp_token_record_t *record,
+    void *data)
+{
+    json_t        *row;
+    token_rows_t  *rows = data;
+
+    if (record == NULL) {
+
+        /* Redis drops an expired token; its entry stays until it is revoked */
+
+        row = json_pack("{s:s, s:s, s:n, s:n, s:s}", "id", entry->id,
+                        "label", "", "created", "expires", "state", "gone");
+
+    } else {
+        row = json_pack("{s:s, s:s%, s:I, s:o, s:s}", "id", entry->id,
+                        "label", record->label.data ? (char *)
+                        record->label.data : "", record->label.len,
+                        "created", (json_int_t) record->created,
+                        "expires", record->expires
+                        ? json_integer((json_int_t) record->expires)
+                        : json_null(),
+                        "state", record->expires && record->expires <= rows->now
+                        ? "expired" : "active");
+    }
+
+    json_array_append_new(rows->list, row);
+}
+
+
+static void
+token_list_print(const char *tenant, const json_t *list)
+{
+    char                      created[CTL_TIME_MAX], expires[CTL_TIME_MAX];
+    size_t                    i;
+    json_t                   *row;
+    output_table_t           *table;
+    static const char *const  heads[] = {
+        "TOKEN", "STATE", "CREATED", "EXPIRES", "LABEL"
+    };
+
+    if (json_array_size(list) == 0) {
+        printf("tenant %s has no token: ampctl token issue %s\n", tenant,
+               tenant);
+        return;
+    }
+
+    table = output_table(5, heads);
+
+    json_array_foreach(list, i, row) {
+        output_row(table, record_text(row, "id"), record_text(row, "state"),
+                   output_time(json_integer_value(
+                               json_object_get(row, "created")), created),
+                   output_time(json_integer_value(
+                               json_object_get(row, "expires")), expires),
+                   record_text(row, "label"));
+    }
+
+    output_table_print(table);
+}
+
+
+static int
+token_list_command(ctl_t *ctl)
+{
+    int            rc;
+    int64_t        now;
+    json_t        *record;
+    amp_span_t     id;
+    token_list_t   tokens;
+    token_rows_t   rows;
+
+    if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    rc = tenant_load(ctl->store, &ctl->error, id, &record);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    json_decref(record);
+
+    if (store_time(ctl->store, &ctl->error, &now) != 0
+        || token_list(ctl->store, &ctl->error, id, &tokens) != 0)
+    {
+        return -1;
+    }
+
+    rows.now = now / 1000000;
+    rows.list = json_array();
+
+    rc = token_each(ctl->store, &ctl->error, &tokens, token_list_one, &rows);
+
+    token_list_free(&tokens);
+
+    if (rc == 0 && ctl->json) {
+        return output_json(rows.list);
+    }
+
+    if (rc == 0) {
+        token_list_print(ctl->args[0], rows.list);
+    }
+
+    json_decref(rows.list);
+
+    return rc;
+}
+
+
+static int
+token_revoke_command(ctl_t *ctl)
+{
+    int         rc;
+    amp_span_t  id, tenant;
+
+    id = ctl_span(ctl->args[0]);
+
+    if (id.len >= 4 && memcmp(id.data, "agw_", 4) == 0) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  "this is a token, not a token's id");
+        return ctl_remedy(&ctl->error, "it now stands in your shell's history; "
+                          "ampctl token list ID shows the ids of a tenant's "
+                          "tokens");
+    }
+
+    tenant = amp_token_id_tenant(id);
+
+    if (tenant.len == 0) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is no token id",
+                  ctl->args[0]);
+        return ctl_remedy(&ctl->error, "give one as ampctl token list ID shows "
+                          "it, e.g. acme.x3Kf0a9QzT");
+    }
+
+    if (ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    rc = token_revoke(ctl->store, &ctl->error, id);
+
+    if (rc == 0) {
+        ctl_error(&ctl->error, CTL_REFUSED, "not_found",
+                  "there is no token \"%s\"", ctl->args[0]);
+        return ctl_remedy(&ctl->error, "see: ampctl token list %.*s",
+                          (int) tenant.len, tenant.data);
+    }
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    if (ctl->json) {
+        return output_json(json_pack("{s:s%, s:s, s:b}", "tenant", tenant.data,
+                                     tenant.len, "id", ctl->args[0],
+                                     "revoked", 1));
+    }
+
+    printf("token %s is revoked\n", ctl->args[0]);
+
+    return CTL_DONE;
+}
+
+
+const ctl_command_t  ctl_token_commands[] = {
+
+    { "token", "issue", "ID", "make a token for a tenant, shown once",
+      "Redis keeps the token's SHA-256 only. For example:\n"
+      "  ampctl token issue acme --label ci --expires 90d",
+      token_issue_options, token_issue_command },
+
+    { "token", "list", "ID", "a tenant's tokens, without the tokens themselves",
+      NULL, NULL, token_list_command },
+
+    { "token", "revoke", "TOKEN_ID", "take a token back, everywhere at once",
+      NULL, NULL, token_revoke_command },
+
+    { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+};

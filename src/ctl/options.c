@@ -1,0 +1,643 @@
+/*
+ * The command line.
+ */
+
+#define _GNU_SOURCE                 /* open_memstream() under -std=gnu99 */
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/amp_keys.h"
+#include "ampersand.h"
+#include "options.h"
+
+
+#define OPTIONS_MAX      32
+#define OPTIONS_TIMEOUT  5000
+#define OPTIONS_REDIS    "redis://127.0.0.1:6379/0"
+
+
+enum {
+    OPTION_HELP = 256,
+    OPTION_VERSION,
+    OPTION_JSON,
+    OPTION_REDIS,
+    OPTION_PASSWORD_FILE,
+    OPTION_PREFIX,
+    OPTION_MASTER_KEY,
+    OPTION_UPSTREAM,
+    OPTION_TIMEOUT
+};
+
+
+static const ctl_option_t  options_globals[] = {
+
+    { OPTION_JSON, "json", NULL,
+      "one JSON document on standard output, errors too", 0 },
+
+    { OPTION_REDIS, "redis", "URL",
+      "where Redis is; AMPERSAND_REDIS, or " OPTIONS_REDIS, 0 },
+
+    { OPTION_PASSWORD_FILE, "redis-password-file", "FILE",
+      "its password", 0 },
+
+    { OPTION_PREFIX, "prefix", "P",
+      "of all keys in Redis, default " AMP_KEYS_PREFIX, 0 },
+
+    { OPTION_MASTER_KEY, "master-key", "FILE",
+      "the first seals, all open; AMPERSAND_MASTER_KEY_FILE", 1 },
+
+    { OPTION_UPSTREAM, "upstream", "URL",
+      "in place of Ampersand's hosts; AMPERSAND_UPSTREAM", 0 },
+
+    { OPTION_TIMEOUT, "timeout", "TIME",
+      "for Redis and Ampersand, e.g. 500ms, default 5s", 0 },
+
+    { OPTION_HELP, "help", NULL, "this text", 0 },
+    { OPTION_VERSION, "version", NULL, "the version of ampctl", 0 },
+
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
+typedef struct {
+    struct option         names[OPTIONS_MAX + 1];
+    const ctl_option_t   *options[OPTIONS_MAX];
+    unsigned              n;
+    const char           *given[OPTIONS_MAX];   /* the last text, or ""       */
+} options_table_t;
+
+
+static void
+options_take(options_table_t *table, const ctl_option_t *option)
+{
+    struct option  *name;
+
+    for ( /* void */ ; option != NULL && option->name != NULL; option++) {
+        if (table->n == OPTIONS_MAX) {
+            abort();
+        }
+
+        name = &table->names[table->n];
+        name->name = option->name;
+        name->has_arg = option->value ? required_argument : no_argument;
+        name->val = option->id;
+
+        table->options[table->n++] = option;
+    }
+}
+
+
+static int
+options_usage(ctl_t *ctl, const char *noun, const char *fmt, const char *what)
+{
+    const char  *verb;
+
+    verb = NULL;
+
+    if (ctl->command != NULL) {
+        noun = ctl->command->noun;
+        verb = ctl->command->verb;
+    }
+
+    ctl_error(&ctl->error, CTL_USAGE, "usage", fmt, what);
+
+    return ctl_remedy(&ctl->error, "see: ampctl %s%s%s%s--help",
+                      noun ? noun : "", noun ? " " : "",
+                      verb ? verb : "", verb ? " " : "");
+}
+
+
+int64_t
+options_time(const char *text)
+{
+    char           *end;
+    size_t          i;
+    int64_t         n;
+    static const struct {
+        const char  *unit;
+        int64_t      ms;
+    } units[] = {
+        { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 },
+        { "h", 3600000 }, { "d", 86400000 }, { "w", 7 * 86400000 }
+    };
+
+    if (*text < '0' || *text > '9' || strlen(text) > 12) {
+        return -1;
+    }
+
+    n = strtoll(text, &end, 10);
+
+    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(end, units[i].unit) == 0) {
+            return n <= INT64_MAX / units[i].ms ? n * units[i].ms : -1;
+        }
+    }
+
+    return -1;
+}
+
+
+static int
+options_timeout(ctl_t *ctl, const char *text)
+{
+    int64_t  ms;
+
+    ms = options_time(text);
+
+    if (ms < 1 || ms > 3600 * 1000) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  "\"%s\" is no timeout", text);
+        return ctl_remedy(&ctl->error,
+                          "give 1ms to 1h, e.g. --timeout 500ms or 10s");
+    }
+
+    ctl->timeout = (unsigned) ms;
+
+    return 0;
+}
+
+
+static int
+options_global(ctl_t *ctl, int id, const char *text)
+{
+    switch (id) {
+
+    case OPTION_JSON:
+        ctl->json = 1;
+        return 0;
+
+    case OPTION_REDIS:
+        ctl->redis = text;
+        return 0;
+
+    case OPTION_PASSWORD_FILE:
+        ctl->redis_password_file = text;
+        return 0;
+
+    case OPTION_PREFIX:
+        if (!amp_keys_prefix_valid(ctl_span(text))) {
+            ctl_error(&ctl->error, CTL_USAGE, "usage",
+                      "\"%s\" is no prefix", text);
+            return ctl_remedy(&ctl->error, "give 1 to %d of A-Z a-z 0-9 . _ : "
+                              "-, e.g. --prefix staging:",
+                              AMP_KEYS_PREFIX_MAX);
+        }
+
+        ctl->prefix = text;
+        return 0;
+
+    case OPTION_MASTER_KEY:
+        if (ctl->nmaster_keys == CTL_MASTER_KEYS) {
+            ctl_error(&ctl->error, CTL_USAGE, "usage",
+                      "more than %d master keys", CTL_MASTER_KEYS);
+            return ctl_remedy(&ctl->error, "seal everything with one: ampctl "
+                              "masterkey rewrap");
+        }
+
+        ctl->master_keys[ctl->nmaster_keys++] = text;
+        return 0;
+
+    case OPTION_UPSTREAM:
+        ctl->upstream = text;
+        return 0;
+
+    default: /* OPTION_TIMEOUT */
+        return options_timeout(ctl, text);
+    }
+}
+
+
+static int
+options_value(ctl_t *ctl, options_table_t *table, int id, const char *text)
+{
+    unsigned     i;
+    ctl_value_t  *value;
+
+    for (i = 0; table->options[i]->id != id; i++) { /* void */ }
+
+    if (table->given[i] != NULL && text != NULL && !table->options[i]->many) {
+        return options_usage(ctl, NULL, "--%s is given twice",
+                             table->options[i]->name);
+    }
+
+    table->given[i] = text ? text : "";
+
+    if (id < CTL_OPTION) {
+        return options_global(ctl, id, text);
+    }
+
+    value = &ctl->values[ctl->nvalues++];
+    value->id = id;
+    value->text = text ? text : "";
+
+    return 0;
+}
+
+
+/*
+ * getopt_long() takes abbreviations; here "--key=..." for "--key-file" would
+ * make a file name of a secret.
+ */
+
+static int
+options_exact(char **argv, const char *name)
+{
+    const char  *text;
+
+    text = argv[optind - 1];
+
+    if (optarg != NULL && optarg == text) {
+        text = argv[optind - 2];
+    }
+
+    return strncmp(text, "--", 2) == 0
+           && strcspn(text + 2, "=") == strlen(name);
+}
+
+
+/*
+ * Takes options up to the first word ("+") or wherever they stand ("").  0,
+ * OPTIONS_HELP, OPTIONS_VERSION, or -1 with the error filled.
+ */
+
+static int
+options_scan(ctl_t *ctl, options_table_t *table, const char *noun,
+    const char *order, int argc, char **argv)
+{
+    int   id, index;
+    char  shorts[8], name[64];
+
+    snprintf(shorts, sizeof(shorts), "%s:h", order);
+
+    for ( ;; ) {
+        id = getopt_long(argc, argv, shorts, table->names, &index);
+
+        if (id >= 256 && !options_exact(argv, table->names[index].name)) {
+            id = '?';
+            optopt = 0;
+            optind -= (optarg != NULL && optarg == argv[optind - 1]);
+        }
+
+        switch (id) {
+
+        case -1:
+            return 0;
+
+        case 'h':
+        case OPTION_HELP:
+            return OPTIONS_HELP;
+
+        case OPTION_VERSION:
+            return OPTIONS_VERSION;
+
+        case ':':
+            snprintf(name, sizeof(name), "%s", argv[optind - 1]);
+            return options_usage(ctl, noun, "%s needs a value", name);
+
+        case '?':
+
+            /* what follows a "=" might be a secret */
+
+            if (optopt > 0 && optopt < 256) {
+                snprintf(name, sizeof(name), "-%c", optopt);
+            } else {
+                snprintf(name, sizeof(name), "%s", argv[optind - 1]);
+                name[strcspn(name, "=")] = '\0';
+            }
+
+            return options_usage(ctl, noun, optopt >= 256
+                                 ? "%s takes no value"
+                                 : "there is no option \"%s\" here", name);
+
+        default:
+            if (options_value(ctl, table, id, optarg) != 0) {
+                return -1;
+            }
+        }
+    }
+}
+
+
+static int
+options_is_noun(const char *noun)
+{
+    unsigned  i;
+
+    for (i = 0; ctl_commands[i] != NULL; i++) {
+        if (strcmp(ctl_commands[i]->noun, noun) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static const ctl_command_t *
+options_command(const char *noun, const char *verb)
+{
+    unsigned              i;
+    const ctl_command_t  *command;
+
+    for (i = 0; ctl_commands[i] != NULL; i++) {
+        for (command = ctl_commands[i]; command->noun != NULL; command++) {
+            if (strcmp(command->noun, noun) == 0
+                && (command->verb == NULL
+                    || (verb != NULL && strcmp(command->verb, verb) == 0)))
+            {
+                return command;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+/* How many arguments a command takes. */
+
+static unsigned
+options_words(const ctl_command_t *command)
+{
+    unsigned     n;
+    const char  *p;
+
+    n = 0;
+
+    for (p = command->args; *p != '\0'; p += strspn(p, " ")) {
+        p += strcspn(p, " ");
+        n++;
+    }
+
+    return n;
+}
+
+
+/* "ampctl help [NOUN [VERB]]" */
+
+static int
+options_help_words(ctl_t *ctl, int argc, char **argv, const char **noun)
+{
+    if (optind == argc) {
+        return OPTIONS_HELP;
+    }
+
+    *noun = argv[optind];
+
+    if (!options_is_noun(*noun)) {
+        return options_usage(ctl, NULL, "there is no command \"%s\"", *noun);
+    }
+
+    ctl->command = options_command(*noun, argv[optind + 1]);
+
+    if (ctl->command == NULL && argv[optind + 1] != NULL) {
+        return options_usage(ctl, *noun, "there is no \"%s\" here",
+                             argv[optind + 1]);
+    }
+
+    return OPTIONS_HELP;
+}
+
+
+/* The noun and the verb, with global options before and between them. */
+
+static int
+options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
+    const char **noun)
+{
+    int  rc;
+
+    rc = options_scan(ctl, table, NULL, "+", argc, argv);
+    if (rc != 0) {
+        return rc;
+    }
+
+    if (optind == argc) {
+        return OPTIONS_HELP;
+    }
+
+    *noun = argv[optind++];
+
+    if (strcmp(*noun, "help") == 0) {
+        *noun = NULL;
+        return options_help_words(ctl, argc, argv, noun);
+    }
+
+    if (!options_is_noun(*noun)) {
+        rc = options_usage(ctl, NULL, "there is no command \"%s\"", *noun);
+        *noun = NULL;
+        return rc;
+    }
+
+    ctl->command = options_command(*noun, NULL);
+    if (ctl->command != NULL) {
+        return 0;
+    }
+
+    rc = options_scan(ctl, table, *noun, "+", argc, argv);
+    if (rc != 0) {
+        return rc;
+    }
+
+    if (optind == argc) {
+        return options_usage(ctl, *noun, "\"%s\" needs to be told what to do",
+                             *noun);
+    }
+
+    ctl->command = options_command(*noun, argv[optind]);
+    if (ctl->command == NULL) {
+        return options_usage(ctl, *noun, "there is no \"%s\" here",
+                             argv[optind]);
+    }
+
+    optind++;
+
+    return 0;
+}
+
+
+static int
+options_environment(ctl_t *ctl)
+{
+    const char  *text;
+
+    text = getenv("AMPERSAND_MASTER_KEY_FILE");
+    if (ctl->nmaster_keys == 0 && text != NULL && *text != '\0') {
+        ctl->master_keys[ctl->nmaster_keys++] = text;
+    }
+
+    text = getenv("AMPERSAND_REDIS");
+    if (ctl->redis == NULL) {
+        ctl->redis = (text != NULL && *text != '\0') ? text : OPTIONS_REDIS;
+    }
+
+    text = getenv("AMPERSAND_UPSTREAM");
+    if (ctl->upstream == NULL && text != NULL && *text != '\0') {
+        ctl->upstream = text;
+    }
+
+    if (ctl->upstream != NULL && !ampersand_upstream_valid(ctl->upstream)) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  "the upstream is no base URL");
+        return ctl_remedy(&ctl->error, "give --upstream (AMPERSAND_UPSTREAM) "
+                          "scheme and host, e.g. http://127.0.0.1:8099");
+    }
+
+    return 0;
+}
+
+
+int
+options_read(ctl_t *ctl, int argc, char **argv, const char **noun)
+{
+    int              i, rc, done;
+    unsigned         words;
+    options_table_t  table;
+
+    opterr = 0;
+    *noun = NULL;
+
+    ctl->prefix = AMP_KEYS_PREFIX;
+    ctl->timeout = OPTIONS_TIMEOUT;
+
+    /* an error before --json was reached is to be a document as well */
+
+    for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0) {
+            ctl->json = 1;
+        }
+    }
+
+    ctl->values = calloc((size_t) argc + 1, sizeof(*ctl->values));
+    if (ctl->values == NULL) {
+        abort();
+    }
+
+    memset(&table, 0, sizeof(table));
+    options_take(&table, options_globals);
+
+    rc = options_find(ctl, &table, argc, argv, noun);
+    if (rc != 0) {
+        return rc;
+    }
+
+    options_take(&table, ctl->command->options);
+
+    /* glibc settles the order of words once, at optind 0 */
+
+    done = optind - 1;
+    argc -= done;
+    argv += done;
+    optind = 0;
+
+    rc = options_scan(ctl, &table, *noun, "", argc, argv);
+    if (rc != 0) {
+        return rc;
+    }
+
+    words = options_words(ctl->command);
+
+    if ((unsigned) (argc - optind) != words) {
+        return options_usage(ctl, *noun, words ? "the command takes %s"
+                             : "the command takes no argument%s",
+                             ctl->command->args);
+    }
+
+    ctl->args = argv + optind;
+
+    return options_environment(ctl);
+}
+
+
+static void
+options_help_table(FILE *out, const ctl_option_t *option)
+{
+    char  text[64];
+
+    for ( /* void */ ; option->name != NULL; option++) {
+        snprintf(text, sizeof(text), "--%s%s%s", option->name,
+                 option->value ? " " : "", option->value ? option->value : "");
+        fprintf(out, "  %-27s  %s%s\n", text, option->help,
+                option->many ? " (repeatable)" : "");
+    }
+}
+
+
+static void
+options_help_line(FILE *out, const ctl_command_t *command)
+{
+    char  text[64];
+
+    snprintf(text, sizeof(text), "%s%s%s%s%s", command->noun,
+             command->verb ? " " : "", command->verb ? command->verb : "",
+             *command->args ? " " : "", command->args);
+    fprintf(out, "  %-27s  %s\n", text, command->summary);
+}
+
+
+static void
+options_help_command(FILE *out, const ctl_command_t *command)
+{
+    fprintf(out, "usage: ampctl %s%s%s%s%s%s\n\n%s\n", command->noun,
+            command->verb ? " " : "", command->verb ? command->verb : "",
+            *command->args ? " " : "", command->args,
+            command->options ? " [OPTION]..." : "", command->summary);
+
+    if (command->note != NULL) {
+        fprintf(out, "\n%s\n", command->note);
+    }
+
+    if (command->options != NULL) {
+        fprintf(out, "\noptions:\n");
+        options_help_table(out, command->options);
+    }
+}
+
+
+char *
+options_help(const ctl_command_t *command, const char *noun)
+{
+    FILE                 *out;
+    char                 *text;
+    size_t                size;
+    unsigned              i;
+    const ctl_command_t  *line;
+
+    text = NULL;
+
+    out = open_memstream(&text, &size);
+    if (out == NULL) {
+        abort();
+    }
+
+    if (command != NULL) {
+        options_help_command(out, command);
+
+    } else {
+        fprintf(out, "usage: ampctl %s ...\n\ncommands:\n",
+                noun ? noun : "COMMAND");
+
+        for (i = 0; ctl_commands[i] != NULL; i++) {
+            for (line = ctl_commands[i]; line->noun != NULL; line++) {
+                if (noun == NULL || strcmp(line->noun, noun) == 0) {
+                    options_help_line(out, line);
+                }
+            }
+        }
+
+        fprintf(out, "\nEvery command has its own --help.\n");
+    }
+
+    fprintf(out, "\nglobal options, anywhere:\n");
+    options_help_table(out, options_globals);
+
+    fprintf(out, "\nexit codes: 0 done, 1 refused or not found, 2 wrong usage, "
+            "3 Redis or Ampersand\nout of reach\n");
+
+    fclose(out);
+
+    return text;
+}

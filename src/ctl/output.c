@@ -1,0 +1,314 @@
+/*
+ * Errors, JSON documents, tables and times as ampctl prints them.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "output.h"
+
+
+struct output_table_s {
+    unsigned   columns;
+    size_t     ncells;
+    size_t     size;
+    char     **cells;               /* the heads are the first row            */
+};
+
+
+static void
+output_clean(char *text)
+{
+    char    *p;
+    json_t  *probe;
+
+    for (p = text; *p != '\0'; p++) {
+        if ((unsigned char) *p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+
+    /* an argument may be any bytes, and a document must be UTF-8 */
+
+    probe = json_string(text);
+    if (probe != NULL) {
+        json_decref(probe);
+        return;
+    }
+
+    for (p = text; *p != '\0'; p++) {
+        if ((unsigned char) *p >= 0x80) {
+            *p = '?';
+        }
+    }
+}
+
+
+int
+ctl_error(ctl_error_t *error, int code, const char *word, const char *fmt, ...)
+{
+    va_list  args;
+
+    error->exit = code;
+    error->code = word;
+    error->remedy[0] = '\0';
+
+    va_start(args, fmt);
+    vsnprintf(error->message, sizeof(error->message), fmt, args);
+    va_end(args);
+
+    output_clean(error->message);
+
+    return -1;
+}
+
+
+int
+ctl_remedy(ctl_error_t *error, const char *fmt, ...)
+{
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(error->remedy, sizeof(error->remedy), fmt, args);
+    va_end(args);
+
+    output_clean(error->remedy);
+
+    return -1;
+}
+
+
+json_t *
+ctl_error_json(const ctl_error_t *error)
+{
+    return json_pack("{s:s, s:s, s:s}", "code", error->code,
+                     "message", error->message, "remedy", error->remedy);
+}
+
+
+int
+output_error(const ctl_error_t *error, int json)
+{
+    if (json) {
+        output_json(json_pack("{s:o}", "error", ctl_error_json(error)));
+        return error->exit;
+    }
+
+    fflush(stdout);
+    fprintf(stderr, "ampctl: %s\n", error->message);
+
+    if (error->remedy[0] != '\0') {
+        fprintf(stderr, "  %s\n", error->remedy);
+    }
+
+    return error->exit;
+}
+
+
+void
+output_warning(const char *fmt, ...)
+{
+    char     text[512];
+    va_list  args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+
+    output_clean(text);
+    fprintf(stderr, "ampctl: warning: %s\n", text);
+}
+
+
+int
+output_json(json_t *doc)
+{
+    json_dumpf(doc, stdout, JSON_COMPACT|JSON_PRESERVE_ORDER|JSON_ENCODE_ANY);
+    putchar('\n');
+    json_decref(doc);
+
+    return CTL_DONE;
+}
+
+
+const char *
+output_time(int64_t t, char text[CTL_TIME_MAX])
+{
+    time_t     seconds;
+    struct tm  tm;
+
+    seconds = (time_t) t;
+
+    if (t == 0 || gmtime_r(&seconds, &tm) == NULL
+        || strftime(text, CTL_TIME_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    {
+        return "-";
+    }
+
+    return text;
+}
+
+
+const char *
+output_words(const json_t *array, char *text, size_t size)
+{
+    int          n;
+    size_t       i, len;
+    const char  *word;
+
+    len = 0;
+    text[0] = '\0';
+
+    for (i = 0; i < json_array_size(array); i++) {
+        word = json_string_value(json_array_get(array, i));
+        if (word == NULL) {
+            continue;
+        }
+
+        n = snprintf(text + len, size - len, "%s%s", len ? ", " : "", word);
+        if (n < 0 || (size_t) n >= size - len) {
+            break;
+        }
+
+        len += n;
+    }
+
+    return len ? text : "-";
+}
+
+
+static void
+output_cell(output_table_t *table, const char *text)
+{
+    char   *copy, **cells;
+    size_t  size;
+
+    if (table->ncells == table->size) {
+        size = table->size ? table->size * 2 : 64;
+
+        cells = realloc(table->cells, size * sizeof(*cells));
+        if (cells == NULL) {
+            abort();
+        }
+
+        table->cells = cells;
+        table->size = size;
+    }
+
+    copy = strdup(text != NULL && *text != '\0' ? text : "-");
+    if (copy == NULL) {
+        abort();
+    }
+
+    output_clean(copy);
+    table->cells[table->ncells++] = copy;
+}
+
+
+output_table_t *
+output_table(unsigned n, const char *const *heads)
+{
+    unsigned         i;
+    output_table_t  *table;
+
+    table = calloc(1, sizeof(*table));
+    if (table == NULL) {
+        abort();
+    }
+
+    table->columns = n;
+
+    for (i = 0; i < n; i++) {
+        output_cell(table, heads[i]);
+    }
+
+    return table;
+}
+
+
+void
+output_row(output_table_t *table, ...)
+{
+    va_list   args;
+    unsigned  i;
+
+    va_start(args, table);
+
+    for (i = 0; i < table->columns; i++) {
+        output_cell(table, va_arg(args, const char *));
+    }
+
+    va_end(args);
+}
+
+
+/* Columns on a terminal: code points, which is near enough here. */
+
+static size_t
+output_width(const char *text)
+{
+    size_t  n;
+
+    for (n = 0; *text != '\0'; text++) {
+        if (((unsigned char) *text & 0xc0) != 0x80) {
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+static size_t
+output_column_width(const output_table_t *table, unsigned column)
+{
+    size_t  i, width, max;
+
+    max = 0;
+
+    for (i = column; i < table->ncells; i += table->columns) {
+        width = output_width(table->cells[i]);
+        if (width > max) {
+            max = width;
+        }
+    }
+
+    return max;
+}
+
+
+void
+output_table_print(output_table_t *table)
+{
+    size_t  i, pad, *widths;
+
+    widths = calloc(table->columns, sizeof(*widths));
+    if (widths == NULL) {
+        abort();
+    }
+
+    for (i = 0; i < table->columns; i++) {
+        widths[i] = output_column_width(table, i);
+    }
+
+    for (i = 0; i < table->ncells; i++) {
+        fputs(table->cells[i], stdout);
+
+        if ((i + 1) % table->columns == 0) {
+            putchar('\n');
+
+        } else {
+            pad = widths[i % table->columns] - output_width(table->cells[i]);
+            printf("%*s", (int) pad + 2, "");
+        }
+
+        free(table->cells[i]);
+    }
+
+    free(widths);
+    free(table->cells);
+    free(table);
+}

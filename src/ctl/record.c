@@ -1,0 +1,487 @@
+/*
+ * Edits of a tenant's record.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record.h"
+#include "secret.h"
+
+
+static json_t *
+record_default_grants(void)
+{
+    int      class;
+    json_t  *list;
+
+    list = json_array();
+
+    for (class = 0; class < AMP_CLASS_COUNT; class++) {
+        if (class != AMP_CLASS_SECRETS) {
+            json_array_append_new(list, json_string(amp_class_name(class)));
+        }
+    }
+
+    return list;
+}
+
+
+json_t *
+record_new(const char *id, const char *project, const char *name)
+{
+    return json_pack("{s:i, s:i, s:s, s:{s:s, s:s}, s:[], s:{s:o, s:[]}, s:[], "
+                     "s:{}, s:{}, s:b}",
+                     "v", 1, "rev", 0, "id", id,
+                     "project", "id", project, "name", name,
+                     "keys",
+                     "grants", "allow", record_default_grants(), "deny",
+                     "groups", "limits", "cache", "disabled", 0);
+}
+
+
+const char *
+record_text(const json_t *object, const char *name)
+{
+    const char  *text;
+
+    text = json_string_value(json_object_get(object, name));
+
+    return text != NULL ? text : "";
+}
+
+
+json_t *
+record_view(const json_t *record)
+{
+    size_t       i;
+    json_t      *view, *key, *shown;
+    amp_span_t   master;
+
+    view = json_copy((json_t *) record);
+    json_object_del(view, "v");
+
+    shown = json_array();
+
+    json_array_foreach(json_object_get(record, "keys"), i, key) {
+        master = amp_seal_master_id(record_span(record_text(key, "sealed")));
+
+        json_array_append_new(shown, json_pack("{s:s, s:s, s:s%}",
+                              "id", record_text(key, "id"),
+                              "state", record_text(key, "state"),
+                              "master", master.len ? (char *) master.data : "",
+                              master.len));
+    }
+
+    json_object_set_new(view, "keys", shown);
+
+    return view;
+}
+
+
+/* The first one counts, as it does in amp_tenant_decode(). */
+
+json_t *
+record_active_key(const json_t *record)
+{
+    size_t   i;
+    json_t  *key;
+
+    json_array_foreach(json_object_get(record, "keys"), i, key) {
+        if (strcmp(record_text(key, "state"), "active") == 0) {
+            return key;
+        }
+    }
+
+    return NULL;
+}
+
+
+json_t *
+record_key(const json_t *record, const char *id)
+{
+    size_t   i;
+    json_t  *key;
+
+    json_array_foreach(json_object_get(record, "keys"), i, key) {
+        if (strcmp(record_text(key, "id"), id) == 0) {
+            return key;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+record_next_key_id(const json_t *record, char id[AMP_KEY_ID_MAX + 1])
+{
+    size_t       i;
+    json_t      *key;
+    const char  *text;
+    unsigned     n, last;
+
+    last = 0;
+
+    json_array_foreach(json_object_get(record, "keys"), i, key) {
+        text = record_text(key, "id");
+
+        if (sscanf(text, "k%9u", &n) == 1 && n > last) {
+            last = n;
+        }
+    }
+
+    snprintf(id, AMP_KEY_ID_MAX + 1, "k%u", last + 1);
+}
+
+
+/* Seals with the first master key.  A new string, or NULL with the error. */
+
+static json_t *
+record_seal(const json_t *record, const char *id, amp_keyring_t *ring,
+    amp_span_t secret, ctl_error_t *error)
+{
+    amp_buf_t      sealed;
+    unsigned char  nonce[AMP_NONCE_LEN], text[AMP_SEALED_MAX];
+
+    if (secret_random(nonce, sizeof(nonce), error) != 0) {
+        return NULL;
+    }
+
+    amp_buf_init(&sealed, text, sizeof(text));
+
+    if (amp_seal(ring, record_span(record_text(record, "id")), record_span(id),
+                 secret, nonce, &sealed)
+        != 0)
+    {
+        ctl_error(error, CTL_REFUSED, "no_cipher", "the key cannot be sealed");
+        return NULL;
+    }
+
+    return json_stringn((char *) text, amp_buf_written(&sealed).len);
+}
+
+
+int
+record_key_add(json_t *record, amp_keyring_t *ring, amp_span_t secret,
+    ctl_error_t *error)
+{
+    char     id[AMP_KEY_ID_MAX + 1];
+    size_t   i;
+    json_t  *key, *keys, *sealed;
+
+    record_next_key_id(record, id);
+
+    sealed = record_seal(record, id, ring, secret, error);
+    if (sealed == NULL) {
+        return -1;
+    }
+
+    keys = json_object_get(record, "keys");
+    if (keys == NULL) {
+        keys = json_array();
+        json_object_set_new(record, "keys", keys);
+    }
+
+    json_array_foreach(keys, i, key) {
+        if (strcmp(record_text(key, "state"), "active") == 0) {
+            json_object_set_new(key, "state", json_string("retired"));
+        }
+    }
+
+    json_array_insert_new(keys, 0, json_pack("{s:s, s:o, s:s}", "id", id,
+                          "sealed", sealed, "state", "active"));
+
+    return 0;
+}
+
+
+int
+record_key_reseal(const json_t *record, json_t *key, amp_keyring_t *ring,
+    ctl_error_t *error)
+{
+    int             len;
+    json_t         *sealed;
+    unsigned char   secret[AMP_SECRET_MAX];
+
+    len = record_key_open(record, key, ring, secret, error);
+    if (len == -1) {
+        return -1;
+    }
+
+    sealed = record_seal(record, record_text(key, "id"), ring,
+                         amp_span_make(secret, (size_t) len), error);
+
+    secret_clean(secret, sizeof(secret));
+
+    if (sealed == NULL) {
+        return -1;
+    }
+
+    json_object_set_new(key, "sealed", sealed);
+
+    return 0;
+}
+
+
+int
+record_key_drop(json_t *record, const char *id, ctl_error_t *error)
+{
+    size_t       i;
+    json_t      *key, *keys;
+    const char  *tenant;
+
+    tenant = record_text(record, "id");
+    keys = json_object_get(record, "keys");
+    key = record_key(record, id);
+
+    if (key == NULL) {
+        ctl_error(error, CTL_REFUSED, "not_found",
+                  "tenant \"%s\" has no key \"%s\"", tenant, id);
+        return ctl_remedy(error, "see: ampctl key list %s", tenant);
+    }
+
+    if (key == record_active_key(record)) {
+        ctl_error(error, CTL_REFUSED, "key_active",
+                  "key \"%s\" is the one that tenant \"%s\" works with", id,
+                  tenant);
+        return ctl_remedy(error, "first ampctl key set %s --key-file FILE, or "
+                          "stop the tenant: ampctl tenant disable %s", tenant,
+                          tenant);
+    }
+
+    for (i = json_array_size(keys); i-- > 0; /* void */ ) {
+        if (json_array_get(keys, i) == key) {
+            json_array_remove(keys, i);
+            break;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+record_key_open(const json_t *record, const json_t *key, amp_keyring_t *ring,
+    unsigned char *secret, ctl_error_t *error)
+{
+    int          len;
+    const char  *id, *tenant;
+    amp_span_t   sealed, master;
+
+    id = record_text(key, "id");
+    tenant = record_text(record, "id");
+    sealed = record_span(record_text(key, "sealed"));
+
+    len = amp_seal_open(ring, record_span(tenant), record_span(id), sealed,
+                        secret);
+    if (len > 0) {
+        return len;
+    }
+
+    if (len == -2) {
+        master = amp_seal_master_id(sealed);
+        ctl_error(error, CTL_REFUSED, "master_key",
+                  "key \"%s\" of tenant \"%s\" is sealed with master key %.*s, "
+                  "which is not given", id, tenant, (int) master.len,
+                  master.data);
+        return ctl_remedy(error, "add its file with --master-key FILE");
+    }
+
+    ctl_error(error, CTL_REFUSED, "bad_seal", "key \"%s\" of tenant \"%s\" "
+              "does not open: %s", id, tenant, len == -1 ? "it is malformed"
+              : "it was changed, or sealed for another tenant or key");
+
+    return ctl_remedy(error, "set the key again: ampctl key set %s --key-file "
+                      "FILE", tenant);
+}
+
+
+int
+record_limit_class(const char *class, ctl_error_t *error)
+{
+    if (class == NULL || amp_limit_find(record_span(class)) >= 0) {
+        return 0;
+    }
+
+    ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no class", class);
+
+    return ctl_remedy(error, "give default, catalog, read, write, data or "
+                      "secrets, e.g. --class read");
+}
+
+
+static int
+record_burst(const char *text, amp_rate_t *rate, ctl_error_t *error)
+{
+    char           *end;
+    unsigned long   n;
+
+    n = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end != '\0' || n < 1
+        || n > AMP_BURST_MAX)
+    {
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no burst", text);
+        return ctl_remedy(error, "give 1 to %d requests, e.g. --burst 100",
+                          AMP_BURST_MAX);
+    }
+
+    rate->burst = (uint32_t) n;
+
+    return 0;
+}
+
+
+int
+record_limit(json_t *record, const char *class, const char *rate_text,
+    const char *burst_text, ctl_error_t *error)
+{
+    json_t        *limits, *limit;
+    amp_buf_t      text;
+    amp_rate_t     rate;
+    unsigned char  buf[AMP_RATE_TEXT_MAX];
+
+    if (record_limit_class(class, error) != 0) {
+        return -1;
+    }
+
+    class = class ? class : "default";
+
+    limits = json_object_get(record, "limits");
+    if (limits == NULL) {
+        limits = json_object();
+        json_object_set_new(record, "limits", limits);
+    }
+
+    if (rate_text != NULL && strcmp(rate_text, "none") == 0) {
+        json_object_del(limits, class);
+        return 0;
+    }
+
+    limit = json_object_get(limits, class);
+
+    if (rate_text == NULL && record_text(limit, "rate")[0] == '\0') {
+        ctl_error(error, CTL_USAGE, "usage", "a burst needs a rate");
+        return ctl_remedy(error, "add --rate, e.g. --rate 50/s --burst 100");
+    }
+
+    if (amp_rate_parse(record_span(rate_text ? rate_text
+                                   : record_text(limit, "rate")), &rate)
+        != 0)
+    {
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no rate", rate_text);
+        return ctl_remedy(error, "give a number a second, minute, hour or day, "
+                          "e.g. --rate 50/s, 600/m, 5000/h or 10000/d");
+    }
+
+    /* the same that the gateway takes where a record names none */
+
+    rate.burst = rate.count < AMP_BURST_MAX ? rate.count : AMP_BURST_MAX;
+
+    if (burst_text != NULL) {
+        if (record_burst(burst_text, &rate, error) != 0) {
+            return -1;
+        }
+
+    } else if (json_is_integer(json_object_get(limit, "burst"))) {
+        rate.burst = (uint32_t) json_integer_value(
+                         json_object_get(limit, "burst"));
+    }
+
+    amp_buf_init(&text, buf, sizeof(buf));
+    amp_rate_write(&rate, &text);
+
+    if (limit == NULL) {
+        limit = json_object();
+        json_object_set_new(limits, class, limit);
+    }
+
+    json_object_set_new(limit, "rate", json_stringn((char *) buf,
+                                              amp_buf_written(&text).len));
+    json_object_set_new(limit, "burst", json_integer(rate.burst));
+
+    return 0;
+}
+
+
+static int
+record_append(json_t *list, const char *text)
+{
+    size_t   i;
+    json_t  *item;
+
+    json_array_foreach(list, i, item) {
+        if (json_is_string(item)
+            && strcmp(json_string_value(item), text) == 0)
+        {
+            return 0;
+        }
+    }
+
+    return json_array_append_new(list, json_string(text));
+}
+
+
+int
+record_grant(json_t *list, const char *item, ctl_error_t *error)
+{
+    size_t     i;
+    json_t    *all, *class;
+    uint64_t   set[AMP_OPERATIONS_MAX / 64];
+
+    if (strcmp(item, "none") == 0) {
+        return 0;
+    }
+
+    if (strcmp(item, "default") == 0) {
+        all = record_default_grants();
+
+        json_array_foreach(all, i, class) {
+            record_append(list, json_string_value(class));
+        }
+
+        json_decref(all);
+        return 0;
+    }
+
+    memset(set, 0, sizeof(set));
+
+    if (amp_grant_expand(record_span(item), set) == 0
+        || record_append(list, item) != 0)
+    {
+        ctl_error(error, CTL_USAGE, "usage",
+                  "\"%s\" names no operation that the gateway serves", item);
+        return ctl_remedy(error, "give a class (catalog, read, write, data, "
+                          "secrets), a tag (tag:connection) or an operationId "
+                          "(listIntegrations): ampctl operations shows them");
+    }
+
+    return 0;
+}
+
+
+int
+record_group(json_t *record, const char *group, ctl_error_t *error)
+{
+    json_t  *groups;
+
+    groups = json_object_get(record, "groups");
+
+    if (!amp_group_valid(record_span(group))
+        || record_append(groups, group) != 0)
+    {
+        ctl_error(error, CTL_USAGE, "usage", "this group is no groupRef");
+        return ctl_remedy(error, "give 1 to %d bytes of printable UTF-8, e.g. "
+                          "--group customer-42", AMP_GROUP_MAX);
+    }
+
+    if (json_array_size(groups) > AMP_GROUPS_MAX) {
+        ctl_error(error, CTL_USAGE, "usage", "more than %d groups",
+                  AMP_GROUPS_MAX);
+        return ctl_remedy(error, "split them over two tenants");
+    }
+
+    return 0;
+}

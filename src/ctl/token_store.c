@@ -1,0 +1,493 @@
+/*
+ * Gateway tokens in Redis.
+ *
+ * A token is one key, set or deleted by one script that also publishes.  The
+ * index is written before a token and cleared after it, so that no token can
+ * live that a list does not show and a revocation does not find; what a crash
+ * leaves is an entry of the index without a token, which opens nothing.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/amp_event.h"
+#include "../core/amp_keys.h"
+#include "secret.h"
+#include "token_store.h"
+
+
+#define TOKEN_RANDOM     128
+#define TOKEN_SHORT_ID   10
+#define TOKEN_RECORD     1024
+#define TOKEN_PIPELINE   128
+
+
+/*
+ * KEYS[1] token; ARGV: record ("" to delete), Unix seconds of its end ("0"
+ * never), channel, event.  1, or 0 when there was nothing to delete.
+ */
+
+static const char  token_script[] =
+    "local n = 1\n"
+    "if ARGV[1] == '' then\n"
+    "  n = redis.call('DEL', KEYS[1])\n"
+    "else\n"
+    "  redis.call('SET', KEYS[1], ARGV[1])\n"
+    "  if ARGV[2] ~= '0' then\n"
+    "    redis.call('EXPIREAT', KEYS[1], ARGV[2])\n"
+    "  end\n"
+    "end\n"
+    "redis.call('PUBLISH', ARGV[3], ARGV[4])\n"
+    "return n\n";
+
+
+static int
+token_write(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const char *digest, amp_span_t record, int64_t expires, long long *answer)
+{
+    char           end[24];
+    unsigned       i, byte;
+    amp_buf_t      key, channel, message;
+    amp_span_t     args[4];
+    amp_event_t    event;
+    unsigned char  key_buf[AMP_KEYS_MAX], channel_buf[AMP_KEYS_MAX];
+    unsigned char  message_buf[AMP_EVENT_MAX];
+
+    memset(&event, 0, sizeof(event));
+    event.type = AMP_EVENT_TOKEN;
+    event.tenant_len = tenant.len;
+    memcpy(event.tenant, tenant.data, tenant.len);
+
+    for (i = 0; i < AMP_TOKEN_DIGEST; i++) {
+        if (sscanf(digest + 2 * i, "%2x", &byte) == 1) {
+            event.digest[i] = (unsigned char) byte;
+        }
+    }
+
+    snprintf(end, sizeof(end), "%lld", (long long) expires);
+
+    amp_buf_init(&key, key_buf, sizeof(key_buf));
+    amp_buf_init(&channel, channel_buf, sizeof(channel_buf));
+    amp_buf_init(&message, message_buf, sizeof(message_buf));
+
+    amp_keys_token(store_prefix(store),
+                   amp_span_make(digest, AMP_TOKEN_DIGEST_HEX), &key);
+    amp_keys_events(store_prefix(store), &channel);
+    amp_event_write(&event, &message);
+
+    args[0] = record;
+    args[1] = amp_span_make(end, strlen(end));
+    args[2] = amp_buf_written(&channel);
+    args[3] = amp_buf_written(&message);
+
+    return store_script(store, error, token_script, amp_buf_written(&key),
+                        args, 4, answer);
+}
+
+
+/* HSET or HDEL of one entry of the index. */
+
+static int
+token_index(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const char *id, const char *digest)
+{
+    amp_buf_t       key;
+    redisReply     *reply;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_tokens(store_prefix(store), tenant, &key);
+
+    if (digest != NULL) {
+        reply = store_command(store, error, "HSET %b %s %s", buf,
+                              amp_buf_written(&key).len, id, digest);
+    } else {
+        reply = store_command(store, error, "HDEL %b %s", buf,
+                              amp_buf_written(&key).len, id);
+    }
+
+    if (reply == NULL) {
+        return -1;
+    }
+
+    freeReplyObject(reply);
+
+    return 0;
+}
+
+
+static int
+token_order(const void *a, const void *b)
+{
+    return strcmp(((const token_entry_t *) a)->id,
+                  ((const token_entry_t *) b)->id);
+}
+
+
+static int
+token_digest_valid(const redisReply *reply)
+{
+    return reply->len == AMP_TOKEN_DIGEST_HEX
+           && strspn(reply->str, "0123456789abcdef") == AMP_TOKEN_DIGEST_HEX;
+}
+
+
+int
+token_list(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    token_list_t *list)
+{
+    size_t          i;
+    amp_buf_t       key;
+    redisReply     *reply, *id, *digest;
+    token_entry_t  *entry;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_tokens(store_prefix(store), tenant, &key);
+
+    reply = store_command(store, error, "HGETALL %b", buf,
+                          amp_buf_written(&key).len);
+    if (reply == NULL) {
+        return -1;
+    }
+
+    list->n = 0;
+    list->entries = calloc(reply->elements / 2 + 1, sizeof(*list->entries));
+    if (list->entries == NULL) {
+        abort();
+    }
+
+    for (i = 0; i + 1 < reply->elements; i += 2) {
+        id = reply->element[i];
+        digest = reply->element[i + 1];
+
+        if (id->len <= AMP_TOKEN_ID_MAX && token_digest_valid(digest)) {
+            entry = &list->entries[list->n++];
+            memcpy(entry->id, id->str, id->len);
+            memcpy(entry->digest, digest->str, digest->len);
+        }
+    }
+
+    freeReplyObject(reply);
+
+    if (list->n > 1) {
+        qsort(list->entries, list->n, sizeof(*list->entries), token_order);
+    }
+
+    return 0;
+}
+
+
+void
+token_list_free(token_list_t *list)
+{
+    free(list->entries);
+}
+
+
+static int
+token_draw(ctl_error_t *error, amp_span_t tenant, token_issued_t *issued)
+{
+    int            rc;
+    unsigned char  random[TOKEN_RANDOM], id[TOKEN_SHORT_ID];
+
+    do {
+        if (secret_random(random, sizeof(random), error) != 0) {
+            return -1;
+        }
+
+        /* the id is public: it shares no byte with the token */
+
+        rc = amp_token_make(random, TOKEN_RANDOM / 2,
+                            (unsigned char *) issued->token)
+             | amp_base62(random + TOKEN_RANDOM / 2, TOKEN_RANDOM / 2, id,
+                          sizeof(id));
+    } while (rc != 0);
+
+    secret_clean(random, sizeof(random));
+
+    issued->token[AMP_TOKEN_LEN] = '\0';
+    snprintf(issued->id, sizeof(issued->id), "%.*s.%.*s", (int) tenant.len,
+             tenant.data, (int) sizeof(id), id);
+
+    return 0;
+}
+
+
+/* Is the tenant there?  Its record is not read. */
+
+static int
+token_tenant_exists(store_t *store, ctl_error_t *error, amp_span_t tenant)
+{
+    int             exists;
+    amp_buf_t       key;
+    redisReply     *reply;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_tenant(store_prefix(store), tenant, &key);
+
+    reply = store_command(store, error, "EXISTS %b", buf,
+                          amp_buf_written(&key).len);
+    if (reply == NULL) {
+        return -1;
+    }
+
+    exists = (reply->integer == 1);
+    freeReplyObject(reply);
+
+    return exists;
+}
+
+
+/* The digest of a token id; empty when the index has none.  0, or -1. */
+
+static int
+token_find(store_t *store, ctl_error_t *error, amp_span_t id,
+    token_entry_t *entry)
+{
+    amp_buf_t       key;
+    redisReply     *reply;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    memset(entry, 0, sizeof(*entry));
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_tokens(store_prefix(store), amp_token_id_tenant(id), &key);
+
+    reply = store_command(store, error, "HGET %b %b", buf,
+                          amp_buf_written(&key).len, id.data, id.len);
+    if (reply == NULL) {
+        return -1;
+    }
+
+    if (reply->type == REDIS_REPLY_STRING && token_digest_valid(reply)) {
+        memcpy(entry->id, id.data, id.len);
+        memcpy(entry->digest, reply->str, reply->len);
+    }
+
+    freeReplyObject(reply);
+
+    return 0;
+}
+
+
+static int
+token_delete(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const token_entry_t *entry, long long *answer)
+{
+    if (token_write(store, error, tenant, entry->digest, amp_span_null, 0,
+                    answer)
+        != 0)
+    {
+        return -1;
+    }
+
+    return token_index(store, error, tenant, entry->id, NULL);
+}
+
+
+/*
+ * A removal that ran beside us may have looked at the index before our entry
+ * stood there, or have deleted the token before it was written.  Such a token
+ * must not wait there for the next tenant of this name.  1 when it may stay,
+ * 0 when it was taken back, -1.
+ */
+
+static int
+token_settle(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const token_entry_t *written)
+{
+    int            rc;
+    long long      answer;
+    token_entry_t  entry;
+
+    rc = token_tenant_exists(store, error, tenant);
+
+    if (rc == -1
+        || token_find(store, error, amp_span_make(written->id,
+                                                  strlen(written->id)), &entry)
+           != 0)
+    {
+        return -1;
+    }
+
+    if (rc == 1 && entry.digest[0] != '\0') {
+        return 1;
+    }
+
+    return token_delete(store, error, tenant, written, &answer);
+}
+
+
+int
+token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    amp_span_t label, int64_t lifetime, token_issued_t *issued)
+{
+    int                 rc;
+    int64_t             now;
+    amp_buf_t           text;
+    long long           answer;
+    token_entry_t       entry;
+    unsigned char       digest[AMP_TOKEN_DIGEST], buf[TOKEN_RECORD];
+    amp_token_record_t  record;
+
+    rc = token_tenant_exists(store, error, tenant);
+    if (rc != 1) {
+        return rc;
+    }
+
+    if (store_time(store, error, &now) != 0
+        || token_draw(error, tenant, issued) != 0)
+    {
+        return -1;
+    }
+
+    if (amp_token_digest(amp_span_make(issued->token, AMP_TOKEN_LEN), digest)
+        != 0)
+    {
+        return ctl_error(error, CTL_REFUSED, "no_digest",
+                         "OpenSSL has no SHA-256");
+    }
+
+    memset(&entry, 0, sizeof(entry));
+    memcpy(entry.id, issued->id, strlen(issued->id));
+    amp_hex(digest, sizeof(digest), (unsigned char *) entry.digest);
+
+    /* Redis drops the token by its own clock, so that clock counts */
+
+    issued->created = now / 1000000;
+    issued->expires = lifetime ? issued->created + lifetime : 0;
+
+    record.tenant = tenant;
+    record.id = amp_span_make(issued->id, strlen(issued->id));
+    record.label = label;
+    record.created = issued->created;
+    record.expires = issued->expires;
+
+    amp_buf_init(&text, buf, sizeof(buf));
+    amp_token_record_write(&record, &text);
+
+    if (text.overflow) {
+        return ctl_error(error, CTL_REFUSED, "bad_label",
+                         "the label is too long");
+    }
+
+    if (token_index(store, error, tenant, entry.id, entry.digest) != 0
+        || token_write(store, error, tenant, entry.digest,
+                       amp_buf_written(&text), issued->expires, &answer) != 0)
+    {
+        return -1;
+    }
+
+    return token_settle(store, error, tenant, &entry);
+}
+
+
+int
+token_delete_all(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const token_list_t *list)
+{
+    size_t     i;
+    long long  answer;
+
+    for (i = 0; i < list->n; i++) {
+        if (token_delete(store, error, tenant, &list->entries[i], &answer)
+            != 0)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+token_revoke(store_t *store, ctl_error_t *error, amp_span_t id)
+{
+    long long      answer;
+    amp_span_t     tenant;
+    token_entry_t  entry;
+
+    tenant = amp_token_id_tenant(id);
+
+    if (tenant.len == 0 || id.len > AMP_TOKEN_ID_MAX) {
+        return 0;
+    }
+
+    if (token_find(store, error, id, &entry) != 0) {
+        return -1;
+    }
+
+    if (entry.digest[0] == '\0') {
+        return 0;
+    }
+
+    return token_delete(store, error, tenant, &entry, &answer) == 0 ? 1 : -1;
+}
+
+
+static int
+token_each_batch(store_t *store, ctl_error_t *error,
+    const token_entry_t *entries, size_t n, token_each_pt each, void *data)
+{
+    int                 rc;
+    size_t              i;
+    amp_buf_t           key;
+    redisReply         *reply;
+    const char         *why;
+    unsigned char       buf[AMP_KEYS_MAX], texts[TOKEN_RECORD];
+    amp_token_record_t  record;
+
+    for (i = 0; i < n; i++) {
+        amp_buf_init(&key, buf, sizeof(buf));
+        amp_keys_token(store_prefix(store),
+                       amp_span_make(entries[i].digest, AMP_TOKEN_DIGEST_HEX),
+                       &key);
+        store_queue(store, "GET %b", buf, amp_buf_written(&key).len);
+    }
+
+    for (i = 0; i < n; i++) {
+        reply = store_reply(store, error);
+        if (reply == NULL) {
+            return -1;
+        }
+
+        rc = -1;
+
+        if (reply->type == REDIS_REPLY_STRING) {
+            rc = amp_token_record_decode(amp_span_make(reply->str, reply->len),
+                                         texts, sizeof(texts), &record, &why);
+        }
+
+        each(&entries[i], rc == 0 ? &record : NULL, data);
+        freeReplyObject(reply);
+    }
+
+    return 0;
+}
+
+
+int
+token_each(store_t *store, ctl_error_t *error, const token_list_t *list,
+    token_each_pt each, void *data)
+{
+    size_t  i, n;
+
+    for (i = 0; i < list->n; i += n) {
+        n = list->n - i;
+        if (n > TOKEN_PIPELINE) {
+            n = TOKEN_PIPELINE;
+        }
+
+        if (token_each_batch(store, error, list->entries + i, n, each, data)
+            != 0)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}

@@ -1,0 +1,72 @@
+/*
+ * Gateway tokens in Redis: the record under the token's digest, and for each
+ * tenant an index from token id to digest.
+ */
+
+#ifndef CTL_TOKEN_STORE_H
+#define CTL_TOKEN_STORE_H
+
+
+#include "../core/amp_tenant.h"
+#include "../core/amp_token.h"
+#include "store.h"
+
+
+typedef struct {
+    char  id[AMP_TOKEN_ID_MAX + 1];
+    char  digest[AMP_TOKEN_DIGEST_HEX + 1];
+} token_entry_t;
+
+
+typedef struct {
+    size_t          n;
+    token_entry_t  *entries;        /* in the order of their ids              */
+} token_list_t;
+
+
+typedef struct {
+    char     id[AMP_TOKEN_ID_MAX + 1];
+    char     token[AMP_TOKEN_LEN + 1];  /* the caller's to wipe               */
+    int64_t  created;
+    int64_t  expires;
+} token_issued_t;
+
+
+/* The index of one tenant.  0, or -1 with the error filled. */
+
+int token_list(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    token_list_t *list);
+
+void token_list_free(token_list_t *list);
+
+/*
+ * Makes a token for a tenant that exists; lifetime in seconds, 0 for ever.
+ * 1, 0 when the tenant is gone, -1 with the error filled.
+ */
+
+int token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    amp_span_t label, int64_t lifetime, token_issued_t *issued);
+
+/* Deletes the tokens of a list and their entries.  0, or -1. */
+
+int token_delete_all(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const token_list_t *list);
+
+/* 1 when the token was there or listed, 0 when it was not, -1. */
+
+int token_revoke(store_t *store, ctl_error_t *error, amp_span_t id);
+
+
+/*
+ * The records of a list, in its order: each() with NULL where Redis has
+ * dropped one that expired, or where it cannot be read.  0, or -1.
+ */
+
+typedef void (*token_each_pt)(const token_entry_t *entry,
+    const amp_token_record_t *record, void *data);
+
+int token_each(store_t *store, ctl_error_t *error, const token_list_t *list,
+    token_each_pt each, void *data);
+
+
+#endif /* CTL_TOKEN_STORE_H */

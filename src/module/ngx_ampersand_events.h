@@ -1,0 +1,22 @@
+/*
+ * The subscription to amp:events: one a machine, in worker 0.  Messages are
+ * applied to the zone, which every worker shares.  Each time the subscription
+ * is made, anything may have been missed before it: the zone then distrusts
+ * what it holds.
+ */
+
+#ifndef NGX_AMPERSAND_EVENTS_H
+#define NGX_AMPERSAND_EVENTS_H
+
+
+#include "ngx_ampersand_zone.h"
+
+
+/* pool and log are the cycle's.  NULL without memory. */
+
+ngx_ampersand_redis_t *ngx_ampersand_events_create(ngx_pool_t *pool,
+    ngx_log_t *log, ngx_ampersand_redis_conf_t *conf,
+    ngx_ampersand_zone_t *zone);
+
+
+#endif /* NGX_AMPERSAND_EVENTS_H */

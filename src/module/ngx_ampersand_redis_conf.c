@@ -1,0 +1,223 @@
+#include "ngx_ampersand_redis_conf.h"
+#include "amp_keys.h"
+#include "amp_redis_url.h"
+
+
+static char *ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
+    ngx_ampersand_redis_conf_t *conf);
+static ngx_int_t ngx_ampersand_redis_conf_copy(ngx_conf_t *cf,
+    const char *text, ngx_str_t *out);
+
+
+char *
+ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
+{
+    ngx_str_t   *value, s;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    conf->timeout = NGX_AMPERSAND_REDIS_TIMEOUT;
+    ngx_str_set(&conf->prefix, AMP_KEYS_PREFIX);
+
+    if (ngx_ampersand_redis_conf_url(cf, &value[1], conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "timeout=", 8) == 0) {
+            s.data = value[i].data + 8;
+            s.len = value[i].len - 8;
+
+            conf->timeout = ngx_parse_time(&s, 0);
+
+            if (conf->timeout == (ngx_msec_t) NGX_ERROR || conf->timeout == 0)
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid timeout \"%V\", write for example "
+                                   "timeout=100ms", &s);
+                return NGX_CONF_ERROR;
+            }
+
+        } else if (ngx_strncmp(value[i].data, "prefix=", 7) == 0) {
+            conf->prefix.data = value[i].data + 7;
+            conf->prefix.len = value[i].len - 7;
+
+            if (!amp_keys_prefix_valid(amp_span_make(conf->prefix.data,
+                                                     conf->prefix.len)))
+            {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid prefix \"%V\", write 1 to %d of "
+                                   "A-Z a-z 0-9 . _ : -", &conf->prefix,
+                                   AMP_KEYS_PREFIX_MAX);
+                return NGX_CONF_ERROR;
+            }
+
+        } else if (ngx_strncmp(value[i].data, "password_file=", 14) == 0) {
+            s.data = value[i].data + 14;
+            s.len = value[i].len - 14;
+
+            if (ngx_ampersand_secret_file(cf, &s, 1024, &conf->password)
+                != NGX_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", there are timeout=, "
+                               "prefix= and password_file=", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_ampersand_secret_file(ngx_conf_t *cf, ngx_str_t *path, size_t max,
+    ngx_str_t *text)
+{
+    u_char           *buf;
+    ssize_t           n;
+    ngx_fd_t          fd;
+    const char       *why;
+    ngx_file_info_t   fi;
+
+    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    fd = ngx_open_file(path->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                       NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", path);
+        return NGX_ERROR;
+    }
+
+    why = NULL;
+    n = 0;
+    buf = ngx_pnalloc(cf->pool, max + 2);
+
+    if (buf == NULL || ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
+        why = "cannot be read";
+
+    } else if (!ngx_is_file(&fi)) {
+        why = "is not a regular file";
+
+    } else if (fi.st_mode & (S_IRWXG|S_IRWXO)) {
+        why = "is open to others than its owner: chmod 600 it";
+
+    } else {
+        n = ngx_read_fd(fd, buf, max + 2);
+
+        if (n <= 0) {
+            why = n == 0 ? "is empty" : "cannot be read";
+
+        } else if ((size_t) n > max + 1) {
+            why = "is too long";
+        }
+    }
+
+    (void) ngx_close_file(fd);
+
+    if (why) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "file \"%V\" %s", path, why);
+        return NGX_ERROR;
+    }
+
+    while (n > 0 && (buf[n - 1] == LF || buf[n - 1] == CR)) {
+        n--;
+    }
+
+    text->data = buf;
+    text->len = n;
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
+    ngx_ampersand_redis_conf_t *conf)
+{
+    u_char           *p;
+    ngx_int_t         rc;
+    const char       *error;
+    amp_redis_url_t   url;
+
+    if (amp_redis_url_parse(amp_span_make(text->data, text->len), &url, &error)
+        != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", error);
+        return NGX_CONF_ERROR;
+    }
+
+    p = ngx_pnalloc(cf->pool, sizeof(url.path) + sizeof("unix:"));
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    conf->url.url.data = p;
+
+    if (url.path[0]) {
+        conf->url.url.len = ngx_sprintf(p, "unix:%s", url.path) - p;
+
+    } else {
+        conf->url.url.len = ngx_sprintf(p, ngx_strchr(url.host, ':')
+                                           ? "[%s]:%ui" : "%s:%ui",
+                                        url.host, (ngx_uint_t) url.port)
+                            - p;
+    }
+
+    rc = NGX_OK;
+
+    if (ngx_ampersand_redis_conf_copy(cf, url.shown, &conf->display) != NGX_OK
+        || ngx_ampersand_redis_conf_copy(cf, url.user, &conf->user) != NGX_OK
+        || ngx_ampersand_redis_conf_copy(cf, url.password, &conf->password)
+           != NGX_OK)
+    {
+        rc = NGX_ERROR;
+    }
+
+    ngx_explicit_memzero(url.password, sizeof(url.password));
+
+    if (rc == NGX_OK && url.db) {
+        conf->db.data = ngx_pnalloc(cf->pool, NGX_INT32_LEN);
+
+        if (conf->db.data) {
+            conf->db.len = ngx_sprintf(conf->db.data, "%ui",
+                                       (ngx_uint_t) url.db)
+                           - conf->db.data;
+        }
+    }
+
+    if (rc == NGX_OK && ngx_parse_url(cf->pool, &conf->url) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "Redis at \"%V\": %s", &conf->display,
+                           conf->url.err ? conf->url.err : "unknown address");
+        rc = NGX_ERROR;
+    }
+
+    return rc == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_ampersand_redis_conf_copy(ngx_conf_t *cf, const char *text, ngx_str_t *out)
+{
+    out->len = ngx_strlen(text);
+    out->data = ngx_pnalloc(cf->pool, out->len + 1);
+
+    if (out->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(out->data, text, out->len + 1);
+
+    return NGX_OK;
+}

@@ -1,0 +1,871 @@
+#include "ngx_ampersand_zone.h"
+
+
+#define NGX_AMPERSAND_ZONE_RECENT  64       /* events remembered for races    */
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7032
+
+
+typedef enum {
+    NGX_AMPERSAND_TOKEN = 1,
+    NGX_AMPERSAND_TENANT,
+    NGX_AMPERSAND_PROJECT
+} ngx_ampersand_kind_e;
+
+
+typedef struct ngx_ampersand_node_s  ngx_ampersand_node_t;
+
+struct ngx_ampersand_node_s {
+    ngx_ampersand_node_t  *next;        /* in its bucket                      */
+    ngx_queue_t            queue;       /* LRU, or the unknown tokens         */
+    ngx_msec_t             fetched;
+    uint32_t               hash;
+    uint32_t               epoch;
+    u_char                 kind;
+    u_char                 invalid;     /* an event named it                  */
+    u_char                 unknown;     /* token: there is none               */
+    u_char                 len;         /* of the id in data                  */
+    uint32_t               ref;         /* hash of the tenant (token) or of
+                                           the project (tenant)               */
+    u_char                 data[1];     /* one of the three below             */
+};
+
+
+typedef struct {
+    u_char                 digest[AMP_TOKEN_DIGEST];
+    time_t                 expires;
+    u_char                 tenant[1];   /* node->len bytes                    */
+} ngx_ampersand_token_node_t;
+
+
+typedef struct {
+    uint64_t               tat[AMP_LIMIT_COUNT];
+    amp_tenant_t           tenant;      /* tenant.size bytes                  */
+} ngx_ampersand_tenant_node_t;
+
+
+typedef struct {
+    uint32_t               gens[AMP_FAMILY_COUNT];
+    uint32_t               bumps[AMP_FAMILY_COUNT];
+    u_char                 id[1];       /* node->len bytes                    */
+} ngx_ampersand_project_node_t;
+
+
+typedef struct {
+    uint64_t               seq;
+    uint32_t               hash;
+    uint32_t               kind;
+} ngx_ampersand_recent_t;
+
+
+typedef struct ngx_ampersand_shared_s {
+    ngx_uint_t                 magic;
+    size_t                     layout;      /* sizeof() of this               */
+    ngx_ampersand_counters_t   counters;
+
+    ngx_ampersand_node_t     **buckets;
+    ngx_uint_t                 mask;
+    ngx_queue_t                lru;         /* most recent first              */
+    ngx_queue_t                unknown;
+    ngx_uint_t                 nunknown;
+    ngx_uint_t                 unknown_max;
+    ngx_uint_t                 n[NGX_AMPERSAND_PROJECT + 1];
+
+    uint32_t                   epoch;
+    uint64_t                   seq;         /* events so far                  */
+    ngx_ampersand_recent_t     recent[NGX_AMPERSAND_ZONE_RECENT];
+} ngx_ampersand_shared_t;
+
+
+/* bodies hold uint64_t: data[] starts where one may stand */
+
+#define ngx_ampersand_node_head                                               \
+    ngx_align(offsetof(ngx_ampersand_node_t, data), sizeof(uint64_t))
+
+#define ngx_ampersand_node_body(node)                                         \
+    ((void *) ((u_char *) (node) + ngx_ampersand_node_head))
+
+
+static ngx_ampersand_node_t *ngx_ampersand_zone_get(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
+static ngx_ampersand_node_t *ngx_ampersand_zone_put(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_kind_e kind, uint32_t hash, size_t body);
+static void ngx_ampersand_zone_drop(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *node);
+static ngx_uint_t ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh,
+    uint64_t begun, ngx_ampersand_kind_e kind, uint32_t hash);
+static ngx_uint_t ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *node, ngx_uint_t *fresh);
+
+
+#define ngx_ampersand_zone_hash(data, len)                                    \
+    ngx_murmur_hash2((u_char *) (data), len)
+
+
+static ngx_inline uint32_t
+ngx_ampersand_zone_digest_hash(const u_char *digest)
+{
+    uint32_t  hash;
+
+    ngx_memcpy(&hash, digest, sizeof(hash));
+
+    return hash;
+}
+
+
+ngx_int_t
+ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_uint_t               n;
+    ngx_ampersand_zone_t    *zone, *old;
+    ngx_ampersand_shared_t  *sh;
+
+    zone = shm_zone->data;
+    old = data;
+
+    zone->shm_zone = shm_zone;
+    zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (old) {
+        sh = old->sh;
+
+        if (sh->magic != NGX_AMPERSAND_ZONE_MAGIC || sh->layout != sizeof(*sh)) {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "ampersand_zone: the running zone was made by "
+                          "another build of this module, restart nginx");
+            return NGX_ERROR;
+        }
+
+        zone->sh = sh;
+        return NGX_OK;
+    }
+
+    if (shm_zone->shm.exists) {
+        zone->sh = zone->shpool->data;
+        return NGX_OK;
+    }
+
+    sh = ngx_slab_calloc(zone->shpool, sizeof(*sh));
+    if (sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* a bucket for each half kilobyte: chains of one or two */
+
+    for (n = 512; n * 512 < shm_zone->shm.size / 2; n *= 2) { /* void */ }
+
+    sh->buckets = ngx_slab_calloc(zone->shpool, n * sizeof(*sh->buckets));
+    if (sh->buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh->magic = NGX_AMPERSAND_ZONE_MAGIC;
+    sh->layout = sizeof(*sh);
+    sh->mask = n - 1;
+    sh->unknown_max = shm_zone->shm.size / 16 / 128;
+    sh->seq = 1;
+
+    ngx_queue_init(&sh->lru);
+    ngx_queue_init(&sh->unknown);
+
+    zone->sh = sh;
+    zone->shpool->data = sh;
+    zone->shpool->log_nomem = 0;
+
+    return NGX_OK;
+}
+
+
+ngx_ampersand_counters_t *
+ngx_ampersand_zone_counters(ngx_ampersand_zone_t *zone)
+{
+    return &zone->sh->counters;
+}
+
+
+ngx_ampersand_zone_e
+ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
+    amp_span_t id, ngx_ampersand_known_t *known)
+{
+    uint32_t                       hash;
+    ngx_uint_t                     fresh;
+    ngx_ampersand_node_t          *token, *node, *project;
+    ngx_ampersand_zone_e           rc;
+    ngx_ampersand_shared_t        *sh;
+    ngx_ampersand_token_node_t    *tn;
+    ngx_ampersand_tenant_node_t   *ten;
+    ngx_ampersand_project_node_t  *pn;
+
+    sh = zone->sh;
+    fresh = 1;
+    rc = NGX_AMPERSAND_ZONE_MISS;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (digest) {
+        token = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_TOKEN,
+                                    ngx_ampersand_zone_digest_hash(digest),
+                                    digest, AMP_TOKEN_DIGEST);
+        if (token == NULL) {
+            goto done;
+        }
+
+        if (token->unknown) {
+            if (ngx_current_msec - token->fetched < NGX_AMPERSAND_NEGATIVE_TTL
+                && token->epoch == sh->epoch)
+            {
+                rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+            }
+
+            goto done;
+        }
+
+        tn = ngx_ampersand_node_body(token);
+
+        if (tn->expires && tn->expires <= ngx_time()) {
+            rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+            goto done;
+        }
+
+        if (!ngx_ampersand_zone_usable(zone, token, &fresh)) {
+            goto done;
+        }
+
+        id = amp_span_make(tn->tenant, token->len);
+        hash = token->ref;
+
+    } else {
+        hash = ngx_ampersand_zone_hash(id.data, id.len);
+    }
+
+    node = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
+                                  id.len);
+
+    if (node == NULL || !ngx_ampersand_zone_usable(zone, node, &fresh)) {
+        goto done;
+    }
+
+    ten = ngx_ampersand_node_body(node);
+
+    if (ten->tenant.size > known->cap) {
+        known->size = ten->tenant.size;
+        rc = NGX_AMPERSAND_ZONE_LARGE;
+        goto done;
+    }
+
+    project = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_PROJECT, node->ref,
+                                     (u_char *) &ten->tenant
+                                     + ten->tenant.project_id.offset,
+                                     ten->tenant.project_id.len);
+
+    if (project == NULL
+        || !ngx_ampersand_zone_usable(zone, project, &fresh))
+    {
+        goto done;
+    }
+
+    pn = ngx_ampersand_node_body(project);
+
+    ngx_memcpy(known->tenant, &ten->tenant, ten->tenant.size);
+    ngx_memcpy(known->gens, pn->gens, sizeof(known->gens));
+    ngx_memcpy(known->bumps, pn->bumps, sizeof(known->bumps));
+
+    rc = fresh ? NGX_AMPERSAND_ZONE_FRESH : NGX_AMPERSAND_ZONE_STALE;
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+uint64_t
+ngx_ampersand_zone_begin(ngx_ampersand_zone_t *zone)
+{
+    uint64_t  seq;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+    seq = zone->sh->seq;
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return seq;
+}
+
+
+void
+ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
+    const u_char *digest, amp_span_t tenant, time_t expires)
+{
+    uint32_t                     hash;
+    ngx_ampersand_node_t        *node;
+    ngx_ampersand_shared_t      *sh;
+    ngx_ampersand_token_node_t  *tn;
+
+    sh = zone->sh;
+    hash = ngx_ampersand_zone_digest_hash(digest);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (ngx_ampersand_zone_overtaken(sh, begun, NGX_AMPERSAND_TOKEN, hash)) {
+        goto done;
+    }
+
+    node = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_TOKEN, hash, digest,
+                                  AMP_TOKEN_DIGEST);
+    if (node) {
+        ngx_ampersand_zone_drop(zone, node);
+    }
+
+    /* made-up tokens may not push out real tenants */
+
+    if (tenant.len == 0 && sh->nunknown >= sh->unknown_max) {
+        ngx_ampersand_zone_drop(zone,
+                                ngx_queue_data(ngx_queue_last(&sh->unknown),
+                                               ngx_ampersand_node_t, queue));
+    }
+
+    node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_TOKEN, hash,
+                                  offsetof(ngx_ampersand_token_node_t, tenant)
+                                  + tenant.len);
+    if (node == NULL) {
+        goto done;
+    }
+
+    tn = ngx_ampersand_node_body(node);
+
+    ngx_memcpy(tn->digest, digest, AMP_TOKEN_DIGEST);
+    tn->expires = expires;
+    node->len = (u_char) tenant.len;
+
+    if (tenant.len) {
+        ngx_memcpy(tn->tenant, tenant.data, tenant.len);
+        node->ref = ngx_ampersand_zone_hash(tenant.data, tenant.len);
+
+    } else {
+        node->unknown = 1;
+        sh->nunknown++;
+        ngx_queue_remove(&node->queue);
+        ngx_queue_insert_head(&sh->unknown, &node->queue);
+    }
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+ngx_int_t
+ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
+    const amp_tenant_t *tenant)
+{
+    uint32_t                      hash;
+    uint64_t                      tat[AMP_LIMIT_COUNT];
+    ngx_int_t                     rc;
+    amp_span_t                    id, project;
+    ngx_ampersand_node_t         *node;
+    ngx_ampersand_shared_t       *sh;
+    ngx_ampersand_tenant_node_t  *ten;
+
+    sh = zone->sh;
+    id = amp_tenant_field(tenant, tenant->id);
+    project = amp_tenant_field(tenant, tenant->project_id);
+    hash = ngx_ampersand_zone_hash(id.data, id.len);
+    rc = NGX_OK;
+
+    ngx_memzero(tat, sizeof(tat));
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (ngx_ampersand_zone_overtaken(sh, begun, NGX_AMPERSAND_TENANT, hash)) {
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    node = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
+                                  id.len);
+    if (node) {
+        ten = ngx_ampersand_node_body(node);
+        ngx_memcpy(tat, ten->tat, sizeof(tat));
+        ngx_ampersand_zone_drop(zone, node);
+    }
+
+    node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_TENANT, hash,
+                                offsetof(ngx_ampersand_tenant_node_t, tenant)
+                                + tenant->size);
+    if (node == NULL) {
+        goto done;
+    }
+
+    ten = ngx_ampersand_node_body(node);
+
+    ngx_memcpy(ten->tat, tat, sizeof(tat));
+    ngx_memcpy(&ten->tenant, tenant, tenant->size);
+    node->ref = ngx_ampersand_zone_hash(project.data, project.len);
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+void
+ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
+    amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT])
+{
+    uint32_t                       hash;
+    ngx_uint_t                     i;
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_shared_t        *sh;
+    ngx_ampersand_project_node_t  *pn;
+
+    sh = zone->sh;
+    hash = ngx_ampersand_zone_hash(project.data, project.len);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (ngx_ampersand_zone_overtaken(sh, begun, NGX_AMPERSAND_PROJECT, hash)) {
+        goto done;
+    }
+
+    node = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_PROJECT, hash,
+                                  project.data, project.len);
+    if (node == NULL) {
+        node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_PROJECT, hash,
+                                    offsetof(ngx_ampersand_project_node_t, id)
+                                    + project.len);
+        if (node == NULL) {
+            goto done;
+        }
+
+        pn = ngx_ampersand_node_body(node);
+        ngx_memzero(pn, sizeof(*pn));
+        ngx_memcpy(pn->id, project.data, project.len);
+        node->len = (u_char) project.len;
+    }
+
+    pn = ngx_ampersand_node_body(node);
+
+    for (i = 0; i < AMP_FAMILY_COUNT; i++) {
+        pn->gens[i] = gens[i];
+    }
+
+    node->fetched = ngx_current_msec;
+    node->epoch = sh->epoch;
+    node->invalid = 0;
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone, amp_span_t project,
+    ngx_ampersand_known_t *known)
+{
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_project_node_t  *pn;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_ampersand_zone_get(zone->sh, NGX_AMPERSAND_PROJECT,
+                           ngx_ampersand_zone_hash(project.data, project.len),
+                           project.data, project.len);
+    if (node) {
+        pn = ngx_ampersand_node_body(node);
+        ngx_memcpy(known->gens, pn->gens, sizeof(known->gens));
+        ngx_memcpy(known->bumps, pn->bumps, sizeof(known->bumps));
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_ampersand_zone_forget_tenant(ngx_ampersand_zone_t *zone, amp_span_t tenant)
+{
+    ngx_ampersand_node_t  *node;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_ampersand_zone_get(zone->sh, NGX_AMPERSAND_TENANT,
+                             ngx_ampersand_zone_hash(tenant.data, tenant.len),
+                             tenant.data, tenant.len);
+    if (node) {
+        ngx_ampersand_zone_drop(zone, node);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
+{
+    uint32_t                       hash;
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_kind_e           kind;
+    ngx_ampersand_recent_t        *recent;
+    ngx_ampersand_shared_t        *sh;
+    ngx_ampersand_tenant_node_t   *ten;
+    ngx_ampersand_project_node_t  *pn;
+
+    sh = zone->sh;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    switch (event->type) {
+
+    case AMP_EVENT_TOKEN:
+        kind = NGX_AMPERSAND_TOKEN;
+        hash = ngx_ampersand_zone_digest_hash(event->digest);
+        node = ngx_ampersand_zone_get(sh, kind, hash, event->digest,
+                                      AMP_TOKEN_DIGEST);
+        if (node) {
+            ngx_ampersand_zone_drop(zone, node);
+        }
+
+        break;
+
+    case AMP_EVENT_TENANT:
+        kind = NGX_AMPERSAND_TENANT;
+        hash = ngx_ampersand_zone_hash(event->tenant, event->tenant_len);
+        node = ngx_ampersand_zone_get(sh, kind, hash, event->tenant,
+                                      event->tenant_len);
+        if (node) {
+            ten = ngx_ampersand_node_body(node);
+
+            if (ten->tenant.rev < event->rev) {
+                node->invalid = 1;
+            }
+        }
+
+        break;
+
+    default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE */
+        kind = NGX_AMPERSAND_PROJECT;
+        hash = ngx_ampersand_zone_hash(event->project, event->project_len);
+        node = ngx_ampersand_zone_get(sh, kind, hash, event->project,
+                                      event->project_len);
+        if (node) {
+            pn = ngx_ampersand_node_body(node);
+            pn->gens[event->family] = (uint32_t) event->rev;
+        }
+    }
+
+    recent = &sh->recent[sh->seq % NGX_AMPERSAND_ZONE_RECENT];
+    recent->seq = sh->seq++;
+    recent->kind = kind;
+    recent->hash = hash;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_ampersand_zone_distrust(ngx_ampersand_zone_t *zone)
+{
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    zone->sh->epoch++;
+
+    /* look-ups under way began before, too */
+
+    zone->sh->seq += NGX_AMPERSAND_ZONE_RECENT + 1;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
+    uint32_t families)
+{
+    ngx_uint_t                     i;
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_project_node_t  *pn;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_ampersand_zone_get(zone->sh, NGX_AMPERSAND_PROJECT,
+                           ngx_ampersand_zone_hash(project.data, project.len),
+                           project.data, project.len);
+    if (node) {
+        pn = ngx_ampersand_node_body(node);
+
+        for (i = 0; i < AMP_FAMILY_COUNT; i++) {
+            if (families & (1u << i)) {
+                pn->bumps[i]++;
+            }
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+uint64_t
+ngx_ampersand_zone_take(ngx_ampersand_zone_t *zone, const amp_tenant_t *tenant,
+    amp_class_e class)
+{
+    uint64_t                      now, wait, longest;
+    ngx_uint_t                    i, n, limits[2];
+    amp_span_t                    id;
+    amp_rate_t                    rates[2];
+    ngx_ampersand_node_t         *node;
+    ngx_ampersand_tenant_node_t  *ten;
+
+    n = 0;
+    limits[0] = AMP_LIMIT_DEFAULT;
+    limits[1] = AMP_LIMIT_CATALOG + class;
+
+    for (i = 0; i < 2; i++) {
+        if (amp_tenant_rate(tenant, limits[i], &rates[n])) {
+            limits[n++] = limits[i];
+        }
+    }
+
+    if (n == 0) {
+        return 0;
+    }
+
+    now = (uint64_t) ngx_current_msec * 1000000;
+    longest = 0;
+    id = amp_tenant_field(tenant, tenant->id);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_ampersand_zone_get(zone->sh, NGX_AMPERSAND_TENANT,
+                                  ngx_ampersand_zone_hash(id.data, id.len),
+                                  id.data, id.len);
+    if (node == NULL) {
+
+        /* no room for the tenant: no state that could refuse it */
+
+        zone->sh->counters.no_memory++;
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+
+        return 0;
+    }
+
+    ten = ngx_ampersand_node_body(node);
+
+    for (i = 0; i < n; i++) {
+        wait = amp_rate_peek(&rates[i], ten->tat[limits[i]], now);
+        longest = ngx_max(longest, wait);
+    }
+
+    for (i = 0; longest == 0 && i < n; i++) {
+        (void) amp_rate_take(&rates[i], &ten->tat[limits[i]], now);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return longest;
+}
+
+
+void
+ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_zone_stat_t *stat)
+{
+    ngx_ampersand_shared_t  *sh;
+
+    sh = zone->sh;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    stat->tokens = sh->n[NGX_AMPERSAND_TOKEN] - sh->nunknown;
+    stat->unknown_tokens = sh->nunknown;
+    stat->tenants = sh->n[NGX_AMPERSAND_TENANT];
+    stat->projects = sh->n[NGX_AMPERSAND_PROJECT];
+    stat->size = zone->shm_zone->shm.size;
+    stat->free_pages = zone->shpool->pfree * ngx_pagesize;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+static ngx_ampersand_node_t *
+ngx_ampersand_zone_get(ngx_ampersand_shared_t *sh, ngx_ampersand_kind_e kind,
+    uint32_t hash, const u_char *id, size_t len)
+{
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_tenant_node_t   *ten;
+    ngx_ampersand_project_node_t  *pn;
+
+    for (node = sh->buckets[hash & sh->mask]; node; node = node->next) {
+
+        if (node->hash != hash || node->kind != kind) {
+            continue;
+        }
+
+        switch (kind) {
+
+        case NGX_AMPERSAND_TOKEN:
+            if (ngx_memcmp(ngx_ampersand_node_body(node), id, len) == 0) {
+                goto found;
+            }
+
+            break;
+
+        case NGX_AMPERSAND_TENANT:
+            ten = ngx_ampersand_node_body(node);
+
+            if (amp_span_eq(amp_tenant_field(&ten->tenant, ten->tenant.id),
+                            amp_span_make(id, len)))
+            {
+                goto found;
+            }
+
+            break;
+
+        default: /* NGX_AMPERSAND_PROJECT */
+            pn = ngx_ampersand_node_body(node);
+
+            if (node->len == len && ngx_memcmp(pn->id, id, len) == 0) {
+                goto found;
+            }
+        }
+    }
+
+    return NULL;
+
+found:
+
+    if (!node->unknown && sh->lru.next != &node->queue) {
+        ngx_queue_remove(&node->queue);
+        ngx_queue_insert_head(&sh->lru, &node->queue);
+    }
+
+    return node;
+}
+
+
+/* A new node at the head of the LRU queue, its body not yet filled. */
+
+static ngx_ampersand_node_t *
+ngx_ampersand_zone_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
+    uint32_t hash, size_t body)
+{
+    ngx_uint_t               i;
+    ngx_queue_t             *victims;
+    ngx_ampersand_node_t    *node;
+    ngx_ampersand_shared_t  *sh;
+
+    sh = zone->sh;
+
+    for (i = 0; i < 16; i++) {
+        node = ngx_slab_alloc_locked(zone->shpool,
+                                     ngx_ampersand_node_head + body);
+        if (node) {
+            break;
+        }
+
+        victims = ngx_queue_empty(&sh->unknown) ? &sh->lru : &sh->unknown;
+
+        if (ngx_queue_empty(victims)) {
+            break;
+        }
+
+        sh->counters.evictions++;
+        ngx_ampersand_zone_drop(zone, ngx_queue_data(ngx_queue_last(victims),
+                                                     ngx_ampersand_node_t,
+                                                     queue));
+    }
+
+    if (node == NULL) {
+        sh->counters.no_memory++;
+        return NULL;
+    }
+
+    ngx_memzero(node, ngx_ampersand_node_head);
+
+    node->kind = (u_char) kind;
+    node->hash = hash;
+    node->fetched = ngx_current_msec;
+    node->epoch = sh->epoch;
+
+    node->next = sh->buckets[hash & sh->mask];
+    sh->buckets[hash & sh->mask] = node;
+    ngx_queue_insert_head(&sh->lru, &node->queue);
+    sh->n[kind]++;
+
+    return node;
+}
+
+
+static void
+ngx_ampersand_zone_drop(ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node)
+{
+    ngx_ampersand_node_t    **p;
+    ngx_ampersand_shared_t   *sh;
+
+    sh = zone->sh;
+
+    for (p = &sh->buckets[node->hash & sh->mask]; *p != node; p = &(*p)->next) {
+        /* void */
+    }
+
+    *p = node->next;
+    ngx_queue_remove(&node->queue);
+    sh->n[node->kind]--;
+    sh->nunknown -= node->unknown;
+
+    ngx_slab_free_locked(zone->shpool, node);
+}
+
+
+/* Did an event name the node after the look-up had begun?  When in doubt. */
+
+static ngx_uint_t
+ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh, uint64_t begun,
+    ngx_ampersand_kind_e kind, uint32_t hash)
+{
+    uint64_t                 seq;
+    ngx_ampersand_recent_t  *recent;
+
+    if (sh->seq - begun > NGX_AMPERSAND_ZONE_RECENT) {
+        return 1;
+    }
+
+    for (seq = begun; seq < sh->seq; seq++) {
+        recent = &sh->recent[seq % NGX_AMPERSAND_ZONE_RECENT];
+
+        if (recent->seq != seq
+            || (recent->kind == (uint32_t) kind && recent->hash == hash))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *node, ngx_uint_t *fresh)
+{
+    ngx_msec_t  age;
+
+    age = ngx_current_msec - node->fetched;
+
+    /* fetched by a worker whose clock is a few milliseconds ahead */
+
+    if ((ngx_msec_int_t) age < 0) {
+        age = 0;
+    }
+
+    if (node->invalid || age >= zone->ttl + zone->grace) {
+        return 0;
+    }
+
+    if (age >= zone->ttl || node->epoch != zone->sh->epoch) {
+        *fresh = 0;
+    }
+
+    return 1;
+}

@@ -1,0 +1,168 @@
+/*
+ * What all workers of one machine know: tokens, tenants and projects, in one
+ * shared memory zone.
+ *
+ * One hash table and one LRU queue hold three kinds of nodes:
+ *   token    SHA-256 of a token -> tenant id, or "there is no such token"
+ *   tenant   tenant id -> the flat record (sealed keys only) and rate state
+ *   project  project id -> generations of its resource families
+ *
+ * shpool->mutex guards everything but the counters; it is held for look-up,
+ * copy and link only, never across I/O, logging or a pool allocation, and is
+ * released by nginx itself when a worker dies.
+ *
+ * Freshness.  A node is fresh for ttl after it was fetched, unless an event
+ * named it or the subscription to events was cut since (epoch).  A node that
+ * is not fresh may serve for grace longer while Redis is out of reach, but
+ * never one that an event named: that one is known to be wrong.
+ *
+ * A record that was asked for before an event that names it is not stored:
+ * ngx_ampersand_zone_begin() before the look-up, its answer given to store.
+ */
+
+#ifndef NGX_AMPERSAND_ZONE_H
+#define NGX_AMPERSAND_ZONE_H
+
+
+#include "ngx_ampersand_redis.h"
+#include "amp_event.h"
+
+
+#define NGX_AMPERSAND_ZONE_MIN       (256 * 1024)
+#define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms an unknown token is kept */
+#define NGX_AMPERSAND_WORKERS        256
+
+
+typedef struct ngx_ampersand_zone_s  ngx_ampersand_zone_t;
+
+
+typedef struct {
+    ngx_atomic_uint_t               reasons[AMP_REASON_COUNT];  /* 0: passed  */
+    ngx_atomic_uint_t               observed;   /* would have been refused    */
+    ngx_atomic_uint_t               lookups;
+    ngx_atomic_uint_t               lookup_failures;
+    ngx_atomic_uint_t               stale_served;
+    ngx_atomic_uint_t               cache_hits;
+    ngx_atomic_uint_t               upstream;
+    ngx_atomic_uint_t               events;
+    ngx_atomic_uint_t               evictions;
+    ngx_atomic_uint_t               no_memory;
+    ngx_ampersand_redis_counters_t  redis;
+    ngx_atomic_uint_t               up[NGX_AMPERSAND_WORKERS];  /* links      */
+    ngx_atomic_uint_t               events_up;
+} ngx_ampersand_counters_t;
+
+
+typedef enum {
+    NGX_AMPERSAND_ZONE_MISS = 0,
+    NGX_AMPERSAND_ZONE_UNKNOWN,     /* the token is known not to exist        */
+    NGX_AMPERSAND_ZONE_STALE,       /* found, to be asked for again           */
+    NGX_AMPERSAND_ZONE_FRESH,
+    NGX_AMPERSAND_ZONE_LARGE        /* the record needs more than cap: size   */
+} ngx_ampersand_zone_e;
+
+
+typedef struct {
+    amp_tenant_t  *tenant;          /* room of cap bytes, the caller's        */
+    size_t         cap;
+    size_t         size;
+    uint32_t       gens[AMP_FAMILY_COUNT];
+    uint32_t       bumps[AMP_FAMILY_COUNT];
+} ngx_ampersand_known_t;
+
+
+typedef struct {
+    ngx_uint_t  tokens;
+    ngx_uint_t  unknown_tokens;
+    ngx_uint_t  tenants;
+    ngx_uint_t  projects;
+    size_t      size;
+    size_t      free_pages;         /* bytes                                  */
+} ngx_ampersand_zone_stat_t;
+
+
+/* What "ampersand_zone" made; data of the shared zone. */
+
+struct ngx_ampersand_zone_s {
+    struct ngx_ampersand_shared_s  *sh;
+    ngx_slab_pool_t                *shpool;
+    ngx_shm_zone_t                 *shm_zone;
+    ngx_msec_t                      ttl;
+    ngx_msec_t                      grace;
+};
+
+
+/* shm_zone->init */
+
+ngx_int_t ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+
+ngx_ampersand_counters_t *ngx_ampersand_zone_counters(
+    ngx_ampersand_zone_t *zone);
+
+/*
+ * By token digest (AMP_TOKEN_DIGEST bytes), or by tenant id when digest is
+ * NULL.  now is ngx_current_msec; a token past its expiry (Unix seconds) is
+ * UNKNOWN.  STALE and FRESH fill known.
+ */
+
+ngx_ampersand_zone_e ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone,
+    const u_char *digest, amp_span_t tenant, ngx_ampersand_known_t *known);
+
+/* The moment a look-up begins, for the three store functions. */
+
+uint64_t ngx_ampersand_zone_begin(ngx_ampersand_zone_t *zone);
+
+/* tenant empty: the token does not exist.  expires 0: never. */
+
+void ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
+    const u_char *digest, amp_span_t tenant, time_t expires);
+
+/*
+ * NGX_DECLINED: an event overtook the record, ask again.  The rate state of a
+ * tenant survives its record.
+ */
+
+ngx_int_t ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone,
+    uint64_t begun, const amp_tenant_t *tenant);
+
+void ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone,
+    uint64_t begun, amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT]);
+
+/* Generations and bumps of a project, where it is known; else as they were. */
+
+void ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone,
+    amp_span_t project, ngx_ampersand_known_t *known);
+
+/* A tenant that no longer exists. */
+
+void ngx_ampersand_zone_forget_tenant(ngx_ampersand_zone_t *zone,
+    amp_span_t tenant);
+
+/* Applies an event of amp:events. */
+
+void ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone,
+    const amp_event_t *event);
+
+/* Events may have been lost: everything has to be asked for again. */
+
+void ngx_ampersand_zone_distrust(ngx_ampersand_zone_t *zone);
+
+/* This gateway saw a write of these families: their cache keys change now. */
+
+void ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
+    uint32_t families);
+
+/*
+ * Takes one unit of each limit that applies to the class: the tenant's own and
+ * the class's.  0 when all admit; otherwise the nanoseconds to wait, nothing
+ * taken.
+ */
+
+uint64_t ngx_ampersand_zone_take(ngx_ampersand_zone_t *zone,
+    const amp_tenant_t *tenant, amp_class_e class);
+
+void ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_zone_stat_t *stat);
+
+
+#endif /* NGX_AMPERSAND_ZONE_H */

@@ -1,0 +1,292 @@
+/*
+ * The shell around the core inside nginx: what the files that touch a request
+ * share.  The request's way is in ngx_http_ampersand_access.c.
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_H
+#define NGX_HTTP_AMPERSAND_H
+
+
+#include "ngx_ampersand_compat.h"
+#include <ngx_http.h>
+#include "amp_scope.h"
+#include "amp_seal.h"
+#include "amp_token.h"
+#include "ngx_ampersand_zone.h"
+
+
+#define NGX_HTTP_AMPERSAND_OFF    AMP_API_COUNT    /* ampersand off;           */
+#define NGX_HTTP_AMPERSAND_ID     32               /* bytes of a request id    */
+#define NGX_HTTP_AMPERSAND_ID_MAX 128              /* of a client's            */
+
+
+/* http{} */
+
+typedef struct {
+    ngx_shm_zone_t                 *shm_zone;
+    ngx_ampersand_zone_t           *zone;
+    ngx_ampersand_redis_conf_t     *redis;
+    amp_keyring_t                  *keyring;
+    ngx_msec_t                      tenant_ttl;
+    ngx_msec_t                      tenant_grace;
+    ngx_uint_t                      used;       /* some location is a gateway  */
+    ngx_array_t                    *upstreams;  /* ngx_str_t, to be checked    */
+    ngx_int_t                       key_index;  /* $ampersand_api_key          */
+
+    /* this worker's, made in init_process */
+    ngx_ampersand_redis_t          *link;
+    ngx_ampersand_redis_t          *events;
+    ngx_queue_t                     flights;
+    ngx_uint_t                      nflights;
+    time_t                          logged;     /* the last error of a look-up */
+} ngx_http_ampersand_main_conf_t;
+
+
+/*
+ * server{}: does it hold a gateway location.  upstream{}: nginx gives each
+ * its own srv_conf too, see ngx_http_ampersand_limit.c.
+ */
+
+typedef struct {
+    ngx_uint_t                      gateway;
+    ngx_http_upstream_init_peer_pt  init_peer;
+} ngx_http_ampersand_srv_conf_t;
+
+
+typedef struct {
+    ngx_int_t                       index;      /* operation, or ...           */
+    ngx_int_t                       class;      /* ... class, or neither: all  */
+    time_t                          ttl;
+} ngx_http_ampersand_ttl_t;
+
+
+typedef struct {
+    ngx_uint_t                      api;        /* amp_api_e or _OFF           */
+    ngx_str_t                       upstream;   /* "https://name"              */
+    ngx_http_complex_value_t       *identity;
+    ngx_flag_t                      observe;
+    off_t                           body_max;
+    ngx_array_t                    *ttls;       /* ngx_http_ampersand_ttl_t    */
+    uint32_t                       *ttl;        /* by operation, seconds       */
+    u_char                         *file;       /* where "ampersand" stands    */
+    ngx_uint_t                      line;
+} ngx_http_ampersand_loc_conf_t;
+
+
+/* The client's headers that mean something to the gateway, found in one pass. */
+
+typedef struct {
+    ngx_str_t                       token;      /* the credential's text       */
+    ngx_str_t                       request_id; /* x-request-id                */
+    amp_reason_e                    credential; /* why there is none           */
+    ngx_str_t                       project;    /* x-amp-project-id            */
+    ngx_str_t                       group;      /* x-amp-group-ref             */
+    ngx_str_t                       accept;
+    unsigned                        has_group:1;
+    unsigned                        installation:1;
+    unsigned                        proxy_version:1;
+    unsigned                        encoded:1;  /* content-encoding           */
+    unsigned                        malformed:1; /* repeated x-amp-* header    */
+    unsigned                        uncacheable:1; /* several Accept headers   */
+} ngx_http_ampersand_headers_t;
+
+
+/*
+ * A request's state.  Transitions are in ngx_http_ampersand_access.c.
+ */
+
+typedef enum {
+    NGX_HTTP_AMPERSAND_NEW = 0,
+    NGX_HTTP_AMPERSAND_RESOLVING,   /* a look-up will wake us                 */
+    NGX_HTTP_AMPERSAND_RESOLVED,
+    NGX_HTTP_AMPERSAND_READING,     /* nginx reads the body and will wake us  */
+    NGX_HTTP_AMPERSAND_READ,
+    NGX_HTTP_AMPERSAND_PASSED,      /* the variables hold; upstream may be    */
+    NGX_HTTP_AMPERSAND_DENIED
+} ngx_http_ampersand_state_e;
+
+
+typedef struct ngx_http_ampersand_flight_s  ngx_http_ampersand_flight_t;
+
+
+typedef struct {
+    ngx_http_ampersand_state_e      state;
+    amp_reason_e                    reason;     /* why it was, or would have
+                                                   been, refused              */
+    ngx_str_t                       request_id;
+    ngx_http_ampersand_headers_t    headers;
+
+    u_char                          digest[AMP_TOKEN_DIGEST];
+    ngx_str_t                       identity;   /* with ampersand_identity     */
+
+    ngx_http_request_t             *request;
+    ngx_http_ampersand_flight_t    *flight;     /* while RESOLVING             */
+    ngx_queue_t                     waiter;     /* in the flight               */
+    amp_reason_e                    resolved;   /* what the look-up said       */
+
+    ngx_ampersand_known_t           known;      /* known.tenant: the record    */
+    const amp_operation_t          *op;
+    unsigned                        methods;    /* Allow of a 405              */
+    time_t                          retry;      /* seconds, for Retry-After    */
+
+    ngx_str_t                       uri;        /* composed, escaped           */
+    ngx_str_t                       cache_key;
+    uint32_t                        ttl;        /* 0: neither read nor stored  */
+    off_t                           body_seen;
+
+    amp_reason_e                    late;       /* refused in front of the
+                                                   upstream                   */
+    unsigned                        identified:1; /* known.tenant is filled   */
+    unsigned                        keepalive:1; /* of the client, at late    */
+    unsigned                        key_ok:1;   /* the upstream request has it */
+    unsigned                        head:1;
+    unsigned                        stale:1;    /* record is from before an
+                                                   outage of Redis            */
+    unsigned                        charged:1;  /* the limits know of it       */
+    unsigned                        observed:1;
+    unsigned                        wrap:1;     /* listProjects                */
+    unsigned                        wrapped:1;
+    unsigned                        replace:1;  /* the body is a problem       */
+    unsigned                        answered:1; /* the header filter saw it    */
+    unsigned                        key_used:1; /* the upstream request is made */
+    unsigned                        closed:1;   /* the request is being freed  */
+    ngx_chain_t                    *problem;
+} ngx_http_ampersand_ctx_t;
+
+
+/* The request's context: of the main request, also from a subrequest. */
+
+#define ngx_http_ampersand_ctx(r)                                             \
+    ngx_http_get_module_ctx((r)->main, ngx_http_ampersand_module)
+
+#define ngx_http_ampersand_span(s)  amp_span_make((s).data, (s).len)
+
+
+/* access: the phase handler */
+
+ngx_int_t ngx_http_ampersand_access_handler(ngx_http_request_t *r);
+
+/*
+ * request: every request to a gateway's server gets a context, an id and log
+ * lines that name neither its URI nor its token.
+ */
+
+ngx_int_t ngx_http_ampersand_post_read_handler(ngx_http_request_t *r);
+
+/* The context, made anew after an internal redirect.  NULL without memory. */
+
+ngx_http_ampersand_ctx_t *ngx_http_ampersand_request(ngx_http_request_t *r);
+
+/*
+ * headers: reads what the client sent.  Answers nothing; a fault stands in
+ * h->credential or h->malformed.
+ */
+
+void ngx_http_ampersand_headers_read(ngx_http_request_t *r,
+    ngx_http_ampersand_headers_t *h);
+
+/*
+ * Replaces the request's headers by those that go upstream.  NGX_DECLINED: one
+ * holds a control byte.  NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/*
+ * resolve: zone, then Redis.  NGX_OK: ctx->resolved says what came out,
+ * known.tenant is filled when it is AMP_OK.  NGX_AGAIN: the request will be
+ * woken by its write event.  NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_http_ampersand_resolve(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* Ends all look-ups without waking anybody; for exit_process. */
+
+void ngx_http_ampersand_resolve_close(ngx_http_ampersand_main_conf_t *amcf);
+
+/*
+ * body: reads it, then wakes the request with state READ.  Answers as an
+ * access handler does.
+ */
+
+ngx_int_t ngx_http_ampersand_body_read(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* Checks the body that was read and replaces it where it names the project. */
+
+amp_reason_e ngx_http_ampersand_body_check(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* Counts a body while it comes in, against ampersand_body_max. */
+
+ngx_int_t ngx_http_ampersand_body_init(ngx_conf_t *cf);
+
+/*
+ * limit: AMP_OK, or AMP_RATE_LIMITED with ctx->retry.  What may come from the
+ * cache is asked when it does not, in front of the upstream; all else before.
+ */
+
+amp_reason_e ngx_http_ampersand_limit(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* Puts the limits in front of every upstream{}. */
+
+ngx_int_t ngx_http_ampersand_limit_init(ngx_conf_t *cf);
+
+/* deny: the only place that refuses. */
+
+/* Answers the request with the problem; an access handler returns its result. */
+
+ngx_int_t ngx_http_ampersand_deny(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, amp_reason_e reason);
+
+/*
+ * Turns the error page that nginx is sending into the problem: status and
+ * headers now, ctx->problem for the body filter.
+ */
+
+ngx_int_t ngx_http_ampersand_deny_replace(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, amp_reason_e reason);
+
+/* variables */
+
+ngx_int_t ngx_http_ampersand_add_variables(ngx_conf_t *cf);
+
+/* cache: composes ctx->cache_key, sets ctx->ttl */
+
+ngx_int_t ngx_http_ampersand_cache_key(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* A write succeeded, or may have: the families it writes are others now. */
+
+void ngx_http_ampersand_cache_written(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/*
+ * The level for a line that a client could cause again and again: error once a
+ * second, else info.
+ */
+
+ngx_uint_t ngx_http_ampersand_log_level(ngx_http_ampersand_main_conf_t *amcf);
+
+/* status: the directive */
+
+char *ngx_http_ampersand_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* response: header and body filters */
+
+ngx_int_t ngx_http_ampersand_add_header(ngx_http_request_t *r,
+    const char *name, size_t name_len, ngx_str_t *value);
+
+#define ngx_http_ampersand_header(r, name, value)                             \
+    ngx_http_ampersand_add_header(r, name, sizeof(name) - 1, value)
+
+
+extern ngx_module_t  ngx_http_ampersand_module;
+extern ngx_module_t  ngx_http_ampersand_filter_module;
+
+
+#endif /* NGX_HTTP_AMPERSAND_H */

@@ -1,0 +1,391 @@
+#include "ngx_http_ampersand.h"
+
+
+/*
+ * A request's way.  The handler may be called again at any time (any write
+ * event does it), so each state answers for itself:
+ *
+ *   NEW ── identify ──┬─ zone knows ───────────────▶ RESOLVED
+ *                     └─ look-up ──▶ RESOLVING ─────▶ RESOLVED
+ *   RESOLVING: not our turn (NGX_AGAIN); the look-up's end posts the event
+ *   RESOLVED ── match, authorize, admit, compose ──┬──▶ PASSED
+ *                                 body to be read ─┴──▶ READING ──▶ READ
+ *   READING: not our turn; nginx calls our body handler
+ *   READ ── check and replace the body ───────────────▶ PASSED
+ *   PASSED: variables hold; the content handler goes on (NGX_DECLINED)
+ *   any ── a reason ──▶ DENIED: answered here, NGX_DONE, nothing touched after
+ *
+ * After an internal redirect the context is gone and all of it runs again.
+ */
+
+
+static ngx_int_t ngx_http_ampersand_identify(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
+static amp_reason_e ngx_http_ampersand_authorize(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
+static amp_reason_e ngx_http_ampersand_grant(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    amp_query_t *query);
+static ngx_int_t ngx_http_ampersand_compose(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, amp_match_t *match, amp_query_t *query);
+static amp_reason_e ngx_http_ampersand_admit(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_pass(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_close(void *data);
+
+
+ngx_int_t
+ngx_http_ampersand_access_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                       rc;
+    amp_reason_e                    reason;
+    ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+
+    if (alcf->api == NGX_HTTP_AMPERSAND_OFF) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_ampersand_request(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    switch (ctx->state) {
+
+    case NGX_HTTP_AMPERSAND_NEW:
+        rc = ngx_http_ampersand_identify(r, alcf, ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        break;
+
+    case NGX_HTTP_AMPERSAND_RESOLVED:
+        break;
+
+    case NGX_HTTP_AMPERSAND_READ:
+        reason = ngx_http_ampersand_body_check(r, ctx);
+
+        if (reason != AMP_OK) {
+            return ngx_http_ampersand_deny(r, ctx, reason);
+        }
+
+        return ngx_http_ampersand_pass(r, ctx);
+
+    case NGX_HTTP_AMPERSAND_PASSED:
+        return NGX_DECLINED;
+
+    default: /* RESOLVING, READING, DENIED */
+        return NGX_AGAIN;
+    }
+
+    reason = ctx->resolved;
+
+    if (reason == AMP_OK) {
+        ctx->identified = 1;
+        reason = ngx_http_ampersand_authorize(r, alcf, ctx);
+    }
+
+    if (reason == AMP_OK) {
+        reason = ngx_http_ampersand_admit(r, alcf, ctx);
+    }
+
+    if (reason != AMP_OK) {
+        return ngx_http_ampersand_deny(r, ctx, reason);
+    }
+
+    if (amp_scope_needs_body(ctx->known.tenant, ctx->op)) {
+        return ngx_http_ampersand_body_read(r, ctx);
+    }
+
+    return ngx_http_ampersand_pass(r, ctx);
+}
+
+
+/* NGX_OK: the context is RESOLVED.  Otherwise what the handler returns. */
+
+static ngx_int_t
+ngx_http_ampersand_identify(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (alcf->identity) {
+        if (ngx_http_complex_value(r, alcf->identity, &ctx->identity)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (!amp_tenant_id_valid(ngx_http_ampersand_span(ctx->identity))) {
+            return ngx_http_ampersand_deny(r, ctx, AMP_NO_IDENTITY);
+        }
+
+    } else if (ctx->headers.credential != AMP_OK) {
+        return ngx_http_ampersand_deny(r, ctx, ctx->headers.credential);
+
+    } else if (amp_token_digest(ngx_http_ampersand_span(ctx->headers.token),
+                                ctx->digest)
+               != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_ampersand_resolve(r, ctx);
+
+    if (rc == NGX_OK) {
+        ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
+
+    } else if (rc == NGX_AGAIN) {
+        ctx->state = NGX_HTTP_AMPERSAND_RESOLVING;
+    }
+
+    return rc;
+}
+
+
+/* Match and authorize; composes the target, which the variables do not show
+   before the request has passed. */
+
+static amp_reason_e
+ngx_http_ampersand_authorize(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
+{
+    u_char        *scratch, *p;
+    amp_span_t     path, raw;
+    amp_match_t    match;
+    amp_query_t    query;
+    amp_tenant_t  *tenant;
+    amp_reason_e   reason;
+
+    tenant = ctx->known.tenant;
+
+    if (tenant->disabled) {
+        return AMP_TENANT_DISABLED;
+    }
+
+    path = ngx_http_ampersand_span(r->unparsed_uri);
+    raw = amp_span_null;
+
+    p = ngx_strlchr(r->unparsed_uri.data,
+                    r->unparsed_uri.data + r->unparsed_uri.len, '?');
+    if (p) {
+        path.len = p - path.data;
+        raw = amp_span_make(p + 1, r->unparsed_uri.len - path.len - 1);
+    }
+
+    scratch = ngx_pnalloc(r->pool, r->unparsed_uri.len + 1);
+    if (scratch == NULL) {
+        return AMP_INTERNAL;
+    }
+
+    reason = amp_path_match(alcf->api, ngx_http_ampersand_span(r->method_name),
+                            path, scratch, &match);
+
+    if (reason == AMP_NO_METHOD) {
+        ctx->methods = match.allow;
+    }
+
+    if (reason != AMP_OK) {
+        return reason;
+    }
+
+    ctx->op = match.op;
+    ctx->head = match.head;
+
+    /*
+     * listProjects is answered with the tenant's own project, see
+     * amp_path_compose(): an array of one
+     */
+
+    ctx->wrap = (match.op->project_in == AMP_IN_NOWHERE
+                 && match.op->reads == AMP_F(PROJECTS));
+
+    reason = amp_query_parse(match.op, raw, scratch + path.len, &query);
+
+    if (reason != AMP_OK) {
+        return reason;
+    }
+
+    if (ctx->headers.malformed) {
+        return AMP_BAD_HEADER;
+    }
+
+    /* an installation may be any group's, so a bound tenant may not name one */
+
+    if (tenant->ngroups && alcf->api == AMP_API_PROXY
+        && ctx->headers.installation)
+    {
+        return AMP_NO_GROUP;
+    }
+
+    reason = amp_scope_isolate(tenant, &match, &query,
+                               ngx_http_ampersand_span(ctx->headers.project),
+                               ctx->headers.has_group,
+                               ngx_http_ampersand_span(ctx->headers.group));
+
+    if (reason != AMP_OK) {
+        return reason;
+    }
+
+    reason = ngx_http_ampersand_grant(r, alcf, ctx, &query);
+
+    if (reason != AMP_OK) {
+        return reason;
+    }
+
+    if (ngx_http_ampersand_compose(r, ctx, &match, &query) != NGX_OK) {
+        return AMP_INTERNAL;
+    }
+
+    return AMP_OK;
+}
+
+
+/* Grants, or what ampersand_observe makes of them; and whether to cache. */
+
+static amp_reason_e
+ngx_http_ampersand_grant(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    amp_query_t *query)
+{
+    amp_reason_e  reason;
+
+    reason = amp_scope_grant(ctx->known.tenant, ctx->op, query);
+
+    if (reason != AMP_OK) {
+
+        /* what is never served has no path to go to */
+
+        if (!alcf->observe || reason == AMP_NOT_SERVED) {
+            return reason;
+        }
+
+        ctx->reason = reason;
+        ctx->observed = 1;
+    }
+
+    ctx->ttl = 0;
+
+    if ((r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+        && !query->secret && !query->changes && !ctx->headers.uncacheable)
+    {
+        ctx->ttl = alcf->ttl[amp_operation_index(ctx->op)];
+    }
+
+    return AMP_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_compose(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, amp_match_t *match, amp_query_t *query)
+{
+    size_t         size;
+    u_char        *p;
+    amp_buf_t      out;
+    amp_span_t     project;
+    amp_tenant_t  *tenant;
+
+    tenant = ctx->known.tenant;
+    project = amp_tenant_field(tenant, tenant->project_id);
+
+    size = amp_target_size(r->unparsed_uri.len, 0, project.len);
+
+    p = ngx_pnalloc(r->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    amp_buf_init(&out, p, size);
+    amp_path_compose(match, project, &out);
+    amp_query_compose(query, &out);
+
+    if (out.overflow) {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "ampersand: composed target does not fit");
+        return NGX_ERROR;
+    }
+
+    ctx->uri.data = p;
+    ctx->uri.len = amp_buf_written(&out).len;
+
+    return NGX_OK;
+}
+
+
+/*
+ * What may be answered from the cache is charged when it goes upstream; see
+ * ngx_http_ampersand_limit.c.  The rest is charged before its body is read.
+ */
+
+static amp_reason_e
+ngx_http_ampersand_admit(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
+{
+    if (ctx->known.tenant->sealed.len == 0) {
+        return AMP_NO_KEY;
+    }
+
+    if (r->headers_in.content_length_n > alcf->body_max && alcf->body_max) {
+        return AMP_TOO_LARGE;
+    }
+
+    if (ctx->ttl) {
+        return AMP_OK;
+    }
+
+    return ngx_http_ampersand_limit(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_http_cleanup_t  *cln;
+
+    rc = ngx_http_ampersand_headers_compose(r, ctx);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_ampersand_deny(r, ctx, AMP_BAD_HEADER);
+    }
+
+    if (rc != NGX_OK || ngx_http_ampersand_cache_key(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* runs before the access log is written */
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_ampersand_close;
+    cln->data = ctx;
+
+    if (ctx->observed) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "ampersand: would refuse: %s",
+                      amp_problem(ctx->reason)->name);
+    }
+
+    ctx->state = NGX_HTTP_AMPERSAND_PASSED;
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_http_ampersand_close(void *data)
+{
+    ngx_http_ampersand_ctx_t *ctx = data;
+
+    ctx->closed = 1;
+}

@@ -1,0 +1,838 @@
+#include "ngx_http_ampersand.h"
+#include "ngx_ampersand_events.h"
+#include "ngx_ampersand_redis_conf.h"
+
+
+#define NGX_HTTP_AMPERSAND_BODY_MAX  (10 * 1024 * 1024)
+
+
+static void *ngx_http_ampersand_create_main_conf(ngx_conf_t *cf);
+static char *ngx_http_ampersand_init_main_conf(ngx_conf_t *cf, void *conf);
+static void *ngx_http_ampersand_create_srv_conf(ngx_conf_t *cf);
+static void *ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_http_ampersand_check(ngx_conf_t *cf,
+    ngx_http_ampersand_loc_conf_t *alcf);
+static char *ngx_http_ampersand_check_upstream(ngx_conf_t *cf,
+    ngx_str_t *upstream);
+static char *ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
+    ngx_http_ampersand_loc_conf_t *alcf);
+static char *ngx_http_ampersand_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_ampersand_set_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_ampersand_set_master_key(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static void ngx_http_ampersand_keyring_cleanup(void *data);
+static char *ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_ampersand_set_upstream(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_ampersand_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_ampersand_handler(ngx_conf_t *cf,
+    ngx_http_phases phase, ngx_http_handler_pt handler);
+static ngx_int_t ngx_http_ampersand_init_process(ngx_cycle_t *cycle);
+static void ngx_http_ampersand_exit_process(ngx_cycle_t *cycle);
+static void ngx_http_ampersand_link_state(void *data, ngx_uint_t up);
+
+
+static ngx_command_t  ngx_http_ampersand_commands[] = {
+
+    { ngx_string("ampersand_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_ampersand_set_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_ampersand_set_redis,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_master_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_ampersand_set_master_key,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_tenant_ttl"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_main_conf_t, tenant_ttl),
+      NULL },
+
+    { ngx_string("ampersand_tenant_grace"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_main_conf_t, tenant_grace),
+      NULL },
+
+    { ngx_string("ampersand"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ampersand_set_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_upstream"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ampersand_set_upstream,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_identity"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_loc_conf_t, identity),
+      NULL },
+
+    { ngx_string("ampersand_observe"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_loc_conf_t, observe),
+      NULL },
+
+    { ngx_string("ampersand_body_max"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_off_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_loc_conf_t, body_max),
+      NULL },
+
+    { ngx_string("ampersand_cache_ttl"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE2,
+      ngx_http_ampersand_set_ttl,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_ampersand_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_ampersand_module_ctx = {
+    ngx_http_ampersand_add_variables,      /* preconfiguration */
+    ngx_http_ampersand_init,               /* postconfiguration */
+
+    ngx_http_ampersand_create_main_conf,   /* create main configuration */
+    ngx_http_ampersand_init_main_conf,     /* init main configuration */
+
+    ngx_http_ampersand_create_srv_conf,    /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_ampersand_create_loc_conf,    /* create location configuration */
+    ngx_http_ampersand_merge_loc_conf      /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_ampersand_module = {
+    NGX_MODULE_V1,
+    &ngx_http_ampersand_module_ctx,        /* module context */
+    ngx_http_ampersand_commands,           /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_ampersand_init_process,       /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_ampersand_exit_process,       /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+ngx_uint_t
+ngx_http_ampersand_log_level(ngx_http_ampersand_main_conf_t *amcf)
+{
+    if (amcf->logged == ngx_time()) {
+        return NGX_LOG_INFO;
+    }
+
+    amcf->logged = ngx_time();
+
+    return NGX_LOG_ERR;
+}
+
+
+static void *
+ngx_http_ampersand_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_pcalloc(cf->pool, sizeof(*amcf));
+    if (amcf == NULL) {
+        return NULL;
+    }
+
+    amcf->tenant_ttl = NGX_CONF_UNSET_MSEC;
+    amcf->tenant_grace = NGX_CONF_UNSET_MSEC;
+    ngx_queue_init(&amcf->flights);
+
+    return amcf;
+}
+
+
+static char *
+ngx_http_ampersand_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_ampersand_main_conf_t *amcf = conf;
+
+    ngx_conf_init_msec_value(amcf->tenant_ttl, 60000);
+    ngx_conf_init_msec_value(amcf->tenant_grace, 3600000);
+
+    if (amcf->zone) {
+        amcf->zone->ttl = amcf->tenant_ttl;
+        amcf->zone->grace = amcf->tenant_grace;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void *
+ngx_http_ampersand_create_srv_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_ampersand_srv_conf_t));
+}
+
+
+static void *
+ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    alcf = ngx_pcalloc(cf->pool, sizeof(*alcf));
+    if (alcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     alcf->upstream = { 0, NULL };
+     *     alcf->ttl = NULL;
+     */
+
+    alcf->api = NGX_CONF_UNSET_UINT;
+    alcf->identity = NGX_CONF_UNSET_PTR;
+    alcf->observe = NGX_CONF_UNSET;
+    alcf->body_max = NGX_CONF_UNSET;
+    alcf->ttls = NGX_CONF_UNSET_PTR;
+
+    return alcf;
+}
+
+
+static char *
+ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_ampersand_loc_conf_t *prev = parent;
+    ngx_http_ampersand_loc_conf_t *conf = child;
+
+    ngx_conf_merge_uint_value(conf->api, prev->api, NGX_HTTP_AMPERSAND_OFF);
+    ngx_conf_merge_str_value(conf->upstream, prev->upstream, "");
+    ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
+    ngx_conf_merge_value(conf->observe, prev->observe, 0);
+    ngx_conf_merge_off_value(conf->body_max, prev->body_max,
+                             NGX_HTTP_AMPERSAND_BODY_MAX);
+    ngx_conf_merge_ptr_value(conf->ttls, prev->ttls, NULL);
+
+    if (conf->api == NGX_HTTP_AMPERSAND_OFF) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->upstream.len == 0) {
+        conf->upstream.data = ngx_pnalloc(cf->pool, sizeof("https://") + 64);
+        if (conf->upstream.data == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        conf->upstream.len = ngx_sprintf(conf->upstream.data, "https://%s",
+                                         amp_api_host(conf->api))
+                             - conf->upstream.data;
+    }
+
+    if (ngx_http_ampersand_check(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_ampersand_lifetimes(cf, conf);
+}
+
+
+/* What a gateway location needs and cannot have by itself. */
+
+static char *
+ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
+{
+    ngx_str_t                       *upstream;
+    const char                      *missing;
+    ngx_http_core_srv_conf_t        *cscf;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+    missing = NULL;
+
+    if (amcf->zone == NULL) {
+        missing = "ampersand_zone 16m";
+
+    } else if (amcf->redis == NULL) {
+        missing = "ampersand_redis redis://127.0.0.1:6379/0";
+
+    } else if (amcf->keyring == NULL) {
+        missing = "ampersand_master_key /etc/ampersand/master.key";
+    }
+
+    if (missing) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ampersand\" in %s:%ui needs, in http{}, for example "
+                      "\"%s;\"", alcf->file, alcf->line, missing);
+        return NGX_CONF_ERROR;
+    }
+
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    if (cscf->underscores_in_headers == 1) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ampersand\" in %s:%ui: with \"underscores_in_headers "
+                      "on\" X_Amp_Project_Id would pass for another header, "
+                      "write \"off\"", alcf->file, alcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    /* upstream{} blocks may follow, so they are looked for at the end */
+
+    if (amcf->upstreams == NULL) {
+        amcf->upstreams = ngx_array_create(cf->pool, 5, sizeof(ngx_str_t));
+        if (amcf->upstreams == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    upstream = ngx_array_push(amcf->upstreams);
+    if (upstream == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *upstream = alcf->upstream;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * The limits stand in front of upstream{} blocks, and keep-alive is there, so
+ * the upstream of a gateway location must be one.
+ */
+
+static char *
+ngx_http_ampersand_check_upstream(ngx_conf_t *cf, ngx_str_t *upstream)
+{
+    u_char                          *name;
+    size_t                           len;
+    ngx_uint_t                       i;
+    ngx_http_upstream_srv_conf_t   **us;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    name = ngx_strlchr(upstream->data, upstream->data + upstream->len, '/') + 2;
+    len = upstream->data + upstream->len - name;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+    us = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        if (us[i]->srv_conf && us[i]->host.len == len
+            && ngx_strncasecmp(us[i]->host.data, name, len) == 0)
+        {
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "there is no \"upstream %*s { ... }\" for a gateway "
+                  "location: include ampersand/upstreams.conf in http{}, or "
+                  "name another one with ampersand_upstream", len, name);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
+    ngx_http_ampersand_loc_conf_t *alcf)
+{
+    size_t                     n;
+    ngx_uint_t                 i, j;
+    const amp_operation_t     *op;
+    ngx_http_ampersand_ttl_t  *ttl;
+
+    op = amp_operations(&n);
+
+    alcf->ttl = ngx_pcalloc(cf->pool, n * sizeof(*alcf->ttl));
+    if (alcf->ttl == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        alcf->ttl[i] = op[i].ttl;
+
+        if (alcf->ttls == NULL) {
+            continue;
+        }
+
+        /* an operation beats its class, a class beats "default" */
+
+        for (j = 0; j < 3 * alcf->ttls->nelts; j++) {
+            ttl = (ngx_http_ampersand_ttl_t *) alcf->ttls->elts
+                  + j % alcf->ttls->nelts;
+
+            switch (j / alcf->ttls->nelts) {
+
+            case 0:
+                if (ttl->index < 0 && ttl->class < 0 && op[i].ttl) {
+                    alcf->ttl[i] = (uint32_t) ttl->ttl;
+                }
+
+                break;
+
+            case 1:
+                if (ttl->class == (ngx_int_t) op[i].class && op[i].ttl) {
+                    alcf->ttl[i] = (uint32_t) ttl->ttl;
+                }
+
+                break;
+
+            default:
+                if (ttl->index == (ngx_int_t) i) {
+                    alcf->ttl[i] = (uint32_t) ttl->ttl;
+                }
+            }
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_ampersand_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_main_conf_t *amcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value, name = ngx_string("ampersand_zone");
+
+    if (amcf->zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    size = ngx_parse_size(&value[1]);
+
+    if (size < NGX_AMPERSAND_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone size \"%V\", write for example 16m "
+                           "(at least 256k, about 1k a tenant)", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    amcf->zone = ngx_pcalloc(cf->pool, sizeof(*amcf->zone));
+    if (amcf->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    amcf->shm_zone = ngx_shared_memory_add(cf, &name, size,
+                                           &ngx_http_ampersand_module);
+    if (amcf->shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    amcf->shm_zone->init = ngx_ampersand_zone_init;
+    amcf->shm_zone->data = amcf->zone;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_ampersand_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_main_conf_t *amcf = conf;
+
+    if (amcf->redis) {
+        return "is duplicate";
+    }
+
+    amcf->redis = ngx_pcalloc(cf->pool, sizeof(*amcf->redis));
+    if (amcf->redis == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_ampersand_redis_conf(cf, amcf->redis);
+}
+
+
+static char *
+ngx_http_ampersand_set_master_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_ampersand_main_conf_t *amcf = conf;
+
+    int                  rc;
+    ngx_str_t           *value, text;
+    const char          *error;
+    ngx_pool_cleanup_t  *cln;
+
+    value = cf->args->elts;
+
+    if (amcf->keyring == NULL) {
+        cln = ngx_pool_cleanup_add(cf->pool, 0);
+        amcf->keyring = amp_keyring_create();
+
+        if (cln == NULL || amcf->keyring == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        cln->handler = ngx_http_ampersand_keyring_cleanup;
+        cln->data = amcf->keyring;
+    }
+
+    if (ngx_ampersand_secret_file(cf, &value[1], AMP_MASTER_KEY_TEXT, &text)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    rc = amp_keyring_add(amcf->keyring,
+                         ngx_http_ampersand_span(text), &error);
+    ngx_explicit_memzero(text.data, text.len);
+
+    if (rc != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "master key file \"%V\": %s, make one with "
+                           "\"ampctl masterkey new FILE\"", &value[1], error);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_ampersand_keyring_cleanup(void *data)
+{
+    amp_keyring_free(data);
+}
+
+
+static char *
+ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    int                              api;
+    ngx_str_t                       *value;
+    ngx_http_ampersand_srv_conf_t   *ascf;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    if (alcf->api != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        alcf->api = NGX_HTTP_AMPERSAND_OFF;
+        return NGX_CONF_OK;
+    }
+
+    api = amp_api_find(ngx_http_ampersand_span(value[1]));
+
+    if (api < 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown API \"%V\", write platform, read, write, "
+                           "search, proxy or off", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->api = api;
+    alcf->file = cf->conf_file->file.name.data;
+    alcf->line = cf->conf_file->line;
+
+    ascf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ampersand_module);
+    ascf->gateway = 1;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+    amcf->used = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_ampersand_set_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    u_char     *p, *last;
+    ngx_str_t  *value;
+
+    if (alcf->upstream.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    p = value[1].data;
+    last = p + value[1].len;
+
+    if (ngx_strncmp(p, "http://", 7) == 0) {
+        p += 7;
+
+    } else if (ngx_strncmp(p, "https://", 8) == 0) {
+        p += 8;
+
+    } else {
+        p = last;
+    }
+
+    if (p == last || ngx_strlchr(p, last, '/') || ngx_strlchr(p, last, '$')) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid upstream \"%V\", write http://NAME or "
+                           "https://NAME of an upstream{} block", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->upstream = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    ngx_str_t                 *value;
+    amp_span_t                 name;
+    const amp_operation_t     *op;
+    ngx_http_ampersand_ttl_t  *ttl;
+
+    value = cf->args->elts;
+    name = ngx_http_ampersand_span(value[1]);
+
+    if (alcf->ttls == NGX_CONF_UNSET_PTR) {
+        alcf->ttls = ngx_array_create(cf->pool, 4, sizeof(*ttl));
+        if (alcf->ttls == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    ttl = ngx_array_push(alcf->ttls);
+    if (ttl == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ttl->index = -1;
+    ttl->class = amp_class_find(name);
+    ttl->ttl = ngx_parse_time(&value[2], 1);
+    op = amp_operation_find(name);
+
+    if (op) {
+        ttl->index = amp_operation_index(op);
+    }
+
+    if (op && ((op->method != AMP_METHOD_GET && op->method != AMP_METHOD_ANY)
+               || op->class == AMP_CLASS_SECRETS))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is never cached: it is no GET, or its "
+                           "answers hold secrets", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (op == NULL && ttl->class < 0
+        && ngx_strcmp(value[1].data, "default") != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is no operation, class or \"default\", see "
+                           "\"ampctl operations\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ttl->ttl == (time_t) NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid time \"%V\", write for example 30s",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_init(ngx_conf_t *cf)
+{
+    ngx_str_t                       *upstream;
+    ngx_uint_t                       i;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+
+    if (!amcf->used) {
+        return NGX_OK;
+    }
+
+    upstream = amcf->upstreams->elts;
+
+    for (i = 0; i < amcf->upstreams->nelts; i++) {
+        if (ngx_http_ampersand_check_upstream(cf, &upstream[i])
+            != NGX_CONF_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    amp_path_init();
+
+    if (ngx_http_ampersand_handler(cf, NGX_HTTP_POST_READ_PHASE,
+                                   ngx_http_ampersand_post_read_handler)
+        != NGX_OK
+        || ngx_http_ampersand_handler(cf, NGX_HTTP_ACCESS_PHASE,
+                                      ngx_http_ampersand_access_handler)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_ampersand_body_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_ampersand_limit_init(cf);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_handler(ngx_conf_t *cf, ngx_http_phases phase,
+    ngx_http_handler_pt handler)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[phase].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
+{
+    ngx_ampersand_counters_t        *counters;
+    ngx_ampersand_redis_opts_t       opts;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    /* the cache manager and loader come by here too */
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    amcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_ampersand_module);
+
+    if (amcf == NULL || !amcf->used) {
+        return NGX_OK;
+    }
+
+    counters = ngx_ampersand_zone_counters(amcf->zone);
+
+    /* the cached time is the master's, from before it read its configuration */
+
+    ngx_time_update();
+
+    ngx_memzero(&opts, sizeof(opts));
+
+    opts.conf = amcf->redis;
+    opts.counters = &counters->redis;
+    opts.state = ngx_http_ampersand_link_state;
+    opts.data = amcf;
+
+    ngx_http_ampersand_link_state(amcf, 0);
+
+    amcf->link = ngx_ampersand_redis_create(cycle->pool, cycle->log, &opts);
+    if (amcf->link == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_worker != 0) {
+        return NGX_OK;
+    }
+
+    amcf->events = ngx_ampersand_events_create(cycle->pool, cycle->log,
+                                               amcf->redis, amcf->zone);
+
+    return amcf->events ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_ampersand_module);
+
+    if (amcf == NULL || amcf->link == NULL) {
+        return;
+    }
+
+    ngx_ampersand_redis_close(amcf->link);
+
+    if (amcf->events) {
+        ngx_ampersand_redis_close(amcf->events);
+    }
+
+    ngx_http_ampersand_resolve_close(amcf);
+}
+
+
+static void
+ngx_http_ampersand_link_state(void *data, ngx_uint_t up)
+{
+    ngx_http_ampersand_main_conf_t *amcf = data;
+
+    if (ngx_worker < NGX_AMPERSAND_WORKERS) {
+        ngx_ampersand_zone_counters(amcf->zone)->up[ngx_worker] = up ? 2 : 1;
+    }
+}

@@ -1,0 +1,141 @@
+#include "ngx_http_ampersand.h"
+
+
+static void ngx_http_ampersand_request_id(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static u_char *ngx_http_ampersand_log_handler(ngx_http_request_t *r,
+    ngx_http_request_t *sr, u_char *buf, size_t len);
+
+
+ngx_int_t
+ngx_http_ampersand_post_read_handler(ngx_http_request_t *r)
+{
+    ngx_http_ampersand_srv_conf_t  *ascf;
+
+    ascf = ngx_http_get_module_srv_conf(r, ngx_http_ampersand_module);
+
+    if (ascf->gateway && ngx_http_ampersand_request(r) == NULL) {
+        return NGX_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_http_ampersand_ctx_t *
+ngx_http_ampersand_request(ngx_http_request_t *r)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    r = r->main;
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx) {
+        return ctx;
+    }
+
+    ctx = ngx_pcalloc(r->pool, sizeof(*ctx));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ctx->request_id.data = ngx_pnalloc(r->pool, NGX_HTTP_AMPERSAND_ID);
+    if (ctx->request_id.data == NULL) {
+        return NULL;
+    }
+
+    ngx_http_ampersand_headers_read(r, &ctx->headers);
+    ngx_http_ampersand_request_id(r, ctx);
+
+    ngx_http_set_ctx(r, ctx, ngx_http_ampersand_module);
+
+    r->log_handler = ngx_http_ampersand_log_handler;
+
+    return ctx;
+}
+
+
+/* The client's own when it can stand in a log and a header; else a new one. */
+
+static void
+ngx_http_ampersand_request_id(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    size_t            i;
+    u_char            c;
+    ngx_str_t        *id;
+    static uint64_t   start, n;
+
+    id = &ctx->headers.request_id;
+
+    for (i = 0; i < id->len; i++) {
+        c = id->data[i];
+
+        if ((c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9')
+            && ngx_strchr("-_.:#/+=@", c) == NULL)
+        {
+            break;
+        }
+    }
+
+    if (i == id->len && i > 0 && i <= NGX_HTTP_AMPERSAND_ID_MAX) {
+        ctx->request_id = *id;
+        return;
+    }
+
+    if (start == 0) {
+        start = ((uint64_t) ngx_random() << 33) ^ ((uint64_t) ngx_pid << 20)
+                ^ (uint64_t) ngx_random();
+    }
+
+    ctx->request_id.len = ngx_sprintf(ctx->request_id.data, "%016xL%016xL",
+                                      start, ((uint64_t) ngx_time() << 24)
+                                             + n++)
+                          - ctx->request_id.data;
+}
+
+
+/*
+ * nginx's own names the request line, the URI sent upstream and the referrer:
+ * an API key may stand in the first two.
+ */
+
+static u_char *
+ngx_http_ampersand_log_handler(ngx_http_request_t *r, ngx_http_request_t *sr,
+    u_char *buf, size_t len)
+{
+    u_char                    *p;
+    amp_span_t                 id;
+    ngx_http_ampersand_ctx_t  *ctx;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    ctx = ngx_http_ampersand_ctx(r);
+
+    p = ngx_snprintf(buf, len, ", server: %V", &cscf->server_name);
+    len -= p - buf;
+    buf = p;
+
+    if (ctx) {
+        p = ngx_snprintf(buf, len, ", request id: \"%V\"", &ctx->request_id);
+        len -= p - buf;
+        buf = p;
+    }
+
+    if (ctx && ctx->known.tenant && ctx->op) {
+        id = amp_tenant_field(ctx->known.tenant, ctx->known.tenant->id);
+
+        p = ngx_snprintf(buf, len, ", tenant: \"%*s\", operation: \"%s\"",
+                         id.len, id.data, ctx->op->id);
+        len -= p - buf;
+        buf = p;
+    }
+
+    if (sr->upstream && sr->upstream->peer.name) {
+        p = ngx_snprintf(buf, len, ", upstream: \"%V%V\"",
+                         &sr->upstream->schema, sr->upstream->peer.name);
+        buf = p;
+    }
+
+    return buf;
+}

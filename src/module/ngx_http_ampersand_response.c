@@ -1,0 +1,444 @@
+#include "ngx_http_ampersand.h"
+
+
+/*
+ * The way back: lifetimes for the cache, the gateway's own headers, problems
+ * in place of nginx's error pages, and the array around listProjects.
+ *
+ * A second nginx module, because filters and access handlers want different
+ * places in nginx's order of modules (see config).
+ */
+
+
+static ngx_int_t ngx_http_ampersand_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_lifetime(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_age(ngx_http_request_t *r);
+static void ngx_http_ampersand_finished(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static ngx_int_t ngx_http_ampersand_send_problem(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in);
+static ngx_int_t ngx_http_ampersand_send_wrapped(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in);
+static ngx_chain_t *ngx_http_ampersand_chunk(ngx_http_request_t *r,
+    char *text);
+static ngx_int_t ngx_http_ampersand_filter_init(ngx_conf_t *cf);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+static ngx_http_module_t  ngx_http_ampersand_filter_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_http_ampersand_filter_init,        /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    NULL,                                  /* create location configuration */
+    NULL                                   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_ampersand_filter_module = {
+    NGX_MODULE_V1,
+    &ngx_http_ampersand_filter_module_ctx, /* module context */
+    NULL,                                  /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+ngx_int_t
+ngx_http_ampersand_add_header(ngx_http_request_t *r, const char *name,
+    size_t name_len, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = name_len;
+    h->value = *value;
+    h->lowcase_key = (u_char *) name;
+    ngx_ampersand_header_init(h);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_srv_conf_t  *ascf;
+
+    ascf = ngx_http_get_module_srv_conf(r, ngx_http_ampersand_module);
+
+    if (!ascf->gateway) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_ampersand_request(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_ampersand_lifetime(r, ctx);
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (r->err_status >= NGX_HTTP_BAD_REQUEST
+        && ctx->state != NGX_HTTP_AMPERSAND_DENIED
+        && ngx_http_ampersand_error_page(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_ampersand_finished(r, ctx);
+
+    ctx->wrap = (ctx->wrap && r->headers_out.status == NGX_HTTP_OK
+                 && ctx->state == NGX_HTTP_AMPERSAND_PASSED);
+
+    if (ctx->wrap) {
+        ngx_http_clear_accept_ranges(r);
+        ngx_http_clear_etag(r);
+
+        if (r->headers_out.content_length_n >= 0) {
+            r->headers_out.content_length_n += 2;
+        }
+
+        if (r->headers_out.content_length) {
+            r->headers_out.content_length->hash = 0;
+            r->headers_out.content_length = NULL;
+        }
+    }
+
+    if (ngx_http_ampersand_own_headers(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* nginx is about to send a page of its own: say it as a problem. */
+
+static ngx_int_t
+ngx_http_ampersand_error_page(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    amp_reason_e  reason;
+
+    reason = amp_problem_by_status(r->err_status);
+
+    /* what init_peer refused comes here as a 500 */
+
+    if (ctx->late != AMP_OK) {
+        reason = ctx->late;
+        r->keepalive = ctx->keepalive;
+    }
+
+    return ngx_http_ampersand_deny_replace(r, ctx, reason);
+}
+
+
+/*
+ * Runs for the request and for its background refresh, just before nginx
+ * decides whether and for how long to store: an upstream that says nothing
+ * leaves it to the table.
+ */
+
+static void
+ngx_http_ampersand_lifetime(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u == NULL || r->cache == NULL || r->cached || !u->cacheable
+        || ctx->state != NGX_HTTP_AMPERSAND_PASSED)
+    {
+        return;
+    }
+
+    /* a lifetime that upstream gave its errors would have them stored */
+
+    if (ctx->ttl == 0 || u->headers_in.status_n != NGX_HTTP_OK) {
+        u->cacheable = 0;
+        return;
+    }
+
+    if (r->cache->valid_sec == 0) {
+        r->cache->valid_sec = ngx_time() + ctx->ttl;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_own_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_str_t                  value;
+    ngx_uint_t                 n;
+    static ngx_str_t           bypass = ngx_string("BYPASS");
+
+    if (ngx_http_ampersand_header(r, "X-Request-Id", &ctx->request_id)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ctx->state != NGX_HTTP_AMPERSAND_PASSED || r->upstream == NULL) {
+        ngx_str_set(&value, "gateway");
+        return ngx_http_ampersand_header(r, "X-Gateway-Source", &value);
+    }
+
+    if (r->cached) {
+        ngx_str_set(&value, "cache");
+
+    } else {
+        ngx_str_set(&value, "upstream");
+    }
+
+    if (ngx_http_ampersand_header(r, "X-Gateway-Source", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    n = r->upstream->cache_status;
+    value = n ? ngx_http_cache_status[n - 1] : bypass;
+
+    if (ngx_http_ampersand_header(r, "X-Cache-Status", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_ampersand_age(r);
+}
+
+
+/* RFC 9111, 4.2.3, with the upstream's own Age counted in by its date. */
+
+static ngx_int_t
+ngx_http_ampersand_age(ngx_http_request_t *r)
+{
+    time_t     age;
+    ngx_str_t  value;
+
+    ngx_str_set(&value, "0");
+
+    if (r->cached && r->cache) {
+        age = ngx_time() - r->cache->date;
+
+        value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+        if (value.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.len = ngx_sprintf(value.data, "%T", ngx_max(age, 0))
+                    - value.data;
+    }
+
+    return ngx_http_ampersand_header(r, "Age", &value);
+}
+
+
+/* Counts, and lets a write take effect on the cache. */
+
+static void
+ngx_http_ampersand_finished(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_uint_t                       status;
+    ngx_ampersand_counters_t        *counters;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    ctx->answered = 1;
+
+    if (ctx->op == NULL || !ctx->key_used) {
+        if (r->cached) {
+            amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+            counters = ngx_ampersand_zone_counters(amcf->zone);
+            (void) ngx_atomic_fetch_add(&counters->reasons[AMP_OK], 1);
+            (void) ngx_atomic_fetch_add(&counters->cache_hits, 1);
+        }
+
+        return;
+    }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    counters = ngx_ampersand_zone_counters(amcf->zone);
+
+    if (ctx->observed) {
+        (void) ngx_atomic_fetch_add(&counters->observed, 1);
+    }
+
+    if (ctx->state == NGX_HTTP_AMPERSAND_PASSED) {
+        (void) ngx_atomic_fetch_add(&counters->reasons[AMP_OK], 1);
+        (void) ngx_atomic_fetch_add(&counters->upstream, 1);
+    }
+
+    /* a 5xx may have come after the change */
+
+    status = r->headers_out.status;
+
+    if (status < NGX_HTTP_BAD_REQUEST
+        || status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
+    {
+        ngx_http_ampersand_cache_written(r, ctx);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL || r != r->main || in == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ctx->replace) {
+        return ngx_http_ampersand_send_problem(r, ctx, in);
+    }
+
+    if (ctx->wrap) {
+        return ngx_http_ampersand_send_wrapped(r, ctx, in);
+    }
+
+    return ngx_http_next_body_filter(r, in);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_send_problem(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
+{
+    ngx_chain_t  *problem;
+
+    for ( /* void */ ; in; in = in->next) {
+        in->buf->pos = in->buf->last;
+        in->buf->file_pos = in->buf->file_last;
+    }
+
+    problem = ctx->problem;
+    ctx->problem = NULL;
+
+    return problem ? ngx_http_next_body_filter(r, problem) : NGX_OK;
+}
+
+
+/* "[" before the first buffer, "]" in place of the last one's end. */
+
+static ngx_int_t
+ngx_http_ampersand_send_wrapped(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
+{
+    ngx_int_t     rc;
+    ngx_uint_t    last;
+    ngx_chain_t  *cl, *open, *close;
+
+    last = 0;
+
+    for (cl = in; cl; cl = cl->next) {
+        if (cl->buf->last_buf) {
+            cl->buf->last_buf = 0;
+            cl->buf->last_in_chain = 1;
+            cl->buf->sync = 1;
+            last = 1;
+        }
+    }
+
+    if (!ctx->wrapped) {
+        ctx->wrapped = 1;
+
+        open = ngx_http_ampersand_chunk(r, "[");
+        if (open == NULL) {
+            return NGX_ERROR;
+        }
+
+        open->next = in;
+        in = open;
+    }
+
+    rc = ngx_http_next_body_filter(r, in);
+
+    if (rc == NGX_ERROR || !last) {
+        return rc;
+    }
+
+    close = ngx_http_ampersand_chunk(r, "]");
+    if (close == NULL) {
+        return NGX_ERROR;
+    }
+
+    close->buf->last_buf = 1;
+    close->buf->last_in_chain = 1;
+
+    return ngx_http_next_body_filter(r, close);
+}
+
+
+static ngx_chain_t *
+ngx_http_ampersand_chunk(ngx_http_request_t *r, char *text)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NULL;
+    }
+
+    b->pos = (u_char *) text;
+    b->last = b->pos + ngx_strlen(text);
+    b->memory = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    return cl;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_filter_init(ngx_conf_t *cf)
+{
+    (void) cf;
+
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_ampersand_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_ampersand_body_out;
+
+    return NGX_OK;
+}

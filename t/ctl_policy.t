@@ -1,0 +1,134 @@
+#!/usr/bin/perl
+
+# ampctl limit, grant, cache and operations.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP;
+use Test::More;
+
+use Gateway::Ctl;
+use Gateway::Redis;
+
+my $redis  = Gateway::Redis->start;
+my $ctl    = Gateway::Ctl->new($redis);
+my $events = $redis->subscribe('amp:events');
+
+is $ctl->run(qw(tenant add acme --project p-1))->{code}, 0, 'a tenant';
+
+sub record { decode_json $redis->command('GET', 'amp:tenant:acme') }
+sub drain { 1 while defined $events->message(0.1) }
+
+subtest 'limit set and show' => sub {
+    is_deeply $ctl->json(qw(limit show acme))->{doc}, { tenant => 'acme', limits => {} }, 'none at first';
+    like $ctl->run(qw(limit show acme))->{out}, qr/^default +none/m, 'text';
+    drain();
+    is_deeply $ctl->json(qw(limit set acme --rate 50/s --burst 100))->{doc},
+        { tenant => 'acme', limits => { default => { rate => '50/s', burst => 100 } } }, 'set';
+    is decode_json($events->message(2))->{rev}, record()->{rev}, 'event';
+    is $ctl->run(qw(limit set acme --class write --rate 600/m))->{code}, 0, 'a class';
+    is $ctl->run(qw(limit set acme --class write --burst 7))->{code}, 0, 'its burst alone';
+    is_deeply record()->{limits},
+        { default => { rate => '50/s', burst => 100 }, write => { rate => '600/m', burst => 7 } }, 'record';
+    is $ctl->run(qw(limit set acme --rate 60/s))->{code}, 0, 'a rate alone';
+    is_deeply record()->{limits}{default}, { rate => '60/s', burst => 100 }, 'keeps the burst';
+    like $ctl->run(qw(limit show acme))->{out}, qr/^write +600\/m +7$/m, 'text';
+    is $ctl->run(qw(limit set acme --rate none))->{code}, 0, 'taken away';
+    is_deeply [ keys %{ record()->{limits} } ], ['write'], 'record';
+    is $ctl->run(qw(limit set acme --class read --burst 5))->{code}, 2, 'a burst without any rate';
+};
+
+subtest 'a wrong rate, burst or class shows the right form' => sub {
+    like $ctl->run(qw(limit set acme --rate fast))->{err}, qr{"fast" is no rate\n.*50/s, 600/m}, 'rate';
+    like $ctl->run(qw(limit set acme --rate 9999999/s))->{err}, qr/is no rate/, 'rate too high';
+    like $ctl->run(qw(limit set acme --rate 5/s --burst -1))->{err}, qr/is no burst\n.*--burst 100/, 'burst';
+    like $ctl->run(qw(limit set acme --class all --rate 5/s))->{err}, qr/catalog, read, write, data/, 'class';
+};
+
+subtest 'grant set and show' => sub {
+    my $all = $ctl->json(qw(grant show acme))->{doc};
+    is_deeply $all->{allow}, [qw(catalog read write data)], 'the default';
+    drain();
+    my $r = $ctl->json(qw(grant set acme --allow catalog --allow listIntegrations --deny tag:provider-app));
+    is $r->{code}, 0, 'set';
+    is_deeply $r->{doc}{allow}, [qw(catalog listIntegrations)], 'allow';
+    is_deeply $r->{doc}{deny}, ['tag:provider-app'], 'deny';
+    ok $r->{doc}{operations} > 0 && $r->{doc}{operations} < $all->{operations}, 'fewer operations';
+    is decode_json($events->message(2))->{type}, 'tenant', 'event';
+    is $ctl->run(qw(grant set acme --deny none))->{code}, 0, 'deny emptied';
+    is_deeply record()->{grants}, { allow => [qw(catalog listIntegrations)], deny => [] }, 'allow as before';
+    is $ctl->run(qw(grant set acme --allow default --allow secrets))->{code}, 0, 'default and secrets';
+    is_deeply record()->{grants}{allow}, [qw(catalog read write data secrets)], 'record';
+    ok $ctl->json(qw(grant show acme))->{doc}{operations} > $all->{operations}, 'more operations';
+    is $ctl->json(qw(grant set acme --allow none))->{doc}{operations}, 0, 'nothing at all';
+    like $ctl->run(qw(grant show acme))->{out}, qr/^allow +-$/m, 'text';
+};
+
+subtest 'unknown and never served operations cannot be granted' => sub {
+    my $before = $redis->command('GET', 'amp:tenant:acme');
+    for my $item (qw(listintegration everything tag: createOrg), '', 'Org') {
+        my $r = $ctl->json('grant', 'set', 'acme', '--allow', 'read', '--allow', $item);
+        is $r->{code}, 2, "'$item'";
+        like $r->{doc}{error}{remedy}, qr/ampctl operations/, 'remedy';
+    }
+    is $redis->command('GET', 'amp:tenant:acme'), $before, 'nothing changed';
+};
+
+subtest 'a record without grants shows what the gateway takes' => sub {
+    my $record = record();
+    delete $record->{grants};
+    $redis->command('SET', 'amp:tenant:acme', encode_json $record);
+    is_deeply $ctl->json(qw(grant show acme))->{doc}{allow}, [qw(catalog read write data)], 'default';
+    is $ctl->run(qw(grant set acme --deny deleteConnection))->{code}, 0, 'a deny';
+    is_deeply record()->{grants}, { deny => ['deleteConnection'] }, 'allow stays the default';
+};
+
+subtest 'cache purge bumps a generation and tells' => sub {
+    drain();
+    my $r = $ctl->json(qw(cache purge acme));
+    is_deeply $r->{doc}, { tenant => 'acme', project => 'p-1', family => '*', generation => 1 }, 'all';
+    is_deeply decode_json($events->message(2)),
+        { v => 1, type => 'purge', project => 'p-1', family => '*', rev => 1 }, 'event';
+    is $ctl->json(qw(cache purge acme))->{doc}{generation}, 2, 'again';
+    is $ctl->json(qw(cache purge acme --family provider-apps))->{doc}{generation}, 1, 'one family';
+    is_deeply { @{ $redis->command('HGETALL', 'amp:gen:p-1') } }, { '*' => 2, 'provider-apps' => 1 }, 'in Redis';
+    like $ctl->run(qw(cache purge acme --family connections))->{out}, qr/connections of project p-1/, 'text';
+    like $ctl->run(qw(cache purge acme --family x))->{err}, qr/integrations, revisions, .*proxy/, 'families';
+};
+
+subtest 'operations as JSON' => sub {
+    my $list = $ctl->json(qw(operations))->{doc};
+    cmp_ok scalar @$list, '>=', 90, 'all of them';
+    my %by = map { $_->{operationId} => $_ } @$list;
+    is scalar keys %by, @$list, 'each once';
+    is_deeply [ sort keys %{ $list->[0] } ], [ sort qw(api method path operationId tag class project_in group_in
+        ttl reads writes query secret_query state_query body) ], 'members';
+    my %place = map { $_ => 1 } qw(none path query body header);
+    my %class = map { $_ => 1 } qw(catalog read write data secrets none);
+    for my $op (@$list) {
+        ok $place{ $op->{project_in} } && $place{ $op->{group_in} } && $class{ $op->{class} }, "$op->{operationId}: words";
+        is scalar(grep { /!|,|^$/ } map { @{ $op->{$_} } } qw(reads writes query secret_query state_query body)), 0, 'lists';
+        like $op->{ttl}, qr/\A\d+\z/, 'ttl';
+    }
+    is $by{oauthConnect}{project_in}, 'body', 'project in the body';
+    is $by{listInstallations}{group_in}, 'query', 'group in the query';
+    is_deeply $by{getObjectMetadataForConnection}{query}, [qw(groupRef excludeReadOnly)], 'required ones without "!"';
+    ok scalar(grep { $_ eq 'includeCreds' } @{ $by{getConnection}{secret_query} }), 'secret-bearing';
+    ok scalar(grep { $_ eq 'refresh' } @{ $by{getConnection}{state_query} }), 'state-changing';
+    is $by{createOrg}{class}, 'none', 'never served';
+};
+
+subtest 'operations of one API, for people' => sub {
+    my $json = $ctl->json(qw(operations --api read))->{doc};
+    is_deeply [ grep { $_->{api} ne 'read' } @$json ], [], 'that API only';
+    my @lines = split /\n/, $ctl->run(qw(operations --api read))->{out};
+    is scalar @lines, @$json + 1, 'a line each, and heads';
+    like $lines[0], qr/^OPERATION +CLASS +TAG/, 'heads';
+    is_deeply [ grep { substr($_, index($lines[0], 'PATH'), 1) ne '/' } @lines[1 .. $#lines] ], [], 'aligned';
+    ok $ctl->run({ env => { AMPERSAND_REDIS => 'redis://127.0.0.1:1' } }, 'operations')->{code} == 0, 'needs no Redis';
+};
+
+done_testing;

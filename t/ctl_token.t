@@ -1,0 +1,117 @@
+#!/usr/bin/perl
+
+# ampctl token: issue, list, revoke.
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(sha256_hex);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use JSON::PP;
+use Test::More;
+
+use Gateway::Ctl;
+use Gateway::Redis;
+
+my $redis  = Gateway::Redis->start;
+my $ctl    = Gateway::Ctl->new($redis);
+my $events = $redis->subscribe('amp:events');
+
+my $first = $ctl->json(qw(tenant add acme --project p))->{doc};
+1 while defined $events->message(0.1);
+
+subtest 'issue: record, index and event under the digest' => sub {
+    my $r = $ctl->json('token', 'issue', 'acme', '--label', "b\xc3\xbcro \"1\"");
+    is $r->{code}, 0, 'done';
+    like $r->{doc}{token}, qr/\Aagw_[0-9A-Za-z]{36}\z/, 'token';
+    is $r->{doc}{tenant}, 'acme', 'tenant';
+    my $digest = sha256_hex $r->{doc}{token};
+    my $record = decode_json $redis->command('GET', "amp:token:$digest");
+    is $record->{tenant}, 'acme', 'tenant';
+    is $record->{id}, $r->{doc}{id}, 'id';
+    is $record->{label}, "b\x{fc}ro \"1\"", 'label';
+    ok abs($record->{created} - time) < 5, 'created';
+    ok !$record->{expires}, 'never expires';
+    is $redis->command('TTL', "amp:token:$digest"), -1, 'nor does the key';
+    is $redis->command('HGET', 'amp:tokens:acme', $r->{doc}{id}), $digest, 'index';
+    my $event = decode_json $events->message(2);
+    is_deeply $event, { v => 1, type => 'token', tenant => 'acme', token => $digest }, 'event';
+};
+
+subtest 'issue with a lifetime: record and key end together' => sub {
+    my $r = $ctl->json(qw(token issue acme --expires 90d));
+    my $digest = sha256_hex $r->{doc}{token};
+    my $record = decode_json $redis->command('GET', "amp:token:$digest");
+    is $record->{expires}, $record->{created} + 90 * 86400, 'record';
+    is $r->{doc}{expires}, $record->{expires}, 'answer';
+    ok abs($redis->command('TTL', "amp:token:$digest") - 90 * 86400) <= 2, 'key';
+    like $ctl->run(qw(token issue acme --expires 12h))->{out}, qr/expires: \d{4}-\d\d-\d\dT[\d:]{8}Z/, 'text';
+};
+
+subtest 'list shows ids, labels and times, never a token' => sub {
+    my $list = $ctl->json(qw(token list acme))->{doc};
+    is scalar @$list, 4, 'all';
+    is_deeply [ sort keys %{ $list->[0] } ], [qw(created expires id label state)], 'members';
+    ok !grep({ $_->{state} ne 'active' } @$list), 'active';
+    my $text = $ctl->run(qw(token list acme))->{out};
+    like $text, qr/^TOKEN +STATE +CREATED +EXPIRES +LABEL$/m, 'heads';
+    like $text, qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/, 'UTC';
+    unlike $text, qr/agw_/, 'no token';
+};
+
+subtest 'an expired token is shown as gone and can be cleared' => sub {
+    my $r = $ctl->json(qw(token issue acme --expires 1s));
+    sleep 2;
+    my ($row) = grep { $_->{id} eq $r->{doc}{id} } @{ $ctl->json(qw(token list acme))->{doc} };
+    is $row->{state}, 'gone', 'gone';
+    is $ctl->run(qw(token revoke), $r->{doc}{id})->{code}, 0, 'revoked';
+    ok !$redis->command('HEXISTS', 'amp:tokens:acme', $r->{doc}{id}), 'entry cleared';
+};
+
+subtest 'revoke deletes record and entry, with an event' => sub {
+    1 while defined $events->message(0.1);
+    my $digest = sha256_hex $first->{token};
+    is_deeply $ctl->json('token', 'revoke', $first->{id})->{doc},
+        { tenant => 'acme', id => $first->{id}, revoked => JSON::PP::true }, 'answer';
+    ok !$redis->command('EXISTS', "amp:token:$digest"), 'record';
+    ok !$redis->command('HEXISTS', 'amp:tokens:acme', $first->{id}), 'entry';
+    is decode_json($events->message(2))->{token}, $digest, 'event';
+    my $r = $ctl->json('token', 'revoke', $first->{id});
+    is $r->{code}, 1, 'again';
+    is $r->{doc}{error}{code}, 'not_found', 'not found';
+};
+
+subtest 'a token in place of its id is refused and not repeated' => sub {
+    my $r = $ctl->run('token', 'revoke', 'agw_canary0000000000000000000000000000000');
+    is $r->{code}, 2, 'exit 2';
+    like $r->{err}, qr/token list/, 'says what to give';
+    unlike $r->{err}, qr/canary/, 'not shown';
+};
+
+subtest 'a tenant without tokens' => sub {
+    $ctl->run('token', 'revoke', $_->{id}) for @{ $ctl->json(qw(token list acme))->{doc} };
+    is_deeply $ctl->json(qw(token list acme))->{doc}, [], 'JSON';
+    like $ctl->run(qw(token list acme))->{out}, qr/ampctl token issue acme/, 'text';
+};
+
+subtest 'tokens differ' => sub {
+    my %seen;
+    $seen{ $ctl->json(qw(token issue acme))->{doc}{token} }++ for 1 .. 20;
+    is scalar keys %seen, 20, '20 of 20';
+};
+
+subtest 'a tenant that goes while its token is made leaves none behind' => sub {
+    for my $round (1 .. 10) {
+        $ctl->run(qw(tenant add race --project p));
+        my @jobs = ($ctl->start(qw(token issue race)), $ctl->start(qw(tenant remove race)));
+        $ctl->wait($_) for @jobs;
+    }
+    $ctl->run(qw(tenant remove race));
+    is_deeply $redis->command('KEYS', '*race*'), [], 'no key';
+    my @stray = grep { decode_json($redis->command('GET', $_))->{tenant} eq 'race' }
+        @{ $redis->command('KEYS', 'amp:token:*') };
+    is_deeply \@stray, [], 'no token';
+};
+
+done_testing;

@@ -1,0 +1,124 @@
+#!/usr/bin/perl
+
+# ampctl: help, options, exit codes and the shape of errors.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+
+use Gateway::Ctl;
+use Gateway::Redis;
+
+my $redis = Gateway::Redis->start;
+my $ctl   = Gateway::Ctl->new($redis);
+
+my @commands = (
+    [qw(masterkey new)], [qw(masterkey rewrap)],
+    (map { [ 'tenant', $_ ] } qw(add list show disable enable remove)),
+    (map { [ 'token', $_ ] } qw(issue list revoke)),
+    (map { [ 'key', $_ ] } qw(set list verify retire)),
+    (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)),
+    [qw(cache purge)], ['operations'], ['doctor'],
+);
+
+subtest 'every command has its own help, and the overview names it' => sub {
+    my $all = $ctl->run;
+    is $all->{code}, 0, 'ampctl alone';
+    is $ctl->run('--help')->{out}, $all->{out}, '--help';
+    is $ctl->run('help')->{out}, $all->{out}, 'help';
+    for my $command (@commands) {
+        my $r = $ctl->run(@$command, '--help');
+        is $r->{code}, 0, "@$command --help";
+        like $r->{out}, qr/^usage: ampctl @$command\b/, 'names the command';
+        like $all->{out}, qr/^  @$command\b/m, 'the overview has it';
+        is $ctl->run('help', @$command)->{out}, $r->{out}, "help @$command";
+    }
+    like $ctl->run('help', 'tenant')->{out}, qr/tenant add.*tenant remove/s, 'help of a noun';
+    like $ctl->run('tenant', '--help')->{out}, qr/tenant add.*tenant remove/s, 'noun --help';
+    unlike $all->{out}, qr/rotate|export|import/, 'nothing is offered that is not there';
+};
+
+subtest 'the version' => sub {
+    like $ctl->run('--version')->{out}, qr/^ampctl \d+\.\d+\.\d+$/, 'as text';
+    like $ctl->json('--version')->{doc}{version}, qr/^\d+\.\d+\.\d+$/, 'as JSON';
+};
+
+subtest 'help as JSON is one document' => sub {
+    like $ctl->json('key', 'set', '--help')->{doc}{help}, qr/--key-file/, 'help';
+};
+
+subtest 'wrong usage is exit 2, on stderr, with what to do' => sub {
+    for my $args (
+        ['nope'], ['tenant'], [qw(tenant nope)], [qw(tenant add)], [qw(tenant add a b --project p)],
+        [qw(tenant list x)], [qw(help nope)], [qw(help tenant nope)],
+        [qw(tenant list --nope)], [qw(tenant list -x)], [qw(tenant add a --project)],
+        [qw(tenant add a --project p --project q)], [qw(tenant list --json=1)],
+        ['tenant', 'show', '../x'], ['tenant', 'show', ''], ['tenant', 'add', 'a'],
+        ['tenant', 'add', 'a', '--project', 'p/../q'],
+        ['tenant', 'add', 'a', '--project', 'p', '--project-name', 'A B'],
+        [qw(tenant add a --project p --rate 5)], [qw(tenant add a --project p --rate 0/s)],
+        [qw(tenant add a --project p --burst 5)], [qw(tenant add a --project p --rate 5/s --burst 0)],
+        [qw(tenant add a --project p --grant nope)], [qw(tenant add a --project p --deny createOrg)],
+        ['tenant', 'add', 'a', '--project', 'p', '--group', "a\nb"],
+        [qw(token issue a --expires never)], [qw(token issue a --expires 0d)],
+        [qw(token issue a --expires 9y)], ['token', 'issue', 'a', '--label', "a\tb"],
+        [qw(token revoke nodot)], [qw(key set a)], ['key', 'retire', 'a', 'k 1'],
+        [qw(limit set a)], [qw(limit set a --rate 5/s --class nope)], [qw(limit set a --rate x)],
+        [qw(limit set a --rate 5/s --burst x)], [qw(limit set a --rate 5/s --class), "\xff"],
+        [qw(grant set a)], [qw(grant set a --allow nope)], [qw(grant set a --allow read --deny nope)],
+        [qw(cache purge a --family nope)], [qw(operations --api nope)],
+        [qw(tenant list --timeout x)], [qw(tenant list --timeout 0)],
+        ['tenant', 'list', '--prefix', 'a b'], ['tenant', 'list', '--upstream', 'ftp://x'],
+        ['tenant', 'list', '--upstream', 'http://u:p@x'],
+    ) {
+        my $r = $ctl->run(@$args);
+        is $r->{code}, 2, "'@$args'";
+        is $r->{out}, '', 'nothing on stdout';
+        like $r->{err}, qr/\Aampctl: .+\n  .+\n\z/, 'message and remedy';
+        my $doc = $ctl->json(@$args == 1 || $args->[-1] ne '--project' ? @$args : (@$args, 'p', 'x'));
+        is $doc->{code}, 2, 'the same with --json';
+        is_deeply [ sort keys %{ $doc->{doc}{error} } ], [qw(code message remedy)], 'one document';
+        is $doc->{doc}{error}{code}, 'usage', 'code';
+        is $doc->{err}, '', 'nothing on stderr';
+    }
+};
+
+subtest 'an error in a grant points to the list of operations' => sub {
+    my $r = $ctl->run(qw(grant set a --allow nope));
+    like $r->{err}, qr/catalog, read, write, data, secrets/, 'classes';
+    like $r->{err}, qr/ampctl operations/, 'pointer';
+};
+
+subtest 'global options stand anywhere' => sub {
+    for my $args (
+        [qw(--prefix one: tenant list)], [qw(tenant --prefix one: list)],
+        [qw(tenant list --prefix one:)], [qw(tenant list --prefix=one:)],
+    ) {
+        my $r = $ctl->json(@$args);
+        is $r->{code}, 0, "@$args";
+        is_deeply $r->{doc}, [], 'a list';
+    }
+    is $ctl->run(qw(tenant add after --project p))->{code}, 0, 'options after arguments';
+    is $ctl->run(qw(tenant add --project p before))->{code}, 0, 'options before arguments';
+};
+
+subtest 'an option that is not known does not repeat a secret' => sub {
+    my $r = $ctl->run('key', 'set', 'a', '--key=sk_canary_argv');
+    is $r->{code}, 2, 'refused';
+    unlike $r->{err}, qr/sk_canary/, 'not shown';
+    $r = $ctl->run('key', 'set', 'a', 'sk_canary_argv', '--key-file', '-');
+    is $r->{code}, 2, 'an argument too many';
+    unlike $r->{err}, qr/sk_canary/, 'not shown';
+};
+
+subtest 'an answer that cannot be written is not reported as done' => sub {
+    plan skip_all => 'no /dev/full' unless -c '/dev/full';
+    my $r = $ctl->run({ stdout => '/dev/full' }, qw(tenant list --json));
+    is $r->{code}, 1, 'exit 1';
+    like $r->{err}, qr/standard output/, 'says so';
+};
+
+done_testing;

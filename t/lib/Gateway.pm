@@ -1,0 +1,440 @@
+package Gateway;
+
+# A whole gateway of the test's own: redis-server, an upstream, nginx with the
+# built module; everything on free loopback ports, in one temporary directory,
+# gone with the object.
+#
+#   my $gw = Gateway->start(
+#       workers => 2, upstream => $url,        # default: a Gateway::Upstream that answers {"ok":true}
+#       redis => $gateway_redis, redis_url => "redis://...",
+#       main => '', http => '', server => '', location => '', listen => '',  # more configuration
+#       gateway => 'include ...;',             # instead of ampersand/gateway.conf
+#       directives => 'ampersand_redis ...',   # instead of the three that are needed
+#   );
+#   my $token = $gw->tenant('acme', project => 'p-1', name => 'alpha', key => 'k-1', args => [...]);
+#   my $res = $gw->get('/v1/integrations', token => $token, headers => [ Accept => 'x' ]);
+#   my $res = $gw->request('POST', '/v1/...', token => $token, json => {...});   # or body => '...'
+#   $res->{status}, $res->{body}, $res->{headers}{'content-type'} (first), $res->{all} ([name, value], ...)
+#   $res = $gw->raw($bytes);                   # exactly these bytes, one answer
+#   $gw->upstream->requests;                   # what it saw: [{ head, body, method, target, headers }]
+#   $gw->ctl('limit', 'set', ...);             # ampctl; dies on failure.  try_ctl: ($exit, $out, $err)
+#   $gw->reload; $gw->error_log; $gw->access_log; $gw->workers_pids;
+#   $gw->finish;                               # stops all; asserts a clean error log
+
+use strict;
+use warnings;
+
+use Cwd ();
+use File::Basename ();
+use File::Temp ();
+use IO::Select ();
+use IO::Socket::INET ();
+use JSON::PP ();
+use POSIX ();
+use Test::More ();
+use Time::HiRes qw(sleep time);
+
+use Gateway::Redis ();
+use Gateway::Upstream ();
+
+our $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
+
+my $NGINX  = $ENV{NGINX_BINARY}  || '/usr/sbin/nginx';
+my $MODULE = $ENV{NGINX_MODULE}  || "$ROOT/build/ngx_http_ampersand_module.so";
+my $AMPCTL = $ENV{AMPCTL}        || "$ROOT/build/ampctl";
+
+sub start {
+    my ($class, %o) = @_;
+    my $self = bless {
+        owner => $$,
+        o     => \%o,
+        tmp   => File::Temp->newdir('gateway.XXXXXX', TMPDIR => 1),
+    }, $class;
+
+    $SIG{$_} ||= sub { exit 1 } for qw(INT TERM);
+
+    my $dir = $self->dir;
+    chmod 0755, $dir;    # nginx's workers may run as another user
+    mkdir "$dir/$_" for qw(logs cache tmp);
+    chmod 0777, "$dir/$_" for qw(cache tmp);
+
+    $self->{redis}    = $o{redis} || ($o{redis_url} ? undef : Gateway::Redis->start);
+    $self->{upstream} = $o{upstream} ? undef : Gateway::Upstream->start;
+
+    $self->ctl('masterkey', 'new', "$dir/master.key");
+
+    for my $try (1 .. 5) {
+        $self->{port} = Gateway::Redis::free_port();
+        $self->_configure;
+        return $self if $self->_spawn;
+    }
+    die "nginx does not start:\n" . $self->error_log;
+}
+
+sub dir      { $_[0]{tmp}->dirname }
+sub port     { $_[0]{port} }
+sub redis    { $_[0]{redis} }
+sub upstream { $_[0]{upstream} }
+sub url      { "http://127.0.0.1:$_[0]{port}" }
+sub pid      { $_[0]{pid} }
+
+sub upstream_url { $_[0]{o}{upstream} || $_[0]{upstream}->url }
+sub redis_url    { $_[0]{o}{redis_url} || $_[0]{redis}->url }
+
+sub _slurp {
+    my ($path) = @_;
+    open my $f, '<', $path or return '';
+    local $/;
+    return <$f> // '';
+}
+
+sub error_log  { _slurp($_[0]->dir . '/logs/error.log') }
+sub access_log { _slurp($_[0]->dir . '/logs/access.log') }
+
+sub _configure {
+    my ($self) = @_;
+    my $o = $self->{o};
+    my $dir = $self->dir;
+    my ($server) = $self->upstream_url =~ m{^https?://([^/]+)};
+    my $workers = $o->{workers} || 1;
+    my $level = $o->{log_level} || 'info';
+
+    # the shipped files, with this checkout's paths
+    mkdir "$dir/ampersand";
+    for my $name (qw(gateway.conf proxy.conf log.conf)) {
+        my $text = _slurp("$ROOT/conf/ampersand/$name");
+        $text =~ s{include(\s+)ampersand/}{include$1$dir/ampersand/}g;
+        $text =~ s{(include\s+\S*proxy\.conf;)}{$1 $o->{location}}g
+            if $name eq 'gateway.conf' && $o->{location};
+        open my $f, '>', "$dir/ampersand/$name" or die $!;
+        print $f $text;
+    }
+
+    my $main    = $o->{main} || '';
+    my $http    = $o->{http} || '';
+    my $extra   = $o->{server} || '';
+    my $listen  = $o->{listen} || '';
+    my $gateway = $o->{gateway} || "include $dir/ampersand/gateway.conf;";
+    my $redis   = $self->redis_url . ($o->{redis_args} ? " $o->{redis_args}" : '');
+    my $needed  = $o->{directives} || <<"E";
+    ampersand_zone        @{[ $o->{zone} || '4m' ]};
+    ampersand_redis       $redis;
+    ampersand_master_key  $dir/master.key;
+E
+
+    open my $f, '>', "$dir/nginx.conf" or die $!;
+    print $f <<"E";
+load_module $MODULE;
+daemon off;
+worker_processes $workers;
+worker_shutdown_timeout 10s;
+pid $dir/nginx.pid;
+error_log $dir/logs/error.log $level;
+$main
+events {
+    worker_connections 2048;
+}
+http {
+    include $dir/ampersand/log.conf;
+    access_log $dir/logs/access.log ampersand;
+
+    client_body_temp_path $dir/tmp/body;
+    proxy_temp_path $dir/tmp/proxy;
+    fastcgi_temp_path $dir/tmp/fastcgi;
+    uwsgi_temp_path $dir/tmp/uwsgi;
+    scgi_temp_path $dir/tmp/scgi;
+
+    proxy_cache_path $dir/cache levels=1:2 keys_zone=ampersand:4m inactive=10m use_temp_path=off;
+
+$needed
+    upstream ampersand {
+        server $server;
+        keepalive 16;
+    }
+    ampersand_upstream http://ampersand;
+    $http
+
+    server {
+        listen 127.0.0.1:$self->{port} $listen;
+        $extra
+        $gateway
+        location = /-/status {
+            ampersand_status;
+        }
+    }
+}
+E
+    close $f or die $!;
+}
+
+sub _spawn {
+    my ($self) = @_;
+    my $dir = $self->dir;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDIN,  '<', '/dev/null';
+        open STDOUT, '>>', "$dir/logs/nginx.out";
+        open STDERR, '>>', "$dir/logs/error.log";
+        exec $NGINX, '-p', $dir, '-c', "$dir/nginx.conf" or POSIX::_exit(127);
+    }
+    $self->{pid} = $pid;
+
+    my $end = time + 20;
+    while (time < $end) {
+        return 1 if $self->connect(0.2);
+        if (waitpid($pid, POSIX::WNOHANG()) == $pid) {
+            delete $self->{pid};
+            return 0;
+        }
+        sleep 0.02;
+    }
+    return 0;
+}
+
+# nginx -t with this configuration: ($ok, $text)
+
+sub configtest {
+    my ($class, $text) = @_;
+    my $tmp = File::Temp->newdir('gateway.XXXXXX', TMPDIR => 1);
+    mkdir "$tmp/logs";
+    open my $f, '>', "$tmp/nginx.conf" or die $!;
+    print $f "load_module $MODULE; pid $tmp/nginx.pid; error_log stderr;\n$text";
+    close $f;
+    my $out = `$NGINX -t -p $tmp -c $tmp/nginx.conf 2>&1`;
+    return ($? == 0, $out);
+}
+
+sub reload {
+    my ($self) = @_;
+    my %old = map { $_ => 1 } $self->workers_pids;
+    $self->_configure;
+    kill 'HUP', $self->{pid};
+    my $end = time + 10;
+    while (time < $end) {
+        my @now = $self->workers_pids;
+        return 1 if grep { !$old{$_} } @now;
+        sleep 0.02;
+    }
+    die "nginx does not reload:\n" . $self->error_log;
+}
+
+# pids of the workers (not of the cache manager), also of those shutting down
+
+sub workers_pids {
+    my ($self) = @_;
+    my @pids;
+    for my $stat (glob '/proc/[0-9]*/stat') {
+        my $text = _slurp($stat);
+        next unless $text =~ /^(\d+) \(nginx\) \S (\d+) / && $2 == $self->{pid};
+        my $pid = $1;
+        push @pids, $pid if _slurp("/proc/$pid/cmdline") =~ /worker process/;
+    }
+    return @pids;
+}
+
+# The last argument may be a reference to a text for standard input.
+
+sub try_ctl {
+    my ($self, @args) = @_;
+    my $stdin = ref $args[-1] ? ${ pop @args } : '';
+    my $dir = $self->dir;
+    local %ENV = (%ENV, AMPERSAND_MASTER_KEY_FILE => "$dir/master.key");
+    $ENV{AMPERSAND_REDIS}    = $self->redis_url;
+    $ENV{AMPERSAND_UPSTREAM} = $self->upstream_url;
+
+    my $in = "$dir/ctl.in.$$";
+    open my $f, '>', $in or die $!;
+    print $f $stdin;
+    close $f;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDIN,  '<', $in;
+        open STDOUT, '>', "$dir/ctl.out.$$";
+        open STDERR, '>', "$dir/ctl.err.$$";
+        exec $AMPCTL, @args or POSIX::_exit(127);
+    }
+    waitpid $pid, 0;
+    my $exit = $? >> 8;
+    my ($out, $err) = (_slurp("$dir/ctl.out.$pid"), _slurp("$dir/ctl.err.$pid"));
+    unlink $in, "$dir/ctl.out.$pid", "$dir/ctl.err.$pid";
+    return ($exit, $out, $err);
+}
+
+sub ctl {
+    my ($self, @args) = @_;
+    my ($exit, $out, $err) = $self->try_ctl(@args);
+    die "ampctl @{[ grep { !ref } @args ]}: exit $exit\n$out$err" if $exit;
+    return $out;
+}
+
+sub tenant {
+    my ($self, $id, %t) = @_;
+    my @args = ('tenant', 'add', $id, '--project', $t{project} || "p-$id", '--json');
+    push @args, '--project-name', $t{name} if $t{name};
+    push @args, @{ $t{args} } if $t{args};
+    my $key = $t{key} // "key-of-$id";
+    push @args, '--key-file', '-', \"$key\n" if length $key;
+    return JSON::PP::decode_json($self->ctl(@args))->{token};
+}
+
+sub connect {
+    my ($self, $timeout) = @_;
+    return IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => $timeout || 5
+    );
+}
+
+sub request {
+    my ($self, $method, $target, %r) = @_;
+    my @headers = (Host => 'gateway.test', Connection => 'close');
+    push @headers, 'X-Api-Key' => $r{token} if defined $r{token};
+    my $body = $r{body};
+    if ($r{json}) {
+        $body = JSON::PP->new->canonical->encode($r{json});
+        push @headers, 'Content-Type' => 'application/json';
+    }
+    push @headers, 'Content-Length' => length $body if defined $body;
+    push @headers, @{ $r{headers} } if $r{headers};
+
+    my $text = "$method $target HTTP/1.1\r\n";
+    while (my ($name, $value) = splice @headers, 0, 2) {
+        $text .= "$name: $value\r\n";
+    }
+    return $self->raw("$text\r\n" . ($body // ''), method => $method);
+}
+
+sub get { my ($self, $target, %r) = @_; return $self->request('GET', $target, %r) }
+
+sub raw {
+    my ($self, $bytes, %r) = @_;
+    my $socket = $self->connect or die "connect: $!";
+    local $SIG{PIPE} = 'IGNORE';
+    my $done = 0;
+    while ($done < length $bytes) {
+        my $n = syswrite $socket, $bytes, length($bytes) - $done, $done;
+        last unless defined $n;    # the gateway may have answered and closed
+        $done += $n;
+    }
+    return read_response($socket, %r);
+}
+
+# One answer from a socket; keeps what follows it in $r{rest} (a reference).
+
+sub read_response {
+    my ($socket, %r) = @_;
+    my $in = $r{rest} ? ${ $r{rest} } : '';
+    my $end = time + ($r{timeout} || 15);
+    my $more = sub {
+        my $wait = $end - time;
+        return 0 if $wait <= 0 || !IO::Select->new($socket)->can_read($wait);
+        return sysread $socket, $in, 65536, length $in;
+    };
+
+    my $head;
+    do {
+        while ($in !~ /\r\n\r\n/) {
+            $more->() or return { status => 0, body => $in, headers => {}, all => [], cut => 1, head => '' };
+        }
+        ($head, $in) = split /\r\n\r\n/, $in, 2;
+    } while ($head =~ m{^HTTP/1\.\d 100});
+
+    my ($line, @lines) = split /\r\n/, $head;
+    my ($status) = $line =~ m{^HTTP/1\.\d (\d{3})};
+    my @all = map { [ split /:\s*/, $_, 2 ] } @lines;
+    my %headers;
+    $headers{ lc $_->[0] } //= $_->[1] for @all;
+    my $res = { status => $status, all => \@all, headers => \%headers, head => $head };
+
+    my $body = '';
+    if (($r{method} || '') eq 'HEAD' || $status == 204 || $status == 304) {
+        # no body
+    } elsif (($headers{'transfer-encoding'} || '') eq 'chunked') {
+        while (1) {
+            while ($in !~ /^[0-9a-f]+\r\n/i && !$res->{cut}) {
+                $more->() or $res->{cut} = 1;
+            }
+            last if $res->{cut};
+            $in =~ s/^([0-9a-f]+)\r\n//i;
+            my $n = hex $1;
+            while (length $in < $n + 2 && !$res->{cut}) {
+                $more->() or $res->{cut} = 1;
+            }
+            last if $res->{cut};
+            $body .= substr $in, 0, $n;
+            substr $in, 0, $n + 2, '';
+            last if $n == 0;
+        }
+    } elsif (defined $headers{'content-length'}) {
+        my $n = $headers{'content-length'};
+        while (length $in < $n && !$res->{cut}) {
+            $more->() or $res->{cut} = 1;
+        }
+        $body = substr $in, 0, $n, '';
+    } else {
+        1 while $more->();
+        ($body, $in) = ($in, '');
+    }
+
+    $res->{body} = $body;
+    ${ $r{rest} } = $in if $r{rest};
+    return $res;
+}
+
+sub json { return eval { JSON::PP::decode_json($_[1]{body}) } }
+
+sub status {
+    my ($self) = @_;
+    return JSON::PP::decode_json($self->get('/-/status')->{body});
+}
+
+# Waits until the code answers true: 1, or 0 after so many seconds.
+
+sub wait_for {
+    my ($self, $seconds, $code) = @_;
+    my $end = time + $seconds;
+    while (time < $end) {
+        return 1 if $code->();
+        sleep 0.01;
+    }
+    return 0;
+}
+
+# What no test may leave in an error log.
+
+sub complaints {
+    my ($self) = @_;
+    return grep {
+        /\[(?:alert|emerg)\]|Sanitizer|runtime error|exited on signal|segfault|core dumped/
+    } split /\n/, $self->error_log;
+}
+
+sub finish {
+    my ($self) = @_;
+    $self->stop;
+    my @bad = $self->complaints;
+    Test::More::is(scalar @bad, 0, 'the error log holds no alert, crash or sanitizer report')
+        or Test::More::diag(join "\n", @bad[0 .. ($#bad > 20 ? 20 : $#bad)]);
+}
+
+sub stop {
+    my ($self) = @_;
+    my $pid = delete $self->{pid} or return;
+    kill 'QUIT', $pid;
+    my $end = time + 15;
+    while (time < $end) {
+        return if waitpid($pid, POSIX::WNOHANG()) != 0;
+        sleep 0.02;
+    }
+    kill 'TERM', $pid;
+    sleep 1;
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
+
+sub DESTROY {
+    my ($self) = @_;
+    local ($?, $@, $!);
+    $self->stop if $self->{owner} == $$;
+}
+
+1;

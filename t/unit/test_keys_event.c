@@ -1,0 +1,264 @@
+/* Names in Redis, and the messages of the events channel. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "amp_event.h"
+#include "amp_keys.h"
+
+
+#define HEX  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff"
+
+
+static unsigned char  bytes[AMP_EVENT_MAX];
+static amp_buf_t      buf;
+
+
+static amp_span_t
+text(const char *s)
+{
+    return amp_span_make(s, strlen(s));
+}
+
+
+static amp_buf_t *
+fresh(void)
+{
+    amp_buf_init(&buf, bytes, sizeof(bytes));
+
+    return &buf;
+}
+
+
+static void
+written(const char *want)
+{
+    assert_false(buf.overflow);
+    assert_int_equal(amp_buf_written(&buf).len, strlen(want));
+    assert_memory_equal(bytes, want, strlen(want));
+}
+
+
+static void
+names(void **state)
+{
+    amp_span_t  prefix = amp_span(AMP_KEYS_PREFIX);
+
+    amp_keys_token(prefix, text(HEX), fresh());
+    written("amp:token:" HEX);
+
+    amp_keys_tokens(prefix, text("acme"), fresh());
+    written("amp:tokens:acme");
+
+    amp_keys_tenant(prefix, text("acme"), fresh());
+    written("amp:tenant:acme");
+
+    amp_keys_tenants(prefix, fresh());
+    written("amp:tenants");
+
+    amp_keys_gen(prefix, text("P-1"), fresh());
+    written("amp:gen:P-1");
+
+    amp_keys_limit(prefix, text("acme"), AMP_LIMIT_DEFAULT, fresh());
+    written("amp:limit:{acme}:default");
+
+    amp_keys_limit(prefix, text("acme"), AMP_LIMIT_CATALOG + AMP_CLASS_SECRETS,
+                   fresh());
+    written("amp:limit:{acme}:secrets");
+
+    amp_keys_events(text("x.y:"), fresh());
+    written("x.y:events");
+}
+
+
+/* AMP_KEYS_MAX bytes suffice for every name. */
+
+static void
+longest(void **state)
+{
+    unsigned char  p[AMP_KEYS_PREFIX_MAX], id[AMP_PROJECT_ID_MAX];
+
+    amp_span_t  prefix = amp_span_make(p, sizeof(p));
+    amp_span_t  project = amp_span_make(id, sizeof(id));
+    amp_span_t  tenant = amp_span_make(id, AMP_TENANT_ID_MAX);
+
+    memset(p, 'p', sizeof(p));
+    memset(id, 'i', sizeof(id));
+
+    amp_buf_init(&buf, bytes, AMP_KEYS_MAX);
+    amp_keys_gen(prefix, project, &buf);
+    assert_false(buf.overflow);
+
+    amp_buf_init(&buf, bytes, AMP_KEYS_MAX);
+    amp_keys_limit(prefix, tenant, AMP_LIMIT_DEFAULT, &buf);
+    assert_false(buf.overflow);
+
+    amp_buf_init(&buf, bytes, AMP_KEYS_MAX);
+    amp_keys_token(prefix, text(HEX), &buf);
+    assert_false(buf.overflow);
+
+    amp_buf_init(&buf, bytes, AMP_KEYS_MAX);
+    amp_keys_tokens(prefix, tenant, &buf);
+    assert_false(buf.overflow);
+}
+
+
+static void
+prefixes(void **state)
+{
+    unsigned       c;
+    unsigned char  p[AMP_KEYS_PREFIX_MAX + 1];
+
+    memset(p, 'A', sizeof(p));
+
+    assert_true(amp_keys_prefix_valid(amp_span_make(p, AMP_KEYS_PREFIX_MAX)));
+    assert_false(amp_keys_prefix_valid(amp_span_make(p, sizeof(p))));
+    assert_false(amp_keys_prefix_valid(amp_span_null));
+
+    for (c = 0; c < 256; c++) {
+        p[1] = (unsigned char) c;
+        assert_int_equal(amp_keys_prefix_valid(amp_span_make(p, 3)),
+                         c != 0 && strchr("abcdefghijklmnopqrstuvwxyz"
+                                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789._:-", (int) c) != NULL);
+    }
+}
+
+
+/* Decodes, writes again, and the text is the same. */
+
+static void
+canonical(const char *json, amp_event_t *event)
+{
+    memset(event, 0xa5, sizeof(*event));
+    assert_int_equal(amp_event_decode(text(json), event), 0);
+
+    amp_event_write(event, fresh());
+    written(json);
+}
+
+
+static void
+events(void **state)
+{
+    amp_event_t  e;
+
+    canonical("{\"v\":1,\"type\":\"tenant\",\"tenant\":\"acme\",\"rev\":8}", &e);
+    assert_int_equal(e.type, AMP_EVENT_TENANT);
+    assert_int_equal(e.rev, 8);
+    assert_int_equal(e.tenant_len, 4);
+    assert_memory_equal(e.tenant, "acme", 4);
+    assert_int_equal(e.project_len, 0);
+
+    canonical("{\"v\":1,\"type\":\"token\",\"tenant\":\"acme\",\"token\":\""
+              HEX "\"}", &e);
+    assert_int_equal(e.type, AMP_EVENT_TOKEN);
+    assert_int_equal(e.digest[0], 0x00);
+    assert_int_equal(e.digest[30], 0x1e);
+    assert_int_equal(e.digest[31], 0xff);
+    assert_int_equal(e.rev, 0);
+
+    canonical("{\"v\":1,\"type\":\"generation\",\"project\":\"P-1\","
+              "\"family\":\"provider-apps\",\"rev\":9223372036854775807}", &e);
+    assert_int_equal(e.type, AMP_EVENT_GENERATION);
+    assert_int_equal(e.family, AMP_FAMILY_PROVIDER_APPS);
+    assert_true(e.rev == INT64_MAX);
+    assert_int_equal(e.tenant_len, 0);
+    assert_memory_equal(e.project, "P-1", 3);
+
+    canonical("{\"v\":1,\"type\":\"purge\",\"project\":\"P-1\","
+              "\"family\":\"*\",\"rev\":0}", &e);
+    assert_int_equal(e.type, AMP_EVENT_PURGE);
+    assert_int_equal(e.family, AMP_FAMILY_ALL);
+
+    assert_int_equal(amp_event_decode(text("{\"new\":[],\"rev\":1,\"v\":1,"
+                                           "\"tenant\":\"a\","
+                                           "\"type\":\"tenant\"}"), &e), 0);
+}
+
+
+/* The longest event fits AMP_EVENT_MAX, and a longer text is none. */
+
+static void
+event_sizes(void **state)
+{
+    amp_event_t    e;
+    unsigned char  big[AMP_EVENT_MAX + 1];
+
+    static const char  json[] =
+        "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":1}";
+
+    memset(&e, 0, sizeof(e));
+    e.type = AMP_EVENT_GENERATION;
+    e.family = AMP_FAMILY_PROVIDER_APPS;
+    e.rev = UINT64_MAX;
+    e.project_len = AMP_PROJECT_ID_MAX;
+    memset(e.project, 'x', sizeof(e.project));
+    amp_event_write(&e, fresh());
+    assert_false(buf.overflow);
+
+    memset(big, ' ', sizeof(big));
+    memcpy(big, json, sizeof(json) - 1);
+    assert_int_equal(amp_event_decode(amp_span_make(big, AMP_EVENT_MAX), &e),
+                     0);
+    assert_int_equal(amp_event_decode(amp_span_make(big, sizeof(big)), &e), -1);
+}
+
+
+static void
+no_events(void **state)
+{
+    size_t       i;
+    amp_event_t  e;
+
+    static const char *const  bad[] = {
+        "", "1", "[]", "{}", "nonsense",
+        "{\"v\":2,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":1}",
+        "{\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":1}",
+        "{\"v\":1,\"tenant\":\"a\",\"rev\":1}",
+        "{\"v\":1,\"type\":\"tenants\",\"tenant\":\"a\",\"rev\":1}",
+        "{\"v\":1,\"type\":0,\"tenant\":\"a\",\"rev\":1}",
+        "{\"v\":1,\"type\":\"tenant\",\"rev\":1}",
+        "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a b\",\"rev\":1}",
+        "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"\",\"rev\":1}",
+        "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\"}",
+        "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":-1}",
+        "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":\"1\"}",
+        "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":1,\"rev\":2}",
+        "{\"v\":1,\"type\":\"token\",\"tenant\":\"a\"}",
+        "{\"v\":1,\"type\":\"token\",\"token\":\"" HEX "\"}",
+        "{\"v\":1,\"type\":\"token\",\"tenant\":\"a\",\"token\":\"" HEX "0\"}",
+        "{\"v\":1,\"type\":\"token\",\"tenant\":\"a\",\"token\":\"F001020304050"
+            "60708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff\"}",
+        "{\"v\":1,\"type\":\"purge\",\"project\":\"P\",\"rev\":1}",
+        "{\"v\":1,\"type\":\"purge\",\"project\":\"P\",\"family\":\"all\","
+            "\"rev\":1}",
+        "{\"v\":1,\"type\":\"purge\",\"project\":\"/\",\"family\":\"*\","
+            "\"rev\":1}",
+        "{\"v\":1,\"type\":\"generation\",\"project\":\"P\",\"family\":\"*\"}"
+    };
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (amp_event_decode(text(bad[i]), &e) != -1) {
+            fail_msg("taken: %s", bad[i]);
+        }
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(names),
+        cmocka_unit_test(longest),
+        cmocka_unit_test(prefixes),
+        cmocka_unit_test(events),
+        cmocka_unit_test(event_sizes),
+        cmocka_unit_test(no_events)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,307 @@
+/* The table of reasons, and the document. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "amp_json.h"
+#include "amp_problem.h"
+
+
+static unsigned char  bytes[AMP_PROBLEM_MAX];
+
+
+static amp_span_t
+write_problem(amp_reason_e reason, const amp_problem_facts_t *facts)
+{
+    amp_buf_t  b;
+
+    amp_buf_init(&b, bytes, sizeof(bytes));
+    amp_problem_write(reason, facts, &b);
+    assert_false(b.overflow);
+
+    return amp_buf_written(&b);
+}
+
+
+static void
+table(void **state)
+{
+    unsigned              i, j;
+    const amp_problem_t  *p;
+
+    for (i = 1; i < AMP_REASON_COUNT; i++) {
+        p = amp_problem((amp_reason_e) i);
+
+        assert_non_null(p);
+        assert_non_null(p->name);
+        assert_in_range(p->status, 400, 504);
+        assert_true(strlen(p->title) > 4);
+        assert_true(strlen(p->detail) > 10);
+        assert_true(strlen(p->remedy) > 10);
+        assert_int_equal(strspn(p->name, "abcdefghijklmnopqrstuvwxyz-"),
+                         strlen(p->name));
+        assert_true(amp_json_printable(amp_span_make(p->detail,
+                                                     strlen(p->detail))));
+
+        for (j = 1; j < i; j++) {
+            assert_string_not_equal(p->name, amp_problem((amp_reason_e) j)
+                                             ->name);
+            assert_string_not_equal(p->detail, amp_problem((amp_reason_e) j)
+                                               ->detail);
+        }
+    }
+
+    assert_null(amp_problem(AMP_OK));
+    assert_null(amp_problem(AMP_REASON_COUNT));
+}
+
+
+/* Statuses by the groups of the enum. */
+
+static void
+statuses(void **state)
+{
+    unsigned              i, want;
+    const amp_problem_t  *p;
+
+    for (i = 1; i < AMP_REASON_COUNT; i++) {
+        p = amp_problem((amp_reason_e) i);
+
+        want = (i <= AMP_BAD_BODY) ? 400
+               : (i <= AMP_NO_IDENTITY) ? 401
+               : (i <= AMP_NO_GROUP) ? 403
+               : (i == AMP_NO_OPERATION) ? 404
+               : (i == AMP_NO_METHOD) ? 405
+               : (i == AMP_TOO_LARGE) ? 413
+               : (i == AMP_URI_TOO_LONG) ? 414
+               : (i == AMP_BAD_ENCODING) ? 415
+               : (i <= AMP_COOLING_DOWN) ? 429
+               : (i <= AMP_NO_KEY) ? 503
+               : (i == AMP_UPSTREAM_FAILED) ? 502
+               : (i == AMP_UPSTREAM_TIMEOUT) ? 504
+               : (i == AMP_UNAVAILABLE) ? 503
+               : (i == AMP_REQUEST_TIMEOUT) ? 408
+               : (i == AMP_HEADERS_TOO_LARGE) ? 431
+               : (i == AMP_FORBIDDEN) ? 403 : 500;
+
+        assert_int_equal(p->status, want);
+        assert_int_equal(p->retryable, want == 408 || want == 429
+                                       || (want > 501 && want < 505));
+    }
+}
+
+
+static void
+by_status(void **state)
+{
+    unsigned      status;
+    amp_reason_e  reason;
+
+    static const unsigned  named[] = {
+        400, 401, 403, 404, 405, 408, 413, 414, 415, 429, 431, 500, 502, 503,
+        504
+    };
+
+    for (status = 0; status < sizeof(named) / sizeof(named[0]); status++) {
+        reason = amp_problem_by_status(named[status]);
+        assert_int_equal(amp_problem(reason)->status, named[status]);
+    }
+
+    for (status = 0; status < 1000; status++) {
+        assert_non_null(amp_problem(amp_problem_by_status(status)));
+    }
+
+    assert_int_equal(amp_problem_by_status(494), AMP_HEADERS_TOO_LARGE);
+    assert_int_equal(amp_problem_by_status(497), AMP_BAD_REQUEST);
+    assert_int_equal(amp_problem_by_status(418), AMP_BAD_REQUEST);
+    assert_int_equal(amp_problem_by_status(501), AMP_INTERNAL);
+    assert_int_equal(amp_problem_by_status(503), AMP_UNAVAILABLE);
+    assert_int_equal(amp_problem_by_status(429), AMP_RATE_LIMITED);
+    assert_int_equal(amp_problem_by_status(200), AMP_INTERNAL);
+}
+
+
+static void
+document(void **state)
+{
+    amp_problem_facts_t  facts;
+
+    memset(&facts, 0, sizeof(facts));
+    facts.detail = amp_span("Say \"when\".");
+    facts.request_id = amp_span("r-1");
+    facts.time = amp_span("2026-11-22T01:02:03Z");
+    facts.retry_after = amp_span("2026-11-22T01:02:05Z");
+    facts.operation = amp_span("listProjects");
+    facts.tenant = amp_span("acme");
+
+    assert_true(amp_span_eq(write_problem(AMP_RATE_LIMITED, &facts), amp_span(
+        "{\"type\":\"urn:ampersand-gateway:problem:rate-limited\","
+        "\"title\":\"Rate limit reached\",\"status\":429,"
+        "\"detail\":\"Say \\\"when\\\".\",\"subsystem\":\"gateway\","
+        "\"time\":\"2026-11-22T01:02:03Z\",\"requestId\":\"r-1\","
+        "\"causes\":[\"rate-limited\"],"
+        "\"remedy\":\"Wait as long as Retry-After says; for more, ask the"
+        " platform team: ampctl limit set <tenant> --rate <rate> --burst"
+        " <burst>\",\"retryable\":true,"
+        "\"retryAfter\":\"2026-11-22T01:02:05Z\","
+        "\"context\":{\"operation\":\"listProjects\",\"tenant\":\"acme\"}}")));
+
+    memset(&facts, 0, sizeof(facts));
+
+    assert_true(amp_span_eq(write_problem(AMP_UNKNOWN_TOKEN, &facts), amp_span(
+        "{\"type\":\"urn:ampersand-gateway:problem:unknown-token\","
+        "\"title\":\"Unknown gateway token\",\"status\":401,"
+        "\"detail\":\"The gateway token is unknown, revoked or expired.\","
+        "\"subsystem\":\"gateway\",\"causes\":[\"unknown-token\"],"
+        "\"remedy\":\"Ask the platform team for a new token: ampctl token"
+        " issue <tenant>\",\"retryable\":false}")));
+
+    facts.tenant = amp_span("acme");
+    assert_non_null(strstr((char *) write_problem(AMP_NO_KEY, &facts).data,
+                           ",\"context\":{\"tenant\":\"acme\"}}"));
+
+    /* no such reason is still a document */
+
+    assert_non_null(strstr((char *) write_problem(AMP_OK, &facts).data,
+                           ":problem:internal\""));
+}
+
+
+/* Every reason, every byte in every fact: JSON, as told, within its size. */
+
+static void
+escapes(void **state)
+{
+    size_t                i;
+    unsigned              c, reason;
+    json_t               *json, *context;
+    amp_span_t            all, back, worst;
+    unsigned char         fact[256], controls[256];
+    amp_problem_facts_t   facts;
+
+    for (c = 0; c < 256; c++) {
+        fact[c] = (unsigned char) c;
+    }
+
+    memset(controls, 0x01, sizeof(controls));
+
+    all = amp_span_make(fact, sizeof(fact));
+    worst = amp_span_make(controls, sizeof(controls));
+
+    for (reason = 1; reason < AMP_REASON_COUNT; reason++) {
+        facts.detail = facts.request_id = facts.time = worst;
+        facts.retry_after = facts.operation = facts.tenant = worst;
+        write_problem((amp_reason_e) reason, &facts);
+
+        facts.detail = amp_span_null;
+        facts.tenant = amp_span_make(fact + 1, sizeof(fact) - 1);
+        facts.operation = all;
+
+        /* jansson refuses \u0000 unless told, so it is told */
+
+        json = json_loadb((char *) bytes,
+                          write_problem((amp_reason_e) reason, &facts).len,
+                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+        assert_non_null(json);
+        context = json_object_get(json, "context");
+
+        back = amp_json_text(json_object_get(context, "operation"));
+        assert_int_equal(back.len, 128 + 3 * 128);
+
+        for (i = 0; i < 128; i++) {
+            assert_int_equal(back.data[i], i);
+        }
+
+        for (i = 128; i < back.len; i += 3) {
+            assert_memory_equal(back.data + i, "\xef\xbf\xbd", 3);
+        }
+
+        json_decref(json);
+    }
+}
+
+
+static void
+escape_texts(void **state)
+{
+    size_t         i;
+    amp_buf_t      b;
+    unsigned char  out[64];
+
+    static const struct {
+        amp_span_t   in;
+        const char  *out;
+    } texts[] = {
+        { { 0, NULL }, "\"\"" },
+        { { 3, (const unsigned char *) "\"\\/" }, "\"\\\"\\\\/\"" },
+        { { 7, (const unsigned char *) "\b\f\n\r\t\0\x1f" },
+          "\"\\b\\f\\n\\r\\t\\u0000\\u001f\"" },
+        { { 1, (const unsigned char *) "\x7f" }, "\"\x7f\"" },
+        { { 3, (const unsigned char *) "\xe2\x82\xac" }, "\"\xe2\x82\xac\"" },
+        { { 4, (const unsigned char *) "\xf0\x9f\x8e\x82" },
+          "\"\xf0\x9f\x8e\x82\"" },
+        { { 3, (const unsigned char *) "a\xff" "b" }, "\"a\xef\xbf\xbd" "b\"" },
+        { { 2, (const unsigned char *) "\xc3\"" }, "\"\xef\xbf\xbd\\\"\"" },
+        { { 3, (const unsigned char *) "\xed\xa0\x80" },
+          "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+        { { 2, (const unsigned char *) "\xc0\x80" },
+          "\"\xef\xbf\xbd\xef\xbf\xbd\"" }
+    };
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        amp_buf_init(&b, out, sizeof(out));
+        amp_json_string(texts[i].in, &b);
+        assert_int_equal(amp_buf_written(&b).len, strlen(texts[i].out));
+        assert_memory_equal(out, texts[i].out, strlen(texts[i].out));
+    }
+
+    amp_buf_init(&b, out, sizeof(out));
+    amp_json_number(UINT64_MAX, &b);
+    amp_buf_byte(&b, ' ');
+    amp_json_number(0, &b);
+    assert_true(amp_span_eq(amp_buf_written(&b),
+                            amp_span("18446744073709551615 0")));
+}
+
+
+static void
+overflows(void **state)
+{
+    size_t               n, size;
+    amp_buf_t            b;
+    amp_problem_facts_t  facts;
+
+    memset(&facts, 0, sizeof(facts));
+    facts.tenant = amp_span("acme");
+
+    size = write_problem(AMP_NO_TOKEN, &facts).len;
+
+    for (n = 0; n <= size; n++) {
+        memset(bytes, 0x77, sizeof(bytes));
+        amp_buf_init(&b, bytes, n);
+        amp_problem_write(AMP_NO_TOKEN, &facts, &b);
+        assert_int_equal(b.overflow, n < size);
+        assert_int_equal(bytes[n], 0x77);
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(table),
+        cmocka_unit_test(statuses),
+        cmocka_unit_test(by_status),
+        cmocka_unit_test(document),
+        cmocka_unit_test(escapes),
+        cmocka_unit_test(escape_texts),
+        cmocka_unit_test(overflows)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

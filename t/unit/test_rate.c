@@ -1,0 +1,308 @@
+/* GCRA against a token bucket that keeps its credit in nanoseconds. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "amp_rate.h"
+
+
+#define SECOND  UINT64_C(1000000000)
+
+typedef unsigned __int128  wide_t;
+
+
+typedef struct {
+    uint64_t  interval;
+    uint64_t  capacity;             /* burst * interval                       */
+    uint64_t  credit;
+    uint64_t  last;
+} bucket_t;
+
+
+static uint64_t  seed = 20;
+
+
+static uint64_t
+draw(uint64_t below)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+
+    return seed % below;
+}
+
+
+static void
+bucket_init(bucket_t *b, const amp_rate_t *rate, uint64_t now)
+{
+    wide_t  ns = (wide_t) rate->period * SECOND;
+
+    b->interval = (uint64_t) (ns / rate->count);
+
+    if ((wide_t) b->interval * rate->count < ns) {
+        b->interval++;
+    }
+
+    b->capacity = rate->burst * b->interval;
+    b->credit = b->capacity;
+    b->last = now;
+}
+
+
+/* 0 when taken, else how long until a whole unit is there. */
+
+static uint64_t
+bucket_take(bucket_t *b, uint64_t now)
+{
+    b->credit += now - b->last;
+    b->last = now;
+
+    if (b->credit > b->capacity) {
+        b->credit = b->capacity;
+    }
+
+    if (b->credit < b->interval) {
+        return b->interval - b->credit;
+    }
+
+    b->credit -= b->interval;
+
+    return 0;
+}
+
+
+static amp_rate_t
+rate_of(const char *text, uint32_t burst)
+{
+    amp_rate_t  rate;
+
+    assert_int_equal(amp_rate_parse(amp_span_make(text, strlen(text)), &rate),
+                     0);
+    rate.burst = burst;
+
+    return rate;
+}
+
+
+static void
+random_arrivals(void **state)
+{
+    size_t      i, n;
+    uint64_t    now, start, tat, wait, reset, gap, taken;
+    bucket_t    b;
+    amp_rate_t  rate;
+
+    static const struct {
+        const char  *text;
+        uint32_t     burst;
+    } rates[] = {
+        { "50/s", 100 }, { "1/s", 1 }, { "3/s", 7 }, { "7/m", 2 },
+        { "1000000/s", 1000 }, { "999983/s", 5 }, { "5000/h", 10 },
+        { "1/d", 3 }, { "4294967295/d", 1 }
+    };
+
+    for (n = 0; n < sizeof(rates) / sizeof(rates[0]); n++) {
+        rate = rate_of(rates[n].text, rates[n].burst);
+        start = 1 + draw(UINT64_C(1) << 61);
+        now = start;
+        tat = 0;
+        taken = 0;
+        bucket_init(&b, &rate, now);
+
+        for (i = 0; i < 20000; i++) {
+            gap = b.interval * (1 + draw(3) * rate.burst);
+            now += draw(8) ? draw(gap) : 0;
+
+            wait = bucket_take(&b, now);
+            assert_true(amp_rate_peek(&rate, tat, now) == wait);
+            assert_true(amp_rate_take(&rate, &tat, now) == wait);
+            assert_int_equal(amp_rate_remaining(&rate, tat, now, &reset),
+                             b.credit / b.interval);
+            assert_true(reset == b.capacity - b.credit);
+
+            /* a wait is to the nanosecond */
+
+            if (wait != 0) {
+                assert_true(amp_rate_peek(&rate, tat, now + wait) == 0);
+                assert_true(amp_rate_peek(&rate, tat, now + wait - 1) == 1);
+
+                if (draw(4) == 0) {
+                    now += wait;
+                }
+
+            } else {
+                taken++;
+            }
+
+            assert_true((wide_t) (taken - rate.burst) * rate.period * SECOND
+                        <= (wide_t) (now - start) * rate.count
+                        || taken <= rate.burst);
+        }
+
+        assert_true(taken > rate.burst);
+    }
+}
+
+
+/* Greedy for a day: never above rate * time + burst, and hardly below. */
+
+static void
+long_runs(void **state)
+{
+    size_t      i;
+    uint64_t    now, tat, taken, most;
+    amp_rate_t  rate;
+
+    static const char *const  rates[] = { "3/s", "7/s", "11/m", "5000/h" };
+
+    for (i = 0; i < 4; i++) {
+        rate = rate_of(rates[i], 5);
+        now = 1763000000 * SECOND;
+        tat = 0;
+        taken = 0;
+
+        while (now <= 1763000000 * SECOND + 86400 * SECOND) {
+            now += amp_rate_peek(&rate, tat, now);
+            assert_true(amp_rate_take(&rate, &tat, now) == 0);
+            taken++;
+        }
+
+        most = UINT64_C(86400) * rate.count / rate.period + rate.burst + 1;
+        assert_true(taken <= most);
+        assert_true(taken >= most - 2);
+    }
+}
+
+
+/* The widest rates: the burst is there, is cut where said, and then ends. */
+
+static void
+extremes(void **state)
+{
+    uint32_t    n;
+    uint64_t    tat, reset, now;
+    amp_rate_t  rate;
+
+    now = (UINT64_C(1) << 63) - 1;
+
+    rate = rate_of("1/d", AMP_BURST_MAX);
+    tat = 0;
+    assert_int_equal(amp_rate_remaining(&rate, tat, now, &reset), 53376);
+
+    for (n = 0; n < 53376; n++) {
+        assert_true(amp_rate_take(&rate, &tat, now) == 0);
+    }
+
+    assert_true(amp_rate_take(&rate, &tat, now) > 0);
+    assert_int_equal(amp_rate_remaining(&rate, tat, now, &reset), 0);
+    assert_true(tat > now);
+
+    rate = rate_of("1/d", 53376);
+    tat = 0;
+    assert_int_equal(amp_rate_remaining(&rate, tat, now, &reset), 53376);
+
+    rate = rate_of("1000000/s", AMP_BURST_MAX);
+    tat = 0;
+
+    for (n = 0; n < AMP_BURST_MAX; n++) {
+        assert_true(amp_rate_take(&rate, &tat, 5) == 0);
+    }
+
+    assert_true(amp_rate_take(&rate, &tat, 5) == 1000);
+    assert_int_equal(amp_rate_remaining(&rate, tat, 5, &reset), 0);
+    assert_true(reset == 10 * SECOND);
+
+    rate = rate_of("4294967295/d", AMP_BURST_MAX);
+    tat = UINT64_MAX;
+    assert_true(amp_rate_take(&rate, &tat, 1) > 0);
+    assert_true(tat == UINT64_MAX);
+}
+
+
+static void
+clock_behind(void **state)
+{
+    uint64_t    tat, before;
+    amp_rate_t  rate = rate_of("10/s", 2);
+
+    tat = 0;
+    assert_true(amp_rate_take(&rate, &tat, 100 * SECOND) == 0);
+    assert_true(amp_rate_take(&rate, &tat, 100 * SECOND) == 0);
+
+    before = tat;
+    assert_true(amp_rate_take(&rate, &tat, 90 * SECOND)
+                == 10 * SECOND + SECOND / 10);
+    assert_true(tat == before);
+    assert_true(amp_rate_take(&rate, &tat, 100 * SECOND + SECOND / 10) == 0);
+}
+
+
+static void
+texts(void **state)
+{
+    size_t         i;
+    amp_buf_t      b;
+    amp_rate_t     rate;
+    unsigned char  out[AMP_RATE_TEXT_MAX];
+
+    static const struct {
+        const char  *text;
+        uint32_t     count;
+        uint32_t     period;
+    } good[] = {
+        { "50/s", 50, 1 }, { "600/m", 600, 60 }, { "5000/h", 5000, 3600 },
+        { "10000/d", 10000, 86400 }, { "1/s", 1, 1 },
+        { "1000000/s", 1000000, 1 }, { "60000000/m", 60000000, 60 },
+        { "3600000000/h", 3600000000u, 3600 },
+        { "4294967295/d", 4294967295u, 86400 }
+    };
+
+    static const char *const  bad[] = {
+        "", "/", "/s", "s", "50", "50/", "50s", "50/x", "50/S", "50/ss",
+        " 50/s", "50/s ", "50 /s", "+5/s", "-5/s", "0/s", "05/s", "5.5/s",
+        "1e3/s", "0x5/s", "1000001/s", "60000001/m", "3600000001/h",
+        "4294967296/d", "99999999999/d", "18446744073709551617/s",
+        "50/s\n", "50//s", "5/0/s"
+    };
+
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        rate.burst = 77;
+        assert_int_equal(amp_rate_parse(amp_span_make(good[i].text,
+                                        strlen(good[i].text)), &rate), 0);
+        assert_int_equal(rate.count, good[i].count);
+        assert_int_equal(rate.period, good[i].period);
+        assert_int_equal(rate.burst, 77);
+
+        amp_buf_init(&b, out, sizeof(out));
+        amp_rate_write(&rate, &b);
+        assert_true(amp_span_eq(amp_buf_written(&b),
+                                amp_span_make(good[i].text,
+                                              strlen(good[i].text))));
+    }
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(amp_rate_parse(amp_span_make(bad[i], strlen(bad[i])),
+                                        &rate), -1);
+    }
+
+    assert_int_equal(amp_rate_parse(amp_span_null, &rate), -1);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(random_arrivals),
+        cmocka_unit_test(long_runs),
+        cmocka_unit_test(extremes),
+        cmocka_unit_test(clock_behind),
+        cmocka_unit_test(texts)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,622 @@
+/* The record of a tenant: the flat block, grants, alphabets, faults. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "amp_tenant.h"
+
+
+#define HEAD  "{\"v\":1,\"rev\":7,\"id\":\"acme\",\"project\":{\"id\":\"P-1\"}"
+
+
+typedef union {
+    uint64_t       align;
+    amp_tenant_t   tenant;
+    unsigned char  bytes[AMP_TENANT_FLAT_MAX];
+} block_t;
+
+
+static block_t  block;
+
+
+static amp_span_t
+text(const char *s)
+{
+    return amp_span_make(s, strlen(s));
+}
+
+
+static const amp_tenant_t *
+decode(const char *json)
+{
+    size_t       size;
+    const char  *error = NULL;
+
+    memset(&block, 0xa5, sizeof(block));
+
+    size = amp_tenant_decode(text(json), &block, sizeof(block), &error);
+
+    if (size == 0) {
+        fail_msg("%s: %s", error, json);
+    }
+
+    assert_null(error);
+    assert_int_equal(size, block.tenant.size);
+
+    return &block.tenant;
+}
+
+
+/* A refusal that names the member and holds none of its value. */
+
+static void
+refuse(const char *json, const char *member)
+{
+    const char  *error = NULL;
+
+    assert_int_equal(amp_tenant_decode(text(json), &block, sizeof(block),
+                                       &error), 0);
+    assert_non_null(error);
+    assert_null(strstr(error, "SENTINEL"));
+
+    if (strstr(error, member) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\": %s", error, member, json);
+    }
+}
+
+
+static int
+field_is(const amp_tenant_t *t, amp_field_t f, const char *value)
+{
+    return amp_span_eq(amp_tenant_field(t, f), text(value));
+}
+
+
+static void
+whole_record(void **state)
+{
+    amp_rate_t           rate;
+    const amp_tenant_t  *t;
+
+    t = decode(
+        "{\"v\":1,\"rev\":9007199254740993,\"id\":\"acme\",\"x\":{\"y\":[]},"
+        "\"project\":{\"id\":\"7f0e-P\",\"name\":\"My-Project\",\"z\":1},"
+        "\"keys\":["
+        "{\"id\":\"k1\",\"sealed\":\"v1.a.A\",\"state\":\"retiring\"},"
+        "{\"id\":\"k2\",\"sealed\":\"v1.b.B_-\",\"state\":\"active\",\"n\":0},"
+        "{\"id\":\"k3\",\"sealed\":\"v1.c.C\",\"state\":\"active\"}],"
+        "\"grants\":{\"allow\":[\"read\"],\"deny\":[]},"
+        "\"groups\":[\"g1\",\"\\u20ac 2\",\"a\\u0300\"],"
+        "\"limits\":{\"default\":{\"rate\":\"50/s\",\"burst\":100},\"read\":{},"
+        "\"data\":{\"rate\":\"600/m\"},\"nonsense\":7},"
+        "\"cache\":{\"a\":1},\"disabled\":true}");
+
+    assert_true(t->rev == UINT64_C(9007199254740993));
+    assert_true(t->disabled);
+    assert_true(field_is(t, t->id, "acme"));
+    assert_true(field_is(t, t->project_id, "7f0e-P"));
+    assert_true(field_is(t, t->project_name, "my-project"));
+    assert_true(field_is(t, t->key_id, "k2"));
+    assert_true(field_is(t, t->sealed, "v1.b.B_-"));
+
+    assert_int_equal(t->ngroups, 3);
+    assert_true(amp_tenant_has_group(t, text("g1")));
+    assert_true(amp_tenant_has_group(t, text("\xe2\x82\xac 2")));
+    assert_true(amp_tenant_has_group(t, text("a\xcc\x80")));
+    assert_false(amp_tenant_has_group(t, text("G1")));
+    assert_false(amp_tenant_has_group(t, text("g")));
+    assert_false(amp_tenant_has_group(t, text("g12")));
+    assert_false(amp_tenant_has_group(t, text("")));
+
+    assert_int_equal(t->limits, 1 << AMP_LIMIT_DEFAULT
+                                | 1 << (AMP_LIMIT_CATALOG + AMP_CLASS_DATA));
+    assert_true(amp_tenant_rate(t, AMP_LIMIT_DEFAULT, &rate));
+    assert_int_equal(rate.count, 50);
+    assert_int_equal(rate.period, 1);
+    assert_int_equal(rate.burst, 100);
+    assert_true(amp_tenant_rate(t, AMP_LIMIT_CATALOG + AMP_CLASS_DATA, &rate));
+    assert_int_equal(rate.count, 600);
+    assert_int_equal(rate.period, 60);
+    assert_int_equal(rate.burst, 600);
+    assert_false(amp_tenant_rate(t, AMP_LIMIT_CATALOG + AMP_CLASS_READ, &rate));
+}
+
+
+static void
+least_record(void **state)
+{
+    unsigned             limit;
+    amp_rate_t           rate;
+    const amp_tenant_t  *t = decode(HEAD "}");
+
+    assert_int_equal(t->rev, 7);
+    assert_false(t->disabled);
+    assert_false(t->secrets);
+    assert_true(t->changes);
+    assert_int_equal(t->project_name.len, 0);
+    assert_int_equal(t->key_id.len, 0);
+    assert_int_equal(t->sealed.len, 0);
+    assert_int_equal(t->cache.len, 0);
+    assert_int_equal(t->ngroups, 0);
+    assert_false(amp_tenant_has_group(t, text("")));
+
+    for (limit = 0; limit < AMP_LIMIT_COUNT; limit++) {
+        assert_false(amp_tenant_rate(t, (amp_limit_e) limit, &rate));
+    }
+
+    t = decode("{\"v\":1,\"rev\":0,\"id\":\"a\",\"project\":{\"id\":\"P\","
+               "\"name\":null},\"keys\":[],\"groups\":[],\"limits\":{}}");
+    assert_int_equal(t->project_name.len, 0);
+    assert_int_equal(t->limits, 0);
+}
+
+
+/* Every rate stands where its own bit says, with any others beside it. */
+
+static void
+rates(void **state)
+{
+    char                 json[1024], *p;
+    unsigned             set, limit;
+    amp_rate_t           rate;
+    const amp_tenant_t  *t;
+
+    for (set = 0; set < 1u << AMP_LIMIT_COUNT; set++) {
+        p = json + sprintf(json, HEAD ",\"limits\":{\"x\":{}");
+
+        for (limit = 0; limit < AMP_LIMIT_COUNT; limit++) {
+            if (set & 1u << limit) {
+                p += sprintf(p, ",\"%s\":{\"rate\":\"%u/h\",\"burst\":%u}",
+                             amp_limit_name((amp_limit_e) limit), limit + 5,
+                             limit + 1);
+            }
+        }
+
+        strcpy(p, "}}");
+        t = decode(json);
+        assert_int_equal(t->limits, set);
+
+        for (limit = 0; limit < AMP_LIMIT_COUNT; limit++) {
+            assert_int_equal(amp_tenant_rate(t, (amp_limit_e) limit, &rate),
+                             set >> limit & 1);
+
+            if (set & 1u << limit) {
+                assert_int_equal(rate.count, limit + 5);
+                assert_int_equal(rate.period, 3600);
+                assert_int_equal(rate.burst, limit + 1);
+            }
+        }
+    }
+}
+
+
+static void
+limit_names(void **state)
+{
+    unsigned  limit;
+
+    for (limit = 0; limit < AMP_LIMIT_COUNT; limit++) {
+        assert_int_equal(amp_limit_find(text(amp_limit_name(
+                                             (amp_limit_e) limit))),
+                         (int) limit);
+    }
+
+    assert_int_equal(amp_limit_find(text("default")), AMP_LIMIT_DEFAULT);
+    assert_int_equal(amp_limit_find(text("secrets")), AMP_LIMIT_COUNT - 1);
+    assert_int_equal(amp_limit_find(text("none")), -1);
+    assert_int_equal(amp_limit_find(text("")), -1);
+}
+
+
+/* A set of grants holds exactly the operations for which is() says so. */
+
+static void
+granted_when(const char *grants, int (*is)(const amp_operation_t *op),
+    int secrets, int changes)
+{
+    char                    json[512];
+    size_t                  i, n;
+    const amp_tenant_t     *t;
+    const amp_operation_t  *op;
+
+    sprintf(json, HEAD "%s%s}", grants ? ",\"grants\":" : "",
+            grants ? grants : "");
+
+    t = decode(json);
+    op = amp_operations(&n);
+    assert_in_range(n, 1, AMP_OPERATIONS_MAX);
+
+    for (i = 0; i < n; i++) {
+        if (amp_tenant_granted(t, &op[i]) != is(&op[i])) {
+            fail_msg("%s: %s is wrong", json, op[i].id);
+        }
+    }
+
+    assert_int_equal(t->secrets, secrets);
+    assert_int_equal(t->changes, changes);
+}
+
+
+static int
+is_default(const amp_operation_t *op)
+{
+    return op->class != AMP_CLASS_NONE && op->class != AMP_CLASS_SECRETS;
+}
+
+
+static int
+is_served(const amp_operation_t *op)
+{
+    return op->class != AMP_CLASS_NONE;
+}
+
+
+static int
+is_none(const amp_operation_t *op)
+{
+    return 0;
+}
+
+
+static int
+is_read(const amp_operation_t *op)
+{
+    return op->class == AMP_CLASS_READ;
+}
+
+
+static int
+is_list_api_keys(const amp_operation_t *op)
+{
+    return strcmp(op->id, "listApiKeys") == 0;
+}
+
+
+static int
+is_provider_app(const amp_operation_t *op)
+{
+    return strcmp(op->tag, "Provider App") == 0;
+}
+
+
+static int
+is_tag_write(const amp_operation_t *op)
+{
+    return strcmp(op->tag, "Write") == 0 && op->class != AMP_CLASS_NONE;
+}
+
+
+static int
+is_no_provider_app(const amp_operation_t *op)
+{
+    return is_default(op) && !is_provider_app(op);
+}
+
+
+static int
+is_no_get_project(const amp_operation_t *op)
+{
+    return is_read(op) && strcmp(op->id, "getProject") != 0;
+}
+
+
+static void
+grants(void **state)
+{
+    granted_when(NULL, is_default, 0, 1);
+    granted_when("{}", is_default, 0, 1);
+    granted_when("{\"deny\":[]}", is_default, 0, 1);
+    granted_when("{\"allow\":[]}", is_none, 0, 0);
+    granted_when("{\"allow\":[\"read\"]}", is_read, 0, 0);
+    granted_when("{\"allow\":[\"READ\",\"no-such\"]}", is_read, 0, 0);
+    granted_when("{\"allow\":[\"catalog\",\"read\",\"write\",\"data\","
+                 "\"secrets\"]}", is_served, 1, 1);
+
+    granted_when("{\"allow\":[\"listApiKeys\"]}", is_list_api_keys, 0, 0);
+    granted_when("{\"allow\":[\"listapikeys\"]}", is_none, 0, 0);
+    granted_when("{\"allow\":[\"Provider App\"]}", is_provider_app, 0, 0);
+    granted_when("{\"allow\":[\"provider-app\"]}", is_provider_app, 0, 0);
+    granted_when("{\"allow\":[\"tag:provider-APP\"]}", is_provider_app, 0, 0);
+    granted_when("{\"allow\":[\"tag:Write\"]}", is_tag_write, 0, 0);
+    granted_when("{\"allow\":[\"tag:secrets\",\"tag:\",\"\"]}", is_none, 0, 0);
+
+    granted_when("{\"deny\":[\"provider-app\"]}", is_no_provider_app, 0, 1);
+    granted_when("{\"allow\":[\"read\"],\"deny\":[\"getProject\"]}",
+                 is_no_get_project, 0, 0);
+    granted_when("{\"allow\":[\"read\"],\"deny\":[\"read\"]}", is_none, 0, 0);
+    granted_when("{\"allow\":[\"secrets\",\"write\"],"
+                 "\"deny\":[\"Secrets\",\"Write\"]}", is_none, 0, 0);
+
+    /* never served: by operationId, by tag, by a word */
+
+    granted_when("{\"allow\":[\"createProject\",\"createOrg\",\"tag:Org\","
+                 "\"org\",\"none\",\"User\",\"Billing Account\"]}", is_none,
+                 0, 0);
+}
+
+
+static void
+expand(void **state)
+{
+    size_t    i, n, want = 0;
+    uint64_t  set[AMP_OPERATIONS_MAX / 64] = { 0 };
+
+    const amp_operation_t  *op = amp_operations(&n);
+
+    for (i = 0; i < n; i++) {
+        want += is_read(&op[i]);
+    }
+
+    assert_int_equal(amp_grant_expand(text("read"), set), want);
+    assert_int_equal(__builtin_popcountll(set[0])
+                     + __builtin_popcountll(set[1]), want);
+
+    assert_int_equal(amp_grant_expand(text("read"), set), want);
+    assert_int_equal(amp_grant_expand(text("getProject"), set), 1);
+    assert_int_equal(amp_grant_expand(text("createOrg"), set), 0);
+    assert_int_equal(amp_grant_expand(text("no-such"), set), 0);
+    assert_int_equal(amp_grant_expand(amp_span_null, set), 0);
+    assert_int_equal(__builtin_popcountll(set[0])
+                     + __builtin_popcountll(set[1]), want);
+}
+
+
+static void
+faults(void **state)
+{
+    refuse("", "JSON");
+    refuse("SENTINEL", "JSON");
+    refuse("[]", "object");
+    refuse(HEAD "} SENTINEL", "JSON");
+    refuse(HEAD ",\"SENTINEL\":1,\"SENTINEL\":2}", "twice");
+    refuse(HEAD ",\"limits\":{\"read\":{},\"read\":{}}}", "twice");
+    refuse(HEAD ",\"x\":\"\xff SENTINEL\"}", "JSON");
+
+    refuse("{\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}", "\"v\"");
+    refuse("{\"v\":2,\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}",
+           "\"v\"");
+    refuse("{\"v\":true,\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}",
+           "\"v\"");
+    refuse("{\"v\":1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}", "\"rev\"");
+    refuse("{\"v\":1,\"rev\":-1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}",
+           "\"rev\"");
+    refuse("{\"v\":1,\"rev\":1,\"project\":{\"id\":\"P\"}}", "\"id\"");
+    refuse("{\"v\":1,\"rev\":1,\"id\":\"SENTINEL/\",\"project\":{}}", "\"id\"");
+    refuse("{\"v\":1,\"rev\":1,\"id\":\"a\"}", "\"project\"");
+    refuse("{\"v\":1,\"rev\":1,\"id\":\"a\",\"project\":\"SENTINEL\"}",
+           "\"project\"");
+    refuse("{\"v\":1,\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"../x\"}}",
+           "\"project\"");
+    refuse("{\"v\":1,\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"P\","
+           "\"name\":\"SENTINEL x\"}}", "\"project.name\"");
+    refuse("{\"v\":1,\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"P\","
+           "\"name\":1}}", "\"project.name\"");
+
+    refuse(HEAD ",\"disabled\":\"SENTINEL\"}", "\"disabled\"");
+    refuse(HEAD ",\"disabled\":null}", "\"disabled\"");
+    refuse(HEAD ",\"cache\":[]}", "\"cache\"");
+}
+
+
+static void
+list_faults(void **state)
+{
+    refuse(HEAD ",\"keys\":{}}", "\"keys\"");
+    refuse(HEAD ",\"keys\":[1]}", "\"keys\"");
+    refuse(HEAD ",\"keys\":[{\"sealed\":\"a\",\"state\":\"active\"}]}",
+           "\"id\"");
+    refuse(HEAD ",\"keys\":[{\"id\":\"k1\",\"state\":\"active\"}]}",
+           "\"sealed\"");
+    refuse(HEAD ",\"keys\":[{\"id\":\"k1\",\"sealed\":\"SENTINEL\\u000a\","
+           "\"state\":\"active\"}]}", "\"sealed\"");
+    refuse(HEAD ",\"keys\":[{\"id\":\"k1\",\"sealed\":\"a\"}]}", "\"state\"");
+
+    refuse(HEAD ",\"grants\":[]}", "\"grants\"");
+    refuse(HEAD ",\"grants\":null}", "\"grants\"");
+    refuse(HEAD ",\"grants\":{\"allow\":\"SENTINEL\"}}", "\"grants.allow\"");
+    refuse(HEAD ",\"grants\":{\"allow\":null}}", "\"grants.allow\"");
+    refuse(HEAD ",\"grants\":{\"deny\":[1]}}", "\"grants.deny\"");
+
+    refuse(HEAD ",\"groups\":null}", "\"groups\"");
+    refuse(HEAD ",\"groups\":[\"\"]}", "\"groups\"");
+    refuse(HEAD ",\"groups\":[\"SENTINEL\\u0009\"]}", "\"groups\"");
+
+    refuse(HEAD ",\"limits\":[]}", "\"limits\"");
+    refuse(HEAD ",\"limits\":{\"default\":\"50/s\"}}", "\"limits.default\"");
+    refuse(HEAD ",\"limits\":{\"catalog\":{\"rate\":\"SENTINEL\"}}}",
+           "\"limits.catalog\"");
+    refuse(HEAD ",\"limits\":{\"read\":{\"burst\":1}}}", "\"limits.read\"");
+    refuse(HEAD ",\"limits\":{\"write\":{\"rate\":\"5/s\",\"burst\":0}}}",
+           "\"limits.write\"");
+    refuse(HEAD ",\"limits\":{\"data\":{\"rate\":\"5/s\",\"burst\":10000001}}}",
+           "\"limits.data\"");
+    refuse(HEAD ",\"limits\":{\"secrets\":{\"rate\":\"5/s\",\"burst\":1.5}}}",
+           "\"limits.secrets\"");
+}
+
+
+/* n groups of len bytes. */
+
+static char *
+with_groups(size_t n, size_t len)
+{
+    char    *json = malloc(AMP_TENANT_JSON_MAX);
+    size_t   i;
+    char    *p = json + sprintf(json, HEAD ",\"groups\":[");
+
+    for (i = 0; i < n; i++) {
+        p += sprintf(p, "%s\"", i ? "," : "");
+        memset(p, (int) ('A' + i % 26), len);
+        p += len;
+        *p++ = '"';
+    }
+
+    strcpy(p, "]}");
+
+    return json;
+}
+
+
+static void
+room(void **state)
+{
+    char        *json, *big;
+    size_t       size, cap;
+    uint64_t     area[64];
+    const char  *error;
+
+    json = with_groups(64, 240);
+    assert_int_equal(decode(json)->ngroups, 64);
+    free(json);
+
+    json = with_groups(65, 2);
+    refuse(json, "\"groups\"");
+    free(json);
+
+    json = with_groups(64, 256);
+    refuse(json, "fit");
+    free(json);
+
+    json = with_groups(1, 257);
+    refuse(json, "\"groups\"");
+    free(json);
+
+    /* every cap that is too small is told, and nothing written beyond it */
+
+    size = decode(HEAD "}")->size;
+    assert_in_range(size, sizeof(amp_tenant_t), sizeof(area));
+
+    for (cap = 0; cap <= size; cap++) {
+        memset(area, 0x77, sizeof(area));
+        assert_int_equal(amp_tenant_decode(text(HEAD "}"), area, cap, &error),
+                         cap == size ? size : 0);
+        assert_int_equal(((unsigned char *) area)[cap], 0x77);
+    }
+
+    big = malloc(AMP_TENANT_JSON_MAX + 2);
+    memset(big, ' ', AMP_TENANT_JSON_MAX + 1);
+    memcpy(big, HEAD "}", sizeof(HEAD));
+    big[AMP_TENANT_JSON_MAX + 1] = '\0';
+    refuse(big, "large");
+    big[AMP_TENANT_JSON_MAX] = '\0';
+    decode(big);
+    free(big);
+}
+
+
+static void
+same_bytes(void **state)
+{
+    size_t   size;
+    block_t  first;
+
+    size = decode(HEAD ",\"groups\":[\"g\"],\"disabled\":false}")->size;
+    memcpy(&first, &block, size);
+    assert_int_equal(decode(HEAD ",\"disabled\":false,\"groups\":[\"g\"]}")
+                     ->size, size);
+    assert_memory_equal(&first, &block, size);
+}
+
+
+static void
+alphabets(void **state)
+{
+    unsigned       c;
+    int            alnum, word;
+    unsigned char  id[300];
+
+    memset(id, 'a', sizeof(id));
+
+    assert_true(amp_tenant_id_valid(amp_span_make(id, 64)));
+    assert_false(amp_tenant_id_valid(amp_span_make(id, 65)));
+    assert_true(amp_project_id_valid(amp_span_make(id, 128)));
+    assert_false(amp_project_id_valid(amp_span_make(id, 129)));
+    assert_true(amp_project_name_valid(amp_span_make(id, 128)));
+    assert_false(amp_project_name_valid(amp_span_make(id, 129)));
+    assert_true(amp_key_id_valid(amp_span_make(id, 32)));
+    assert_false(amp_key_id_valid(amp_span_make(id, 33)));
+    assert_true(amp_group_valid(amp_span_make(id, 256)));
+    assert_false(amp_group_valid(amp_span_make(id, 257)));
+
+    assert_false(amp_tenant_id_valid(amp_span_null));
+    assert_false(amp_project_id_valid(amp_span_null));
+    assert_false(amp_project_name_valid(amp_span_null));
+    assert_false(amp_key_id_valid(amp_span_null));
+    assert_false(amp_group_valid(amp_span_null));
+
+    for (c = 0; c < 256; c++) {
+        alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z')
+                || (c >= 'a' && c <= 'z');
+        word = alnum || c == '.' || c == '_' || c == '-';
+
+        id[0] = (unsigned char) c;
+        assert_int_equal(amp_tenant_id_valid(amp_span_make(id, 3)), alnum);
+        assert_int_equal(amp_project_id_valid(amp_span_make(id, 3)), alnum);
+        assert_int_equal(amp_key_id_valid(amp_span_make(id, 3)), alnum);
+        assert_int_equal(amp_project_name_valid(amp_span_make(id, 3)), word);
+        assert_int_equal(amp_group_valid(amp_span_make(id, 3)),
+                         c >= 0x20 && c < 0x7f);
+        id[0] = 'a';
+
+        id[2] = (unsigned char) c;
+        assert_int_equal(amp_tenant_id_valid(amp_span_make(id, 3)), word);
+        assert_int_equal(amp_project_id_valid(amp_span_make(id, 3)), word);
+        assert_int_equal(amp_key_id_valid(amp_span_make(id, 3)), word);
+        id[2] = 'a';
+    }
+}
+
+
+/* UTF-8: shortest forms, no surrogates, nothing beyond U+10FFFF. */
+
+static void
+group_text(void **state)
+{
+    size_t  i;
+
+    static const char *const  good[] = {
+        "a b", "\xc2\xa0", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
+        "\xee\x80\x80", "\xef\xbf\xbd", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"
+    };
+
+    static const char *const  bad[] = {
+        "\x7f", "\x1f", "\xc2\x80", "\xc2\x9f", "\x80", "\xc0\x80", "\xc1\xbf",
+        "\xc2", "\xc2" "A", "\xe0\x9f\xbf", "\xe2\x82", "\xe2\x82" "A",
+        "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf0\x90\x80", "\xf4\x90\x80\x80",
+        "\xf5\x80\x80\x80", "\xff", "ok\xfe"
+    };
+
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(amp_group_valid(text(good[i])));
+    }
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_false(amp_group_valid(text(bad[i])));
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(whole_record),
+        cmocka_unit_test(least_record),
+        cmocka_unit_test(rates),
+        cmocka_unit_test(limit_names),
+        cmocka_unit_test(grants),
+        cmocka_unit_test(expand),
+        cmocka_unit_test(faults),
+        cmocka_unit_test(list_faults),
+        cmocka_unit_test(room),
+        cmocka_unit_test(same_bytes),
+        cmocka_unit_test(alphabets),
+        cmocka_unit_test(group_text)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
