@@ -6,10 +6,7 @@
 #include "amp_redis_url.h"
 
 
-#define AMP_REDIS_URL_FORMS                                                   \
-    "write redis://[user[:password]@]host[:port][/db] or unix:PATH[?db=N]"
-
-
+static int amp_redis_url_later(amp_span_t text);
 static int amp_redis_url_unix(amp_span_t text, amp_redis_url_t *url,
     const char **error);
 static int amp_redis_url_host(amp_span_t text, amp_redis_url_t *url,
@@ -35,21 +32,32 @@ amp_redis_url_parse(amp_span_t text, amp_redis_url_t *url, const char **error)
     }
 
     if (text.len <= tcp.len || memcmp(text.data, tcp.data, tcp.len) != 0) {
-        *error = "unknown kind of Redis URL: " AMP_REDIS_URL_FORMS;
+        *error = amp_redis_url_later(text)
+                 ? "rediss, redis+sentinel and redis+cluster are not supported "
+                   "by this version"
+                 : "unknown kind of Redis URL";
+        return -1;
+    }
+
+    if (memchr(text.data, '?', text.len) || memchr(text.data, '#', text.len)) {
+        *error = "a Redis URL has no query";
         return -1;
     }
 
     text = amp_span_make(text.data + tcp.len, text.len - tcp.len);
 
-    user = amp_redis_url_split(&text, '@');
+    password = amp_redis_url_split(&text, '@');
 
-    if (user.data) {
-        password = user;
+    if (password.data) {
         user = amp_redis_url_split(&password, ':');
 
+        if (user.data == NULL) {
+            user = password;
+            password = amp_span_null;
+        }
+
         if (amp_redis_url_text(user, url->user) != 0
-            || amp_redis_url_text(password, url->password) != 0
-            || (url->user[0] && !url->password[0]))
+            || amp_redis_url_text(password, url->password) != 0)
         {
             *error = "unusable user or password in the Redis URL: "
                      "percent-encode its special characters, or use a "
@@ -63,10 +71,25 @@ amp_redis_url_parse(amp_span_t text, amp_redis_url_t *url, const char **error)
 
 
 static int
+amp_redis_url_later(amp_span_t text)
+{
+    const amp_span_t  tls = amp_span("rediss:"), more = amp_span("redis+");
+
+    return (text.len > tls.len && memcmp(text.data, tls.data, tls.len) == 0)
+           || (text.len > more.len
+               && memcmp(text.data, more.data, more.len) == 0);
+}
+
+
+static int
 amp_redis_url_unix(amp_span_t text, amp_redis_url_t *url, const char **error)
 {
     amp_span_t        path;
     const amp_span_t  db = amp_span("db=");
+
+    if (text.len > 3 && memcmp(text.data, "///", 3) == 0) {
+        text = amp_span_make(text.data + 2, text.len - 2);
+    }
 
     path = amp_redis_url_split(&text, '?');
 
@@ -111,8 +134,7 @@ amp_redis_url_host(amp_span_t text, amp_redis_url_t *url, const char **error)
         host = text;
 
     } else if (text.len && amp_redis_url_number(text, 65535, &url->db) != 0) {
-        *error = "the database of a Redis URL is a number: "
-                 AMP_REDIS_URL_FORMS;
+        *error = "the database of a Redis URL is a number";
         return -1;
     }
 
@@ -149,7 +171,7 @@ amp_redis_url_host(amp_span_t text, amp_redis_url_t *url, const char **error)
     }
 
     if (host.len == 0 || amp_redis_url_text(host, url->host) != 0) {
-        *error = "no host in the Redis URL: " AMP_REDIS_URL_FORMS;
+        *error = "no host in the Redis URL";
         return -1;
     }
 

@@ -4,8 +4,8 @@
  *   redis://[user[:password]@]host[:port][/db]      host: name, IPv4, [IPv6]
  *   unix:PATH[?db=N]
  *
- * User and password are percent-decoded (RFC 3986, 3.2.1); a text without
- * ":" before "@" is a password (user "default").
+ * User and password are percent-decoded (RFC 3986, 3.2.1).  A user without a
+ * password goes with a password file.
  */
 
 #ifndef AMP_REDIS_URL_H
@@ -17,6 +17,11 @@
 
 #define AMP_REDIS_URL_TEXT  256
 #define AMP_REDIS_PORT      6379
+
+/* What to write, for whoever shows *error. */
+
+#define AMP_REDIS_URL_FORMS                                                   \
+    "write redis://[user[:password]@]host[:port][/db] or unix:PATH[?db=N]"
 
 
 /* Texts are NUL-terminated: libraries that connect want them so. */
@@ -33,8 +38,8 @@ typedef struct {
 
 
 /*
- * 0, or -1 with *error set to a static text that says what is wrong and what
- * to write, and repeats nothing of the input: it may hold a password.
+ * 0, or -1 with *error set to a static text that says what is wrong and
+ * repeats nothing of the input: it may hold a password.
  */
 
 int amp_redis_url_parse(amp_span_t text, amp_redis_url_t *url,

@@ -11,7 +11,7 @@
 #include <openssl/evp.h>
 
 #include "../core/amp_token.h"
-#include "redis_url.h"
+#include "amp_redis_url.h"
 #include "secret.h"
 #include "store.h"
 
@@ -23,7 +23,7 @@ struct store_s {
     redisContext  *redis;
     const char    *prefix;
     unsigned       timeout;
-    char           address[REDIS_URL_TEXT * 2];
+    char           address[AMP_REDIS_URL_TEXT + 32];
 };
 
 
@@ -230,7 +230,7 @@ store_reply(store_t *store, ctl_error_t *error)
 
 
 static int
-store_credentials(const redis_url_t *url, const char *password_file,
+store_credentials(const amp_redis_url_t *url, const char *password_file,
     ctl_error_t *error)
 {
     if (url->password[0] != '\0' && password_file != NULL) {
@@ -253,7 +253,7 @@ store_credentials(const redis_url_t *url, const char *password_file,
 
 
 static int
-store_login(store_t *store, redis_url_t *url, const char *password_file,
+store_login(store_t *store, amp_redis_url_t *url, const char *password_file,
     ctl_error_t *error)
 {
     secret_t     password;
@@ -307,12 +307,22 @@ store_login(store_t *store, redis_url_t *url, const char *password_file,
 store_t *
 store_open(const store_options_t *options, ctl_error_t *error)
 {
-    store_t         *store;
-    redis_url_t      url;
-    struct timeval   timeout;
+    store_t          *store;
+    amp_span_t        text;
+    const char       *why;
+    struct timeval    timeout;
+    amp_redis_url_t   url;
 
-    if (redis_url_parse(options->url, &url, error) != 0
-        || store_credentials(&url, options->password_file, error) != 0)
+    text = amp_span_make(options->url, strlen(options->url));
+
+    if (amp_redis_url_parse(text, &url, &why) != 0) {
+        secret_clean(&url, sizeof(url));
+        ctl_error(error, CTL_USAGE, "usage", "%s", why);
+        (void) ctl_remedy(error, AMP_REDIS_URL_FORMS);
+        return NULL;
+    }
+
+    if (store_credentials(&url, options->password_file, error) != 0)
     {
         secret_clean(&url, sizeof(url));
         return NULL;
@@ -335,7 +345,7 @@ store_open(const store_options_t *options, ctl_error_t *error)
     if (url.path[0] != '\0') {
         store->redis = redisConnectUnixWithTimeout(url.path, timeout);
     } else {
-        store->redis = redisConnectWithTimeout(url.host, url.port, timeout);
+        store->redis = redisConnectWithTimeout(url.host, (int) url.port, timeout);
     }
 
     if (store->redis == NULL || store->redis->err != 0) {

@@ -72,6 +72,13 @@ ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
         }
     }
 
+    if (conf->user.len && conf->password.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the Redis URL names a user and no password, add "
+                           "password_file=FILE");
+        return NGX_CONF_ERROR;
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -153,7 +160,7 @@ ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
     if (amp_redis_url_parse(amp_span_make(text->data, text->len), &url, &error)
         != 0)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", error);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s, " AMP_REDIS_URL_FORMS, error);
         return NGX_CONF_ERROR;
     }
 
