@@ -28,10 +28,15 @@ FUZZ   := $(wildcard t/fuzz/fuzz_*.c)
 
 WARN := -Wall -Wextra -Werror -Wno-unused-parameter
 
+# gcc's flow analysis takes what the sanitizers add for the program's own
+SAN_WARN := $(WARN) -Wno-format-overflow -Wno-format-truncation \
+            -Wno-maybe-uninitialized
+
 ifeq ($(SANITIZE),)
 CFLAGS := -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 else
 CFLAGS := -O1 -g -fno-omit-frame-pointer $(SANITIZE)
+WARN   := $(SAN_WARN)
 endif
 
 LDFLAGS := $(SANITIZE) -Wl,-z,relro -Wl,-z,now
@@ -68,7 +73,7 @@ deps:
 # One file holds all that decides how and from what is compiled.  It changes
 # only when that changes, and everything is built anew then.
 
-settings = $(CC) $(CFLAGS) $(LDFLAGS) $(CORE) $(CTL) $(MODULE) \
+settings = $(CURDIR) $(CC) $(CFLAGS) $(LDFLAGS) $(CORE) $(CTL) $(MODULE) \
            $(shell dpkg-query -W nginx-dev 2> /dev/null)
 
 $(BUILD)/settings: FORCE
@@ -82,9 +87,10 @@ $(BUILD)/settings: FORCE
 $(BUILD)/nginx/Makefile: config src/module/exports.map $(BUILD)/settings
 	@test -e $(NGINX_SRC)/configure || { \
 	    echo 'nginx-dev is not there: make deps installs it'; exit 1; }
-	rm -rf $(@D)
-	mkdir -p $(@D)
-	cd $(NGINX_SRC) && . ./conf_flags && ./configure "$${NGX_CONF_FLAGS[@]}" \
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	@echo 'configure $(NGINX_SRC)'
+	@cd $(NGINX_SRC) && . ./conf_flags && ./configure "$${NGX_CONF_FLAGS[@]}" \
 	    --with-cc='$(CC)' --with-cc-opt='$(CFLAGS) -fPIC $(WARN)' \
 	    --with-ld-opt='$(LDFLAGS) -fPIC' --add-dynamic-module='$(CURDIR)' \
 	    --builddir='$(abspath $(@D))' > '$(abspath $(@D))/configure.log' \
@@ -92,9 +98,10 @@ $(BUILD)/nginx/Makefile: config src/module/exports.map $(BUILD)/settings
 
 $(so): $(BUILD)/nginx/Makefile $(CORE) $(MODULE) \
        $(wildcard src/core/*.h src/module/*.h)
-	$(MAKE) -C $(NGINX_SRC) -f '$(abspath $<)' modules
-	cp $(BUILD)/nginx/$(@F) $@.new
-	mv $@.new $@
+	@echo '$(CC) -o $@'
+	@$(MAKE) -s -C $(NGINX_SRC) -f '$(abspath $<)' modules
+	@cp $(BUILD)/nginx/$(@F) $@.new
+	@mv $@.new $@
 
 
 # ampctl
@@ -103,10 +110,12 @@ CTL_OBJ := $(CTL:%.c=$(BUILD)/%.o) $(CORE:%.c=$(BUILD)/%.o)
 
 $(CTL_OBJ): $(BUILD)/%.o: %.c $(BUILD)/settings
 	@mkdir -p $(@D)
-	$(CC) $(C99) $(CFLAGS) -fPIE $(WARN) -MMD -MP -c -o $@ $<
+	@echo '$(CC) $<'
+	@$(CC) $(C99) $(CFLAGS) -fPIE $(WARN) -MMD -MP -c -o $@ $<
 
 $(ampctl): $(CTL_OBJ)
-	$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcurl $(LIBS)
+	@echo '$(CC) -o $@'
+	@$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcurl $(LIBS)
 
 
 # Unit tests, always under the sanitizers
@@ -119,11 +128,13 @@ UNIT_BIN := $(UNIT:t/unit/%.c=$(BUILD)/unit/%)
 
 $(SAN_OBJ): $(BUILD)/san/%.o: %.c $(BUILD)/settings
 	@mkdir -p $(@D)
-	$(CC) $(C99) $(SAN) $(WARN) -MMD -MP -c -o $@ $<
+	@echo '$(CC) -fsanitize $<'
+	@$(CC) $(C99) $(SAN) $(SAN_WARN) -MMD -MP -c -o $@ $<
 
 $(UNIT_BIN): $(BUILD)/unit/%: t/unit/%.c $(SAN_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(C99) $(SAN) $(WARN) -MMD -MP -o $@ $< $(SAN_OBJ) -lcmocka $(LIBS)
+	@echo '$(CC) -fsanitize $<'
+	@$(CC) $(C99) $(SAN) $(SAN_WARN) -MMD -MP -o $@ $< $(SAN_OBJ) -lcmocka $(LIBS)
 
 unit: $(UNIT_BIN)
 	@for t in $^; do \
@@ -172,15 +183,15 @@ lint-layers:
 NGINX_INCS := src/core src/event src/event/modules src/os/unix src/http \
               src/http/modules src/http/v2
 SCRIPTS    := docker/deps docker/entrypoint docker/run-local
-PERL       := $(wildcard t/*.t t/lib/*/*.pm docker/emulator/emulator \
-                docker/check-image) \
-              $(shell find docker/emulator/lib -name '*.pm')
+PERL       := $(wildcard t/*.t t/lib/*/*.pm docker/check-image docker/emulator/emulator \
+                docker/emulator/lib/*/*.pm docker/emulator/lib/*/*/*.pm)
 
 lint: lint-layers $(BUILD)/nginx/Makefile
 	@for cc in gcc clang; do \
 	    command -v $$cc > /dev/null \
 	        || { echo "$$cc is not there: docker/deps lint"; exit 1; }; \
 	    echo "$$cc -fsyntax-only"; \
+	    [ $$cc = gcc ] || cc="$$cc -Wconditional-uninitialized"; \
 	    for f in $(CORE) $(CTL) $(UNIT) $(FUZZ); do \
 	        $$cc $(C99) -O2 $(WARN) -fsyntax-only $$f || exit 1; \
 	    done; \
@@ -194,6 +205,7 @@ lint: lint-layers $(BUILD)/nginx/Makefile
 	    echo cppcheck; \
 	    cppcheck --quiet --error-exitcode=1 --std=c99 --inline-suppr \
 	        --enable=warning,portability --suppress=missingIncludeSystem \
+	        --suppress=varFuncNullUB \
 	        -Isrc/core $(CORE) $(CTL) $(MODULE); \
 	fi
 	@echo 'perl -c'
@@ -224,8 +236,8 @@ asan:
 	    'UBSAN_OPTIONS=print_stacktrace=1 exec nginx "$$@"' > build/asan/nginx.sh
 	@chmod +x build/asan/nginx.sh
 	@ASAN_OPTIONS=detect_leaks=0 AMPCTL=$(CURDIR)/build/asan/ampctl \
-	    GATEWAY_NGINX=$(CURDIR)/build/asan/nginx.sh \
-	    GATEWAY_MODULE=$(CURDIR)/build/asan/$(notdir $(so)) \
+	    NGINX_BINARY=$(CURDIR)/build/asan/nginx.sh \
+	    NGINX_MODULE=$(CURDIR)/build/asan/$(notdir $(so)) \
 	    prove $(PROVE_FLAGS) t
 
 
@@ -233,7 +245,8 @@ FUZZ_BIN := $(FUZZ:t/fuzz/%.c=$(BUILD)/fuzz/%)
 
 $(FUZZ_BIN): $(BUILD)/fuzz/%: t/fuzz/%.c $(CORE) $(wildcard src/core/*.h)
 	@mkdir -p $@.corpus
-	clang $(C99) -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
+	@echo 'clang -fsanitize=fuzzer $<'
+	@clang $(C99) -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=undefined -o $@ $< $(CORE) $(LIBS)
 
 fuzz: $(FUZZ_BIN)

@@ -126,7 +126,8 @@ typedef struct {
  * A parameter counts as secret-bearing or state-changing when its name equals
  * a listed one without regard to case and its value is not "false".
  *
- * AMP_OK, AMP_KEY_IN_QUERY ("apikey" in any case or encoding), AMP_BAD_QUERY
+ * AMP_OK, AMP_KEY_IN_QUERY ("apikey" in any case or encoding; in the proxy
+ * API also between ";"), AMP_BAD_QUERY
  * (control byte or NUL, raw or encoded, bad "%", more than AMP_QUERY_ARGS,
  * longer than AMP_QUERY_MAX, or a declared name that comes twice or in another
  * case; required parameters are left for Ampersand to judge).

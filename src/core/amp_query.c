@@ -15,6 +15,7 @@ static amp_reason_e amp_query_take(const amp_operation_t *op,
 static amp_reason_e amp_query_declared(const char *list, amp_query_arg_t *arg,
     uint32_t *seen);
 static int amp_query_is_key(amp_span_t name);
+static int amp_query_hides_key(amp_span_t raw);
 static int amp_query_is_on(const char *list, const amp_query_arg_t *arg);
 static const char *amp_query_next(const char *list, amp_span_t *name);
 static void amp_query_sort(amp_query_t *q);
@@ -59,6 +60,12 @@ amp_query_parse(const amp_operation_t *op, amp_span_t raw,
 
         if (q->n == AMP_QUERY_ARGS) {
             return AMP_BAD_QUERY;
+        }
+
+        if (q->verbatim
+            && amp_query_hides_key(amp_span_make(p, (size_t) (next - p))))
+        {
+            return AMP_KEY_IN_QUERY;
         }
 
         arg = &q->args[q->n++];
@@ -272,6 +279,32 @@ amp_query_is_key(amp_span_t name)
     }
 
     return amp_span_caseeq(amp_span_make(buf, len), amp_span(AMP_KEY_NAME));
+}
+
+
+/* Some servers split a query at ";" too, and here it goes on as it came. */
+
+static int
+amp_query_hides_key(amp_span_t raw)
+{
+    size_t                len;
+    const unsigned char  *p, *last, *next, *equals;
+
+    last = raw.data + raw.len;
+
+    for (p = raw.data; p < last; p = (next < last) ? next + 1 : last) {
+        next = memchr(p, ';', (size_t) (last - p));
+        next = next ? next : last;
+
+        equals = memchr(p, '=', (size_t) (next - p));
+        len = (size_t) ((equals ? equals : next) - p);
+
+        if (amp_query_is_key(amp_span_make(p, len))) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -119,6 +119,8 @@ static const store_fault_t  store_faults[] = {
 static void
 store_fault(store_t *store, ctl_error_t *error, const char *reply)
 {
+    int                   len;
+    const char           *args;
     const store_fault_t  *fault;
 
     /* Redis 6 wraps the error of a command inside a script in more text */
@@ -134,8 +136,13 @@ store_fault(store_t *store, ctl_error_t *error, const char *reply)
         return;
     }
 
-    ctl_error(error, CTL_REACH, "redis_error", "Redis at %s answered \"%s\"",
-              store->address, reply);
+    /* an unknown command is answered with its arguments: AUTH's may be one */
+
+    args = strstr(reply, ", with args");
+    len = args != NULL ? (int) (args - reply) : (int) strlen(reply);
+
+    ctl_error(error, CTL_REACH, "redis_error",
+              "Redis at %s answered \"%.*s\"", store->address, len, reply);
     ctl_remedy(error, "run ampctl doctor");
 }
 

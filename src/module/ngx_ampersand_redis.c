@@ -1,10 +1,11 @@
 #include "ngx_ampersand_redis.h"
+#include "ngx_ampersand_commands.h"
 #include <ngx_event.h>
 #include <ngx_event_connect.h>
 
 
-#define NGX_AMPERSAND_REDIS_ARGS  32
-#define NGX_AMPERSAND_REDIS_READ  16384
+#define NGX_AMPERSAND_REDIS_READ     16384
+#define NGX_AMPERSAND_REDIS_REFUSAL  160
 
 
 typedef enum {
@@ -13,14 +14,6 @@ typedef enum {
     NGX_AMPERSAND_REDIS_GREETING,
     NGX_AMPERSAND_REDIS_READY
 } ngx_ampersand_redis_state_e;
-
-
-typedef struct {
-    ngx_queue_t                    queue;
-    ngx_msec_t                     deadline;
-    ngx_ampersand_redis_reply_pt   handler;
-    void                          *data;
-} ngx_ampersand_redis_command_t;
 
 
 struct ngx_ampersand_redis_s {
@@ -36,38 +29,45 @@ struct ngx_ampersand_redis_s {
                                                     that line is down()'s     */
     ngx_peer_connection_t            peer;
     ngx_ampersand_redis_state_e      state;
-    ngx_uint_t                       address;    /* next of the host's        */
-    ngx_uint_t                       failures;   /* since it was last READY   */
+    ngx_uint_t                       address;    /* of the host's             */
+    ngx_uint_t                       failures;   /* since it was proven       */
 
     redisReader                     *reader;
     size_t                           fed;        /* bytes of an open reply    */
-
-    u_char                          *out;        /* bytes not yet sent        */
-    size_t                           out_len;
-    size_t                           out_size;
-
-    ngx_queue_t                      commands;   /* waiting, oldest first     */
-    ngx_uint_t                       waiting;
+    ngx_ampersand_commands_t         commands;
 
     ngx_event_t                      deadline;   /* of connecting, greeting
                                                     or the oldest command     */
-    ngx_event_t                      reconnect;  /* cancelable; also PINGs of
-                                                    a subscription            */
+    ngx_event_t                      later;      /* cancelable: connects again;
+                                                    proves, and PINGs, a link
+                                                    that is READY             */
     ngx_uint_t                       silent;     /* PINGs without an answer   */
-    unsigned                         closed:1;
+    size_t                           refused;    /* bytes of refusal: the link
+                                                    has to go                 */
+    u_char                           refusal[NGX_AMPERSAND_REDIS_REFUSAL];
+    unsigned                         proven:1;
+    unsigned                         mute:1;     /* the channel was refused   */
 };
 
 
 static void ngx_ampersand_redis_connect(ngx_ampersand_redis_t *link);
 static ngx_int_t ngx_ampersand_redis_connected(ngx_ampersand_redis_t *link);
 static ngx_int_t ngx_ampersand_redis_greet(ngx_ampersand_redis_t *link);
+static ngx_int_t ngx_ampersand_redis_ask(ngx_ampersand_redis_t *link,
+    ngx_uint_t argc, const amp_span_t *argv,
+    ngx_ampersand_redis_reply_pt handler);
 static void ngx_ampersand_redis_greeted(void *data, ngx_int_t rc,
     redisReply *reply);
 static void ngx_ampersand_redis_ponged(void *data, ngx_int_t rc,
     redisReply *reply);
 static void ngx_ampersand_redis_up(ngx_ampersand_redis_t *link);
+static void ngx_ampersand_redis_prove(ngx_ampersand_redis_t *link);
+static void ngx_ampersand_redis_lost(ngx_ampersand_redis_t *link,
+    const char *why, ngx_err_t err);
 static void ngx_ampersand_redis_down(ngx_ampersand_redis_t *link,
-    const char *why);
+    const char *why, ngx_err_t err);
+static void ngx_ampersand_redis_drop(ngx_ampersand_redis_t *link,
+    ngx_queue_t *failed);
 static void ngx_ampersand_redis_write_handler(ngx_event_t *ev);
 static void ngx_ampersand_redis_read_handler(ngx_event_t *ev);
 static ngx_int_t ngx_ampersand_redis_replies(ngx_ampersand_redis_t *link);
@@ -76,13 +76,7 @@ static ngx_int_t ngx_ampersand_redis_reply(ngx_ampersand_redis_t *link,
 static ngx_int_t ngx_ampersand_redis_pushed(ngx_ampersand_redis_t *link,
     redisReply *reply);
 static void ngx_ampersand_redis_deadline_handler(ngx_event_t *ev);
-static void ngx_ampersand_redis_reconnect_handler(ngx_event_t *ev);
-static ngx_int_t ngx_ampersand_redis_append(ngx_ampersand_redis_t *link,
-    ngx_uint_t argc, const amp_span_t *argv);
-static ngx_int_t ngx_ampersand_redis_enqueue(ngx_ampersand_redis_t *link,
-    ngx_uint_t argc, const amp_span_t *argv,
-    ngx_ampersand_redis_reply_pt handler, void *data);
-static ngx_uint_t ngx_ampersand_redis_overdue(ngx_ampersand_redis_t *link);
+static void ngx_ampersand_redis_later_handler(ngx_event_t *ev);
 static void ngx_ampersand_redis_arm(ngx_ampersand_redis_t *link);
 static void ngx_ampersand_redis_flush_later(ngx_ampersand_redis_t *link);
 
@@ -116,27 +110,20 @@ ngx_ampersand_redis_create(ngx_pool_t *pool, ngx_log_t *log,
     link->quiet = *log;
     link->quiet.log_level = NGX_LOG_ALERT;
 
-    ngx_queue_init(&link->commands);
+    ngx_ampersand_commands_init(&link->commands, log);
 
     link->deadline.handler = ngx_ampersand_redis_deadline_handler;
     link->deadline.data = link;
     link->deadline.log = log;
 
-    link->reconnect.handler = ngx_ampersand_redis_reconnect_handler;
-    link->reconnect.data = link;
-    link->reconnect.log = log;
-    link->reconnect.cancelable = 1;
+    link->later.handler = ngx_ampersand_redis_later_handler;
+    link->later.data = link;
+    link->later.log = log;
+    link->later.cancelable = 1;
 
     ngx_ampersand_redis_connect(link);
 
     return link;
-}
-
-
-ngx_uint_t
-ngx_ampersand_redis_ready(ngx_ampersand_redis_t *link)
-{
-    return link->state == NGX_AMPERSAND_REDIS_READY;
 }
 
 
@@ -146,17 +133,18 @@ ngx_ampersand_redis_command(ngx_ampersand_redis_t *link, ngx_uint_t argc,
 {
     ngx_int_t  rc;
 
-    if (link->closed || link->state == NGX_AMPERSAND_REDIS_DOWN
+    if (link->state == NGX_AMPERSAND_REDIS_DOWN
         || (link->state != NGX_AMPERSAND_REDIS_READY && link->failures > 0))
     {
         return NGX_DECLINED;
     }
 
-    if (link->waiting >= NGX_AMPERSAND_REDIS_QUEUE) {
+    if (link->commands.waiting >= NGX_AMPERSAND_REDIS_QUEUE) {
         return NGX_BUSY;
     }
 
-    rc = ngx_ampersand_redis_enqueue(link, argc, argv, handler, data);
+    rc = ngx_ampersand_commands_add(&link->commands, argc, argv,
+                                    link->conf->timeout, handler, data);
 
     if (rc == NGX_OK) {
         ngx_ampersand_redis_count(link, commands);
@@ -174,39 +162,12 @@ ngx_ampersand_redis_command(ngx_ampersand_redis_t *link, ngx_uint_t argc,
 void
 ngx_ampersand_redis_close(ngx_ampersand_redis_t *link)
 {
-    ngx_queue_t  *q;
+    ngx_queue_t  failed;
 
-    link->closed = 1;
+    link->on_state = NULL;
 
-    if (link->deadline.timer_set) {
-        ngx_del_timer(&link->deadline);
-    }
-
-    if (link->reconnect.timer_set) {
-        ngx_del_timer(&link->reconnect);
-    }
-
-    if (link->peer.connection) {
-        ngx_close_connection(link->peer.connection);
-        link->peer.connection = NULL;
-    }
-
-    while (!ngx_queue_empty(&link->commands)) {
-        q = ngx_queue_head(&link->commands);
-        ngx_queue_remove(q);
-        ngx_free(ngx_queue_data(q, ngx_ampersand_redis_command_t, queue));
-    }
-
-    if (link->reader) {
-        redisReaderFree(link->reader);
-        link->reader = NULL;
-    }
-
-    if (link->out) {
-        ngx_explicit_memzero(link->out, link->out_size);
-        ngx_free(link->out);
-        link->out = NULL;
-    }
+    ngx_ampersand_redis_drop(link, &failed);
+    ngx_ampersand_commands_fail(&failed, 0);
 }
 
 
@@ -218,7 +179,7 @@ ngx_ampersand_redis_connect(ngx_ampersand_redis_t *link)
     ngx_connection_t       *c;
     ngx_peer_connection_t  *pc;
 
-    addr = &link->conf->url.addrs[link->address++ % link->conf->url.naddrs];
+    addr = &link->conf->url.addrs[link->address % link->conf->url.naddrs];
 
     pc = &link->peer;
     ngx_memzero(pc, sizeof(*pc));
@@ -233,12 +194,15 @@ ngx_ampersand_redis_connect(ngx_ampersand_redis_t *link)
     link->state = NGX_AMPERSAND_REDIS_CONNECTING;
     link->fed = 0;
     link->silent = 0;
+    link->refused = 0;
+    link->proven = 0;
+    link->mute = 0;
 
     /* first in the queue, ahead of what callers append while connecting */
 
     link->reader = redisReaderCreate();
     if (link->reader == NULL || ngx_ampersand_redis_greet(link) != NGX_OK) {
-        ngx_ampersand_redis_down(link, "no memory");
+        ngx_ampersand_redis_down(link, "no memory", 0);
         return;
     }
 
@@ -247,7 +211,7 @@ ngx_ampersand_redis_connect(ngx_ampersand_redis_t *link)
     rc = ngx_event_connect_peer(pc);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_ampersand_redis_down(link, "cannot connect");
+        ngx_ampersand_redis_down(link, "cannot connect", ngx_socket_errno);
         return;
     }
 
@@ -267,11 +231,13 @@ ngx_ampersand_redis_connect(ngx_ampersand_redis_t *link)
 static ngx_int_t
 ngx_ampersand_redis_greet(ngx_ampersand_redis_t *link)
 {
+    ngx_int_t                    rc;
     ngx_uint_t                   n;
     amp_span_t                   argv[3];
     ngx_ampersand_redis_conf_t  *conf;
 
     conf = link->conf;
+    rc = NGX_OK;
 
     if (conf->password.len) {
         n = 0;
@@ -282,59 +248,57 @@ ngx_ampersand_redis_greet(ngx_ampersand_redis_t *link)
         }
 
         argv[n++] = ngx_ampersand_redis_span(conf->password);
-
-        if (ngx_ampersand_redis_enqueue(link, n, argv,
-                                        ngx_ampersand_redis_greeted, link)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+        rc = ngx_ampersand_redis_ask(link, n, argv,
+                                     ngx_ampersand_redis_greeted);
     }
 
-    if (conf->db.len) {
+    if (rc == NGX_OK && conf->db.len) {
         argv[0] = amp_span("SELECT");
         argv[1] = ngx_ampersand_redis_span(conf->db);
-
-        if (ngx_ampersand_redis_enqueue(link, 2, argv,
-                                        ngx_ampersand_redis_greeted, link)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+        rc = ngx_ampersand_redis_ask(link, 2, argv,
+                                     ngx_ampersand_redis_greeted);
     }
 
-    argv[0] = amp_span("PING");
+    if (rc == NGX_OK) {
+        argv[0] = amp_span("PING");
+        rc = ngx_ampersand_redis_ask(link, 1, argv, ngx_ampersand_redis_ponged);
+    }
 
-    return ngx_ampersand_redis_enqueue(link, 1, argv,
-                                       ngx_ampersand_redis_ponged, link);
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_ampersand_redis_ask(ngx_ampersand_redis_t *link, ngx_uint_t argc,
+    const amp_span_t *argv, ngx_ampersand_redis_reply_pt handler)
+{
+    return ngx_ampersand_commands_add(&link->commands, argc, argv,
+                                      link->conf->timeout, handler, link);
 }
 
 
 static ngx_int_t
 ngx_ampersand_redis_connected(ngx_ampersand_redis_t *link)
 {
-    int        err, tcp_nodelay;
-    socklen_t  len;
-    ngx_fd_t   fd;
+    int                err;
+    socklen_t          len;
+    ngx_connection_t  *c;
 
-    fd = link->peer.connection->fd;
+    c = link->peer.connection;
     err = 0;
     len = sizeof(err);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
         err = ngx_socket_errno;
     }
 
     if (err) {
-        ngx_set_errno(err);
+        ngx_set_socket_errno(err);
         return NGX_ERROR;
     }
 
     if (link->peer.sockaddr->sa_family != AF_UNIX) {
-        tcp_nodelay = 1;
-
-        (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY,
-                          (const void *) &tcp_nodelay, sizeof(int));
+        (void) ngx_tcp_nodelay(c);
     }
 
     link->state = NGX_AMPERSAND_REDIS_GREETING;
@@ -344,43 +308,41 @@ ngx_ampersand_redis_connected(ngx_ampersand_redis_t *link)
 
 
 /*
- * A reply to AUTH, SELECT, PING or SUBSCRIBE.  A refusal only marks the link:
- * the reader that holds the reply must outlive this call.
+ * A reply to AUTH, SELECT or PING.  A refusal only marks the link, and the
+ * first reason counts: the reader that holds the reply must outlive this call.
  */
 
 static void
 ngx_ampersand_redis_greeted(void *data, ngx_int_t rc, redisReply *reply)
 {
-    ngx_ampersand_redis_t  *link = data;
+    ngx_ampersand_redis_t *link = data;
 
-    if (rc != NGX_OK || reply->type != REDIS_REPLY_ERROR) {
+    u_char  *args, *last;
+
+    if (rc != NGX_OK || reply->type != REDIS_REPLY_ERROR || link->refused) {
         return;
     }
 
-    if (link->failures == 0) {
-        ngx_log_error(NGX_LOG_ERR, link->log, 0,
-                      "ampersand: Redis \"%V\" refused the connection: \"%*s\"",
-                      &link->conf->display, ngx_ampersand_reply_len(reply),
-                      reply->str);
-    }
+    last = ngx_cpystrn(link->refusal, (u_char *) reply->str,
+                       NGX_AMPERSAND_REDIS_REFUSAL);
 
-    link->state = NGX_AMPERSAND_REDIS_DOWN;
+    /* "unknown command 'AUTH', with args beginning with: " and the password */
+
+    args = (u_char *) ngx_strstr(link->refusal, ", with args");
+    link->refused = ngx_max((args ? args : last) - link->refusal, 1);
 }
 
 
 static void
 ngx_ampersand_redis_ponged(void *data, ngx_int_t rc, redisReply *reply)
 {
-    amp_span_t              argv[2];
-    ngx_ampersand_redis_t  *link = data;
+    ngx_ampersand_redis_t *link = data;
 
-    if (rc != NGX_OK) {
-        return;
-    }
+    amp_span_t  argv[2];
 
     ngx_ampersand_redis_greeted(data, rc, reply);
 
-    if (link->state == NGX_AMPERSAND_REDIS_DOWN) {
+    if (rc != NGX_OK || link->refused) {
         return;
     }
 
@@ -392,11 +354,7 @@ ngx_ampersand_redis_ponged(void *data, ngx_int_t rc, redisReply *reply)
     argv[0] = amp_span("SUBSCRIBE");
     argv[1] = ngx_ampersand_redis_span(link->channel);
 
-    if (ngx_ampersand_redis_append(link, 2, argv) != NGX_OK) {
-        link->state = NGX_AMPERSAND_REDIS_DOWN;
-        return;
-    }
-
+    (void) ngx_ampersand_commands_write(&link->commands, 2, argv);
     ngx_ampersand_redis_flush_later(link);
 }
 
@@ -406,24 +364,16 @@ ngx_ampersand_redis_up(ngx_ampersand_redis_t *link)
 {
     link->state = NGX_AMPERSAND_REDIS_READY;
 
-    if (link->failures) {
-        ngx_log_error(NGX_LOG_NOTICE, link->log, 0,
-                      "ampersand: Redis \"%V\" is back after %ui attempts",
-                      &link->conf->display, link->failures);
-    }
-
-    link->failures = 0;
-
     if (link->deadline.timer_set) {
         ngx_del_timer(&link->deadline);
     }
 
-    if (link->channel.len) {
-        ngx_add_timer(&link->reconnect, link->conf->timeout * 10);
+    ngx_add_timer(&link->later, link->conf->timeout * 10);
 
-    } else {
-        ngx_ampersand_redis_arm(link);
-    }
+    /* what was taken since the greeting left is still here */
+
+    ngx_ampersand_redis_flush_later(link);
+    ngx_ampersand_redis_arm(link);
 
     if (link->on_state) {
         link->on_state(link->data, 1);
@@ -431,33 +381,112 @@ ngx_ampersand_redis_up(ngx_ampersand_redis_t *link)
 }
 
 
+static void
+ngx_ampersand_redis_prove(ngx_ampersand_redis_t *link)
+{
+    if (link->failures) {
+        ngx_log_error(NGX_LOG_NOTICE, link->log, 0,
+                      "ampersand: Redis \"%V\" is back after %ui attempts",
+                      &link->conf->display, link->failures);
+    }
+
+    link->failures = 0;
+    link->proven = 1;
+}
+
+
 /*
- * Fails what is waiting and comes back later.  Only from the event handlers
- * below and from connecting: never while a reply of this link is in use.
+ * Redis hung up.  This and down() are only for the event handlers below and
+ * for connecting: never while a reply of this link is in use.
  */
 
 static void
-ngx_ampersand_redis_down(ngx_ampersand_redis_t *link, const char *why)
+ngx_ampersand_redis_lost(ngx_ampersand_redis_t *link, const char *why,
+    ngx_err_t err)
 {
-    ngx_err_t                       err;
-    ngx_msec_t                      delay;
-    ngx_uint_t                      was_ready;
-    ngx_queue_t                    *q, failed;
-    ngx_ampersand_redis_command_t  *cmd;
+    ngx_queue_t  failed;
 
-    err = ngx_errno;
-    was_ready = (link->state == NGX_AMPERSAND_REDIS_READY);
-    link->state = NGX_AMPERSAND_REDIS_DOWN;
+    if (!link->proven || link->refused) {
+        ngx_ampersand_redis_down(link, why, err);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, link->log, err,
+                  "ampersand: Redis \"%V\" %s, connecting again",
+                  &link->conf->display, why);
 
     ngx_ampersand_redis_count(link, failures);
 
-    /* one line an outage, however many attempts it takes */
+    ngx_ampersand_redis_drop(link, &failed);
+    ngx_ampersand_redis_connect(link);
+    ngx_ampersand_commands_fail(&failed, 1);
+}
+
+
+/* Comes back later. */
+
+static void
+ngx_ampersand_redis_down(ngx_ampersand_redis_t *link, const char *why,
+    ngx_err_t err)
+{
+    ngx_msec_t   delay;
+    ngx_uint_t   level;
+    ngx_queue_t  failed;
+
+    if (link->refused) {
+        why = "refuses: ";
+        err = 0;
+    }
+
+    /* what both links suffer from is an error of the one that serves */
+
+    level = (link->channel.len == 0 || link->mute) ? NGX_LOG_ERR : NGX_LOG_WARN;
 
     if (link->failures == 0) {
-        ngx_log_error(NGX_LOG_ERR, link->log, err,
-                      "ampersand: Redis \"%V\": %s, known tenants are served "
-                      "from memory, unknown ones get 503",
-                      &link->conf->display, why);
+        ngx_log_error(level, link->log, err,
+                      "ampersand: Redis \"%V\" %s%*s, %s",
+                      &link->conf->display, why, link->refused, link->refusal,
+                      link->channel.len
+                      ? "changes take effect after ampersand_tenant_ttl only"
+                      : "known tenants are served from memory, unknown ones "
+                        "get 503");
+    }
+
+    ngx_ampersand_redis_count(link, failures);
+
+    if (link->state != NGX_AMPERSAND_REDIS_READY) {
+        link->address++;
+    }
+
+    delay = ngx_min(NGX_AMPERSAND_REDIS_BACKOFF_MAX,
+                    NGX_AMPERSAND_REDIS_BACKOFF
+                    << ngx_min(link->failures, 8));
+    link->failures++;
+
+    ngx_ampersand_redis_drop(link, &failed);
+
+    /* workers must not come back all at once */
+
+    ngx_add_timer(&link->later, delay / 2 + ngx_random() % delay);
+
+    ngx_ampersand_commands_fail(&failed, 1);
+}
+
+
+static void
+ngx_ampersand_redis_drop(ngx_ampersand_redis_t *link, ngx_queue_t *failed)
+{
+    ngx_uint_t  was_ready;
+
+    was_ready = (link->state == NGX_AMPERSAND_REDIS_READY);
+    link->state = NGX_AMPERSAND_REDIS_DOWN;
+
+    if (link->deadline.timer_set) {
+        ngx_del_timer(&link->deadline);
+    }
+
+    if (link->later.timer_set) {
+        ngx_del_timer(&link->later);
     }
 
     if (link->peer.connection) {
@@ -470,50 +499,10 @@ ngx_ampersand_redis_down(ngx_ampersand_redis_t *link, const char *why)
         link->reader = NULL;
     }
 
-    if (link->out) {
-        ngx_explicit_memzero(link->out, link->out_size);
-        link->out_len = 0;
-    }
-
-    if (link->deadline.timer_set) {
-        ngx_del_timer(&link->deadline);
-    }
-
-    delay = ngx_min(NGX_AMPERSAND_REDIS_BACKOFF_MAX,
-                    NGX_AMPERSAND_REDIS_BACKOFF
-                    << ngx_min(link->failures, 8));
-    link->failures++;
-
-    /* workers must not come back all at once */
-
-    ngx_add_timer(&link->reconnect, delay / 2 + ngx_random() % delay);
+    ngx_ampersand_commands_take(&link->commands, failed);
 
     if (was_ready && link->on_state) {
         link->on_state(link->data, 0);
-    }
-
-    /* handlers see a link that is down already, and may append nothing */
-
-    ngx_queue_init(&failed);
-
-    if (!ngx_queue_empty(&link->commands)) {
-        ngx_queue_add(&failed, &link->commands);
-        ngx_queue_init(&link->commands);
-    }
-
-    link->waiting = 0;
-
-    while (!ngx_queue_empty(&failed)) {
-        q = ngx_queue_head(&failed);
-        ngx_queue_remove(q);
-
-        cmd = ngx_queue_data(q, ngx_ampersand_redis_command_t, queue);
-
-        if (cmd->handler) {
-            cmd->handler(cmd->data, NGX_ERROR, NULL);
-        }
-
-        ngx_free(cmd);
     }
 }
 
@@ -521,51 +510,43 @@ ngx_ampersand_redis_down(ngx_ampersand_redis_t *link, const char *why)
 static void
 ngx_ampersand_redis_write_handler(ngx_event_t *ev)
 {
-    size_t                  sent;
-    ssize_t                 n;
-    ngx_connection_t       *c;
-    ngx_ampersand_redis_t  *link;
+    ssize_t                    n;
+    ngx_connection_t          *c;
+    ngx_ampersand_redis_t     *link;
+    ngx_ampersand_commands_t  *commands;
 
     c = ev->data;
     link = c->data;
+    commands = &link->commands;
 
     if (link->state == NGX_AMPERSAND_REDIS_CONNECTING
         && ngx_ampersand_redis_connected(link) != NGX_OK)
     {
-        ngx_ampersand_redis_down(link, "cannot connect");
+        ngx_ampersand_redis_down(link, "cannot connect", ngx_socket_errno);
         return;
     }
 
-    sent = 0;
-
-    while (sent < link->out_len) {
-        n = c->send(c, link->out + sent, link->out_len - sent);
+    while (commands->len) {
+        n = c->send(c, commands->out, commands->len);
 
         if (n == NGX_AGAIN) {
             break;
         }
 
         if (n == NGX_ERROR || n == 0) {
-            ngx_ampersand_redis_down(link, "cannot send");
+            ngx_ampersand_redis_lost(link, "closed the connection",
+                                     ngx_socket_errno);
             return;
         }
 
-        sent += n;
-    }
-
-    ngx_memmove(link->out, link->out + sent, link->out_len - sent);
-    link->out_len -= sent;
-
-    /* a password may have gone out */
-
-    if (sent && link->state == NGX_AMPERSAND_REDIS_GREETING) {
-        ngx_explicit_memzero(link->out + link->out_len, sent);
+        ngx_ampersand_commands_sent(commands, n);
     }
 
     if (ngx_handle_write_event(c->write, 0) != NGX_OK
         || ngx_handle_read_event(c->read, 0) != NGX_OK)
     {
-        ngx_ampersand_redis_down(link, "cannot watch the connection");
+        ngx_ampersand_redis_down(link, "cannot watch the connection",
+                                 ngx_errno);
     }
 }
 
@@ -584,7 +565,7 @@ ngx_ampersand_redis_read_handler(ngx_event_t *ev)
     if (link->state == NGX_AMPERSAND_REDIS_CONNECTING) {
         ngx_ampersand_redis_write_handler(c->write);
 
-        if (link->peer.connection == NULL) {
+        if (link->peer.connection != c) {
             return;
         }
     }
@@ -599,8 +580,8 @@ ngx_ampersand_redis_read_handler(ngx_event_t *ev)
         }
 
         if (n == NGX_ERROR || n == 0) {
-            ngx_set_errno(n == 0 ? 0 : ngx_errno);
-            ngx_ampersand_redis_down(link, "closed the connection");
+            ngx_ampersand_redis_lost(link, "closed the connection",
+                                     n == 0 ? 0 : ngx_socket_errno);
             return;
         }
 
@@ -609,18 +590,18 @@ ngx_ampersand_redis_read_handler(ngx_event_t *ev)
         if (redisReaderFeed(link->reader, (const char *) buf, n) != REDIS_OK
             || ngx_ampersand_redis_replies(link) != NGX_OK)
         {
-            ngx_set_errno(0);
-            ngx_ampersand_redis_down(link, "unusable reply");
+            ngx_ampersand_redis_down(link, "sent an unusable reply", 0);
             return;
         }
     }
 
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        ngx_ampersand_redis_down(link, "cannot watch the connection");
+        ngx_ampersand_redis_down(link, "cannot watch the connection",
+                                 ngx_errno);
         return;
     }
 
-    if (link->state == NGX_AMPERSAND_REDIS_READY && link->channel.len == 0) {
+    if (link->state == NGX_AMPERSAND_REDIS_READY) {
         ngx_ampersand_redis_arm(link);
     }
 }
@@ -650,7 +631,7 @@ ngx_ampersand_redis_replies(ngx_ampersand_redis_t *link)
 
         freeReplyObject(reply);
 
-        if (rc != NGX_OK || link->state == NGX_AMPERSAND_REDIS_DOWN) {
+        if (rc != NGX_OK || link->refused) {
             return NGX_ERROR;
         }
     }
@@ -662,24 +643,28 @@ ngx_ampersand_redis_replies(ngx_ampersand_redis_t *link)
 static ngx_int_t
 ngx_ampersand_redis_reply(ngx_ampersand_redis_t *link, redisReply *reply)
 {
-    ngx_queue_t                    *q;
-    ngx_ampersand_redis_command_t  *cmd;
+    ngx_uint_t  ready;
 
-    if (ngx_queue_empty(&link->commands)) {
+    ready = (link->state == NGX_AMPERSAND_REDIS_READY);
+
+    /* errors that any command would get */
+
+    if (ready && reply->type == REDIS_REPLY_ERROR
+        && (ngx_strncmp(reply->str, "LOADING ", 8) == 0
+            || ngx_strncmp(reply->str, "NOAUTH ", 7) == 0
+            || ngx_strncmp(reply->str, "MASTERDOWN ", 11) == 0))
+    {
+        ngx_ampersand_redis_greeted(link, NGX_OK, reply);
+        return NGX_ERROR;
+    }
+
+    if (ngx_ampersand_commands_answer(&link->commands, reply) != NGX_OK) {
         return ngx_ampersand_redis_pushed(link, reply);
     }
 
-    q = ngx_queue_head(&link->commands);
-    ngx_queue_remove(q);
-    link->waiting--;
-
-    cmd = ngx_queue_data(q, ngx_ampersand_redis_command_t, queue);
-
-    if (cmd->handler) {
-        cmd->handler(cmd->data, NGX_OK, reply);
+    if (ready && !link->proven && reply->type != REDIS_REPLY_ERROR) {
+        ngx_ampersand_redis_prove(link);
     }
-
-    ngx_free(cmd);
 
     return NGX_OK;
 }
@@ -692,11 +677,16 @@ ngx_ampersand_redis_pushed(ngx_ampersand_redis_t *link, redisReply *reply)
 {
     redisReply  *kind;
 
+    if (reply->type == REDIS_REPLY_ERROR) {
+        link->mute = (link->channel.len != 0 && link->commands.waiting == 0);
+        ngx_ampersand_redis_greeted(link, NGX_OK, reply);
+        return NGX_ERROR;
+    }
+
     if (link->channel.len == 0
         || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
         || reply->element[0]->type != REDIS_REPLY_STRING)
     {
-        ngx_ampersand_redis_greeted(link, NGX_OK, reply);
         return NGX_ERROR;
     }
 
@@ -729,22 +719,20 @@ ngx_ampersand_redis_deadline_handler(ngx_event_t *ev)
     /* ngx_add_timer() does not move a timer by less than 300 ms */
 
     if (link->state == NGX_AMPERSAND_REDIS_READY
-        && !ngx_ampersand_redis_overdue(link))
+        && (link->commands.waiting == 0
+            || ngx_ampersand_commands_left(&link->commands) > 0))
     {
         ngx_ampersand_redis_arm(link);
         return;
     }
 
     ngx_ampersand_redis_count(link, timeouts);
-    ngx_set_errno(0);
-    ngx_ampersand_redis_down(link, "no answer in time");
+    ngx_ampersand_redis_down(link, "does not answer in time", 0);
 }
 
 
-/* While DOWN it connects again; a subscription that is up proves it is alive. */
-
 static void
-ngx_ampersand_redis_reconnect_handler(ngx_event_t *ev)
+ngx_ampersand_redis_later_handler(ngx_event_t *ev)
 {
     amp_span_t              argv[1];
     ngx_ampersand_redis_t  *link;
@@ -756,112 +744,27 @@ ngx_ampersand_redis_reconnect_handler(ngx_event_t *ev)
         return;
     }
 
+    if (!link->proven) {
+        ngx_ampersand_redis_prove(link);
+    }
+
+    if (link->channel.len == 0) {
+        return;
+    }
+
+    /* a subscription is silent by nature */
+
     argv[0] = amp_span("PING");
 
     if (link->silent++
-        || ngx_ampersand_redis_append(link, 1, argv) != NGX_OK)
+        || ngx_ampersand_commands_write(&link->commands, 1, argv) != NGX_OK)
     {
-        ngx_set_errno(0);
-        ngx_ampersand_redis_down(link, "no answer in time");
+        ngx_ampersand_redis_down(link, "does not answer in time", 0);
         return;
     }
 
     ngx_ampersand_redis_flush_later(link);
-    ngx_add_timer(&link->reconnect, link->conf->timeout * 10);
-}
-
-
-static ngx_int_t
-ngx_ampersand_redis_append(ngx_ampersand_redis_t *link, ngx_uint_t argc,
-    const amp_span_t *argv)
-{
-    char        *text;
-    int          len;
-    size_t       size, argvlen[NGX_AMPERSAND_REDIS_ARGS];
-    u_char      *out;
-    ngx_uint_t   i;
-    const char  *args[NGX_AMPERSAND_REDIS_ARGS];
-
-    for (i = 0; i < argc && i < NGX_AMPERSAND_REDIS_ARGS; i++) {
-        args[i] = (const char *) argv[i].data;
-        argvlen[i] = argv[i].len;
-    }
-
-    len = redisFormatCommandArgv(&text, (int) i, args, argvlen);
-
-    if (len < 0) {
-        return NGX_ERROR;
-    }
-
-    if (link->out_size - link->out_len < (size_t) len) {
-        size = ngx_max(link->out_size * 2, link->out_len + len);
-
-        out = ngx_alloc(size, link->log);
-        if (out == NULL) {
-            redisFreeCommand(text);
-            return NGX_ERROR;
-        }
-
-        if (link->out) {
-            ngx_memcpy(out, link->out, link->out_len);
-            ngx_explicit_memzero(link->out, link->out_size);
-            ngx_free(link->out);
-        }
-
-        link->out = out;
-        link->out_size = size;
-    }
-
-    ngx_memcpy(link->out + link->out_len, text, len);
-    link->out_len += len;
-
-    ngx_explicit_memzero(text, len);
-    redisFreeCommand(text);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_ampersand_redis_enqueue(ngx_ampersand_redis_t *link, ngx_uint_t argc,
-    const amp_span_t *argv, ngx_ampersand_redis_reply_pt handler, void *data)
-{
-    ngx_ampersand_redis_command_t  *cmd;
-
-    cmd = ngx_alloc(sizeof(*cmd), link->log);
-    if (cmd == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_ampersand_redis_append(link, argc, argv) != NGX_OK) {
-        ngx_free(cmd);
-        return NGX_ERROR;
-    }
-
-    cmd->deadline = ngx_current_msec + link->conf->timeout;
-    cmd->handler = handler;
-    cmd->data = data;
-
-    ngx_queue_insert_tail(&link->commands, &cmd->queue);
-    link->waiting++;
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_ampersand_redis_overdue(ngx_ampersand_redis_t *link)
-{
-    ngx_ampersand_redis_command_t  *cmd;
-
-    if (ngx_queue_empty(&link->commands)) {
-        return 0;
-    }
-
-    cmd = ngx_queue_data(ngx_queue_head(&link->commands),
-                         ngx_ampersand_redis_command_t, queue);
-
-    return (ngx_msec_int_t) (cmd->deadline - ngx_current_msec) <= 0;
+    ngx_add_timer(&link->later, link->conf->timeout * 10);
 }
 
 
@@ -870,23 +773,15 @@ ngx_ampersand_redis_overdue(ngx_ampersand_redis_t *link)
 static void
 ngx_ampersand_redis_arm(ngx_ampersand_redis_t *link)
 {
-    ngx_msec_int_t                  left;
-    ngx_ampersand_redis_command_t  *cmd;
+    ngx_msec_int_t  left;
 
-    if (ngx_queue_empty(&link->commands)) {
-        if (link->deadline.timer_set) {
-            ngx_del_timer(&link->deadline);
-        }
+    if (link->commands.waiting) {
+        left = ngx_ampersand_commands_left(&link->commands);
+        ngx_add_timer(&link->deadline, (ngx_msec_t) ngx_max(left, 1));
 
-        return;
+    } else if (link->deadline.timer_set) {
+        ngx_del_timer(&link->deadline);
     }
-
-    cmd = ngx_queue_data(ngx_queue_head(&link->commands),
-                         ngx_ampersand_redis_command_t, queue);
-
-    left = (ngx_msec_int_t) (cmd->deadline - ngx_current_msec);
-
-    ngx_add_timer(&link->deadline, (ngx_msec_t) ngx_max(left, 1));
 }
 
 

@@ -9,8 +9,14 @@
  * GREETING sends AUTH and SELECT where configured, then PING: a Redis that
  * accepts connections but does not answer (stopped, loading, wrong password)
  * never becomes READY.  Commands are taken while READY, and while the first
- * attempt after a start is under way; otherwise ngx_ampersand_redis_command()
- * declines at once, so an outage costs a caller microseconds.
+ * attempt after a start or a loss is under way; otherwise
+ * ngx_ampersand_redis_command() declines at once, so an outage costs a caller
+ * microseconds.
+ *
+ * A link is proven by the first command it answers, or by staying READY for
+ * ten time-outs.  Losing a proven link is no outage yet: Redis was restarted or
+ * threw idle clients out, and it connects again at once.  An outage ends when
+ * the link is proven again; it is one line in the log, and one when it ends.
  *
  * Each command has a deadline.  The oldest one missing it takes the whole link
  * down: what follows it on the same connection could only be later.
@@ -27,7 +33,7 @@
 #define NGX_AMPERSAND_REDIS_QUEUE      4096         /* commands in flight     */
 #define NGX_AMPERSAND_REDIS_REPLY_MAX  (1024 * 1024)
 #define NGX_AMPERSAND_REDIS_BACKOFF    100          /* ms, doubled each time  */
-#define NGX_AMPERSAND_REDIS_BACKOFF_MAX  5000
+#define NGX_AMPERSAND_REDIS_BACKOFF_MAX  1000
 
 
 /* What "ampersand_redis" says; lives in the configuration's pool. */
@@ -48,7 +54,8 @@ typedef struct ngx_ampersand_redis_s  ngx_ampersand_redis_t;
 /*
  * NGX_OK: the reply, which stays the link's and is valid during the call (it
  * may be an error reply of the command itself).  NGX_ERROR: no reply, the link
- * failed or timed out; reply is NULL.  Called exactly once for each command
+ * failed or timed out; reply is NULL; the command may be given again, and is
+ * declined where that makes no sense.  Called exactly once for each command
  * that was taken, always from the event loop, never from within
  * ngx_ampersand_redis_command().
  */
@@ -96,8 +103,6 @@ ngx_ampersand_redis_t *ngx_ampersand_redis_create(ngx_pool_t *pool,
 ngx_int_t ngx_ampersand_redis_command(ngx_ampersand_redis_t *link,
     ngx_uint_t argc, const amp_span_t *argv,
     ngx_ampersand_redis_reply_pt handler, void *data);
-
-ngx_uint_t ngx_ampersand_redis_ready(ngx_ampersand_redis_t *link);
 
 /* Closes for good, without calling anybody; for exit_process. */
 

@@ -66,8 +66,9 @@ ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
 
         } else {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\", there are timeout=, "
-                               "prefix= and password_file=", &value[i]);
+                               "unknown parameter after the Redis URL (not "
+                               "shown, it may hold a password), there are "
+                               "timeout=, prefix= and password_file=");
             return NGX_CONF_ERROR;
         }
     }

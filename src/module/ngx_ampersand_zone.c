@@ -2,6 +2,7 @@
 
 
 #define NGX_AMPERSAND_ZONE_RECENT  64       /* events remembered for races    */
+#define NGX_AMPERSAND_ZONE_EVICT   32       /* of a kind, for one entry       */
 #define NGX_AMPERSAND_ZONE_MAGIC   0x616d7032
 
 
@@ -88,7 +89,7 @@ typedef struct ngx_ampersand_shared_s {
 static ngx_ampersand_node_t *ngx_ampersand_zone_get(ngx_ampersand_shared_t *sh,
     ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
 static ngx_ampersand_node_t *ngx_ampersand_zone_put(ngx_ampersand_zone_t *zone,
-    ngx_ampersand_kind_e kind, uint32_t hash, size_t body);
+    ngx_ampersand_kind_e kind, uint32_t hash, size_t body, ngx_uint_t real);
 static void ngx_ampersand_zone_drop(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);
 static ngx_uint_t ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh,
@@ -109,6 +110,19 @@ ngx_ampersand_zone_digest_hash(const u_char *digest)
     ngx_memcpy(&hash, digest, sizeof(hash));
 
     return hash;
+}
+
+
+/* It may come from a worker whose clock is a few milliseconds ahead. */
+
+static ngx_inline ngx_msec_t
+ngx_ampersand_zone_age(ngx_ampersand_node_t *node)
+{
+    ngx_msec_int_t  age;
+
+    age = (ngx_msec_int_t) (ngx_current_msec - node->fetched);
+
+    return ngx_max(age, 0);
 }
 
 
@@ -210,7 +224,7 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         }
 
         if (token->unknown) {
-            if (ngx_current_msec - token->fetched < NGX_AMPERSAND_NEGATIVE_TTL
+            if (ngx_ampersand_zone_age(token) < NGX_AMPERSAND_NEGATIVE_TTL
                 && token->epoch == sh->epoch)
             {
                 rc = NGX_AMPERSAND_ZONE_UNKNOWN;
@@ -292,21 +306,24 @@ ngx_ampersand_zone_begin(ngx_ampersand_zone_t *zone)
 }
 
 
-void
+ngx_int_t
 ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     const u_char *digest, amp_span_t tenant, time_t expires)
 {
     uint32_t                     hash;
+    ngx_int_t                    rc;
     ngx_ampersand_node_t        *node;
     ngx_ampersand_shared_t      *sh;
     ngx_ampersand_token_node_t  *tn;
 
     sh = zone->sh;
     hash = ngx_ampersand_zone_digest_hash(digest);
+    rc = NGX_OK;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     if (ngx_ampersand_zone_overtaken(sh, begun, NGX_AMPERSAND_TOKEN, hash)) {
+        rc = NGX_DECLINED;
         goto done;
     }
 
@@ -316,8 +333,6 @@ ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
         ngx_ampersand_zone_drop(zone, node);
     }
 
-    /* made-up tokens may not push out real tenants */
-
     if (tenant.len == 0 && sh->nunknown >= sh->unknown_max) {
         ngx_ampersand_zone_drop(zone,
                                 ngx_queue_data(ngx_queue_last(&sh->unknown),
@@ -326,7 +341,7 @@ ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_TOKEN, hash,
                                   offsetof(ngx_ampersand_token_node_t, tenant)
-                                  + tenant.len);
+                                  + tenant.len, tenant.len != 0);
     if (node == NULL) {
         goto done;
     }
@@ -351,6 +366,8 @@ ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
 done:
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
 }
 
 
@@ -391,7 +408,7 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_TENANT, hash,
                                 offsetof(ngx_ampersand_tenant_node_t, tenant)
-                                + tenant->size);
+                                + tenant->size, 1);
     if (node == NULL) {
         goto done;
     }
@@ -434,7 +451,7 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
     if (node == NULL) {
         node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_PROJECT, hash,
                                     offsetof(ngx_ampersand_project_node_t, id)
-                                    + project.len);
+                                    + project.len, 1);
         if (node == NULL) {
             goto done;
         }
@@ -537,7 +554,9 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
         if (node) {
             ten = ngx_ampersand_node_body(node);
 
-            if (ten->tenant.rev < event->rev) {
+            /* lower than ours: Redis was emptied and filled again */
+
+            if (ten->tenant.rev != event->rev) {
                 node->invalid = 1;
             }
         }
@@ -744,11 +763,15 @@ found:
 }
 
 
-/* A new node at the head of the LRU queue, its body not yet filled. */
+/*
+ * A new node at the head of the LRU queue, its body not yet filled.  Room is
+ * made of unknown tokens first, as many as fill a page; of what is real only
+ * for what is real.
+ */
 
 static ngx_ampersand_node_t *
 ngx_ampersand_zone_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
-    uint32_t hash, size_t body)
+    uint32_t hash, size_t body, ngx_uint_t real)
 {
     ngx_uint_t               i;
     ngx_queue_t             *victims;
@@ -757,16 +780,18 @@ ngx_ampersand_zone_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
 
     sh = zone->sh;
 
-    for (i = 0; i < 16; i++) {
+    for (i = 0; i < 2 * NGX_AMPERSAND_ZONE_EVICT; i++) {
         node = ngx_slab_alloc_locked(zone->shpool,
                                      ngx_ampersand_node_head + body);
         if (node) {
             break;
         }
 
-        victims = ngx_queue_empty(&sh->unknown) ? &sh->lru : &sh->unknown;
+        victims = (i < NGX_AMPERSAND_ZONE_EVICT
+                   && !ngx_queue_empty(&sh->unknown))
+                  ? &sh->unknown : &sh->lru;
 
-        if (ngx_queue_empty(victims)) {
+        if (ngx_queue_empty(victims) || (victims == &sh->lru && !real)) {
             break;
         }
 
@@ -851,13 +876,7 @@ ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
 {
     ngx_msec_t  age;
 
-    age = ngx_current_msec - node->fetched;
-
-    /* fetched by a worker whose clock is a few milliseconds ahead */
-
-    if ((ngx_msec_int_t) age < 0) {
-        age = 0;
-    }
+    age = ngx_ampersand_zone_age(node);
 
     if (node->invalid || age >= zone->ttl + zone->grace) {
         return 0;

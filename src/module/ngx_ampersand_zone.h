@@ -112,15 +112,16 @@ ngx_ampersand_zone_e ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone,
 
 uint64_t ngx_ampersand_zone_begin(ngx_ampersand_zone_t *zone);
 
-/* tenant empty: the token does not exist.  expires 0: never. */
-
-void ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
-    const u_char *digest, amp_span_t tenant, time_t expires);
-
 /*
- * NGX_DECLINED: an event overtook the record, ask again.  The rate state of a
- * tenant survives its record.
+ * NGX_DECLINED: an event overtook the record, ask again.  tenant empty: the
+ * token does not exist; made-up tokens never push out anything real.
+ * expires 0: never.
  */
+
+ngx_int_t ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone,
+    uint64_t begun, const u_char *digest, amp_span_t tenant, time_t expires);
+
+/* As above.  The rate state of a tenant survives its record. */
 
 ngx_int_t ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone,
     uint64_t begun, const amp_tenant_t *tenant);

@@ -30,7 +30,7 @@ typedef struct {
     ngx_msec_t                      tenant_ttl;
     ngx_msec_t                      tenant_grace;
     ngx_uint_t                      used;       /* some location is a gateway  */
-    ngx_array_t                    *upstreams;  /* ngx_str_t, to be checked    */
+    ngx_array_t                    *upstreams;  /* loc_confs, to be checked    */
     ngx_int_t                       key_index;  /* $ampersand_api_key          */
 
     /* this worker's, made in init_process */
@@ -39,6 +39,7 @@ typedef struct {
     ngx_queue_t                     flights;
     ngx_uint_t                      nflights;
     time_t                          logged;     /* the last error of a look-up */
+    ngx_uint_t                      refusing;   /* Redis answers with errors   */
 } ngx_http_ampersand_main_conf_t;
 
 
@@ -115,6 +116,8 @@ typedef struct {
                                                    been, refused              */
     ngx_str_t                       request_id;
     ngx_http_ampersand_headers_t    headers;
+    ngx_list_t                      client;     /* headers_in.headers, before
+                                                   they were replaced         */
 
     u_char                          digest[AMP_TOKEN_DIGEST];
     ngx_str_t                       identity;   /* with ampersand_identity     */
@@ -158,6 +161,16 @@ typedef struct {
 
 #define ngx_http_ampersand_ctx(r)                                             \
     ngx_http_get_module_ctx((r)->main, ngx_http_ampersand_module)
+
+/*
+ * The request itself or its background refresh, a clone of it.  Any other
+ * subrequest (auth_request, mirror, which is "background" too) is not what the
+ * access phase decided on.
+ */
+
+#define ngx_http_ampersand_own(r)                                             \
+    ((r) == (r)->main                                                         \
+     || ((r)->background && (r)->loc_conf == (r)->main->loc_conf))
 
 #define ngx_http_ampersand_span(s)  amp_span_make((s).data, (s).len)
 
@@ -253,6 +266,10 @@ ngx_int_t ngx_http_ampersand_deny_replace(ngx_http_request_t *r,
 /* variables */
 
 ngx_int_t ngx_http_ampersand_add_variables(ngx_conf_t *cf);
+
+/* Forgets the plaintext key that $ampersand_api_key left in r->variables. */
+
+void ngx_http_ampersand_wipe_key(ngx_http_request_t *r);
 
 /* cache: composes ctx->cache_key, sets ctx->ttl */
 

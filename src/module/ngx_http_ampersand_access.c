@@ -15,7 +15,8 @@
  *   PASSED: variables hold; the content handler goes on (NGX_DECLINED)
  *   any ── a reason ──▶ DENIED: answered here, NGX_DONE, nothing touched after
  *
- * After an internal redirect the context is gone and all of it runs again.
+ * After an internal redirect the context is gone and all of it runs again, on
+ * the headers that the client sent.
  */
 
 
@@ -32,6 +33,7 @@ static amp_reason_e ngx_http_ampersand_admit(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_pass(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_again(ngx_http_request_t *r);
 static void ngx_http_ampersand_close(void *data);
 
 
@@ -47,6 +49,10 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 
     if (alcf->api == NGX_HTTP_AMPERSAND_OFF) {
         return NGX_DECLINED;
+    }
+
+    if (ngx_http_ampersand_ctx(r) == NULL) {
+        ngx_http_ampersand_again(r);
     }
 
     ctx = ngx_http_ampersand_request(r);
@@ -272,8 +278,11 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
 
     ctx->ttl = 0;
 
+    /* a body is in no cache key */
+
     if ((r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
-        && !query->secret && !query->changes && !ctx->headers.uncacheable)
+        && !query->secret && !query->changes && !ctx->headers.uncacheable
+        && r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)
     {
         ctx->ttl = alcf->ttl[amp_operation_index(ctx->op)];
     }
@@ -347,16 +356,12 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_int_t            rc;
     ngx_http_cleanup_t  *cln;
 
-    rc = ngx_http_ampersand_headers_compose(r, ctx);
+    ctx->request = r;
+    ctx->client = r->headers_in.headers;
 
-    if (rc == NGX_DECLINED) {
-        return ngx_http_ampersand_deny(r, ctx, AMP_BAD_HEADER);
-    }
-
-    if (rc != NGX_OK || ngx_http_ampersand_cache_key(r, ctx) != NGX_OK) {
+    if (ngx_http_ampersand_cache_key(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -382,10 +387,29 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 }
 
 
+/* A request that has passed before has lost its credential to compose(). */
+
+static void
+ngx_http_ampersand_again(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t        *cln;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    for (cln = r->main->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_ampersand_close) {
+            ctx = cln->data;
+            r->headers_in.headers = ctx->client;
+            return;
+        }
+    }
+}
+
+
 static void
 ngx_http_ampersand_close(void *data)
 {
     ngx_http_ampersand_ctx_t *ctx = data;
 
     ctx->closed = 1;
+    ngx_http_ampersand_wipe_key(ctx->request);
 }

@@ -140,6 +140,12 @@ ngx_http_ampersand_body_gather(ngx_http_request_t *r, amp_span_t *body)
         b = cl->buf;
         len = (size_t) ngx_buf_size(b);
 
+        /* the end of a body alone is neither in memory nor in a file */
+
+        if (len == 0) {
+            continue;
+        }
+
         if (ngx_buf_in_memory(b)) {
             p = ngx_cpymem(p, b->pos, len);
             continue;

@@ -5,15 +5,20 @@
 /*
  * What keys an entry of proxy_cache, and what makes keys change.
  *
- *   v1|<tenant>|<api>|<operationId>|<generations>|<path and query>|<Accept>
+ *   <tenant>|<operationId>|<generations>|<path and query>|<Accept>
  *
- * "|" stands in none of the first five nor in an escaped path; nothing after
- * Accept.  The public catalogue is one entry for all tenants: its tenant is
- * "*", which is no tenant's id, and it has no generations.
+ * "|" stands in none of the first three nor in an escaped path; nothing after
+ * Accept.  An operationId belongs to one API.  Generations are "gen.bump," for
+ * each family that the operation reads, zeroes left out.  The public catalogue
+ * is one entry for all tenants: its tenant is "*", which is no tenant's id, and
+ * it has no generations.
  */
 
 
 #define NGX_HTTP_AMPERSAND_GENERATION  (2 * NGX_INT32_LEN + 2)
+
+
+static u_char *ngx_http_ampersand_number(u_char *p, uint32_t n);
 
 
 /* One key, one slot; the events of one call leave with the change. */
@@ -51,7 +56,7 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
         reads = 0;
     }
 
-    len = sizeof("v1||platform||||") + tenant.len + ngx_strlen(ctx->op->id)
+    len = sizeof("||||") + tenant.len + ngx_strlen(ctx->op->id)
           + AMP_FAMILY_COUNT * NGX_HTTP_AMPERSAND_GENERATION
           + ctx->uri.len + ctx->headers.accept.len;
 
@@ -62,18 +67,17 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 
     ctx->cache_key.data = p;
 
-    p = ngx_cpymem(p, "v1|", 3);
     p = ngx_cpymem(p, tenant.data, tenant.len);
-    *p++ = '|';
-    p = ngx_cpymem(p, amp_api_name(ctx->op->api),
-                   ngx_strlen(amp_api_name(ctx->op->api)));
     *p++ = '|';
     p = ngx_cpymem(p, ctx->op->id, ngx_strlen(ctx->op->id));
     *p++ = '|';
 
     for (i = 0; i < AMP_FAMILY_COUNT; i++) {
         if (reads & (1u << i)) {
-            p = ngx_sprintf(p, "%uD.%uD,", known->gens[i], known->bumps[i]);
+            p = ngx_http_ampersand_number(p, known->gens[i]);
+            *p++ = '.';
+            p = ngx_http_ampersand_number(p, known->bumps[i]);
+            *p++ = ',';
         }
     }
 
@@ -134,4 +138,21 @@ ngx_http_ampersand_cache_written(ngx_http_request_t *r,
     /* without Redis the others see the write when their entries expire */
 
     (void) ngx_ampersand_redis_command(amcf->link, n, argv, NULL, NULL);
+}
+
+
+/* Decimal digits, none for 0. */
+
+static u_char *
+ngx_http_ampersand_number(u_char *p, uint32_t n)
+{
+    u_char  digits[NGX_INT32_LEN], *d;
+
+    d = digits + sizeof(digits);
+
+    for ( /* void */ ; n; n /= 10) {
+        *--d = (u_char) ('0' + n % 10);
+    }
+
+    return ngx_cpymem(p, d, digits + sizeof(digits) - d);
 }

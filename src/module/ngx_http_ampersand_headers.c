@@ -58,7 +58,7 @@ static ngx_str_t  ngx_http_ampersand_denied[] = {
 static ngx_str_t  ngx_http_ampersand_denied_prefixes[] = {
     ngx_string("x-amp-"),
     ngx_string("x-accel-"),
-    ngx_string("x-forwarded-"),
+    ngx_string("x-forwarded"),
     ngx_string("x-gateway-"),
     ngx_string("proxy-"),
     ngx_null_string
@@ -305,6 +305,10 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
 
     r->headers_in.authorization = NULL;
 
+    /* nor does nginx make a tunnel of an answer to what was not asked */
+
+    r->headers_in.upgrade = NULL;
+
     return NGX_OK;
 }
 
@@ -391,7 +395,9 @@ ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
         }
     }
 
-    if (!amp_token_valid(ngx_http_ampersand_span(found->token))) {
+    /* the checksum is left to the look-up: a token in the zone has one */
+
+    if (found->token.len != AMP_TOKEN_LEN) {
         found->credential = AMP_BAD_TOKEN;
     }
 }
@@ -402,9 +408,24 @@ ngx_http_ampersand_headers_goes(ngx_table_elt_t *h, amp_api_e api,
     ngx_str_t *connection)
 {
     if (api != AMP_API_PROXY) {
-        return ngx_http_ampersand_headers_prefix(
-                                    ngx_http_ampersand_allowed_prefixes, h)
-               || ngx_http_ampersand_headers_in(ngx_http_ampersand_allowed, h);
+
+        /* all that is allowed begins with one of these */
+
+        switch (h->lowcase_key[0]) {
+
+        case 'a':
+        case 'c':
+            return ngx_http_ampersand_headers_prefix(
+                                    ngx_http_ampersand_allowed_prefixes, h);
+
+        case 't':
+        case 'u':
+            return ngx_http_ampersand_headers_in(ngx_http_ampersand_allowed,
+                                                 h);
+
+        default:
+            return 0;
+        }
     }
 
     if (ngx_http_ampersand_headers_in(ngx_http_ampersand_proxy_declared, h)) {

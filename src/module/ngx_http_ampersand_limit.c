@@ -87,34 +87,33 @@ static ngx_int_t
 ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
-    amp_reason_e                     reason;
-    ngx_http_variable_value_t       *key;
-    ngx_http_ampersand_ctx_t        *ctx;
-    ngx_http_ampersand_srv_conf_t   *ascf;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    amp_reason_e                    reason;
+    ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_srv_conf_t  *ascf;
 
     ascf = ngx_http_conf_upstream_srv_conf(us, ngx_http_ampersand_module);
     ctx = ngx_http_ampersand_ctx(r);
 
-    if (ctx == NULL || ctx->state != NGX_HTTP_AMPERSAND_PASSED) {
+    if (ctx == NULL || ctx->state != NGX_HTTP_AMPERSAND_PASSED
+        || !ngx_http_ampersand_own(r))
+    {
         return ascf->init_peer(r, us);
     }
 
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    key = &r->variables[amcf->key_index];
-
-    if (key->valid) {
-        ngx_explicit_memzero(key->data, key->len);
-        key->valid = 0;
-        key->not_found = 1;
-        key->len = 0;
-    }
-
+    ngx_http_ampersand_wipe_key(r);
     ctx->key_used = 1;
+
+    reason = ctx->late;
 
     /* a key that does not open, or a location that does not set X-Api-Key */
 
-    reason = ctx->key_ok ? ngx_http_ampersand_limit(r, ctx) : AMP_NO_KEY;
+    if (reason == AMP_OK && !ctx->key_ok) {
+        reason = AMP_NO_KEY;
+    }
+
+    if (reason == AMP_OK) {
+        reason = ngx_http_ampersand_limit(r, ctx);
+    }
 
     if (reason != AMP_OK) {
 

@@ -15,7 +15,7 @@ static char *ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent,
 static char *ngx_http_ampersand_check(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
 static char *ngx_http_ampersand_check_upstream(ngx_conf_t *cf,
-    ngx_str_t *upstream);
+    ngx_http_ampersand_loc_conf_t *alcf);
 static char *ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
 static char *ngx_http_ampersand_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -284,10 +284,10 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 static char *
 ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
 {
-    ngx_str_t                       *upstream;
-    const char                      *missing;
-    ngx_http_core_srv_conf_t        *cscf;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    const char                       *missing;
+    ngx_http_core_srv_conf_t         *cscf;
+    ngx_http_ampersand_loc_conf_t   **checked;
+    ngx_http_ampersand_main_conf_t   *amcf;
 
     amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
     missing = NULL;
@@ -322,18 +322,18 @@ ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
     /* upstream{} blocks may follow, so they are looked for at the end */
 
     if (amcf->upstreams == NULL) {
-        amcf->upstreams = ngx_array_create(cf->pool, 5, sizeof(ngx_str_t));
+        amcf->upstreams = ngx_array_create(cf->pool, 5, sizeof(alcf));
         if (amcf->upstreams == NULL) {
             return NGX_CONF_ERROR;
         }
     }
 
-    upstream = ngx_array_push(amcf->upstreams);
-    if (upstream == NULL) {
+    checked = ngx_array_push(amcf->upstreams);
+    if (checked == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    *upstream = alcf->upstream;
+    *checked = alcf;
 
     return NGX_CONF_OK;
 }
@@ -345,14 +345,17 @@ ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
  */
 
 static char *
-ngx_http_ampersand_check_upstream(ngx_conf_t *cf, ngx_str_t *upstream)
+ngx_http_ampersand_check_upstream(ngx_conf_t *cf,
+    ngx_http_ampersand_loc_conf_t *alcf)
 {
     u_char                          *name;
     size_t                           len;
+    ngx_str_t                       *upstream;
     ngx_uint_t                       i;
     ngx_http_upstream_srv_conf_t   **us;
     ngx_http_upstream_main_conf_t   *umcf;
 
+    upstream = &alcf->upstream;
     name = ngx_strlchr(upstream->data, upstream->data + upstream->len, '/') + 2;
     len = upstream->data + upstream->len - name;
 
@@ -368,9 +371,10 @@ ngx_http_ampersand_check_upstream(ngx_conf_t *cf, ngx_str_t *upstream)
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "there is no \"upstream %*s { ... }\" for a gateway "
-                  "location: include ampersand/upstreams.conf in http{}, or "
-                  "name another one with ampersand_upstream", len, name);
+                  "\"ampersand\" in %s:%ui: there is no \"upstream %*s "
+                  "{ ... }\", include ampersand/upstreams.conf in http{}, or "
+                  "name another one with ampersand_upstream",
+                  alcf->file, alcf->line, len, name);
 
     return NGX_CONF_ERROR;
 }
@@ -634,8 +638,9 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t                 *value;
     amp_span_t                 name;
+    ngx_uint_t                 i, never;
     const amp_operation_t     *op;
-    ngx_http_ampersand_ttl_t  *ttl;
+    ngx_http_ampersand_ttl_t  *ttl, *others;
 
     value = cf->args->elts;
     name = ngx_http_ampersand_span(value[1]);
@@ -661,12 +666,23 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ttl->index = amp_operation_index(op);
     }
 
-    if (op && ((op->method != AMP_METHOD_GET && op->method != AMP_METHOD_ANY)
-               || op->class == AMP_CLASS_SECRETS))
-    {
+    /* generateUploadUrl is a GET of the class "write" */
+
+    if (op) {
+        never = (op->method != AMP_METHOD_GET && op->method != AMP_METHOD_ANY)
+                || op->class == AMP_CLASS_SECRETS
+                || op->class == AMP_CLASS_WRITE;
+
+    } else {
+        never = (ttl->class >= 0 && ttl->class != AMP_CLASS_CATALOG
+                 && ttl->class != AMP_CLASS_READ);
+    }
+
+    if (never) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is never cached: it is no GET, or its "
-                           "answers hold secrets", &value[1]);
+                           "\"%V\" is never cached: it is no GET that only "
+                           "reads, or its answers hold secrets; write an "
+                           "operation, catalog, read or default", &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -686,6 +702,14 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    others = alcf->ttls->elts;
+
+    for (i = 0; i < alcf->ttls->nelts - 1; i++) {
+        if (others[i].index == ttl->index && others[i].class == ttl->class) {
+            return "is duplicate";
+        }
+    }
+
     return NGX_CONF_OK;
 }
 
@@ -693,9 +717,9 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_http_ampersand_init(ngx_conf_t *cf)
 {
-    ngx_str_t                       *upstream;
-    ngx_uint_t                       i;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_uint_t                        i;
+    ngx_http_ampersand_loc_conf_t   **alcf;
+    ngx_http_ampersand_main_conf_t   *amcf;
 
     amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
 
@@ -703,12 +727,10 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    upstream = amcf->upstreams->elts;
+    alcf = amcf->upstreams->elts;
 
     for (i = 0; i < amcf->upstreams->nelts; i++) {
-        if (ngx_http_ampersand_check_upstream(cf, &upstream[i])
-            != NGX_CONF_OK)
-        {
+        if (ngx_http_ampersand_check_upstream(cf, alcf[i]) != NGX_CONF_OK) {
             return NGX_ERROR;
         }
     }

@@ -64,7 +64,7 @@ ngx_http_ampersand_request_id(ngx_http_request_t *r,
     size_t            i;
     u_char            c;
     ngx_str_t        *id;
-    static uint64_t   start, n;
+    static u_char     next[NGX_HTTP_AMPERSAND_ID + 1];
 
     id = &ctx->headers.request_id;
 
@@ -78,20 +78,29 @@ ngx_http_ampersand_request_id(ngx_http_request_t *r,
         }
     }
 
-    if (i == id->len && i > 0 && i <= NGX_HTTP_AMPERSAND_ID_MAX) {
+    if (i == id->len && i > 0 && i <= NGX_HTTP_AMPERSAND_ID_MAX
+        && !amp_token_valid(ngx_http_ampersand_span(*id)))
+    {
         ctx->request_id = *id;
         return;
     }
 
-    if (start == 0) {
-        start = ((uint64_t) ngx_random() << 33) ^ ((uint64_t) ngx_pid << 20)
-                ^ (uint64_t) ngx_random();
+    /* unique, not secret: this worker's start and a count, in hex */
+
+    if (next[0] == 0) {
+        (void) ngx_sprintf(next, "%08xD%08xD%016xL", (uint32_t) ngx_random(),
+                           (uint32_t) ngx_pid ^ (uint32_t) ngx_random() << 8,
+                           (uint64_t) ngx_time() << 24);
     }
 
-    ctx->request_id.len = ngx_sprintf(ctx->request_id.data, "%016xL%016xL",
-                                      start, ((uint64_t) ngx_time() << 24)
-                                             + n++)
-                          - ctx->request_id.data;
+    for (i = NGX_HTTP_AMPERSAND_ID - 1; next[i] == 'f'; i--) {
+        next[i] = '0';
+    }
+
+    next[i] = (u_char) (next[i] == '9' ? 'a' : next[i] + 1);
+
+    ngx_memcpy(ctx->request_id.data, next, NGX_HTTP_AMPERSAND_ID);
+    ctx->request_id.len = NGX_HTTP_AMPERSAND_ID;
 }
 
 

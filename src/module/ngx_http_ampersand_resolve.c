@@ -19,7 +19,7 @@
 
 #define NGX_HTTP_AMPERSAND_FLIGHTS  1024        /* a worker                   */
 #define NGX_HTTP_AMPERSAND_RETRIES  3           /* records overtaken by events */
-#define NGX_HTTP_AMPERSAND_ROOM     768         /* most tenants fit           */
+#define NGX_HTTP_AMPERSAND_ROOM     512         /* most tenants fit           */
 
 
 typedef enum {
@@ -39,6 +39,7 @@ struct ngx_http_ampersand_flight_s {
     ngx_uint_t                       retries;
     uint64_t                         begun;
     unsigned                         by_token:1;
+    unsigned                         again:1;   /* after its link was lost    */
     u_char                           digest[AMP_TOKEN_DIGEST];
     time_t                           expires;
     size_t                           id_len;
@@ -69,6 +70,10 @@ static amp_reason_e ngx_http_ampersand_flight_tenant(
     ngx_http_ampersand_flight_t *flight, redisReply *reply);
 static amp_reason_e ngx_http_ampersand_flight_project(
     ngx_http_ampersand_flight_t *flight, redisReply *reply);
+static amp_reason_e ngx_http_ampersand_flight_unknown(
+    ngx_http_ampersand_flight_t *flight);
+static ngx_uint_t ngx_http_ampersand_flight_again(
+    ngx_http_ampersand_flight_t *flight);
 static void ngx_http_ampersand_flight_land(ngx_http_ampersand_flight_t *flight,
     amp_reason_e reason);
 static void ngx_http_ampersand_flight_deliver(
@@ -106,6 +111,15 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
     }
 
     ctx->stale = (found == NGX_AMPERSAND_ZONE_STALE);
+
+    /* made-up tokens end here, without a look-up */
+
+    if (by_token && !ctx->stale
+        && !amp_token_valid(ngx_http_ampersand_span(ctx->headers.token)))
+    {
+        ctx->resolved = AMP_BAD_TOKEN;
+        return NGX_OK;
+    }
 
     flight = ngx_http_ampersand_flight_find(amcf, ctx, by_token);
 
@@ -341,18 +355,34 @@ ngx_http_ampersand_flight_reply(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_http_ampersand_flight_t *flight = data;
 
+    ngx_uint_t    level;
     amp_reason_e  reason;
 
     if (rc != NGX_OK) {
+
+        /* a link that is back at once takes the command again */
+
+        if (!flight->again && ngx_http_ampersand_flight_ask(flight) == NGX_OK) {
+            flight->again = 1;
+            return;
+        }
+
         ngx_http_ampersand_flight_land(flight, AMP_STORE_DOWN);
         return;
     }
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_log_error(ngx_http_ampersand_log_level(flight->amcf), flight->log, 0,
+        level = ngx_http_ampersand_log_level(flight->amcf);
+
+        if (flight->amcf->refusing) {
+            level = NGX_LOG_INFO;
+        }
+
+        ngx_log_error(level, flight->log, 0,
                       "ampersand: Redis \"%V\" refused a look-up: \"%*s\"",
                       &flight->amcf->redis->display,
                       ngx_ampersand_reply_len(reply), reply->str);
+        flight->amcf->refusing = 1;
         ngx_http_ampersand_flight_land(flight, AMP_STORE_DOWN);
         return;
     }
@@ -387,13 +417,12 @@ ngx_http_ampersand_flight_token(ngx_http_ampersand_flight_t *flight,
     redisReply *reply)
 {
     u_char               buf[512];
+    ngx_uint_t           level;
     const char          *error;
     amp_token_record_t   record;
 
     if (reply->type == REDIS_REPLY_NIL) {
-        ngx_ampersand_zone_store_token(flight->amcf->zone, flight->begun,
-                                       flight->digest, amp_span_null, 0);
-        return AMP_UNKNOWN_TOKEN;
+        return ngx_http_ampersand_flight_unknown(flight);
     }
 
     error = "not a string";
@@ -404,15 +433,14 @@ ngx_http_ampersand_flight_token(ngx_http_ampersand_flight_t *flight,
                                    buf, sizeof(buf), &record, &error)
            != 0)
     {
-        ngx_log_error(ngx_http_ampersand_log_level(flight->amcf), flight->log, 0,
+        level = ngx_http_ampersand_log_level(flight->amcf);
+        ngx_log_error(level, flight->log, 0,
                       "ampersand: token record cannot be read: %s", error);
         return AMP_BAD_RECORD;
     }
 
     if (record.expires && record.expires <= ngx_time()) {
-        ngx_ampersand_zone_store_token(flight->amcf->zone, flight->begun,
-                                       flight->digest, amp_span_null, 0);
-        return AMP_UNKNOWN_TOKEN;
+        return ngx_http_ampersand_flight_unknown(flight);
     }
 
     flight->expires = (time_t) record.expires;
@@ -431,6 +459,7 @@ ngx_http_ampersand_flight_tenant(ngx_http_ampersand_flight_t *flight,
     size_t                 size;
     uint64_t               flat[AMP_TENANT_FLAT_MAX / sizeof(uint64_t)];
     amp_span_t             id;
+    ngx_uint_t             level;
     const char            *error;
     ngx_ampersand_zone_t  *zone;
 
@@ -440,12 +469,8 @@ ngx_http_ampersand_flight_tenant(ngx_http_ampersand_flight_t *flight,
     if (reply->type == REDIS_REPLY_NIL) {
         ngx_ampersand_zone_forget_tenant(zone, id);
 
-        if (flight->by_token) {
-            ngx_ampersand_zone_store_token(zone, flight->begun,
-                                           flight->digest, amp_span_null, 0);
-        }
-
-        return flight->by_token ? AMP_UNKNOWN_TOKEN : AMP_NO_IDENTITY;
+        return flight->by_token ? ngx_http_ampersand_flight_unknown(flight)
+                                : AMP_NO_IDENTITY;
     }
 
     error = "not a string";
@@ -458,7 +483,8 @@ ngx_http_ampersand_flight_tenant(ngx_http_ampersand_flight_t *flight,
     }
 
     if (size == 0) {
-        ngx_log_error(ngx_http_ampersand_log_level(flight->amcf), flight->log, 0,
+        level = ngx_http_ampersand_log_level(flight->amcf);
+        ngx_log_error(level, flight->log, 0,
                       "ampersand: record of tenant \"%*s\" cannot be read: %s",
                       flight->id_len, flight->id, error);
         return AMP_BAD_RECORD;
@@ -474,7 +500,8 @@ ngx_http_ampersand_flight_tenant(ngx_http_ampersand_flight_t *flight,
     if (!amp_span_eq(amp_tenant_field(flight->tenant, flight->tenant->id),
                      id))
     {
-        ngx_log_error(ngx_http_ampersand_log_level(flight->amcf), flight->log, 0,
+        level = ngx_http_ampersand_log_level(flight->amcf);
+        ngx_log_error(level, flight->log, 0,
                       "ampersand: record of tenant \"%*s\" is another's",
                       flight->id_len, flight->id);
         return AMP_BAD_RECORD;
@@ -494,17 +521,25 @@ ngx_http_ampersand_flight_project(ngx_http_ampersand_flight_t *flight,
     size_t                 i;
     amp_span_t             id, project;
     ngx_int_t              gen;
+    ngx_uint_t             level;
     redisReply            *name, *value;
     ngx_ampersand_zone_t  *zone;
 
     zone = flight->amcf->zone;
 
+    project = amp_tenant_field(flight->tenant, flight->tenant->project_id);
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        level = ngx_http_ampersand_log_level(flight->amcf);
+        ngx_log_error(level, flight->log, 0,
+                      "ampersand: generations of project \"%*s\" cannot be "
+                      "read: not a hash", project.len, project.data);
+        return AMP_BAD_RECORD;
+    }
+
     ngx_memzero(flight->gens, sizeof(flight->gens));
 
-    for (i = 0;
-         reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements;
-         i += 2)
-    {
+    for (i = 0; i + 1 < reply->elements; i += 2) {
         name = reply->element[i];
         value = reply->element[i + 1];
 
@@ -523,34 +558,66 @@ ngx_http_ampersand_flight_project(ngx_http_ampersand_flight_t *flight,
         }
     }
 
-    project = amp_tenant_field(flight->tenant, flight->tenant->project_id);
+    id = amp_tenant_field(flight->tenant, flight->tenant->id);
 
-    if (ngx_ampersand_zone_store_tenant(zone, flight->begun, flight->tenant)
-        != NGX_OK
-        && flight->retries++ < NGX_HTTP_AMPERSAND_RETRIES)
+    if ((ngx_ampersand_zone_store_tenant(zone, flight->begun, flight->tenant)
+         != NGX_OK
+         || (flight->by_token
+             && ngx_ampersand_zone_store_token(zone, flight->begun,
+                                               flight->digest, id,
+                                               flight->expires)
+                != NGX_OK))
+        && ngx_http_ampersand_flight_again(flight))
     {
-        /* the record changed while it was on its way: nobody may get it */
-
-        ngx_free(flight->tenant);
-        flight->tenant = NULL;
-        flight->begun = ngx_ampersand_zone_begin(zone);
-        flight->step = flight->by_token ? NGX_HTTP_AMPERSAND_TOKEN
-                                        : NGX_HTTP_AMPERSAND_TENANT;
         return AMP_OK;
     }
 
     ngx_ampersand_zone_store_project(zone, flight->begun, project,
                                      flight->gens);
 
-    if (flight->by_token) {
-        id = amp_tenant_field(flight->tenant, flight->tenant->id);
-        ngx_ampersand_zone_store_token(zone, flight->begun, flight->digest,
-                                       id, flight->expires);
-    }
-
     flight->step = NGX_HTTP_AMPERSAND_LANDED;
 
     return AMP_OK;
+}
+
+
+static amp_reason_e
+ngx_http_ampersand_flight_unknown(ngx_http_ampersand_flight_t *flight)
+{
+    if (ngx_ampersand_zone_store_token(flight->amcf->zone, flight->begun,
+                                       flight->digest, amp_span_null, 0)
+        != NGX_OK
+        && ngx_http_ampersand_flight_again(flight))
+    {
+        return AMP_OK;
+    }
+
+    return AMP_UNKNOWN_TOKEN;
+}
+
+
+/*
+ * A record changed while it was on its way: nobody may get it, and those who
+ * came after the change least of all.
+ */
+
+static ngx_uint_t
+ngx_http_ampersand_flight_again(ngx_http_ampersand_flight_t *flight)
+{
+    if (flight->retries++ >= NGX_HTTP_AMPERSAND_RETRIES) {
+        return 0;
+    }
+
+    if (flight->tenant) {
+        ngx_free(flight->tenant);
+        flight->tenant = NULL;
+    }
+
+    flight->begun = ngx_ampersand_zone_begin(flight->amcf->zone);
+    flight->step = flight->by_token ? NGX_HTTP_AMPERSAND_TOKEN
+                                    : NGX_HTTP_AMPERSAND_TENANT;
+
+    return 1;
 }
 
 
@@ -566,6 +633,9 @@ ngx_http_ampersand_flight_land(ngx_http_ampersand_flight_t *flight,
 
     if (reason == AMP_STORE_DOWN) {
         ngx_http_ampersand_count_up(flight->amcf, lookup_failures);
+
+    } else {
+        flight->amcf->refusing = 0;
     }
 
     while (!ngx_queue_empty(&flight->waiters)) {

@@ -15,6 +15,7 @@ static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_lifetime(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_forget(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_age(ngx_http_request_t *r);
@@ -118,6 +119,15 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
+    /* no HTTP came from upstream; nginx would pass it on as HTTP/0.9 */
+
+    if (r->http_version == NGX_HTTP_VERSION_9
+        && ctx->state == NGX_HTTP_AMPERSAND_PASSED)
+    {
+        r->http_version = NGX_HTTP_VERSION_11;
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
     ngx_http_ampersand_finished(r, ctx);
 
     ctx->wrap = (ctx->wrap && r->headers_out.status == NGX_HTTP_OK
@@ -153,7 +163,32 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
 {
     amp_reason_e  reason;
 
-    reason = amp_problem_by_status(r->err_status);
+    switch (r->err_status) {
+
+    case NGX_HTTP_NOT_IMPLEMENTED:
+    case NGX_HTTP_VERSION_NOT_SUPPORTED:
+
+        /* a transfer encoding, a version: not the gateway's failure */
+
+        reason = AMP_BAD_REQUEST;
+        break;
+
+    case NGX_HTTP_BAD_REQUEST:
+
+        /* nginx has made a 400 of its 494: a full buffer tells */
+
+        if (r->http_state == NGX_HTTP_READING_REQUEST_STATE
+            && r->header_in->pos == r->header_in->end)
+        {
+            reason = AMP_HEADERS_TOO_LARGE;
+            break;
+        }
+
+        /* fall through */
+
+    default:
+        reason = amp_problem_by_status(r->err_status);
+    }
 
     /* what init_peer refused comes here as a 500 */
 
@@ -176,25 +211,73 @@ static void
 ngx_http_ampersand_lifetime(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
+    ngx_uint_t            status;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
 
-    if (u == NULL || r->cache == NULL || r->cached || !u->cacheable
+    if (u == NULL || r->cache == NULL || r->cached || r->err_status
         || ctx->state != NGX_HTTP_AMPERSAND_PASSED)
     {
         return;
     }
 
+    status = u->headers_in.status_n;
+
     /* a lifetime that upstream gave its errors would have them stored */
 
-    if (ctx->ttl == 0 || u->headers_in.status_n != NGX_HTTP_OK) {
-        u->cacheable = 0;
+    if (u->cacheable && ctx->ttl && status == NGX_HTTP_OK) {
+        if (r->cache->valid_sec == 0) {
+            r->cache->valid_sec = ngx_time() + ctx->ttl;
+        }
+
         return;
     }
 
-    if (r->cache->valid_sec == 0) {
-        r->cache->valid_sec = ngx_time() + ctx->ttl;
+    u->cacheable = 0;
+
+    if (status >= NGX_HTTP_OK && status < NGX_HTTP_INTERNAL_SERVER_ERROR
+        && status != NGX_HTTP_TOO_MANY_REQUESTS)
+    {
+        ngx_http_ampersand_forget(r);
+    }
+}
+
+
+/*
+ * The answer is final and is not stored (404, 401, no-store): without this,
+ * proxy_cache_use_stale would serve the expired entry for as long as somebody
+ * asks for it, each background refresh leaving it where it is.
+ */
+
+static void
+ngx_http_ampersand_forget(ngx_http_request_t *r)
+{
+    ngx_uint_t                    known;
+    ngx_http_cache_t             *c;
+    ngx_http_file_cache_node_t   *node;
+
+    c = r->cache;
+    node = c->node;
+
+    if (node == NULL || c->file.name.len == 0) {
+        return;
+    }
+
+    ngx_shmtx_lock(&c->file_cache->shpool->mutex);
+
+    known = node->exists;
+
+    if (known) {
+        c->file_cache->sh->size -= node->fs_size;
+        node->fs_size = 0;
+        node->exists = 0;
+    }
+
+    ngx_shmtx_unlock(&c->file_cache->shpool->mutex);
+
+    if (known) {
+        (void) ngx_delete_file(c->file.name.data);
     }
 }
 
@@ -240,27 +323,57 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
 }
 
 
-/* RFC 9111, 4.2.3, with the upstream's own Age counted in by its date. */
+/* RFC 9111, 4.2.3, and what it was old when it came. */
 
 static ngx_int_t
 ngx_http_ampersand_age(ngx_http_request_t *r)
 {
-    time_t     age;
-    ngx_str_t  value;
+    time_t            age;
+    ngx_int_t         n;
+    ngx_str_t         value;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
 
-    ngx_str_set(&value, "0");
+    age = 0;
 
     if (r->cached && r->cache) {
-        age = ngx_time() - r->cache->date;
+        age = ngx_max(ngx_time() - r->cache->date, 0);
+    }
 
-        value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
-        if (value.data == NULL) {
-            return NGX_ERROR;
+    part = &r->upstream->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
         }
 
-        value.len = ngx_sprintf(value.data, "%T", ngx_max(age, 0))
-                    - value.data;
+        if (h[i].key.len == 3 && ngx_memcmp(h[i].lowcase_key, "age", 3) == 0) {
+            n = ngx_atoi(h[i].value.data, h[i].value.len);
+            age += (n > 0 && n < NGX_MAX_INT32_VALUE) ? n : 0;
+            break;
+        }
     }
+
+    if (age == 0) {
+        ngx_str_set(&value, "0");
+        return ngx_http_ampersand_header(r, "Age", &value);
+    }
+
+    value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%T", age) - value.data;
 
     return ngx_http_ampersand_header(r, "Age", &value);
 }

@@ -37,6 +37,7 @@ static ngx_int_t ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_uint_t ngx_http_ampersand_building(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_request_id(ngx_http_request_t *r,
@@ -101,7 +102,7 @@ ngx_http_ampersand_variable_passed(ngx_http_request_t *r,
     ctx = ngx_http_ampersand_ctx(r);
 
     if (ctx && ctx->state == NGX_HTTP_AMPERSAND_PASSED
-        && (r == r->main || r->background))
+        && ngx_http_ampersand_own(r))
     {
         return ctx;
     }
@@ -324,9 +325,42 @@ ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
 
 
 /*
- * The plaintext of the tenant's key: only between the content handler's start
- * and the end of building the upstream request (ngx_http_ampersand_limit.c
- * wipes it there), so a log_format that names the variable logs "-".
+ * Not while proxy_pass is evaluated (no create_request yet), nor the cache key
+ * (header_start is set when it is done), nor for an answer from the cache.
+ */
+
+static ngx_uint_t
+ngx_http_ampersand_building(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u == NULL || u->create_request == NULL) {
+        return 0;
+    }
+
+#if (NGX_HTTP_CACHE)
+
+    if (r->cached || (r->cache && r->cache->header_start == 0)) {
+        return 0;
+    }
+
+#endif
+
+    return 1;
+}
+
+
+/*
+ * The plaintext of the tenant's key: only while nginx builds the upstream
+ * request.  The peer's init (ngx_http_ampersand_limit.c) wipes it right after,
+ * so a log_format that names the variable logs "-".
+ *
+ * It is also the moment to compose the request's headers, which an answer from
+ * the cache does without: nginx evaluates proxy_set_header first and copies
+ * the client's headers next (ngx_http_proxy_create_request()).  A location
+ * that does not evaluate it sends nothing, see ngx_http_ampersand_init_peer().
  */
 
 static ngx_int_t
@@ -335,15 +369,31 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
 {
     int                              n;
     u_char                          *p;
+    ngx_int_t                        rc;
+    ngx_uint_t                       level;
     amp_tenant_t                    *tenant;
     ngx_http_ampersand_ctx_t        *ctx;
     ngx_http_ampersand_main_conf_t  *amcf;
 
     ctx = ngx_http_ampersand_variable_passed(r, v);
 
-    if (ctx == NULL || r->upstream == NULL || ctx->key_used || ctx->closed
-        || (r == r->main && ctx->answered))
+    if (ctx == NULL || ctx->key_used || ctx->closed
+        || (r == r->main && ctx->answered)
+        || !ngx_http_ampersand_building(r))
     {
+        v->not_found = 1;
+        v->no_cacheable = 1;
+        return NGX_OK;
+    }
+
+    rc = ngx_http_ampersand_headers_compose(r, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ctx->late = AMP_BAD_HEADER;
         v->not_found = 1;
         v->no_cacheable = 1;
         return NGX_OK;
@@ -365,8 +415,9 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
 
         /* ngx_http_ampersand_init_peer() refuses to go on without it */
 
-        ngx_log_error(ngx_http_ampersand_log_level(amcf), r->connection->log,
-                      0, "ampersand: the tenant's key does not open with any "
+        level = ngx_http_ampersand_log_level(amcf);
+        ngx_log_error(level, r->connection->log, 0,
+                      "ampersand: the tenant's key does not open with any "
                       "ampersand_master_key");
 
         v->not_found = 1;
@@ -378,6 +429,24 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     ngx_http_ampersand_variable_set(v, p, n);
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_ampersand_wipe_key(ngx_http_request_t *r)
+{
+    ngx_http_variable_value_t       *v;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    v = &r->variables[amcf->key_index];
+
+    if (v->valid) {
+        ngx_explicit_memzero(v->data, v->len);
+        v->valid = 0;
+        v->not_found = 1;
+        v->len = 0;
+    }
 }
 
 

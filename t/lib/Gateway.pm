@@ -10,6 +10,8 @@ package Gateway;
 #       main => '', http => '', server => '', location => '', listen => '',  # more configuration
 #       gateway => 'include ...;',             # instead of ampersand/gateway.conf
 #       directives => 'ampersand_redis ...',   # instead of the three that are needed
+#                                              # "include PROXY;" in server: ampersand/proxy.conf
+#       proxy_conf => { proxy_read_timeout => '1s' },    # other values in that file
 #   );
 #   my $token = $gw->tenant('acme', project => 'p-1', name => 'alpha', key => 'k-1', args => [...]);
 #   my $res = $gw->get('/v1/integrations', token => $token, headers => [ Accept => 'x' ]);
@@ -106,13 +108,16 @@ sub _configure {
         $text =~ s{include(\s+)ampersand/}{include$1$dir/ampersand/}g;
         $text =~ s{(include\s+\S*proxy\.conf;)}{$1 $o->{location}}g
             if $name eq 'gateway.conf' && $o->{location};
+        for my $line (sort keys %{ $o->{proxy_conf} || {} }) {
+            $text =~ s{^\Q$line\E\s[^;]*;}{$line $o->{proxy_conf}{$line};}m if $name eq 'proxy.conf';
+        }
         open my $f, '>', "$dir/ampersand/$name" or die $!;
         print $f $text;
     }
 
     my $main    = $o->{main} || '';
     my $http    = $o->{http} || '';
-    my $extra   = $o->{server} || '';
+    my $extra   = ($o->{server} || '') =~ s{include PROXY;}{include $dir/ampersand/proxy.conf;}gr;
     my $listen  = $o->{listen} || '';
     my $gateway = $o->{gateway} || "include $dir/ampersand/gateway.conf;";
     my $redis   = $self->redis_url . ($o->{redis_args} ? " $o->{redis_args}" : '');
@@ -149,7 +154,8 @@ http {
 $needed
     upstream ampersand {
         server $server;
-        keepalive 16;
+        keepalive 64;
+        keepalive_requests 1000000;
     }
     ampersand_upstream http://ampersand;
     $http
@@ -175,7 +181,7 @@ sub _spawn {
         open STDIN,  '<', '/dev/null';
         open STDOUT, '>>', "$dir/logs/nginx.out";
         open STDERR, '>>', "$dir/logs/error.log";
-        exec $NGINX, '-p', $dir, '-c', "$dir/nginx.conf" or POSIX::_exit(127);
+        exec split(' ', $ENV{NGINX_WRAP} || ''), $NGINX, '-p', $dir, '-c', "$dir/nginx.conf" or POSIX::_exit(127);
     }
     $self->{pid} = $pid;
 

@@ -7,6 +7,10 @@ package Gateway::Upstream;
 #   $answer: raw bytes; or { status, headers => [name => value, ...], body, delay, close, drop };
 #            undef: 200 {"ok":true}.  drop: closes without an answer.
 #   $up->url; $up->requests; $up->clear; $up->connections; $up->stop
+#   $up->take;                       # the requests since the last take()
+#   $up->strays;                     # bytes that were no whole request when a connection ended
+#   $up->answer($answer);                # without code: from now on this, as a hash; raw: bytes; echo => 1:
+#                                        # the body tells {"n","method","target","key"} of the request
 #   Gateway::Upstream::header($req, 'x-api-key')
 #
 # It is one process with a select loop; the code runs there.
@@ -33,6 +37,7 @@ sub start {
         port  => $listen->sockport,
         file  => File::Temp->new,
     }, $class;
+    $self->{path} = $self->{file}->filename;
 
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
@@ -55,15 +60,54 @@ sub _records {
     return map { $JSON->decode($_) } grep { /\n\z/ } @lines;
 }
 
-sub requests    { return grep { !$_->{connection} } $_[0]->_records }
+sub requests    { return grep { exists $_->{head} } $_[0]->_records }
 sub connections { return scalar grep { $_->{connection} } $_[0]->_records }
-sub clear       { truncate $_[0]{file}->filename, 0 }
+sub strays      { return map { $_->{stray} // () } $_[0]->_records }
+sub clear       { truncate $_[0]{file}->filename, 0; $_[0]{taken} = 0 }
+
+sub take {
+    my ($self) = @_;
+    open my $f, '<', $self->{file}->filename or return;
+    seek $f, $self->{taken} || 0, 0;
+    my @found;
+    while (my $line = <$f>) {
+        last unless $line =~ /\n\z/;
+        $self->{taken} += length $line;
+        my $record = $JSON->decode($line);
+        push @found, $record if exists $record->{head};
+    }
+    return @found;
+}
+
+sub answer {
+    my ($self, $answer) = @_;
+    my $path = "$self->{path}.answer";
+    open my $f, '>', "$path.new" or die "$path: $!";
+    print $f $JSON->encode($answer || {});
+    close $f;
+    rename "$path.new", $path or die "$path: $!";
+}
+
+sub _scripted {
+    my ($file, $req) = @_;
+    open my $f, '<', "$file.answer" or return;
+    my $res = $JSON->decode(do { local $/; <$f> });
+    return $res->{raw} if defined $res->{raw};
+    if (delete $res->{echo}) {
+        $res->{body} = $JSON->encode({
+            n => $req->{n}, method => $req->{method}, target => $req->{target},
+            key => scalar header($req, 'x-api-key'),
+        });
+    }
+    return $res;
+}
 
 sub stop {
     my ($self) = @_;
     my $pid = delete $self->{pid} or return;
     kill 'KILL', $pid;
     waitpid $pid, 0;
+    unlink "$self->{path}.answer";
 }
 
 sub DESTROY {
@@ -90,6 +134,8 @@ sub _serve {
     my $close = sub {
         my ($c) = @_;
         $select->remove($c);
+        print $log $JSON->encode({ stray => $in{$c}{data} }), "\n"
+            if $in{$c} && length $in{$c}{data};
         delete $in{$c};
         close $c;
     };
@@ -124,7 +170,7 @@ sub _serve {
             while ($in{$c} && (my $req = _parse(\$in{$c}{data}))) {
                 $req->{n} = $n++;
                 print $log $JSON->encode($req), "\n";
-                my $res = $answer ? $answer->($req) : undef;
+                my $res = $answer ? $answer->($req) : _scripted($file, $req);
                 my ($bytes, $delay, $end) = _bytes($res, $req);
                 if (!defined $bytes) {
                     $close->($c);

@@ -1,0 +1,65 @@
+/*
+ * What a link has been asked and has not answered yet: the commands that wait
+ * for replies, in order, and the bytes of them that have not left.  Knows
+ * neither sockets nor states.
+ */
+
+#ifndef NGX_AMPERSAND_COMMANDS_H
+#define NGX_AMPERSAND_COMMANDS_H
+
+
+#include "ngx_ampersand_redis.h"
+
+
+typedef struct {
+    ngx_queue_t   queue;        /* oldest first                               */
+    ngx_uint_t    waiting;
+    u_char       *out;          /* bytes to be sent                           */
+    size_t        len;
+    size_t        size;
+    uint64_t      written;      /* bytes so far, sent or not                  */
+    ngx_log_t    *log;
+} ngx_ampersand_commands_t;
+
+
+void ngx_ampersand_commands_init(ngx_ampersand_commands_t *commands,
+    ngx_log_t *log);
+
+/* Bytes only: its answer is no reply to a command.  NGX_ERROR: no memory. */
+
+ngx_int_t ngx_ampersand_commands_write(ngx_ampersand_commands_t *commands,
+    ngx_uint_t argc, const amp_span_t *argv);
+
+/* Bytes, and a place in the queue; the deadline is timeout from now. */
+
+ngx_int_t ngx_ampersand_commands_add(ngx_ampersand_commands_t *commands,
+    ngx_uint_t argc, const amp_span_t *argv, ngx_msec_t timeout,
+    ngx_ampersand_redis_reply_pt handler, void *data);
+
+/* The first n bytes have left; they are wiped, a password may be in them. */
+
+void ngx_ampersand_commands_sent(ngx_ampersand_commands_t *commands, size_t n);
+
+/*
+ * Gives the oldest command its reply.  NGX_DECLINED: none waits, or it has not
+ * left yet, so that this cannot be its reply.
+ */
+
+ngx_int_t ngx_ampersand_commands_answer(ngx_ampersand_commands_t *commands,
+    redisReply *reply);
+
+/* Milliseconds until the oldest command is overdue; some must wait. */
+
+ngx_msec_int_t ngx_ampersand_commands_left(ngx_ampersand_commands_t *commands);
+
+/* Moves all that wait to failed and forgets what has not left. */
+
+void ngx_ampersand_commands_take(ngx_ampersand_commands_t *commands,
+    ngx_queue_t *failed);
+
+/* Tells each that there will be no reply (call), or nobody, and frees them. */
+
+void ngx_ampersand_commands_fail(ngx_queue_t *failed, ngx_uint_t call);
+
+
+#endif /* NGX_AMPERSAND_COMMANDS_H */

@@ -1,0 +1,31 @@
+-- wrk: the n-th request goes to tenant n mod N; "miss" makes every target new.
+-- Arguments: file of tokens (one a line), miss|hit
+
+local tokens, i, n, miss = {}, 0, 0, false
+local thread = 0
+
+function setup(t)
+   t:set("id", thread)
+   thread = thread + 1
+end
+
+function init(args)
+   for line in io.lines(args[1]) do
+      tokens[#tokens + 1] = line
+   end
+   miss = args[2] == "miss"
+   math.randomseed(os.time() + id)
+   i = math.random(1000000000) * 1000
+end
+
+function request()
+   n = n + 1
+   local t = n % #tokens + 1
+   local target = "/v1/integrations?t=" .. t
+   if miss then
+      i = i + 1
+      target = target .. "&n=" .. i
+   end
+   return "GET " .. target .. " HTTP/1.1\r\nHost: gateway\r\nAccept: application/json\r\n"
+      .. "User-Agent: bench\r\nX-Api-Key: " .. tokens[t] .. "\r\n\r\n"
+end

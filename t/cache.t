@@ -1,0 +1,415 @@
+#!/usr/bin/perl
+
+# What is kept, for how long, for whom, and what makes the gateway forget it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use JSON::PP qw(decode_json);
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use lib "$FindBin::Bin/lib";
+use Gateway;
+
+my $gw = Gateway->start(workers => 2, http => <<'E');
+    ampersand_cache_ttl listTopics 1s;
+    ampersand_cache_ttl listProviderApps 1s;
+    ampersand_cache_ttl listInstallationsForProject 1s;
+E
+my $up = $gw->upstream;
+
+my %token = (
+    acme => $gw->tenant('acme', project => 'p-1', key => 'key-acme',
+                        args => [ '--grant', 'default', '--grant', 'secrets' ]),
+    twin  => $gw->tenant('twin',  project => 'p-1', key => 'key-twin'),
+    other => $gw->tenant('other', project => 'p-2', key => 'key-other'),
+);
+my @operations = @{ decode_json($gw->ctl('operations', '--json')) };
+
+$up->answer({ echo => 1 });
+
+# Another gateway on the same store, with the same master key.
+
+sub another {
+    my (%o) = @_;
+    my $dir = $gw->dir;
+    return Gateway->start(redis => $gw->redis, upstream => $up->url, %o, directives => <<"E");
+    ampersand_zone 1m;
+    ampersand_redis @{[ $gw->redis_url ]};
+    ampersand_master_key $dir/master.key;
+E
+}
+
+sub get { my ($who, $target, @h) = @_; return $gw->get($target, token => $token{$who}, headers => \@h) }
+sub cached { return get(@_)->{headers}{'x-cache-status'} }
+sub number { my $doc = $gw->json($_[0]); return ref $doc eq 'HASH' ? $doc->{n} : undef }
+
+sub write_to {
+    my ($who, $method, $target) = @_;
+    return $gw->request($method, $target, token => $token{$who}, json => {});
+}
+
+# The seconds for which an entry is fresh, out of the file that nginx made.
+
+sub lifetime {
+    my ($gateway, $like) = @_;
+    for my $file (grep { -f } glob $gateway->dir . '/cache/*/*/*') {
+        open my $f, '<', $file or next;
+        read $f, my $head, 8192;
+        my ($key) = $head =~ /\nKEY: ([^\n]*)\n/ or next;
+        next unless $key =~ $like;
+        my ($version, $valid, $updating, $error, $modified, $date) = unpack 'Q q q q q q', $head;
+        return $valid - $date;
+    }
+    return undef;
+}
+
+subtest 'each operation lives as long as its line says' => sub {
+    my %changed = map { $_ => 1 } qw(listTopics listProviderApps listInstallationsForProject);
+    for my $op (grep { $_->{method} eq 'GET' && $_->{class} ne 'none' } @operations) {
+        my $path = $op->{path} =~ s{\{projectIdOrName\}}{-}r =~ s{\{\w+\}}{life}gr;
+        my $first = get('acme', "/v1$path");
+        my $id = $op->{operationId};
+        my $life = lifetime($gw, qr/\|$id\|/);
+        if ($op->{ttl}) {
+            is $first->{headers}{'x-cache-status'}, 'MISS', "$id: asked for";
+            is $life, $changed{$id} ? 1 : $op->{ttl}, "$id: lifetime";
+            my $next = get('acme', "/v1$path");
+            is $next->{headers}{'x-cache-status'}, 'HIT', "$id: kept";
+            is $next->{body}, $first->{body}, "$id: the same answer";
+            is $next->{headers}{'x-gateway-source'}, 'cache', "$id: source";
+        } else {
+            is $life, undef, "$id: no entry";
+            is $first->{headers}{'x-cache-status'}, 'BYPASS', "$id: not looked for";
+            isnt number(get('acme', "/v1$path")), number($first), "$id: asked for again";
+        }
+    }
+};
+
+subtest 'Age, X-Cache-Status and X-Gateway-Source' => sub {
+    my $target = '/v1/integrations/age';
+    my $miss = get('acme', $target);
+    is $miss->{headers}{age}, 0, 'new';
+    is $miss->{headers}{'x-gateway-source'}, 'upstream', 'from Ampersand';
+    ok $gw->wait_for(4, sub { get('acme', $target)->{headers}{age} >= 1 }), 'it ages';
+    my $hit = get('acme', $target);
+    cmp_ok $hit->{headers}{age}, '<', 5, 'by the clock';
+    is $hit->{headers}{'content-type'}, 'application/json', 'the content type is kept';
+
+    $up->answer({ echo => 1, headers => [ Age => '100', 'X-Cache-Status' => 'HIT',
+                                          'X-Gateway-Source' => 'x', 'X-Request-Id' => 'theirs' ] });
+    for my $status (qw(MISS HIT)) {
+        my $res = get('acme', '/v1/integrations/old');
+        my %n;
+        $n{ lc $_->[0] }++ for @{ $res->{all} };
+        is $res->{headers}{'x-cache-status'}, $status, "$status: one's own status";
+        cmp_ok $res->{headers}{age}, '>=', 100, "$status: it was old when it came";
+        is $n{$_}, 1, "$status: one $_" for qw(age x-cache-status x-gateway-source x-request-id);
+        isnt $res->{headers}{'x-request-id'}, 'theirs', 'the own request id';
+    }
+    $up->answer({ echo => 1 });
+};
+
+subtest 'what Ampersand says about caching' => sub {
+    my $soon = sub { POSIX::strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime(time + $_[0])) };
+    my @not = (
+        [ 'Cache-Control' => 'no-store' ], [ 'Cache-Control' => 'no-cache' ], [ 'Cache-Control' => 'private' ],
+        [ 'Cache-Control' => 'private, max-age=60' ], [ 'Cache-Control' => 'max-age=0' ],
+        [ 'Cache-Control' => 'max-age=60', 'Cache-Control' => 'no-store' ], [ 'Expires' => $soon->(-60) ],
+        [ 'Expires' => '0' ], [ 'Set-Cookie' => 'a=b' ], [ 'Cache-Control' => 'max-age=60', 'Set-Cookie' => 'a=b' ],
+        [ 'Vary' => '*' ],
+    );
+    my $i = 0;
+    for my $headers (@not) {
+        $up->answer({ echo => 1, headers => $headers });
+        my $target = '/v1/integrations/not-' . ++$i;
+        my $first = get('acme', $target);
+        is $first->{status}, 200, "@$headers";
+        is $first->{headers}{'set-cookie'}, undef, 'no cookie passes';
+        is cached('acme', $target), 'MISS', "@$headers: not kept";
+        is lifetime($gw, qr{/not-$i\|}), undef, "@$headers: no entry";
+    }
+
+    my @for = (
+        [ 7, 'Cache-Control' => 'max-age=7' ], [ 9, 'Cache-Control' => 'public, s-maxage=9, max-age=2' ],
+        [ 3600, 'Cache-Control' => 'max-age=3600' ], [ 60, 'Cache-Control' => 'public' ],
+        [ 60, 'X-Accel-Expires' => '5' ], [ 60, 'X-Accel-Expires' => '0' ], [ 60, 'Vary' => 'Accept' ],
+        [ 300, 'Expires' => $soon->(300) ],
+    );
+    for my $case (@for) {
+        my ($seconds, @headers) = @$case;
+        $up->answer({ echo => 1, headers => \@headers });
+        my $target = '/v1/integrations/for-' . ++$i;
+        get('acme', $target);
+        is cached('acme', $target), 'HIT', "@headers: kept";
+        my $life = lifetime($gw, qr{/for-$i\|}) // -1;
+        ok abs($life - $seconds) <= ($headers[0] eq 'Expires' ? 3 : 0), "@headers: for $seconds s"
+            or diag $life;
+    }
+
+    $up->answer({ echo => 1, headers => [ Vary => 'Accept-Language' ] });
+    my %n;
+    for my $language (qw(de en)) {
+        my $first = get('acme', '/v1/integrations/vary', 'Accept-Language' => $language);
+        is $first->{headers}{'x-cache-status'}, 'MISS', "Vary: $language is asked for";
+        my $next = get('acme', '/v1/integrations/vary', 'Accept-Language' => $language);
+        is $next->{headers}{'x-cache-status'}, 'HIT', "Vary: $language is kept";
+        is number($next), number($first), 'its own answer';
+        ok !$n{ number($first) }++, 'and no other';
+    }
+    $up->answer({ echo => 1 });
+};
+
+subtest 'errors are never kept' => sub {
+    for my $status (201, 204, 301, 302, 400, 401, 403, 404, 409, 410, 429, 500, 502, 503) {
+        for my $headers ([], [ 'Cache-Control' => 'max-age=60' ]) {
+            $up->answer({ echo => 1, status => $status, headers => $headers });
+            my $target = "/v1/integrations/e$status" . @$headers;
+            for my $time (1, 2) {
+                my $res = get('acme', $target);
+                is $res->{status}, $status, "$status @$headers: passes";
+                is $res->{headers}{'x-cache-status'}, 'MISS', "$status @$headers: not kept";
+            }
+            $up->answer({ echo => 1 });
+            is get('acme', $target)->{status}, 200, "$status @$headers: gone when Ampersand is well";
+        }
+    }
+};
+
+subtest 'secrets and changes are never kept' => sub {
+    for my $query ('connections/c?includeCreds=true', 'connections/c?includeRefreshToken=true',
+                   'connections/c?refresh=true', 'destinations/d?includeSecrets=true',
+                   'destinations/d?rotate=true', 'destinations/d?rotate', 'api-keys', 'jwt-keys/k') {
+        my $first = get('acme', "/v1/$query");
+        is $first->{status}, 200, $query;
+        is $first->{headers}{'x-cache-status'}, 'BYPASS', "$query: not looked for";
+        isnt number(get('acme', "/v1/$query")), number($first), "$query: asked for again";
+        is $gw->request('HEAD', "/v1/$query", token => $token{acme})->{headers}{'x-cache-status'}, 'BYPASS',
+            "$query: HEAD neither";
+    }
+    is cached('acme', '/v1/connections/c'), 'MISS', 'the same without the parameter had no entry';
+    is cached('acme', '/v1/connections/c?includeCreds=true'), 'BYPASS', 'and its entry is not taken for the other';
+    is lifetime($gw, qr/includeCreds|includeSecrets|api-keys/), undef, 'no such entry';
+    get('acme', '/v1/connections/c?refresh=false');
+    is cached('acme', '/v1/connections/c?refresh=false'), 'HIT', 'refresh=false changes nothing';
+};
+
+subtest 'HEAD and GET are one entry' => sub {
+    my $get = get('acme', '/v1/destinations/h1');
+    my $head = $gw->request('HEAD', '/v1/destinations/h1', token => $token{acme});
+    is $head->{headers}{'x-cache-status'}, 'HIT', "HEAD is answered from GET's";
+    is $head->{headers}{'content-length'}, length $get->{body}, 'with its length';
+    is $head->{body}, '', 'without its body';
+
+    $head = $gw->request('HEAD', '/v1/destinations/h2', token => $token{acme});
+    is $head->{headers}{'x-cache-status'}, 'MISS', 'HEAD first';
+    $get = get('acme', '/v1/destinations/h2');
+    is $get->{headers}{'x-cache-status'}, 'HIT', 'fills the entry';
+    is $gw->json($get)->{method}, 'GET', 'with what GET gets';
+};
+
+# Seconds until the code answers true, or undef.
+
+sub seconds_until {
+    my ($code) = @_;
+    my $begun = time;
+    return $gw->wait_for(5, $code) ? time - $begun : undef;
+}
+
+subtest 'ampctl cache purge' => sub {
+    my @targets = ('/v1/integrations/purge', '/v1/destinations/purge', '/v1/connections/purge');
+    my $fill = sub { for my $who (@_) { cached($who, $_) for @targets } };
+    my @quick;
+
+    $fill->(qw(acme twin other));
+    my $before = number(get('acme', $targets[0]));
+    $gw->ctl('cache', 'purge', 'acme', '--family', 'integrations');
+    push @quick, seconds_until(sub { cached('twin', $targets[0]) eq 'MISS' });
+    is cached('acme', $targets[0]), 'MISS', 'one family is forgotten';
+    isnt number(get('acme', $targets[0])), $before, 'and new';
+    is cached('acme', $_), 'HIT', "not $_" for @targets[1, 2];
+    is cached('other', $targets[0]), 'HIT', 'nor another project';
+
+    $fill->(qw(acme twin other));
+    $gw->ctl('cache', 'purge', 'acme');
+    push @quick, seconds_until(sub { cached('twin', $targets[0]) eq 'MISS' });
+    is cached('acme', $_), 'MISS', "$_ is forgotten" for @targets;
+    is cached('other', $_), 'HIT', "not another project's $_" for @targets;
+
+    for (1 .. 3) {
+        cached('twin', $targets[0]);
+        $gw->ctl('cache', 'purge', 'acme');
+        push @quick, seconds_until(sub { cached('twin', $targets[0]) eq 'MISS' });
+    }
+    is scalar(grep { !defined } @quick), 0, 'each took effect';
+    my ($median) = (sort { $a <=> $b } grep { defined } @quick)[ @quick / 2 ];
+    cmp_ok $median, '<', 0.1, 'at once';
+};
+
+subtest 'a successful write makes the next GET a new one' => sub {
+    my @cases = (
+        # write, forgets, keeps
+        [ 'POST', '/v1/destinations', [ '/v1/destinations', '/v1/destinations/w' ],
+          [ '/v1/integrations', '/v1/connections' ] ],
+        [ 'PATCH', '/v1/destinations/w',
+          [ '/v1/destinations', '/v1/destinations/w', '/v1/topic-destination-routes' ], ['/v1/integrations'] ],
+        [ 'DELETE', '/v1/connections/w',
+          [ '/v1/connections', '/v1/connections/w', '/v1/integrations/i/installations' ],
+          [ '/v1/integrations', '/v1/destinations' ] ],
+        [ 'POST', '/v1/integrations', [ '/v1/integrations', '/v1/integrations/w' ],
+          [ '/v1/connections', '/v1/destinations' ] ],
+        [ 'POST', '/read/v1/integrations/i/objects/o', ['/v1/operations/w'],
+          [ '/v1/integrations', '/v1/connections' ] ],
+        [ 'PATCH', '/v1/projects/-', [ '/v1', '/v1/projects' ], ['/v1/integrations'] ],
+    );
+    for my $case (@cases) {
+        my ($method, $target, $forgets, $keeps) = @$case;
+        for my $who (qw(acme twin other)) { cached($who, $_) for @$forgets, @$keeps }
+        is write_to('acme', $method, $target)->{status}, 200, "$method $target";
+        is cached('acme', $_), 'MISS', "$method $target: $_ is new" for @$forgets;
+        is cached('twin', $_), 'MISS', "$method $target: also for another tenant of the project" for @$forgets;
+        is cached('acme', $_), 'HIT', "$method $target: $_ is kept" for @$keeps;
+        is cached('other', $_), 'HIT', "$method $target: another project keeps $_" for @$forgets;
+    }
+};
+
+subtest 'a write that failed changes nothing; one that may have worked does' => sub {
+    for my $case ([ 400, 'HIT' ], [ 401, 'HIT' ], [ 404, 'HIT' ], [ 409, 'HIT' ], [ 422, 'HIT' ], [ 429, 'HIT' ],
+                  [ 500, 'MISS' ], [ 503, 'MISS' ], [ 201, 'MISS' ], [ 204, 'MISS' ], [ 'drop', 'MISS' ]) {
+        my ($status, $next) = @$case;
+        cached('acme', '/v1/destinations');
+        is cached('acme', '/v1/destinations'), 'HIT', 'kept';
+        $up->answer($status eq 'drop' ? { drop => 1 } : { echo => 1, status => $status });
+        is write_to('acme', 'POST', '/v1/destinations')->{status}, $status eq 'drop' ? 502 : $status, "POST: $status";
+        $up->answer({ echo => 1 });
+        is cached('acme', '/v1/destinations'), $next, "after $status: $next";
+    }
+    cached('acme', '/v1/destinations');
+    is write_to('acme', 'POST', '/v1/projects/p-2/destinations')->{status}, 403, 'a refused write';
+    is cached('acme', '/v1/destinations'), 'HIT', 'changes nothing';
+};
+
+subtest 'a write here is seen by the other gateway' => sub {
+    my $second = another();
+    my $there = sub {
+        $second->get('/v1/destinations/far', token => $token{twin})->{headers}{'x-cache-status'}
+    };
+    is $there->(), 'MISS', 'asked for there';
+    is $there->(), 'HIT', 'kept there';
+    is write_to('acme', 'PATCH', '/v1/destinations/far')->{status}, 200, 'a write here';
+    my $seconds = seconds_until(sub { $there->() eq 'MISS' });
+    ok defined $seconds && $seconds < 1, 'makes it new there' or diag $seconds;
+    $second->finish;
+};
+
+# Entries that live for a second, for the three that follow.
+
+my %first = map { $_ => number(get($_, '/v1/topics')) } qw(acme twin other);
+my @failing = map { "/v1/provider-apps?fault=$_" } 0 .. 5;
+my @gone = map { "/v1/installations?groupRef=g$_" } 0 .. 4;
+my %old = map { $_ => number(get('acme', $_)) } @failing, @gone;
+sleep 2.1;
+
+subtest 'the background refresh asks with the right key for the right project' => sub {
+    $up->clear;
+    for my $who (qw(acme twin other)) {
+        my $res = get($who, '/v1/topics');
+        is $res->{headers}{'x-cache-status'}, 'STALE', "$who has the old one at once";
+        is number($res), $first{$who}, 'its own';
+    }
+    ok $gw->wait_for(3, sub { $up->requests >= 3 }), 'and each is refreshed';
+    my %project = (acme => 'p-1', twin => 'p-1', other => 'p-2');
+    is_deeply [ sort map { Gateway::Upstream::header($_, 'x-api-key') . " $_->{target} $_->{host}" } $up->requests ],
+        [ sort map { "key-$_ /v1/projects/$project{$_}/topics api.withampersand.com" } keys %project ],
+        'with its own key, for its own project';
+    for my $who (qw(acme twin other)) {
+        my $doc;
+        ok $gw->wait_for(2, sub { $doc = $gw->json(get($who, '/v1/topics')); $doc->{n} != $first{$who} }),
+            "$who has the new one then";
+        is $doc->{key}, "key-$who", 'its own';
+    }
+};
+
+subtest 'when Ampersand fails, the old answer serves' => sub {
+    my @faults = ({ status => 500 }, { status => 502 }, { status => 503 }, { status => 504 }, { drop => 1 },
+                  { status => 429 });
+    for my $i (0 .. $#faults) {
+        my $what = $faults[$i]{status} || 'dropped';
+        $up->answer($faults[$i]);
+        for my $time (1 .. 3) {
+            my $res = get('acme', $failing[$i]);
+            is $res->{status}, 200, "$what: answered";
+            like $res->{headers}{'x-cache-status'}, qr/^(?:STALE|UPDATING)$/, "$what: says so";
+            is $res->{headers}{'x-gateway-source'}, 'cache', "$what: source";
+            is number($res), $old{ $failing[$i] }, "$what: the old answer";
+            sleep 0.05;
+        }
+    }
+    $up->answer({ echo => 1 });
+};
+
+subtest 'what is gone at Ampersand does not live on in the cache' => sub {
+    my @answers = ({ status => 404 }, { status => 401 }, { status => 403 }, { status => 410 },
+                   { echo => 1, headers => [ 'Cache-Control' => 'no-store' ] });
+    for my $i (0 .. $#answers) {
+        my $what = $answers[$i]{status} || 'no-store';
+        $up->answer($answers[$i]);
+        my $res;
+        ok $gw->wait_for(2, sub { $res = get('acme', $gone[$i]); (number($res) // -1) != $old{ $gone[$i] } }),
+            "$what: the old answer ends";
+        is $res->{status}, $answers[$i]{status} || 200, "$what: and this is said";
+        is $res->{headers}{'x-gateway-source'}, 'upstream', "$what: source";
+        is cached('acme', $gone[$i]), 'MISS', "$what: each time";
+        is lifetime($gw, qr/groupRef=g$i\|/), undef, "$what: no file is left";
+    }
+    $up->answer({ echo => 1 });
+    get('acme', $gone[0]);
+    is cached('acme', $gone[0]), 'HIT', 'and what comes back is kept again';
+};
+
+subtest 'ampersand_cache_ttl' => sub {
+    my $lines = <<'E';
+    ampersand_cache_ttl listTopics 33s;
+    ampersand_cache_ttl getDestination 0;
+    ampersand_cache_ttl read 22m;
+    ampersand_cache_ttl default 11s;
+E
+    my $other = another(http => $lines);
+    my %want = (
+        '/v1/topics' => [ 'listTopics', 33, 'its own line beats its class' ],
+        '/v1/destinations/d' => [ 'getDestination', undef, '0 is never' ],
+        '/v1/destinations' => [ 'listDestinations', 22 * 60, 'a class beats default' ],
+        '/v1/providers' => [ 'listProviders', 11, 'default is for the rest' ],
+        '/v1/api-keys' => [ 'listApiKeys', undef, 'default makes nothing of what is never cached' ],
+        '/v1/generate-upload-url' => [ 'generateUploadUrl', undef, 'nor of a GET that writes' ],
+        '/proxy/x/y' => [ 'proxyRequest', undef, 'the proxy API only where it is named' ],
+    );
+    for my $target (sort keys %want) {
+        my ($id, $seconds, $why) = @{ $want{$target} };
+        is $other->get($target, token => $token{acme})->{status}, 200, $target;
+        is lifetime($other, qr/\|$id\|/), $seconds, "$id: $why";
+    }
+    $other->finish;
+
+    # as with other nginx directives, a level with a line of its own inherits none
+    $other = another(http => $lines, location => 'ampersand_cache_ttl proxyRequest 44s;');
+    %want = ('/proxy/x/y' => [ 'proxyRequest', 44 ], '/v1/topics' => [ 'listTopics', 60 ]);
+    for my $target (sort keys %want) {
+        my ($id, $seconds) = @{ $want{$target} };
+        for my $status (qw(MISS HIT)) {
+            is $other->get($target, token => $token{acme})->{headers}{'x-cache-status'}, $status, "$target: $status";
+        }
+        is lifetime($other, qr/\|$id\|/), $seconds, "$id: $seconds s";
+    }
+    for my $method (qw(POST PUT DELETE PATCH OPTIONS)) {
+        is $other->request($method, '/proxy/x/y', token => $token{acme})->{headers}{'x-cache-status'}, 'BYPASS',
+            "the proxy API's $method is not cached";
+    }
+    $other->finish;
+};
+
+$gw->finish;
+done_testing;

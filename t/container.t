@@ -1,0 +1,200 @@
+#!/usr/bin/perl
+
+# What can be known of the container without an engine (docker/check-image
+# builds it): its files, and its entrypoint from values to nginx.conf.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use File::Temp ();
+use IPC::Open3 qw(open3);
+use JSON::PP ();
+use Test::More;
+
+my $root = dirname(dirname(abs_path(__FILE__)));
+chdir $root or die "$root: $!";
+
+delete @ENV{grep /^(GATEWAY_|AMPERSAND_)/, keys %ENV};
+
+sub slurp { open my $f, '<', $_[0] or die "$_[0]: $!"; local $/; return scalar <$f> }
+
+my $tmp = File::Temp->newdir('container.XXXXXX', TMPDIR => 1);
+chmod 0755, $tmp;
+my $n = 0;
+
+# The entrypoint with these values: status and all that it says.
+
+sub entrypoint {
+    my ($env, @args) = @_;
+    my %env = (GATEWAY_DIR => "$tmp/" . ++$n, AMPERSAND_REDIS => 'redis://127.0.0.1:6379', %$env);
+    local @ENV{keys %env} = values %env;
+    my $pid = open3(my $in, my $out, undef, 'docker/entrypoint', @args);
+    close $in;
+    my $text = do { local $/; <$out> } // '';
+    waitpid $pid, 0;
+    return { status => $? >> 8, text => $text, dir => $env{GATEWAY_DIR} };
+}
+
+subtest 'Dockerfile' => sub {
+    my $text = slurp('docker/Dockerfile') =~ s/\\\n/ /gr;
+    my %ignored = map { $_ => 1 } split /\n/, slurp('.dockerignore');
+    my %stages = map { $_ => 1 } $text =~ /^FROM \S+ AS (\S+)$/mg;
+    is_deeply [sort keys %stages], [qw(build emulator gateway)], 'stages';
+
+    while ($text =~ /^COPY (.*) \S+$/mg) {
+        my $what = $1;
+        if ($what =~ /^--from=(\S+)/) {
+            ok $stages{$1}, "COPY $what: a stage";
+            next;
+        }
+        for my $file (split ' ', $what) {
+            ok -e $file, "COPY $file: it is there";
+            ok !$ignored{$file =~ s{/.*}{}r}, "COPY $file: not in .dockerignore";
+        }
+    }
+    for my $stage (split /^(?=FROM )/m, $text) {
+        my ($name) = $stage =~ /^FROM \S+ AS (\S+)/ or next;
+        next if $name eq 'build';
+        like $stage, qr/^USER [1-9]\d*:[1-9]\d*$/m, "$name: not root";
+        my ($entry) = $stage =~ /^ENTRYPOINT (.*)$/m;
+        ok ref eval { JSON::PP::decode_json($entry) }, "$name: ENTRYPOINT is a list";
+    }
+    like $text, qr/(?:\A|\n)FROM \S+ AS gateway\n(?!.*\nFROM )/s, 'the gateway is the last stage, the default';
+    unlike $text, qr/^(?:ENV|ARG)\b.*(?:PASSWORD|TOKEN|SECRET|API_KEY)/m, 'no secret';
+};
+
+subtest 'compose.yaml' => sub {
+    my (%services, @path, $bad);
+    for (split /\n/, slurp('docker/compose.yaml')) {
+        next if /^\s*(?:#|$)/;
+        $bad = $_ if /\t/ || !/^( *)(?:- \S.*|([\w-]+):(?: +\S.*)?)$/ || length($1) % 2;
+        my ($depth, $name) = (length($1 // '') / 2, $2);
+        next if !defined $name;
+        $#path = $depth - 1;
+        $path[$depth] = $name;
+        my ($value) = /: +(.*)$/;
+        $services{$path[1]}{join '.', @path[2 .. $#path]} = $value
+            if $depth > 1 && $path[0] eq 'services';
+    }
+    is $bad, undef, 'reads as YAML';
+    is_deeply [sort keys %services], [qw(emulator gateway redis)], 'services';
+
+    my $dockerfile = slurp('docker/Dockerfile');
+    for my $name (qw(gateway emulator)) {
+        my $service = $services{$name};
+        ok -f "docker/$service->{'build.context'}/$service->{'build.dockerfile'}", "$name: the Dockerfile is there";
+        like $dockerfile, qr/ AS \Q$service->{'build.target'}\E$/m, "$name: so is the stage";
+    }
+    my $gateway = $services{gateway};
+    my ($redis) = $gateway->{'environment.AMPERSAND_REDIS'} =~ m{^redis://(\w+):6379$};
+    my ($upstream, $port) = $gateway->{'environment.AMPERSAND_UPSTREAM'} =~ m{^http://(\w+):(\d+)$};
+    ok $services{$redis // ''}, 'AMPERSAND_REDIS names a service';
+    ok $services{$upstream // ''}, 'AMPERSAND_UPSTREAM too';
+    like $dockerfile, qr/^ENV EMULATOR_LISTEN=\S+:$port$/m, 'on the port it listens on';
+    like $services{redis}{command}, qr/"--appendonly", "yes"/, 'Redis keeps its data';
+};
+
+subtest 'what the entrypoint refuses' => sub {
+    my @bad = (
+        [AMPERSAND_REDIS => ''],
+        (map { [AMPERSAND_REDIS => "redis://h$_"] } "\n", '"', "'", ';', '{', '}', '$x', '\\', "\t"),
+        (map { [AMPERSAND_UPSTREAM => $_] } 'h:80', 'ftp://h', 'http://', 'http://h/v1', 'http://h; server x',
+            'http://u@h', 'http://h:80:80', "http://h\nhttp://h", 'http://$h', 'http://h h'),
+        (map { [GATEWAY_LISTEN => $_] } 'x', '0', '70000', 'h:', ':80', '127.0.0.1:80 ssl', '80;', "80\n81", 'unix:/x'),
+        (map { [GATEWAY_WORKERS => $_] } '0', '-1', 'many', '2;', "2\n"),
+        (map { [GATEWAY_DIR => "$tmp/$_"] } 'a"b', 'a;b', "a\nb", 'a$b', 'a{'),
+        [AMPERSAND_MASTER_KEY_FILE => "$tmp/a\"b"],
+        [AMPERSAND_REDIS_PASSWORD_FILE => "$tmp/a;b"],
+        [NGINX_MODULE => '/x";'],
+    );
+    for (@bad) {
+        my ($name, $value) = @$_;
+        my $r = entrypoint({ $name => $value }, 'render');
+        my $shown = "$name=$value" =~ s/[^ -~]/?/gr;
+        is $r->{status}, 2, "$shown: status";
+        like $r->{text}, qr/^gateway: $name .*\n\z/, "$shown: says which";
+        ok !-e "$r->{dir}/nginx.conf", "$shown: nothing is written";
+    }
+    unlike entrypoint({ AMPERSAND_REDIS => 'redis://:pa;ss@h' }, 'render')->{text}, qr/pa|ss@/,
+        'a password that is refused is not shown';
+};
+
+subtest 'what it renders' => sub {
+    for (
+        ['one upstream', { AMPERSAND_UPSTREAM => 'http://127.0.0.1:9090/' },
+            qr/server +127\.0\.0\.1:9090;.*ampersand_upstream +http:\/\/ampersand;/s],
+        ['https, no port', { AMPERSAND_UPSTREAM => 'https://127.0.0.1' },
+            qr/server +127\.0\.0\.1:443;.*ampersand_upstream +https:\/\/ampersand;/s],
+        ['an IPv6 upstream', { AMPERSAND_UPSTREAM => 'https://[::1]' }, qr/server +\[::1\]:443;/],
+        ['an IPv6 upstream with a port', { AMPERSAND_UPSTREAM => 'https://[::1]:8443' }, qr/server +\[::1\]:8443;/],
+        ['a socket for Redis', { AMPERSAND_REDIS => 'unix:/run/redis.sock?db=1' }, qr/ampersand_redis +"unix:\/run\/redis\.sock\?db=1";/],
+        ['workers', { GATEWAY_WORKERS => 3 }, qr/worker_processes +3;/],
+        ['a port alone', { GATEWAY_LISTEN => '8089' }, qr/listen +8089;/],
+        ['every address', { GATEWAY_LISTEN => '*:8089' }, qr/listen +\*:8089;/],
+        ['a folder with a blank, & and |', { GATEWAY_DIR => "$tmp/a b&c|d \@DIR\@" }, qr/"\Q$tmp\E\/a b&c\|d \@DIR\@\/cache"/],
+        ['a password in the URL', { AMPERSAND_REDIS => 'redis://:p&a%3Bss@127.0.0.1:6379/2' }, qr/"redis:\/\/:p&a%3Bss\@127\.0\.0\.1:6379\/2";/],
+    ) {
+        my ($name, $env, $want) = @$_;
+        my $r = entrypoint({ AMPERSAND_UPSTREAM => 'http://127.0.0.1:9090', %$env }, 'render');
+        is $r->{status}, 0, "$name: nginx accepts it" or diag $r->{text};
+        like slurp("$r->{dir}/nginx.conf"), $want, "$name: text";
+        is sprintf('%04o', (stat "$r->{dir}/nginx.conf")[2] & 07777), '0600', "$name: mode";
+    }
+
+    my $password = "$tmp/password";
+    open my $f, '>', $password or die $!;
+    print $f "secret\n";
+    close $f;
+    chmod 0600, $password;
+    my $r = entrypoint({ AMPERSAND_REDIS_PASSWORD_FILE => $password, AMPERSAND_UPSTREAM => 'http://127.0.0.1:1' }, 'render');
+    is $r->{status}, 0, 'a password file';
+    like slurp("$r->{dir}/nginx.conf"), qr/"password_file=\Q$password\E";/, 'is named';
+
+    # no network here: only what would be included
+    $r = entrypoint({ NGINX_BINARY => 'true' }, 'render');
+    like slurp("$r->{dir}/nginx.conf"), qr/^ +include +ampersand\/upstreams\.conf;$/m, 'the real hosts by default';
+};
+
+subtest 'the master key' => sub {
+    my %env = (GATEWAY_DIR => "$tmp/keep", AMPERSAND_UPSTREAM => 'http://127.0.0.1:1');
+    is entrypoint(\%env, 'render')->{status}, 0, 'first';
+    my $key = slurp("$tmp/keep/master.key");
+    is entrypoint(\%env, 'render')->{status}, 0, 'again';
+    is slurp("$tmp/keep/master.key"), $key, 'the key is kept';
+};
+
+subtest 'other commands' => sub {
+    my $r = entrypoint({ GATEWAY_LISTEN => '0.0.0.0:1234' }, 'url');
+    is $r->{text}, "http://127.0.0.1:1234\n", 'url';
+    is entrypoint({ GATEWAY_LISTEN => '[::]:1234' }, 'url')->{text}, "http://[::1]:1234\n", 'url, IPv6';
+    is entrypoint({ GATEWAY_LISTEN => '127.0.0.1:1' }, 'health')->{status}, 7, 'health: nobody answers';
+    is entrypoint({}, 'sh', '-c', 'exit 5')->{status}, 5, 'anything else is run';
+};
+
+# As installed: other paths, and no master key made where one was promised.
+
+subtest 'installed' => sub {
+    local @ENV{qw(NGINX_MODULE AMPCTL)};
+    delete @ENV{qw(NGINX_MODULE AMPCTL)};
+    my $share = "$tmp/share";
+    mkdir $share;
+    system('cp', 'docker/entrypoint', 'conf/nginx.conf.in', $share) == 0 or die;
+    my $r = do {
+        local @ENV{qw(GATEWAY_DIR AMPERSAND_REDIS AMPERSAND_MASTER_KEY_FILE NGINX_BINARY)} =
+            ("$tmp/installed", 'redis://127.0.0.1', "$tmp/secret.key", 'true');
+        qx("$share/entrypoint" render 2>&1);
+    };
+    is $? >> 8, 2, 'a master key outside GATEWAY_DIR has to be there';
+    like $r, qr/^gateway: AMPERSAND_MASTER_KEY_FILE names a file that is not there/, 'and it says so';
+
+    local @ENV{qw(GATEWAY_DIR AMPERSAND_REDIS NGINX_BINARY PATH)} =
+        ("$tmp/installed", 'redis://127.0.0.1', 'true', "$root/build:$ENV{PATH}");
+    is system("'$share/entrypoint' render > /dev/null 2>&1"), 0, 'inside it is made';
+    my $conf = slurp("$tmp/installed/nginx.conf");
+    like $conf, qr/error_log +stderr warn;.*access_log +\/dev\/stdout ampersand;/s, 'logs go to the standard streams';
+    like $conf, qr/load_module +"\/usr\/lib\/nginx\/modules\//, 'the installed module';
+};
+
+done_testing;

@@ -1,0 +1,264 @@
+#!/usr/bin/perl
+
+# Which headers go upstream: for four APIs a list of what may, for the proxy
+# API a list of what may not.  And which of the upstream's come back.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use IO::Select;
+use Test::More;
+
+use Gateway;
+
+my $upstream = Gateway::Upstream->start(sub {
+    my ($req) = @_;
+    my $what;
+    ($what) = $req->{target} =~ m{^/upstream/([a-z-]+)} or return undef;
+    my %answer = (
+        accel => { headers => [
+            'X-Accel-Redirect' => '/inside', 'X-Accel-Expires' => '3600', 'X-Accel-Buffering' => 'no',
+            'X-Accel-Limit-Rate' => '1', 'X-Accel-Charset' => 'utf-7' ], body => 'as it came' },
+        named => { headers => [ 'X-Accel-Redirect' => '@inside' ], body => 'as it came' },
+        echo => { headers => [ 'X-Api-Key' => 'key-of-acme-5c1f', 'Set-Cookie' => 'a=b', 'X-Other' => 'x' ] },
+        redirect => { status => 302, headers => [ Location => 'http://127.0.0.1:1/v1/projects/proj-B-2?x=y' ], body => '' },
+        relative => { status => 307, headers => [ Location => '/v1/elsewhere' ], body => '' },
+        tunnel => "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        lines => "HTTP/1.1 200 OK\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        nul => "HTTP/1.1 200 OK\r\nX-Y: a\0b\r\nContent-Length: 2\r\n\r\n{}",
+        cr => "HTTP/1.1 200 OK\r\nX-Y: a\rX-Api-Key: key\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        lengths => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+        both => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        huge => "HTTP/1.1 200 OK\r\nX-Y: " . ('y' x 200_000) . "\r\nContent-Length: 2\r\n\r\n{}",
+        garbage => "\0\1\2\3garbage\r\n\r\n",
+        more => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond",
+    );
+    return $answer{$what};
+});
+
+my $gw = Gateway->start(
+    upstream => $upstream->url,
+    server   => 'location = /inside { internal; return 200 "inside"; } location @inside { return 200 "inside"; }',
+    location => 'ampersand_cache_ttl default 0s;',
+);
+my $token = $gw->tenant('acme', project => 'proj-A-1', name => 'alpha', key => 'key-of-acme-5c1f');
+
+# Every header a client might send, with a body where there is one.
+
+my @client = (
+    'Accept' => 'application/json', 'Accept-Language' => 'de', 'Accept-Encoding' => 'br', 'Accept-Charset' => 'utf-8',
+    'User-Agent' => 'sdk/1', 'traceparent' => '00-a-b-01', 'tracestate' => 'x=y', 'X-Request-Id' => 'mine-1',
+    'Content-Language' => 'en', 'Cookie' => 'a=b', 'X-Forwarded-For' => '1.2.3.4', 'X-Forwarded-Proto' => 'https',
+    'X-Forwarded-Host' => 'x', 'X-Forwarded' => 'x', 'Forwarded' => 'for=x', 'Via' => '1.1 x', 'X-Real-IP' => '1.2.3.4',
+    'TE' => 'trailers', 'Trailer' => 'x', 'Upgrade' => 'h2c', 'Keep-Alive' => '5', 'Proxy-Authorization' => 'Basic x',
+    'Proxy-Connection' => 'close', 'Origin' => 'https://x', 'Referer' => 'https://x', 'Notion-Version' => '2022-06-28',
+    'X-Custom' => 'custom', 'X-Named' => 'hop-by-hop', 'Prefer' => 'odata', 'X-Amp-Admin' => '1',
+    'X-Amp-Request-Type' => 'client', 'X-Amp-Project-Id' => 'alpha', 'X-Amp-Group-Ref' => 'g-1',
+    'X-Amp-Installation-Id' => 'i-1', 'X-Amp-Integration-Name' => 'n-1', 'X-Amp-Rate-Limiter-Mode' => 'wait',
+    'X-Accel-Redirect' => '/x', 'X-Gateway-Source' => 'x', 'X-HTTP-Method-Override' => 'DELETE',
+    'X-Original-URL' => '/x', 'X-Rewrite-URL' => '/x', 'Max-Forwards' => '3',
+);
+
+sub send_all {
+    my ($method, $target, %r) = @_;
+    my $text = "$method $target HTTP/1.1\r\nHost: gateway.test\r\nConnection: close, X-Named\r\n"
+        . "Authorization: Bearer $token\r\nX-Api-Key: $token\r\n";
+    my @h = (@client, @{ $r{headers} || [] });
+    while (my ($name, $value) = splice @h, 0, 2) {
+        $text .= "$name: $value\r\n";
+    }
+    $text .= 'Content-Length: ' . length($r{body}) . "\r\n" if defined $r{body};
+    my $res = $gw->raw("$text\r\n" . ($r{body} // ''), method => $method);
+    my @seen = $upstream->take;
+    is $res->{status}, 200, "$method $target: 200";
+    is scalar(@seen), 1, "$method $target: once";
+    return map { [ map { [ lc $_->[0], $_->[1] ] } @{ $_->{headers} } ] } @seen;
+}
+
+# exactly these, in any order
+
+sub is_set {
+    my ($got, $expected, $name) = @_;
+    my @expected;
+    while (my ($n, $v) = splice @$expected, 0, 2) {
+        push @expected, "$n: $v";
+    }
+    is_deeply [ sort map { "$_->[0]: $_->[1]" } @$got ], [ sort @expected ], $name;
+}
+
+my @always = ('x-api-key' => 'key-of-acme-5c1f', 'x-request-id' => 'mine-1');
+my @may = (
+    'accept' => 'application/json', 'accept-language' => 'de', 'accept-encoding' => 'br', 'accept-charset' => 'utf-8',
+    'user-agent' => 'sdk/1', 'traceparent' => '00-a-b-01', 'tracestate' => 'x=y', 'content-language' => 'en',
+);
+
+subtest 'platform, GET' => sub {
+    is_set(send_all('GET', '/v1/integrations'), [ @always, @may, host => 'api.withampersand.com' ], 'exactly');
+};
+
+subtest 'platform, GET that is never cached' => sub {
+    is_set(send_all('GET', '/v1/generate-upload-url'), [ @always, @may, host => 'api.withampersand.com' ], 'exactly');
+};
+
+subtest 'platform, POST' => sub {
+    is_set(send_all('POST', '/v1/topics', body => '{}',
+            headers => [ 'Content-Type' => 'application/json; charset=utf-8', 'Content-Encoding' => 'identity' ]),
+        [ @always, @may, host => 'api.withampersand.com', 'content-length' => 2,
+          'content-type' => 'application/json; charset=utf-8', 'content-encoding' => 'identity' ], 'exactly');
+};
+
+subtest 'platform, a body that was checked' => sub {
+    is_set(send_all('POST', '/v1/oauth-connect', body => '{}', headers => [ 'Content-Type' => 'text/plain' ]),
+        [ @always, @may, host => 'api.withampersand.com', 'content-type' => 'application/json',
+          'content-length' => length '{"projectIdOrName":"proj-A-1"}' ], 'exactly, and JSON it is');
+};
+
+subtest 'platform, the list of projects, which the gateway edits' => sub {
+    is_set(send_all('GET', '/v1/projects'),
+        [ host => 'api.withampersand.com', @always, grep { !/^(?:accept-encoding|br)$/ } @may ],
+        'no Accept-Encoding');
+};
+
+subtest 'read' => sub {
+    is_set(send_all('POST', '/read/v1/integrations/i/installations/n:pause', body => '{}'),
+        [ @always, @may, host => 'read.withampersand.com', 'content-length' => 2 ], 'exactly');
+};
+
+subtest 'write' => sub {
+    is_set(send_all('POST', '/write/v1/integrations/i/objects/o', body => '{}'),
+        [ @always, @may, host => 'write.withampersand.com', 'content-length' => 2 ], 'exactly');
+};
+
+subtest 'search' => sub {
+    is_set(send_all('POST', '/search/v1/integrations/i?groupRef=g', body => '{}'),
+        [ @always, @may, host => 'search.withampersand.com', 'content-length' => 2, 'x-amp-request-type' => 'search' ],
+        'exactly, with the request type');
+};
+
+my @proxy = (
+    @always, @may, host => 'proxy.withampersand.com',
+    'origin' => 'https://x', 'referer' => 'https://x', 'notion-version' => '2022-06-28', 'x-custom' => 'custom',
+    'prefer' => 'odata', 'max-forwards' => '3', 'x-amp-project-id' => 'proj-A-1', 'x-amp-group-ref' => 'g-1',
+    'x-amp-installation-id' => 'i-1', 'x-amp-integration-name' => 'n-1', 'x-amp-rate-limiter-mode' => 'wait',
+);
+
+subtest 'proxy' => sub {
+    is_set(send_all('GET', '/proxy/x'), [ @proxy, 'x-amp-proxy-version' => '1' ], 'all but what is denied');
+};
+
+subtest 'proxy, PATCH with conditions and a version' => sub {
+    is_set(send_all('PATCH', '/proxy/x', body => 'abc', headers => [
+            'If-Match' => '"e"', 'Content-Type' => 'text/x', 'X-Amp-Proxy-Version' => '2', 'Range' => 'bytes=1-2' ]),
+        [ @proxy, 'x-amp-proxy-version' => '2', 'content-length' => 3, 'content-type' => 'text/x', 'if-match' => '"e"',
+          'range' => 'bytes=1-2' ], 'all but what is denied');
+};
+
+subtest 'request ids' => sub {
+    for (['mine.1_2-3:#/+=@', 1], ['x' x 128, 1], ['x' x 129, 0], ['a b', 0], ['a"b', 0], ["\xc3\xa9", 0], [$token, 0]) {
+        my ($id, $kept) = @$_;
+        my $res = $gw->get('/v1/integrations', token => $token, headers => [ 'X-Request-Id' => $id ]);
+        my ($seen) = $upstream->take;
+        my $sent = Gateway::Upstream::header($seen, 'x-request-id');
+        is $res->{headers}{'x-request-id'}, $sent, 'one id in both directions';
+        my $text = $id eq $token ? 'a gateway token' : substr $id, 0, 20;
+        ok $kept ? $sent eq $id : $sent =~ /^[0-9a-f]{32}$/, ($kept ? 'kept: ' : 'another: ') . $text;
+    }
+};
+
+subtest 'more headers than one part of a list holds' => sub {
+    for my $n (0, 1, 5, 6, 7, 8, 9, 15, 16, 17, 40, 80) {
+        my $res = $gw->get('/proxy/x', token => $token, headers => [ map { ("X-H-$_" => $_) } 1 .. $n ]);
+        my ($seen) = $upstream->take;
+        is join(' ', map { $_->[1] } grep { $_->[0] =~ /^X-H-/ } @{ $seen->{headers} }), join(' ', 1 .. $n),
+            "$n, in order";
+    }
+};
+
+subtest 'what the upstream sends never steers this nginx' => sub {
+    for my $what (qw(accel named)) {
+        my $res = $gw->get("/proxy/upstream/$what", token => $token);
+        is $res->{status}, 200, "$what: 200";
+        is $res->{body}, 'as it came', "$what: the upstream's body";
+        is_deeply [ grep { /x-accel/i } map { $_->[0] } @{ $res->{all} } ], [], "$what: and no X-Accel-*";
+    }
+    my $res = $gw->get('/proxy/upstream/echo', token => $token);
+    is $res->{status}, 200, 'headers that show secrets: 200';
+    unlike $res->{head}, qr/key-of-acme|set-cookie/i, 'are left out';
+    is $res->{headers}{'x-other'}, 'x', 'others are not';
+};
+
+subtest 'a redirect passes and is not followed' => sub {
+    $upstream->take;
+    my $res = $gw->get('/proxy/upstream/redirect', token => $token);
+    is $res->{status}, 302, 'absolute: 302';
+    is $res->{headers}{location}, 'http://127.0.0.1:1/v1/projects/proj-B-2?x=y', 'as it came';
+    $res = $gw->get('/proxy/upstream/relative', token => $token);
+    is $res->{status}, 307, 'relative: 307';
+    is $res->{headers}{location}, '/v1/elsewhere', 'as it came';
+    is scalar($upstream->take), 2, 'one request each';
+};
+
+subtest 'answers that are no HTTP' => sub {
+    for my $what (qw(lines nul lengths huge garbage)) {
+        my $res = $gw->get("/proxy/upstream/$what", token => $token);
+        is $res->{status}, 502, "$what: 502";
+        is $res->{headers}{'content-type'}, 'application/problem+json', "$what: a problem";
+    }
+    for my $what (qw(cr both)) {
+        my $res = $gw->get("/proxy/upstream/$what", token => $token);
+        like $res->{status}, qr/^(?:200|502)$/, "$what: $res->{status}";
+        is scalar(grep { lc $_->[0] eq 'x-api-key' } @{ $res->{all} }), 0, "$what: no header more";
+    }
+    is $gw->get('/proxy/upstream/more', token => $token)->{body}, '{}', 'bytes behind an answer are not the next one';
+    is $gw->get('/proxy/x', token => $token)->{body}, '{"ok":true}', 'nor later';
+};
+
+subtest 'an upstream that switches protocols gets no tunnel' => sub {
+    $upstream->take;
+    my $socket = $gw->connect;
+    print $socket "GET /proxy/upstream/tunnel HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\n"
+        . "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n";
+    $socket->flush;
+    IO::Select->new($socket)->can_read(5);
+    print $socket "GET /v1/projects/proj-B-2 HTTP/1.1\r\nHost: api.withampersand.com\r\n\r\n";
+    $socket->flush;
+    IO::Select->new($socket)->can_read(0.3);
+    my @seen = $upstream->take;
+    is scalar(grep { $_->{target} =~ /proj-B-2/ } @seen), 0, 'the client reaches it only through the gateway';
+};
+
+$gw->finish;
+
+# A location that nginx goes to by itself decides again, on what the client sent.
+
+subtest 'error_page to another gateway location' => sub {
+    my $first = Gateway::Upstream->start(sub { return { status => 503, body => 'first' } });
+    my $second = Gateway::Upstream->start;
+    my $conf = do { local (@ARGV, $/) = "$Gateway::ROOT/conf/ampersand/proxy.conf"; <> };
+    my $gw = Gateway->start(
+        upstream => $first->url,
+        http     => 'upstream second { server 127.0.0.1:' . $second->port . '; }',
+        location => 'proxy_intercept_errors on; error_page 503 = @second;',
+        server   => "location \@second { ampersand platform; ampersand_upstream http://second;\n$conf }",
+    );
+    my $token = $gw->tenant('acme', project => 'proj-A-1', key => 'key-of-acme-5c1f', args => [ '--group', 'g-1' ]);
+
+    for (['GET', '/v1/installations?groupRef=g-1'], ['POST', '/v1/oauth-connect', '{"groupRef":"g-1","projectId":"-"}']) {
+        my ($method, $target, $body) = @$_;
+        my $res = $gw->request($method, $target, token => $token, body => $body, headers => [ 'User-Agent' => 'ua' ]);
+        my ($seen, @more) = $second->take;
+        is $res->{status}, 200, "$method: answered by the second";
+        ok $seen && !@more, "$method: which saw it once" or next;
+        is Gateway::Upstream::header($seen, 'x-api-key'), 'key-of-acme-5c1f', "$method: with the key";
+        is Gateway::Upstream::header($seen, 'user-agent'), 'ua', "$method: with the client's headers";
+        unlike $seen->{head}, qr/agw_/, "$method: without the token";
+        is $seen->{body}, ($first->take)[0]{body}, "$method: with the same body";
+    }
+    is $gw->get('/v1/installations?groupRef=g-2', token => $token)->{status}, 403, 'a refusal stays one';
+    $gw->finish;
+};
+
+done_testing;

@@ -1,0 +1,282 @@
+package Gateway::FakeRedis;
+
+# A scripted Redis that can misbehave: speaks RESP2 on a free loopback port,
+# answers GET and HGETALL from a hash, and does to each reply what its faults
+# say.  One process with a select loop.
+#
+#   my $fake = Gateway::FakeRedis->start(data => { 'amp:tenant:x' => '{...}' });
+#   $fake->set($key => $text or { hash } or undef, ...);
+#   $fake->copy($real);             # all that a Gateway::Redis holds under amp:
+#   $fake->fault({ ... }, ...);     # replaces all faults; without arguments: none
+#   $fake->publish('amp:events', $text);
+#   $fake->commands;                # [name, args...] of each since start or clear
+#   $fake->count('GET', qr/token/); # of those
+#   $fake->clear; $fake->kick; $fake->url; $fake->stop
+#
+# A fault: { on => 'GET', key => qr..., times => n, ...} (on: a command's name,
+# default GET and HGETALL; "connect": a new connection; key: a regular
+# expression as text) and one or more of
+#   reply => $bytes    instead of the reply
+#   prefix => $bytes, suffix => $bytes
+#   delay => $seconds  keeps the order of the connection's replies
+#   bytes => 1         one write and one packet for each byte
+#   cut => $n          only the first n bytes, then silence; negative: from the end
+#   close => 1         after what is sent; with cut: after those bytes
+#   silent => 1        never answers
+#   publish => $text   on amp:events, before the reply leaves (after the delay)
+# A reply is computed when the command comes in, before the delay.
+
+use strict;
+use warnings;
+
+use IO::Handle ();
+use IO::Select ();
+use IO::Socket::INET ();
+use JSON::PP ();
+use POSIX ();
+use Socket qw(IPPROTO_TCP TCP_NODELAY PF_UNIX SOCK_STREAM PF_UNSPEC);
+use Time::HiRes qw(sleep time);
+
+my $JSON = JSON::PP->new->latin1->canonical;
+
+sub start {
+    my ($class, %o) = @_;
+    my $listen = IO::Socket::INET->new(
+        Listen => 1024, LocalAddr => '127.0.0.1', LocalPort => $o{port} || 0, ReuseAddr => 1
+    ) or die "listen: $!";
+    socketpair(my $ours, my $theirs, PF_UNIX, SOCK_STREAM, PF_UNSPEC) or die "socketpair: $!";
+    $_->autoflush(1) for $ours, $theirs;
+
+    my $self = bless { owner => $$, port => $listen->sockport, control => $ours }, $class;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        $SIG{$_} = 'DEFAULT' for qw(INT TERM);
+        $SIG{PIPE} = 'IGNORE';
+        close $ours;
+        Gateway::FakeRedis::Server->new($listen, $theirs, $o{data})->run;
+        POSIX::_exit(0);
+    }
+    close $theirs;
+    $self->{pid} = $pid;
+    return $self;
+}
+
+sub port { $_[0]{port} }
+sub url  { "redis://127.0.0.1:$_[0]{port}/0" }
+
+sub _order {
+    my ($self, @order) = @_;
+    my $control = $self->{control};
+    print $control $JSON->encode(\@order), "\n";
+    my $line = <$control> // die "the fake Redis is gone\n";
+    return @{ $JSON->decode($line) };
+}
+
+sub set      { my ($self, %keys) = @_; $self->_order('set', \%keys) }
+sub copy {
+    my ($self, $real) = @_;
+    for my $key (@{ $real->command('KEYS', 'amp:*') }) {
+        my $type = $real->command('TYPE', $key);
+        $self->set($key => $real->command('GET', $key)) if $type eq 'string';
+        $self->set($key => { @{ $real->command('HGETALL', $key) } }) if $type eq 'hash';
+    }
+}
+
+sub fault    { my ($self, @faults) = @_; $self->_order('fault', map { +{ %$_ } } @faults) }
+sub publish  { my ($self, $channel, $text) = @_; $self->_order('publish', $channel, $text) }
+sub commands { $_[0]->_order('commands') }
+sub clear    { $_[0]->_order('clear') }
+sub kick     { $_[0]->_order('kick') }
+
+sub count {
+    my ($self, $name, $key) = @_;
+    return scalar grep { $_->[0] eq $name && (!$key || ($_->[1] // '') =~ $key) } $self->commands;
+}
+
+sub stop {
+    my ($self) = @_;
+    my $pid = delete $self->{pid} or return;
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
+
+sub DESTROY {
+    my ($self) = @_;
+    local ($?, $@, $!);
+    $self->stop if $self->{owner} == $$;
+}
+
+
+package Gateway::FakeRedis::Server;
+
+use Time::HiRes qw(time);
+
+sub new {
+    my ($class, $listen, $control, $data) = @_;
+    return bless {
+        listen => $listen, control => $control, data => { %{ $data || {} } },
+        faults => [], commands => [], clients => {}, select => IO::Select->new($listen, $control),
+    }, $class;
+}
+
+sub run {
+    my ($self) = @_;
+    my $orders = '';
+    while (1) {
+        my $next = 10;
+        for my $c (values %{ $self->{clients} }) {
+            next unless @{ $c->{out} };
+            my $wait = $c->{out}[0]{at} - time;
+            $next = $wait if $wait < $next;
+        }
+        my @ready = $self->{select}->can_read($next > 0 ? $next : 0);
+        for my $s (@ready) {
+            if ($s == $self->{listen}) {
+                $self->accept;
+            } elsif ($s == $self->{control}) {
+                sysread $s, $orders, 1 << 20, length $orders or return;
+                while ($orders =~ s/\A(.*)\n//) {
+                    my @answer = $self->order(@{ $JSON->decode($1) });
+                    syswrite $s, $JSON->encode(\@answer) . "\n";
+                }
+            } elsif (my $c = $self->{clients}{$s}) {
+                $self->read($c);
+            }
+        }
+        $self->flush($_) for values %{ $self->{clients} };
+    }
+}
+
+sub order {
+    my ($self, $what, @args) = @_;
+    if ($what eq 'set') {
+        $self->{data}{$_} = $args[0]{$_} for keys %{ $args[0] };
+    } elsif ($what eq 'fault') {
+        $self->{faults} = \@args;
+    } elsif ($what eq 'publish') {
+        return $self->publish(@args);
+    } elsif ($what eq 'commands') {
+        return @{ $self->{commands} };
+    } elsif ($what eq 'clear') {
+        $self->{commands} = [];
+    } elsif ($what eq 'kick') {
+        $self->close($_) for values %{ $self->{clients} };
+    }
+    return 1;
+}
+
+sub publish {
+    my ($self, $channel, $text) = @_;
+    my @to = grep { $_->{channels}{$channel} } values %{ $self->{clients} };
+    syswrite $_->{socket}, _array('message', $channel, $text) for @to;
+    return scalar @to;
+}
+
+sub accept {
+    my ($self) = @_;
+    my $s = $self->{listen}->accept or return;
+    setsockopt $s, Socket::IPPROTO_TCP(), Socket::TCP_NODELAY(), 1;
+    $self->{select}->add($s);
+    my $c = $self->{clients}{$s} = { socket => $s, in => '', out => [], channels => {} };
+    if (my $f = $self->match('connect', '')) {
+        $self->send($c, $f->{reply} // '', { %$f, silent => 0 });
+    }
+}
+
+sub close {
+    my ($self, $c) = @_;
+    $self->{select}->remove($c->{socket});
+    delete $self->{clients}{ $c->{socket} };
+    close $c->{socket};
+}
+
+sub read {
+    my ($self, $c) = @_;
+    if (!sysread $c->{socket}, $c->{in}, 65536, length $c->{in}) {
+        return $self->close($c);
+    }
+    while (my @args = _command(\$c->{in})) {
+        $args[0] = uc $args[0];
+        push @{ $self->{commands} }, [@args];
+        my $f = $self->match($args[0], $args[1] // '');
+        next if $f && $f->{silent};
+        $self->send($c, $self->answer($c, @args), $f);
+    }
+}
+
+sub match {
+    my ($self, $name, $key) = @_;
+    for my $f (@{ $self->{faults} }) {
+        next unless $f->{on} ? $f->{on} eq $name : $name =~ /\A(?:GET|HGETALL)\z/;
+        next if defined $f->{key} && $key !~ /$f->{key}/;
+        next if defined $f->{times} && $f->{times}-- <= 0;
+        return $f;
+    }
+    return;
+}
+
+sub answer {
+    my ($self, $c, $name, @args) = @_;
+    my $value = $self->{data}{ $args[0] // '' };
+    return '+PONG' . "\r\n" if $name eq 'PING' && !%{ $c->{channels} };
+    return _array('pong', '') if $name eq 'PING';
+    return "+OK\r\n" if $name eq 'AUTH' || $name eq 'SELECT';
+    if ($name eq 'SUBSCRIBE') {
+        $c->{channels}{ $args[0] } = 1;
+        return "*3\r\n" . _bulk('subscribe') . _bulk($args[0]) . ":1\r\n";
+    }
+    if ($name eq 'HGETALL') {
+        return _array(ref $value ? map { ($_, $value->{$_}) } sort keys %$value : ());
+    }
+    return _bulk($value) if $name eq 'GET';
+    return ":0\r\n";
+}
+
+sub send {
+    my ($self, $c, $bytes, $f) = @_;
+    $f ||= {};
+    $bytes = $f->{reply} if defined $f->{reply};
+    $bytes = ($f->{prefix} // '') . $bytes . ($f->{suffix} // '');
+    $bytes = substr $bytes, 0, $f->{cut} if defined $f->{cut};
+    push @{ $c->{out} }, {
+        at => time + ($f->{delay} || 0), bytes => $bytes, one => $f->{bytes},
+        close => $f->{close}, publish => $f->{publish},
+    };
+}
+
+sub flush {
+    my ($self, $c) = @_;
+    while (@{ $c->{out} } && $c->{out}[0]{at} <= time) {
+        my $o = shift @{ $c->{out} };
+        $self->publish('amp:events', $o->{publish}) if defined $o->{publish};
+        my $done = 0;
+        while ($done < length $o->{bytes}) {
+            my $n = syswrite $c->{socket}, $o->{bytes}, $o->{one} ? 1 : length($o->{bytes}) - $done, $done;
+            last unless defined $n;
+            $done += $n;
+        }
+        return $self->close($c) if $o->{close};
+    }
+}
+
+sub _bulk  { defined $_[0] ? '$' . length($_[0]) . "\r\n$_[0]\r\n" : "\$-1\r\n" }
+sub _array { '*' . @_ . "\r\n" . join '', map { _bulk($_) } @_ }
+
+# A whole command off the front of the bytes, or nothing.
+
+sub _command {
+    my ($in) = @_;
+    return unless $$in =~ /\A\*(\d+)\r\n/g;
+    my ($n, $at, @args) = ($1, pos $$in);
+    for (1 .. $n) {
+        return unless substr($$in, $at, 20) =~ /\A\$(\d+)\r\n/;
+        my $start = $at + length($1) + 3;
+        return if length $$in < $start + $1 + 2;
+        push @args, substr $$in, $start, $1;
+        $at = $start + $1 + 2;
+    }
+    substr $$in, 0, $at, '';
+    return @args;
+}
+
+1;

@@ -1,0 +1,117 @@
+# A Redis that fails in every way while an unknown tenant is looked up: 503 in
+# time, one line in the log, served again when the fault ends; known tenants do
+# not notice.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Gateway;
+use Gateway::FakeRedis;
+use Gateway::Redis;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $real = Gateway::Redis->start;
+my $fake = Gateway::FakeRedis->start;
+my $gw = Gateway->start(
+    redis => $real, redis_url => $fake->url,
+    http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;',
+);
+
+my $n = 0;
+my $path = '/v1/integrations';
+
+# A tenant that the gateway has never heard of.
+
+sub stranger {
+    my ($count) = @_;
+    my @tokens = map { $gw->tenant('t' . ++$n, args => [ '--redis', $real->url ]) } 1 .. $count || 1;
+    $fake->copy($real);
+    return wantarray ? @tokens : $tokens[0];
+}
+
+sub error_lines { return grep { /\[error\].*ampersand: / } split /\n/, $gw->error_log }
+
+sub all_lines   { return grep { /ampersand: .*(?:Redis|cannot be read)/ } split /\n/, $gw->error_log }
+
+sub timed {
+    my ($token) = @_;
+    my $start = time;
+    my $res = $gw->get($path, token => $token);
+    $res->{ms} = (time - $start) * 1000;
+    return $res;
+}
+
+sub is_503 {
+    my ($res, $name) = @_;
+    my $problem = $gw->json($res) || {};
+    ok $res->{status} == 503 && ($res->{headers}{'retry-after'} // '') =~ /^[1-9]\d*$/
+        && $res->{headers}{'content-type'} eq 'application/problem+json'
+        && ($problem->{type} // '') =~ /store-down|bad-record/, $name
+        or diag "$res->{status}\n$res->{head}\n$res->{body}";
+}
+
+my $known = stranger();
+is $gw->get($path, token => $known)->{status}, 200, 'a tenant is served';
+
+my $hash = "*2\r\n\$1\r\na\r\n\$1\r\nb\r\n";
+my @faults = (
+    [ 'an error',               { reply => "-ERR broken\r\n" } ],
+    [ 'loading',                { reply => "-LOADING Redis is loading the dataset in memory\r\n" } ],
+    [ 'read-only',              { reply => "-READONLY You can't write against a read only replica.\r\n" } ],
+    [ 'no authentication',      { reply => "-NOAUTH Authentication required.\r\n" } ],
+    [ 'a cluster',              { reply => "-MOVED 866 127.0.0.1:1\r\n" } ],
+    [ 'a replica on its own',   { reply => "-MASTERDOWN Link with MASTER is down\r\n" } ],
+    [ 'an integer',             { on => 'GET', reply => ":1\r\n" } ],
+    [ 'an array for a text',    { on => 'GET', reply => $hash } ],
+    [ 'a text for a hash',      { on => 'HGETALL', reply => "\$2\r\nhi\r\n" } ],
+    [ 'no JSON',                { on => 'GET', reply => "\$2\r\nhi\r\n" } ],
+    [ 'an empty text',          { on => 'GET', reply => "\$0\r\n\r\n" } ],
+    [ 'a record cut short',     { on => 'GET', cut => 12 } ],
+    [ 'a text of 2 MiB',        { on => 'GET', reply => "\$2097152\r\n" . 'x' x 2097152 . "\r\n" } ],
+    [ 'a text of 2 GiB',        { on => 'GET', reply => "\$2147483648\r\nxx" } ],
+    [ 'a negative length',      { reply => "\$-7\r\n" } ],
+    [ 'nested arrays',          { reply => "*1\r\n" x 40 . ":1\r\n" } ],
+    [ 'garbage',                { reply => "HTTP/1.1 400 Bad Request\r\n\r\n" } ],
+    [ 'zero bytes',             { reply => "\0\0\0\0\r\n" } ],
+    [ 'closed without answer',  { reply => '', close => 1 } ],
+    [ 'closed in mid-reply',    { cut => 5, close => 1 } ],
+    [ 'a hash cut and closed',  { on => 'HGETALL', cut => 3, close => 1 } ],
+    [ 'never an answer',        { silent => 1 } ],
+    [ 'an answer after 300 ms', { delay => 0.3 } ],
+);
+
+for (@faults) {
+    my ($name, $fault) = @$_;
+    subtest $name => sub {
+        my ($first, $second, $third) = stranger(3);
+        my ($before, $all) = (scalar error_lines(), scalar all_lines());
+        $fake->fault($fault);
+
+        my $res = timed($first);
+        is_503($res, 'an unknown tenant gets 503 with Retry-After');
+        cmp_ok $res->{ms}, '<', 450, 'in time';
+        is_503(timed($second), 'the next one too') for 1 .. 4;
+
+        is scalar(grep { $gw->get($path, token => $known)->{status} == 200 } 1 .. 5), 5,
+            'a known tenant is served';
+        # a record that cannot be read is said once a second, whoever asks
+        my $lines = error_lines() - $before;
+        my $said = all_lines() - $all;
+        ok $said >= 1 && $lines <= ($said > $lines ? 2 : 1), 'one line in the error log'
+            or diag "$lines: ", join "\n", (error_lines())[$before .. $before + $lines - 1];
+
+        $fake->fault;
+        ok $gw->wait_for(4, sub { $gw->get($path, token => $third)->{status} == 200 }),
+            'served when the fault has ended';
+        ok $gw->wait_for(1, sub { $gw->get($path, token => $first)->{status} == 200 }),
+            'the first tenant too';
+    };
+}
+
+is scalar(grep { /\b40[13]\b/ } $gw->access_log =~ /"status":(\d+)/g), 0, 'no tenant was ever refused';
+$gw->finish;
+done_testing;

@@ -1,0 +1,186 @@
+# The link to Redis while tenants are looked up: it is refused, cut, closed or
+# silent; many clients at once share it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Gateway;
+use Gateway::FakeRedis;
+use Gateway::Redis;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $real = Gateway::Redis->start;
+my $fake = Gateway::FakeRedis->start;
+my $gw = Gateway->start(
+    redis => $real, redis_url => $fake->url,
+    http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;',
+);
+
+my $n = 0;
+my $path = '/v1/integrations';
+
+# A tenant that the gateway has never heard of.
+
+sub stranger {
+    my ($count) = @_;
+    my @tokens = map { $gw->tenant('t' . ++$n, args => [ '--redis', $real->url ]) } 1 .. $count || 1;
+    $fake->copy($real);
+    return wantarray ? @tokens : $tokens[0];
+}
+
+sub error_lines { return grep { /\[error\].*ampersand: / } split /\n/, $gw->error_log }
+
+sub timed {
+    my ($token) = @_;
+    my $start = time;
+    my $res = $gw->get($path, token => $token);
+    $res->{ms} = (time - $start) * 1000;
+    return $res;
+}
+
+sub is_503 {
+    my ($res, $name) = @_;
+    my $problem = $gw->json($res) || {};
+    ok $res->{status} == 503 && ($res->{headers}{'retry-after'} // '') =~ /^[1-9]\d*$/
+        && $res->{headers}{'content-type'} eq 'application/problem+json'
+        && ($problem->{type} // '') =~ /store-down|bad-record/, $name
+        or diag "$res->{status}\n$res->{head}\n$res->{body}";
+}
+
+my $known = stranger();
+is $gw->get($path, token => $known)->{status}, 200, 'a tenant is served';
+
+subtest 'what is no fault' => sub {
+    my @fine = (
+        [ 'single bytes', { bytes => 1 } ],
+        [ 'an answer after 40 ms', { on => 'GET', delay => 0.02 } ],
+    );
+    for (@fine) {
+        my ($name, $fault) = @$_;
+        my $token = stranger();
+        my $before = error_lines();
+        $fake->fault($fault);
+        is $gw->get($path, token => $token)->{status}, 200, $name;
+        is error_lines() - $before, 0, 'and no line about it' or diag join "\n", error_lines();
+    }
+    $fake->fault;
+};
+
+subtest 'a reply cut at every byte, then closed' => sub {
+    my $record = "\$-1\r\n";
+    my @tokens = stranger(6);
+    my ($ok, $wrong) = (0, 0);
+    for my $cut (0 .. length($record) - 1) {
+        $fake->fault({ on => 'GET', key => 'token', reply => $record, cut => $cut, close => 1, times => 2 });
+        my $res = $gw->get($path, token => $tokens[$cut % 6]);
+        $wrong++ if $res->{status} != 200 && $res->{status} != 503;
+        $fake->fault;
+        $gw->wait_for(4, sub { $gw->get($path, token => $tokens[$cut % 6])->{status} == 200 }) && $ok++;
+    }
+    is $wrong, 0, 'never anything but 503 or served';
+    is $ok, length $record, 'served afterwards';
+};
+
+subtest 'replies that nobody asked for' => sub {
+    my $token = stranger();
+    $fake->fault({ on => 'HGETALL', suffix => "+OK\r\n", times => 1 });
+    $gw->get($path, token => $token);
+    $fake->fault;
+    ok $gw->wait_for(4, sub { $gw->get($path, token => stranger())->{status} == 200 }),
+        'an extra reply: the link is made anew';
+    my @tokens = stranger(2);
+    $fake->fault({ on => 'GET', key => 'token', suffix => "\$-1\r\n", times => 1 });
+    my $res = $gw->get($path, token => $tokens[0]);
+    is_503($res, 'two at once: none is taken for the answer to what was not yet asked');
+    $fake->fault;
+    ok $gw->wait_for(4, sub { $gw->get($path, token => stranger())->{status} == 200 }), 'served again';
+};
+
+subtest 'the link itself' => sub {
+    my @ways = (
+        [ 'closed when it connects', { on => 'connect', close => 1 } ],
+        [ 'greeted with an error', { on => 'connect', reply => "-ERR max number of clients reached\r\n", close => 1 } ],
+        [ 'greeted with garbage', { on => 'connect', reply => "SSH-2.0-OpenSSH_9\r\n" } ],
+        [ 'PING without an answer', { on => 'PING', silent => 1 } ],
+        [ 'PING refused', { on => 'PING', reply => "-LOADING Redis is loading\r\n" } ],
+    );
+    for (@ways) {
+        my ($name, $fault) = @$_;
+        my ($token, $other) = stranger(2);
+        $gw->wait_for(3, sub { $gw->get($path, token => $known)->{status} == 200 && $gw->status->{redis_events_up} });
+        sleep 0.35;
+        $gw->get($path, token => $known);
+        my $before = error_lines();
+        $fake->fault($fault);
+        $fake->kick;
+        is_503(timed($token), "$name: 503") for 1 .. 3;
+        sleep 0.15;
+        my @ms = sort { $a <=> $b } map { timed($token)->{ms} } 1 .. 9;
+        cmp_ok $ms[4], '<', 20, 'in microseconds';
+        is $gw->get($path, token => $known)->{status}, 200, 'the known tenant is served';
+        is error_lines() - $before, 1, 'one line' or diag join "\n", error_lines();
+        $fake->fault;
+        ok $gw->wait_for(4, sub { $gw->get($path, token => $other)->{status} == 200 }), 'served again';
+    }
+};
+
+subtest 'what was asked for while the link was greeting is not forgotten' => sub {
+    my $token = stranger();
+    $fake->fault({ on => 'PING', delay => 0.06 });
+    $fake->kick;
+    is $gw->get($path, token => $token)->{status}, 200, 'served';
+    $fake->fault;
+};
+
+subtest 'many at once' => sub {
+    my @tokens = stranger(10);
+    $fake->clear;
+    $fake->fault({ on => 'GET', key => 'token', delay => 0.05 });
+    my @sockets;
+    for my $token (@tokens) {
+        for (1 .. 20) {
+            my $s = $gw->connect or die $!;
+            syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $token\r\n\r\n";
+            push @sockets, $s;
+        }
+    }
+    my $ok = grep { Gateway::read_response($_)->{status} == 200 } @sockets;
+    is $ok, 200, '200 requests of 10 unknown tenants are served';
+    # one more for each that ampersand_tenant_ttl may have caught
+    cmp_ok $fake->count('GET', qr/amp:token/), '<=', 20, 'with one look-up for each tenant';
+
+    $fake->fault({ silent => 1 });
+    my @strangers = stranger(3);
+    my $start = time;
+    @sockets = map {
+        my $s = $gw->connect or die $!;
+        syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $strangers[$_ % 3]\r\n\r\n";
+        $s;
+    } 1 .. 60;
+    my @res = map { Gateway::read_response($_) } @sockets;
+    is scalar(grep { $_->{status} == 503 } @res), 60, 'when Redis is silent all get 503';
+    cmp_ok time - $start, '<', 1, 'within a second';
+    my @ms = sort { $a <=> $b } map { timed($strangers[0])->{ms} } 1 .. 9;
+    cmp_ok $ms[4], '<', 20, 'and the next ones at once';
+    $fake->fault;
+    ok $gw->wait_for(4, sub { $gw->get($path, token => $strangers[0])->{status} == 200 }), 'until it answers again';
+};
+
+subtest 'a gone client does not disturb the answers of the others' => sub {
+    my ($gone, $stays) = stranger(2);
+    $fake->fault({ on => 'GET', key => 'token', delay => 0.04 });
+    my $s = $gw->connect;
+    syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nX-Api-Key: $gone\r\n\r\n";
+    sleep 0.01;
+    close $s;
+    is $gw->get($path, token => $stays)->{status}, 200, 'served';
+    $fake->fault;
+};
+
+is scalar(grep { /\b40[13]\b/ } $gw->access_log =~ /"status":(\d+)/g), 0, 'no tenant was ever refused';
+$gw->finish;
+done_testing;
