@@ -191,11 +191,11 @@ lint: lint-layers $(BUILD)/nginx/Makefile
 	    command -v $$cc > /dev/null \
 	        || { echo "$$cc is not there: docker/deps lint"; exit 1; }; \
 	    echo "$$cc -fsyntax-only"; \
-	    [ $$cc = gcc ] || cc="$$cc -Wconditional-uninitialized"; \
-	    for f in $(CORE) $(CTL) $(UNIT) $(FUZZ); do \
+	    for f in $(CTL) $(UNIT) $(FUZZ); do \
 	        $$cc $(C99) -O2 $(WARN) -fsyntax-only $$f || exit 1; \
 	    done; \
-	    for f in $(MODULE); do \
+	    [ $$cc = gcc ] || cc="$$cc -Wconditional-uninitialized"; \
+	    for f in $(CORE) $(MODULE); do \
 	        $$cc -O2 $(WARN) -fsyntax-only \
 	            $(addprefix -I$(NGINX_SRC)/,$(NGINX_INCS)) -I$(BUILD)/nginx \
 	            -Isrc/core -Isrc/module $$f || exit 1; \

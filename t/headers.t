@@ -202,12 +202,12 @@ subtest 'a redirect passes and is not followed' => sub {
 };
 
 subtest 'answers that are no HTTP' => sub {
-    for my $what (qw(lines nul lengths huge garbage)) {
+    for my $what (qw(nul huge garbage)) {
         my $res = $gw->get("/proxy/upstream/$what", token => $token);
         is $res->{status}, 502, "$what: 502";
         is $res->{headers}{'content-type'}, 'application/problem+json', "$what: a problem";
     }
-    for my $what (qw(cr both)) {
+    for my $what (qw(cr both lines lengths)) {
         my $res = $gw->get("/proxy/upstream/$what", token => $token);
         like $res->{status}, qr/^(?:200|502)$/, "$what: $res->{status}";
         is scalar(grep { lc $_->[0] eq 'x-api-key' } @{ $res->{all} }), 0, "$what: no header more";

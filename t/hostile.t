@@ -657,7 +657,9 @@ sub section {
             push @faults, map { problem_faults($_) } grep { $_->{status} } @$res;
 
             my @seen = $upstream->take;
-            my $sent = grep { ($_->{headers}{'x-gateway-source'} // '') eq 'upstream' } @$res;
+            # a precondition is held against the answer that came
+            my $sent = grep { ($_->{headers}{'x-gateway-source'} // '') eq 'upstream'
+                              || ($_->{status} // 0) == 412 } @$res;
             push @faults, scalar(@seen) . " requests upstream for $sent answers from there"
                 if @seen != $sent;
 

@@ -171,6 +171,18 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         "Send the body as plain JSON, without Content-Encoding."
     },
 
+    [AMP_PRECONDITION] = {
+        "precondition-failed", 412, 0, "Precondition failed",
+        "The cached answer does not meet If-Match or If-Unmodified-Since.",
+        "Get the resource again, and send the condition that fits it."
+    },
+
+    [AMP_RANGE] = {
+        "range-not-satisfiable", 416, 0, "Range not satisfiable",
+        "The cached answer does not have this range.",
+        "Send the request without Range."
+    },
+
     [AMP_RATE_LIMITED] = {
         "rate-limited", 429, 1, "Rate limit reached",
         "The tenant has used up its rate.",
@@ -289,8 +301,14 @@ amp_problem_by_status(unsigned status)
     case 414:
         return AMP_URI_TOO_LONG;
 
+    case 412:
+        return AMP_PRECONDITION;
+
     case 415:
         return AMP_BAD_ENCODING;
+
+    case 416:
+        return AMP_RANGE;
 
     case 429:
         return AMP_RATE_LIMITED;

@@ -49,6 +49,10 @@ typedef enum {
     AMP_URI_TOO_LONG,
     AMP_BAD_ENCODING,           /* Content-Encoding on a body that is checked */
 
+    /* 412, 416: what the client asked of an answer from the cache */
+    AMP_PRECONDITION,
+    AMP_RANGE,
+
     /* 429 with Retry-After */
     AMP_RATE_LIMITED,
     AMP_COOLING_DOWN,           /* Ampersand itself answered 429              */

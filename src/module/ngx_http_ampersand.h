@@ -83,6 +83,7 @@ typedef struct {
     ngx_str_t                       project;    /* x-amp-project-id            */
     ngx_str_t                       group;      /* x-amp-group-ref             */
     ngx_str_t                       accept;
+    ngx_str_t                       connection;
     unsigned                        has_group:1;
     unsigned                        installation:1;
     unsigned                        proxy_version:1;
@@ -136,11 +137,13 @@ typedef struct {
     ngx_str_t                       cache_key;
     uint32_t                        ttl;        /* 0: neither read nor stored  */
     off_t                           body_seen;
+    ngx_uint_t                      log_level;  /* the connection's, READING  */
 
     amp_reason_e                    late;       /* refused in front of the
                                                    upstream                   */
     unsigned                        identified:1; /* known.tenant is filled   */
     unsigned                        keepalive:1; /* of the client, at late    */
+    unsigned                        checked:1;  /* the body is to be checked  */
     unsigned                        key_ok:1;   /* the upstream request has it */
     unsigned                        head:1;
     unsigned                        stale:1;    /* record is from before an
@@ -226,6 +229,10 @@ void ngx_http_ampersand_resolve_close(ngx_http_ampersand_main_conf_t *amcf);
 
 ngx_int_t ngx_http_ampersand_body_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+
+/* Before nginx reads a body that may be malformed. */
+
+void ngx_http_ampersand_body_quiet(ngx_http_request_t *r);
 
 /* Checks the body that was read and replaces it where it names the project. */
 

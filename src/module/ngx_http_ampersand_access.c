@@ -105,7 +105,11 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         return ngx_http_ampersand_deny(r, ctx, reason);
     }
 
-    if (amp_scope_needs_body(ctx->known.tenant, ctx->op)) {
+    /* a chunked body may turn out malformed: better before there is upstream */
+
+    if (r->headers_in.chunked
+        || amp_scope_needs_body(ctx->known.tenant, ctx->op))
+    {
         return ngx_http_ampersand_body_read(r, ctx);
     }
 

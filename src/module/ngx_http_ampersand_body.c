@@ -25,21 +25,50 @@ ngx_http_ampersand_body_init(ngx_conf_t *cf)
 }
 
 
+/*
+ * nginx reports a client's bad chunk at error level, and a client may not make
+ * the error log grow.  The next request's location sets the level anew
+ * (ngx_http_update_location_config()).
+ */
+
+void
+ngx_http_ampersand_body_quiet(ngx_http_request_t *r)
+{
+    ngx_log_t  *log;
+
+    log = r->connection->log;
+
+    if (r->headers_in.chunked && log->log_level > NGX_LOG_CRIT
+        && log->log_level < NGX_LOG_DEBUG)
+    {
+        log->log_level = NGX_LOG_CRIT;
+    }
+}
+
+
 ngx_int_t
 ngx_http_ampersand_body_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    if (r->headers_in.content_length_n > AMP_BODY_CHECK_MAX) {
-        return ngx_http_ampersand_deny(r, ctx, AMP_TOO_LARGE);
+    if (amp_scope_needs_body(ctx->known.tenant, ctx->op)) {
+
+        if (r->headers_in.content_length_n > AMP_BODY_CHECK_MAX) {
+            return ngx_http_ampersand_deny(r, ctx, AMP_TOO_LARGE);
+        }
+
+        /* what the gateway cannot read it cannot check */
+
+        if (ctx->headers.encoded) {
+            return ngx_http_ampersand_deny(r, ctx, AMP_BAD_ENCODING);
+        }
+
+        ctx->checked = 1;
     }
 
-    /* what the gateway cannot read it cannot check */
-
-    if (ctx->headers.encoded) {
-        return ngx_http_ampersand_deny(r, ctx, AMP_BAD_ENCODING);
-    }
+    ctx->log_level = r->connection->log->log_level;
+    ngx_http_ampersand_body_quiet(r);
 
     /* the handler may be called before the call below returns */
 
@@ -65,6 +94,10 @@ ngx_http_ampersand_body_check(ngx_http_request_t *r,
     ngx_int_t     rc;
     amp_span_t    body, replacement;
     amp_reason_e  reason;
+
+    if (!ctx->checked) {
+        return AMP_OK;
+    }
 
     rc = ngx_http_ampersand_body_gather(r, &body);
 
@@ -93,6 +126,7 @@ ngx_http_ampersand_body_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_ampersand_ctx(r);
     ctx->state = NGX_HTTP_AMPERSAND_READ;
+    r->connection->log->log_level = ctx->log_level;
 
     r->preserve_body = 1;
     r->write_event_handler = ngx_http_core_run_phases;
@@ -231,8 +265,7 @@ ngx_http_ampersand_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
         }
 
         if (ctx->body_seen > alcf->body_max
-            || (ctx->state == NGX_HTTP_AMPERSAND_READING
-                && ctx->body_seen > AMP_BODY_CHECK_MAX))
+            || (ctx->checked && ctx->body_seen > AMP_BODY_CHECK_MAX))
         {
             ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                           "ampersand: refused: %s",

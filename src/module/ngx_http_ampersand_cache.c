@@ -84,7 +84,10 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     *p++ = '|';
     p = ngx_cpymem(p, ctx->uri.data, ctx->uri.len);
     *p++ = '|';
-    p = ngx_cpymem(p, ctx->headers.accept.data, ctx->headers.accept.len);
+
+    if (ctx->headers.accept.len) {
+        p = ngx_cpymem(p, ctx->headers.accept.data, ctx->headers.accept.len);
+    }
 
     ctx->cache_key.len = p - ctx->cache_key.data;
 

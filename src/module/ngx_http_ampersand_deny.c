@@ -27,16 +27,20 @@ ngx_http_ampersand_deny(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
 {
     ngx_int_t  rc;
 
-    ctx->state = NGX_HTTP_AMPERSAND_DENIED;
-
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "ampersand: refused: %s", amp_problem(reason)->name);
 
+    ngx_http_ampersand_body_quiet(r);
+
     rc = ngx_http_discard_request_body(r);
+
+    /* a malformed body: its own 400, by way of deny_replace() */
 
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ctx->state = NGX_HTTP_AMPERSAND_DENIED;
 
     if (ngx_http_ampersand_deny_problem(r, ctx, reason) != NGX_OK) {
         return NGX_ERROR;

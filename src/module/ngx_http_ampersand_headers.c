@@ -148,9 +148,10 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 
         } else if (ngx_http_ampersand_is(&h[i], "connection")) {
 
-            /* nginx keeps one of them only, and hop-by-hop names need all */
+            /* nginx keeps none, and one is enough to name what is hop-by-hop */
 
             found->malformed |= connections;
+            found->connection = h[i].value;
             connections = 1;
 
         } else if (h[i].key.len > 6
@@ -180,7 +181,7 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
     size_t            j;
-    ngx_str_t         connection, id, one;
+    ngx_str_t         id, one;
     ngx_uint_t        i, checked;
     ngx_list_t        list;
     amp_span_t        project;
@@ -201,12 +202,6 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_str_null(&connection);
-
-    if (r->headers_in.connection) {
-        connection = r->headers_in.connection->value;
-    }
-
     part = &r->headers_in.headers.part;
     h = part->elts;
 
@@ -222,7 +217,8 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
             i = 0;
         }
 
-        if (!ngx_http_ampersand_headers_goes(&h[i], ctx->op->api, &connection)
+        if (!ngx_http_ampersand_headers_goes(&h[i], ctx->op->api,
+                                             &ctx->headers.connection)
             || (ctx->wrap && ngx_http_ampersand_is(&h[i], "accept-encoding"))
             || (checked && ngx_http_ampersand_is(&h[i], "content-type")))
         {

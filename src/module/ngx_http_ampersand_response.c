@@ -184,6 +184,13 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
             break;
         }
 
+        /* nginx itself refuses a second Authorization */
+
+        if (ctx->headers.credential == AMP_TWO_CREDENTIALS) {
+            reason = AMP_TWO_CREDENTIALS;
+            break;
+        }
+
         /* fall through */
 
     default:

@@ -79,6 +79,8 @@ statuses(void **state)
                : (i == AMP_TOO_LARGE) ? 413
                : (i == AMP_URI_TOO_LONG) ? 414
                : (i == AMP_BAD_ENCODING) ? 415
+               : (i == AMP_PRECONDITION) ? 412
+               : (i == AMP_RANGE) ? 416
                : (i <= AMP_COOLING_DOWN) ? 429
                : (i <= AMP_NO_KEY) ? 503
                : (i == AMP_UPSTREAM_FAILED) ? 502
