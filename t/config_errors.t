@@ -126,8 +126,7 @@ bad "ampersand_redis ... $_->[0]", http("$zone ampersand_redis redis://127.0.0.1
         [ 'password_file=' . file('open', "$PASSWORD\n", 0644), 'chmod 600' ],
         [ 'password_file=' . file('empty', ''), 'empty' ];
 
-TODO: {
-    local $TODO = 'an unknown parameter is shown whole';
+{
     my ($ok, $out) = Gateway->configtest(
         http("$zone ampersand_redis redis://127.0.0.1 password=$PASSWORD; $master $block"));
     unlike $out, qr/\Q$PASSWORD\E/, 'a misplaced password is not shown';

@@ -95,10 +95,7 @@ subtest 'a burst of one' => sub {
     my $t = tenant('--rate', '400/s', '--burst', 1);
     my ($seconds, $status) = burst($t, 1, 16, 'POST', '/v1/topics');
     cmp_ok $status->{200}, '<=', int(400 * $seconds + 1), 'never more than the rate';
-    TODO: {
-        local $TODO = 'the limits count in whole milliseconds';
-        cmp_ok $status->{200}, '>=', 0.95 * 400, 'and hardly less';
-    }
+    cmp_ok $status->{200}, '>=', 0.95 * 400, 'and hardly less';
 };
 
 subtest 'Retry-After tells the truth' => sub {

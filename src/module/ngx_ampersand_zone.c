@@ -1,129 +1,10 @@
-#include "ngx_ampersand_zone.h"
+#include "ngx_ampersand_node.h"
 
 
-#define NGX_AMPERSAND_ZONE_RECENT  64       /* events remembered for races    */
-#define NGX_AMPERSAND_ZONE_EVICT   32       /* of a kind, for one entry       */
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7032
-
-
-typedef enum {
-    NGX_AMPERSAND_TOKEN = 1,
-    NGX_AMPERSAND_TENANT,
-    NGX_AMPERSAND_PROJECT
-} ngx_ampersand_kind_e;
-
-
-typedef struct ngx_ampersand_node_s  ngx_ampersand_node_t;
-
-struct ngx_ampersand_node_s {
-    ngx_ampersand_node_t  *next;        /* in its bucket                      */
-    ngx_queue_t            queue;       /* LRU, or the unknown tokens         */
-    ngx_msec_t             fetched;
-    uint32_t               hash;
-    uint32_t               epoch;
-    u_char                 kind;
-    u_char                 invalid;     /* an event named it                  */
-    u_char                 unknown;     /* token: there is none               */
-    u_char                 len;         /* of the id in data                  */
-    uint32_t               ref;         /* hash of the tenant (token) or of
-                                           the project (tenant)               */
-    u_char                 data[1];     /* one of the three below             */
-};
-
-
-typedef struct {
-    u_char                 digest[AMP_TOKEN_DIGEST];
-    time_t                 expires;
-    u_char                 tenant[1];   /* node->len bytes                    */
-} ngx_ampersand_token_node_t;
-
-
-typedef struct {
-    uint64_t               tat[AMP_LIMIT_COUNT];
-    amp_tenant_t           tenant;      /* tenant.size bytes                  */
-} ngx_ampersand_tenant_node_t;
-
-
-typedef struct {
-    uint32_t               gens[AMP_FAMILY_COUNT];
-    uint32_t               bumps[AMP_FAMILY_COUNT];
-    u_char                 id[1];       /* node->len bytes                    */
-} ngx_ampersand_project_node_t;
-
-
-typedef struct {
-    uint64_t               seq;
-    uint32_t               hash;
-    uint32_t               kind;
-} ngx_ampersand_recent_t;
-
-
-typedef struct ngx_ampersand_shared_s {
-    ngx_uint_t                 magic;
-    size_t                     layout;      /* sizeof() of this               */
-    ngx_ampersand_counters_t   counters;
-
-    ngx_ampersand_node_t     **buckets;
-    ngx_uint_t                 mask;
-    ngx_queue_t                lru;         /* most recent first              */
-    ngx_queue_t                unknown;
-    ngx_uint_t                 nunknown;
-    ngx_uint_t                 unknown_max;
-    ngx_uint_t                 n[NGX_AMPERSAND_PROJECT + 1];
-
-    uint32_t                   epoch;
-    uint64_t                   seq;         /* events so far                  */
-    ngx_ampersand_recent_t     recent[NGX_AMPERSAND_ZONE_RECENT];
-} ngx_ampersand_shared_t;
-
-
-/* bodies hold uint64_t: data[] starts where one may stand */
-
-#define ngx_ampersand_node_head                                               \
-    ngx_align(offsetof(ngx_ampersand_node_t, data), sizeof(uint64_t))
-
-#define ngx_ampersand_node_body(node)                                         \
-    ((void *) ((u_char *) (node) + ngx_ampersand_node_head))
-
-
-static ngx_ampersand_node_t *ngx_ampersand_zone_get(ngx_ampersand_shared_t *sh,
-    ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
-static ngx_ampersand_node_t *ngx_ampersand_zone_put(ngx_ampersand_zone_t *zone,
-    ngx_ampersand_kind_e kind, uint32_t hash, size_t body, ngx_uint_t real);
-static void ngx_ampersand_zone_drop(ngx_ampersand_zone_t *zone,
-    ngx_ampersand_node_t *node);
 static ngx_uint_t ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh,
     uint64_t begun, ngx_ampersand_kind_e kind, uint32_t hash);
 static ngx_uint_t ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node, ngx_uint_t *fresh);
-
-
-#define ngx_ampersand_zone_hash(data, len)                                    \
-    ngx_murmur_hash2((u_char *) (data), len)
-
-
-static ngx_inline uint32_t
-ngx_ampersand_zone_digest_hash(const u_char *digest)
-{
-    uint32_t  hash;
-
-    ngx_memcpy(&hash, digest, sizeof(hash));
-
-    return hash;
-}
-
-
-/* It may come from a worker whose clock is a few milliseconds ahead. */
-
-static ngx_inline ngx_msec_t
-ngx_ampersand_zone_age(ngx_ampersand_node_t *node)
-{
-    ngx_msec_int_t  age;
-
-    age = (ngx_msec_int_t) (ngx_current_msec - node->fetched);
-
-    return ngx_max(age, 0);
-}
 
 
 ngx_int_t
@@ -216,7 +97,7 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     if (digest) {
-        token = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_TOKEN,
+        token = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN,
                                     ngx_ampersand_zone_digest_hash(digest),
                                     digest, AMP_TOKEN_DIGEST);
         if (token == NULL) {
@@ -251,7 +132,7 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         hash = ngx_ampersand_zone_hash(id.data, id.len);
     }
 
-    node = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
+    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
                                   id.len);
 
     if (node == NULL || !ngx_ampersand_zone_usable(zone, node, &fresh)) {
@@ -266,7 +147,7 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         goto done;
     }
 
-    project = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_PROJECT, node->ref,
+    project = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, node->ref,
                                      (u_char *) &ten->tenant
                                      + ten->tenant.project_id.offset,
                                      ten->tenant.project_id.len);
@@ -327,19 +208,19 @@ ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
         goto done;
     }
 
-    node = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_TOKEN, hash, digest,
+    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN, hash, digest,
                                   AMP_TOKEN_DIGEST);
     if (node) {
-        ngx_ampersand_zone_drop(zone, node);
+        ngx_ampersand_node_drop(zone, node);
     }
 
     if (tenant.len == 0 && sh->nunknown >= sh->unknown_max) {
-        ngx_ampersand_zone_drop(zone,
+        ngx_ampersand_node_drop(zone,
                                 ngx_queue_data(ngx_queue_last(&sh->unknown),
                                                ngx_ampersand_node_t, queue));
     }
 
-    node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_TOKEN, hash,
+    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TOKEN, hash,
                                   offsetof(ngx_ampersand_token_node_t, tenant)
                                   + tenant.len, tenant.len != 0);
     if (node == NULL) {
@@ -398,15 +279,15 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
         goto done;
     }
 
-    node = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
+    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
                                   id.len);
     if (node) {
         ten = ngx_ampersand_node_body(node);
         ngx_memcpy(tat, ten->tat, sizeof(tat));
-        ngx_ampersand_zone_drop(zone, node);
+        ngx_ampersand_node_drop(zone, node);
     }
 
-    node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_TENANT, hash,
+    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TENANT, hash,
                                 offsetof(ngx_ampersand_tenant_node_t, tenant)
                                 + tenant->size, 1);
     if (node == NULL) {
@@ -446,10 +327,10 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
         goto done;
     }
 
-    node = ngx_ampersand_zone_get(sh, NGX_AMPERSAND_PROJECT, hash,
+    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, hash,
                                   project.data, project.len);
     if (node == NULL) {
-        node = ngx_ampersand_zone_put(zone, NGX_AMPERSAND_PROJECT, hash,
+        node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_PROJECT, hash,
                                     offsetof(ngx_ampersand_project_node_t, id)
                                     + project.len, 1);
         if (node == NULL) {
@@ -487,7 +368,7 @@ ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone, amp_span_t project,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_zone_get(zone->sh, NGX_AMPERSAND_PROJECT,
+    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_PROJECT,
                            ngx_ampersand_zone_hash(project.data, project.len),
                            project.data, project.len);
     if (node) {
@@ -507,11 +388,11 @@ ngx_ampersand_zone_forget_tenant(ngx_ampersand_zone_t *zone, amp_span_t tenant)
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_zone_get(zone->sh, NGX_AMPERSAND_TENANT,
+    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_TENANT,
                              ngx_ampersand_zone_hash(tenant.data, tenant.len),
                              tenant.data, tenant.len);
     if (node) {
-        ngx_ampersand_zone_drop(zone, node);
+        ngx_ampersand_node_drop(zone, node);
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -538,10 +419,10 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
     case AMP_EVENT_TOKEN:
         kind = NGX_AMPERSAND_TOKEN;
         hash = ngx_ampersand_zone_digest_hash(event->digest);
-        node = ngx_ampersand_zone_get(sh, kind, hash, event->digest,
+        node = ngx_ampersand_node_get(sh, kind, hash, event->digest,
                                       AMP_TOKEN_DIGEST);
         if (node) {
-            ngx_ampersand_zone_drop(zone, node);
+            ngx_ampersand_node_drop(zone, node);
         }
 
         break;
@@ -549,7 +430,7 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
     case AMP_EVENT_TENANT:
         kind = NGX_AMPERSAND_TENANT;
         hash = ngx_ampersand_zone_hash(event->tenant, event->tenant_len);
-        node = ngx_ampersand_zone_get(sh, kind, hash, event->tenant,
+        node = ngx_ampersand_node_get(sh, kind, hash, event->tenant,
                                       event->tenant_len);
         if (node) {
             ten = ngx_ampersand_node_body(node);
@@ -566,7 +447,7 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
     default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE */
         kind = NGX_AMPERSAND_PROJECT;
         hash = ngx_ampersand_zone_hash(event->project, event->project_len);
-        node = ngx_ampersand_zone_get(sh, kind, hash, event->project,
+        node = ngx_ampersand_node_get(sh, kind, hash, event->project,
                                       event->project_len);
         if (node) {
             pn = ngx_ampersand_node_body(node);
@@ -608,7 +489,7 @@ ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_zone_get(zone->sh, NGX_AMPERSAND_PROJECT,
+    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_PROJECT,
                            ngx_ampersand_zone_hash(project.data, project.len),
                            project.data, project.len);
     if (node) {
@@ -633,6 +514,7 @@ ngx_ampersand_zone_take(ngx_ampersand_zone_t *zone, const amp_tenant_t *tenant,
     ngx_uint_t                    i, n, limits[2];
     amp_span_t                    id;
     amp_rate_t                    rates[2];
+    struct timespec               ts;
     ngx_ampersand_node_t         *node;
     ngx_ampersand_tenant_node_t  *ten;
 
@@ -650,13 +532,17 @@ ngx_ampersand_zone_take(ngx_ampersand_zone_t *zone, const amp_tenant_t *tenant,
         return 0;
     }
 
-    now = (uint64_t) ngx_current_msec * 1000000;
     longest = 0;
     id = amp_tenant_field(tenant, tenant->id);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_zone_get(zone->sh, NGX_AMPERSAND_TENANT,
+    /* read with the lock held, so that no worker goes back behind another */
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+    now = (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+
+    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_TENANT,
                                   ngx_ampersand_zone_hash(id.data, id.len),
                                   id.data, id.len);
     if (node == NULL) {
@@ -704,142 +590,6 @@ ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
     stat->free_pages = zone->shpool->pfree * ngx_pagesize;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
-}
-
-
-static ngx_ampersand_node_t *
-ngx_ampersand_zone_get(ngx_ampersand_shared_t *sh, ngx_ampersand_kind_e kind,
-    uint32_t hash, const u_char *id, size_t len)
-{
-    ngx_ampersand_node_t          *node;
-    ngx_ampersand_tenant_node_t   *ten;
-    ngx_ampersand_project_node_t  *pn;
-
-    for (node = sh->buckets[hash & sh->mask]; node; node = node->next) {
-
-        if (node->hash != hash || node->kind != kind) {
-            continue;
-        }
-
-        switch (kind) {
-
-        case NGX_AMPERSAND_TOKEN:
-            if (ngx_memcmp(ngx_ampersand_node_body(node), id, len) == 0) {
-                goto found;
-            }
-
-            break;
-
-        case NGX_AMPERSAND_TENANT:
-            ten = ngx_ampersand_node_body(node);
-
-            if (amp_span_eq(amp_tenant_field(&ten->tenant, ten->tenant.id),
-                            amp_span_make(id, len)))
-            {
-                goto found;
-            }
-
-            break;
-
-        default: /* NGX_AMPERSAND_PROJECT */
-            pn = ngx_ampersand_node_body(node);
-
-            if (node->len == len && ngx_memcmp(pn->id, id, len) == 0) {
-                goto found;
-            }
-        }
-    }
-
-    return NULL;
-
-found:
-
-    if (!node->unknown && sh->lru.next != &node->queue) {
-        ngx_queue_remove(&node->queue);
-        ngx_queue_insert_head(&sh->lru, &node->queue);
-    }
-
-    return node;
-}
-
-
-/*
- * A new node at the head of the LRU queue, its body not yet filled.  Room is
- * made of unknown tokens first, as many as fill a page; of what is real only
- * for what is real.
- */
-
-static ngx_ampersand_node_t *
-ngx_ampersand_zone_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
-    uint32_t hash, size_t body, ngx_uint_t real)
-{
-    ngx_uint_t               i;
-    ngx_queue_t             *victims;
-    ngx_ampersand_node_t    *node;
-    ngx_ampersand_shared_t  *sh;
-
-    sh = zone->sh;
-
-    for (i = 0; i < 2 * NGX_AMPERSAND_ZONE_EVICT; i++) {
-        node = ngx_slab_alloc_locked(zone->shpool,
-                                     ngx_ampersand_node_head + body);
-        if (node) {
-            break;
-        }
-
-        victims = (i < NGX_AMPERSAND_ZONE_EVICT
-                   && !ngx_queue_empty(&sh->unknown))
-                  ? &sh->unknown : &sh->lru;
-
-        if (ngx_queue_empty(victims) || (victims == &sh->lru && !real)) {
-            break;
-        }
-
-        sh->counters.evictions++;
-        ngx_ampersand_zone_drop(zone, ngx_queue_data(ngx_queue_last(victims),
-                                                     ngx_ampersand_node_t,
-                                                     queue));
-    }
-
-    if (node == NULL) {
-        sh->counters.no_memory++;
-        return NULL;
-    }
-
-    ngx_memzero(node, ngx_ampersand_node_head);
-
-    node->kind = (u_char) kind;
-    node->hash = hash;
-    node->fetched = ngx_current_msec;
-    node->epoch = sh->epoch;
-
-    node->next = sh->buckets[hash & sh->mask];
-    sh->buckets[hash & sh->mask] = node;
-    ngx_queue_insert_head(&sh->lru, &node->queue);
-    sh->n[kind]++;
-
-    return node;
-}
-
-
-static void
-ngx_ampersand_zone_drop(ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node)
-{
-    ngx_ampersand_node_t    **p;
-    ngx_ampersand_shared_t   *sh;
-
-    sh = zone->sh;
-
-    for (p = &sh->buckets[node->hash & sh->mask]; *p != node; p = &(*p)->next) {
-        /* void */
-    }
-
-    *p = node->next;
-    ngx_queue_remove(&node->queue);
-    sh->n[node->kind]--;
-    sh->nunknown -= node->unknown;
-
-    ngx_slab_free_locked(zone->shpool, node);
 }
 
 

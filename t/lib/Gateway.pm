@@ -109,7 +109,9 @@ sub _configure {
         $text =~ s{(include\s+\S*proxy\.conf;)}{$1 $o->{location}}g
             if $name eq 'gateway.conf' && $o->{location};
         for my $line (sort keys %{ $o->{proxy_conf} || {} }) {
-            $text =~ s{^\Q$line\E\s[^;]*;}{$line $o->{proxy_conf}{$line};}m if $name eq 'proxy.conf';
+            next unless $name eq 'proxy.conf';
+            $text =~ s{^\Q$line\E\s[^;]*;}{$line $o->{proxy_conf}{$line};}m
+                or $text .= "$line $o->{proxy_conf}{$line};\n";
         }
         open my $f, '>', "$dir/ampersand/$name" or die $!;
         print $f $text;
@@ -194,6 +196,7 @@ sub _spawn {
         }
         sleep 0.02;
     }
+    $self->stop;
     return 0;
 }
 

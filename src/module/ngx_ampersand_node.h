@@ -1,0 +1,143 @@
+/*
+ * Inside the zone: its nodes, in one hash table and two LRU queues.  Only
+ * ngx_ampersand_zone.c uses them, with shpool->mutex held.
+ */
+
+#ifndef NGX_AMPERSAND_NODE_H
+#define NGX_AMPERSAND_NODE_H
+
+
+#include "ngx_ampersand_zone.h"
+
+
+#define NGX_AMPERSAND_ZONE_RECENT  64       /* events remembered for races    */
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7032
+
+
+typedef enum {
+    NGX_AMPERSAND_TOKEN = 1,
+    NGX_AMPERSAND_TENANT,
+    NGX_AMPERSAND_PROJECT
+} ngx_ampersand_kind_e;
+
+
+typedef struct ngx_ampersand_node_s  ngx_ampersand_node_t;
+
+struct ngx_ampersand_node_s {
+    ngx_ampersand_node_t  *next;        /* in its bucket                      */
+    ngx_queue_t            queue;       /* LRU, or the unknown tokens         */
+    ngx_msec_t             fetched;
+    uint32_t               hash;
+    uint32_t               epoch;
+    u_char                 kind;
+    u_char                 invalid;     /* an event named it                  */
+    u_char                 unknown;     /* token: there is none               */
+    u_char                 len;         /* of the id in data                  */
+    uint32_t               ref;         /* hash of the tenant (token) or of
+                                           the project (tenant)               */
+    u_char                 data[1];     /* one of the three below             */
+};
+
+
+typedef struct {
+    u_char                 digest[AMP_TOKEN_DIGEST];
+    time_t                 expires;
+    u_char                 tenant[1];   /* node->len bytes                    */
+} ngx_ampersand_token_node_t;
+
+
+typedef struct {
+    uint64_t               tat[AMP_LIMIT_COUNT];
+    amp_tenant_t           tenant;      /* tenant.size bytes                  */
+} ngx_ampersand_tenant_node_t;
+
+
+typedef struct {
+    uint32_t               gens[AMP_FAMILY_COUNT];
+    uint32_t               bumps[AMP_FAMILY_COUNT];
+    u_char                 id[1];       /* node->len bytes                    */
+} ngx_ampersand_project_node_t;
+
+
+typedef struct {
+    uint64_t               seq;
+    uint32_t               hash;
+    uint32_t               kind;
+} ngx_ampersand_recent_t;
+
+
+typedef struct ngx_ampersand_shared_s {
+    ngx_uint_t                 magic;
+    size_t                     layout;      /* sizeof() of this               */
+    ngx_ampersand_counters_t   counters;
+
+    ngx_ampersand_node_t     **buckets;
+    ngx_uint_t                 mask;
+    ngx_queue_t                lru;         /* most recent first              */
+    ngx_queue_t                unknown;
+    ngx_uint_t                 nunknown;
+    ngx_uint_t                 unknown_max;
+    ngx_uint_t                 n[NGX_AMPERSAND_PROJECT + 1];
+
+    uint32_t                   epoch;
+    uint64_t                   seq;         /* events so far                  */
+    ngx_ampersand_recent_t     recent[NGX_AMPERSAND_ZONE_RECENT];
+} ngx_ampersand_shared_t;
+
+
+/* bodies hold uint64_t: data[] starts where one may stand */
+
+#define ngx_ampersand_node_head                                               \
+    ngx_align(offsetof(ngx_ampersand_node_t, data), sizeof(uint64_t))
+
+#define ngx_ampersand_node_body(node)                                         \
+    ((void *) ((u_char *) (node) + ngx_ampersand_node_head))
+
+
+#define ngx_ampersand_zone_hash(data, len)                                    \
+    ngx_murmur_hash2((u_char *) (data), len)
+
+
+static ngx_inline uint32_t
+ngx_ampersand_zone_digest_hash(const u_char *digest)
+{
+    uint32_t  hash;
+
+    ngx_memcpy(&hash, digest, sizeof(hash));
+
+    return hash;
+}
+
+
+/* It may come from a worker whose clock is a few milliseconds ahead. */
+
+static ngx_inline ngx_msec_t
+ngx_ampersand_zone_age(ngx_ampersand_node_t *node)
+{
+    ngx_msec_int_t  age;
+
+    age = (ngx_msec_int_t) (ngx_current_msec - node->fetched);
+
+    return ngx_max(age, 0);
+}
+
+
+/* By its id (a token's: the digest); moves it to the head of its LRU queue. */
+
+ngx_ampersand_node_t *ngx_ampersand_node_get(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
+
+/*
+ * A new one at the head of the LRU queue, fetched now, its body not yet filled.
+ * Where memory is short others go: unknown tokens first, and real ones only
+ * for a real one.  NULL when that does not help.  May drop any other node.
+ */
+
+ngx_ampersand_node_t *ngx_ampersand_node_put(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_kind_e kind, uint32_t hash, size_t body, ngx_uint_t real);
+
+void ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *node);
+
+
+#endif /* NGX_AMPERSAND_NODE_H */

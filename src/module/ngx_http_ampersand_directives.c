@@ -1,0 +1,282 @@
+#include "ngx_http_ampersand_directives.h"
+#include "ngx_ampersand_redis_conf.h"
+
+
+static void ngx_http_ampersand_keyring_cleanup(void *data);
+
+
+char *
+ngx_http_ampersand_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_main_conf_t *amcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value, name = ngx_string("ampersand_zone");
+
+    if (amcf->zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    size = ngx_parse_size(&value[1]);
+
+    if (size < NGX_AMPERSAND_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone size \"%V\", write for example 16m "
+                           "(at least 256k, about 1k a tenant)", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    amcf->zone = ngx_pcalloc(cf->pool, sizeof(*amcf->zone));
+    if (amcf->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    amcf->shm_zone = ngx_shared_memory_add(cf, &name, size,
+                                           &ngx_http_ampersand_module);
+    if (amcf->shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    amcf->shm_zone->init = ngx_ampersand_zone_init;
+    amcf->shm_zone->data = amcf->zone;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ampersand_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_main_conf_t *amcf = conf;
+
+    if (amcf->redis) {
+        return "is duplicate";
+    }
+
+    amcf->redis = ngx_pcalloc(cf->pool, sizeof(*amcf->redis));
+    if (amcf->redis == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_ampersand_redis_conf(cf, amcf->redis);
+}
+
+
+char *
+ngx_http_ampersand_set_master_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_ampersand_main_conf_t *amcf = conf;
+
+    int                  rc;
+    ngx_str_t           *value, text;
+    const char          *error;
+    ngx_pool_cleanup_t  *cln;
+
+    value = cf->args->elts;
+
+    if (amcf->keyring == NULL) {
+        cln = ngx_pool_cleanup_add(cf->pool, 0);
+        amcf->keyring = amp_keyring_create();
+
+        if (cln == NULL || amcf->keyring == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        cln->handler = ngx_http_ampersand_keyring_cleanup;
+        cln->data = amcf->keyring;
+    }
+
+    if (ngx_ampersand_secret_file(cf, &value[1], AMP_MASTER_KEY_TEXT, &text)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    rc = amp_keyring_add(amcf->keyring,
+                         ngx_http_ampersand_span(text), &error);
+    ngx_explicit_memzero(text.data, text.len);
+
+    if (rc != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "master key file \"%V\": %s, make one with "
+                           "\"ampctl masterkey new FILE\"", &value[1], error);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_ampersand_keyring_cleanup(void *data)
+{
+    amp_keyring_free(data);
+}
+
+
+char *
+ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    int                              api;
+    ngx_str_t                       *value;
+    ngx_http_ampersand_srv_conf_t   *ascf;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    if (alcf->api != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        alcf->api = NGX_HTTP_AMPERSAND_OFF;
+        return NGX_CONF_OK;
+    }
+
+    api = amp_api_find(ngx_http_ampersand_span(value[1]));
+
+    if (api < 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown API \"%V\", write platform, read, write, "
+                           "search, proxy or off", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->api = api;
+    alcf->file = cf->conf_file->file.name.data;
+    alcf->line = cf->conf_file->line;
+
+    ascf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ampersand_module);
+    ascf->gateway = 1;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+    amcf->used = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ampersand_set_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    u_char     *p, *last;
+    ngx_str_t  *value;
+
+    if (alcf->upstream.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    p = value[1].data;
+    last = p + value[1].len;
+
+    if (ngx_strncmp(p, "http://", 7) == 0) {
+        p += 7;
+
+    } else if (ngx_strncmp(p, "https://", 8) == 0) {
+        p += 8;
+
+    } else {
+        p = last;
+    }
+
+    if (p == last || ngx_strlchr(p, last, '/') || ngx_strlchr(p, last, '$')) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid upstream \"%V\", write http://NAME or "
+                           "https://NAME of an upstream{} block", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->upstream = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    ngx_str_t                 *value;
+    amp_span_t                 name;
+    ngx_uint_t                 i, never;
+    const amp_operation_t     *op;
+    ngx_http_ampersand_ttl_t  *ttl, *others;
+
+    value = cf->args->elts;
+    name = ngx_http_ampersand_span(value[1]);
+
+    if (alcf->ttls == NGX_CONF_UNSET_PTR) {
+        alcf->ttls = ngx_array_create(cf->pool, 4, sizeof(*ttl));
+        if (alcf->ttls == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    ttl = ngx_array_push(alcf->ttls);
+    if (ttl == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ttl->index = -1;
+    ttl->class = amp_class_find(name);
+    ttl->ttl = ngx_parse_time(&value[2], 1);
+    op = amp_operation_find(name);
+
+    if (op) {
+        ttl->index = amp_operation_index(op);
+    }
+
+    /* generateUploadUrl is a GET of the class "write" */
+
+    if (op) {
+        never = (op->method != AMP_METHOD_GET && op->method != AMP_METHOD_ANY)
+                || op->class == AMP_CLASS_SECRETS
+                || op->class == AMP_CLASS_WRITE;
+
+    } else {
+        never = (ttl->class >= 0 && ttl->class != AMP_CLASS_CATALOG
+                 && ttl->class != AMP_CLASS_READ);
+    }
+
+    if (never) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is never cached: it is no GET that only "
+                           "reads, or its answers hold secrets; write an "
+                           "operation, catalog, read or default", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (op == NULL && ttl->class < 0
+        && ngx_strcmp(value[1].data, "default") != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is no operation, class or \"default\", see "
+                           "\"ampctl operations\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ttl->ttl == (time_t) NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid time \"%V\", write for example 30s",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    others = alcf->ttls->elts;
+
+    for (i = 0; i < alcf->ttls->nelts - 1; i++) {
+        if (others[i].index == ttl->index && others[i].class == ttl->class) {
+            return "is duplicate";
+        }
+    }
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,28 @@
+/*
+ * The directives that do more than fill a slot.  Each is an ngx_command_t.set:
+ * NGX_CONF_OK, a text for nginx to report, or NGX_CONF_ERROR after having said
+ * what to write instead.
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_DIRECTIVES_H
+#define NGX_HTTP_AMPERSAND_DIRECTIVES_H
+
+
+#include "ngx_http_ampersand.h"
+
+
+char *ngx_http_ampersand_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_ampersand_set_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_ampersand_set_master_key(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_ampersand_set_upstream(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+#endif /* NGX_HTTP_AMPERSAND_DIRECTIVES_H */
