@@ -71,7 +71,7 @@ my $pwfile = file('redis.pw', "$password\n");
 # the shipped files, but for a shorter timeout and one API that is not there
 
 my $proxy = slurp("$Gateway::ROOT/conf/ampersand/proxy.conf");
-$proxy =~ s/(proxy_read_timeout\s+)60s/${1}400ms/ or die 'proxy_read_timeout';
+$proxy .= "proxy_read_timeout 400ms;\n";
 my $proxy_file = file('proxy.conf', $proxy);
 my $gateway = slurp("$Gateway::ROOT/conf/ampersand/gateway.conf");
 $gateway =~ s/ampersand\/proxy\.conf/$proxy_file/g;
