@@ -34,10 +34,7 @@ int amp_token_make(const unsigned char *random, size_t n,
 
 int amp_token_valid(amp_span_t token);
 
-/*
- * SHA-256.  0, or -1 when OpenSSL fails.  Reuses one static context, which
- * lives as long as the process: for one thread only.
- */
+/* SHA-256.  0, or -1 when OpenSSL fails. */
 
 int amp_token_digest(amp_span_t token, unsigned char digest[AMP_TOKEN_DIGEST]);
 

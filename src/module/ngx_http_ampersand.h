@@ -194,6 +194,17 @@ ngx_int_t ngx_http_ampersand_post_read_handler(ngx_http_request_t *r);
 ngx_http_ampersand_ctx_t *ngx_http_ampersand_request(ngx_http_request_t *r);
 
 /*
+ * The level for a line that a client could cause again and again: error once a
+ * second, else info.
+ */
+
+ngx_uint_t ngx_http_ampersand_log_level(ngx_http_ampersand_main_conf_t *amcf);
+
+/* Before nginx reads or discards a body that may be malformed. */
+
+void ngx_http_ampersand_quiet(ngx_http_request_t *r);
+
+/*
  * headers: reads what the client sent.  Answers nothing; a fault stands in
  * h->credential or h->malformed.
  */
@@ -229,10 +240,6 @@ void ngx_http_ampersand_resolve_close(ngx_http_ampersand_main_conf_t *amcf);
 
 ngx_int_t ngx_http_ampersand_body_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-
-/* Before nginx reads a body that may be malformed. */
-
-void ngx_http_ampersand_body_quiet(ngx_http_request_t *r);
 
 /* Checks the body that was read and replaces it where it names the project. */
 
@@ -287,13 +294,6 @@ ngx_int_t ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 
 void ngx_http_ampersand_cache_written(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-
-/*
- * The level for a line that a client could cause again and again: error once a
- * second, else info.
- */
-
-ngx_uint_t ngx_http_ampersand_log_level(ngx_http_ampersand_main_conf_t *amcf);
 
 /* status: the directive */
 

@@ -25,27 +25,6 @@ ngx_http_ampersand_body_init(ngx_conf_t *cf)
 }
 
 
-/*
- * nginx reports a client's bad chunk at error level, and a client may not make
- * the error log grow.  The next request's location sets the level anew
- * (ngx_http_update_location_config()).
- */
-
-void
-ngx_http_ampersand_body_quiet(ngx_http_request_t *r)
-{
-    ngx_log_t  *log;
-
-    log = r->connection->log;
-
-    if (r->headers_in.chunked && log->log_level > NGX_LOG_CRIT
-        && log->log_level < NGX_LOG_DEBUG)
-    {
-        log->log_level = NGX_LOG_CRIT;
-    }
-}
-
-
 ngx_int_t
 ngx_http_ampersand_body_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
@@ -68,7 +47,7 @@ ngx_http_ampersand_body_read(ngx_http_request_t *r,
     }
 
     ctx->log_level = r->connection->log->log_level;
-    ngx_http_ampersand_body_quiet(r);
+    ngx_http_ampersand_quiet(r);
 
     /* the handler may be called before the call below returns */
 

@@ -30,7 +30,7 @@ ngx_http_ampersand_deny(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "ampersand: refused: %s", amp_problem(reason)->name);
 
-    ngx_http_ampersand_body_quiet(r);
+    ngx_http_ampersand_quiet(r);
 
     rc = ngx_http_discard_request_body(r);
 

@@ -147,19 +147,6 @@ ngx_module_t  ngx_http_ampersand_module = {
 };
 
 
-ngx_uint_t
-ngx_http_ampersand_log_level(ngx_http_ampersand_main_conf_t *amcf)
-{
-    if (amcf->logged == ngx_time()) {
-        return NGX_LOG_INFO;
-    }
-
-    amcf->logged = ngx_time();
-
-    return NGX_LOG_ERR;
-}
-
-
 static void *
 ngx_http_ampersand_create_main_conf(ngx_conf_t *cf)
 {

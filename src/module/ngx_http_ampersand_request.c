@@ -104,6 +104,40 @@ ngx_http_ampersand_request_id(ngx_http_request_t *r,
 }
 
 
+ngx_uint_t
+ngx_http_ampersand_log_level(ngx_http_ampersand_main_conf_t *amcf)
+{
+    if (amcf->logged == ngx_time()) {
+        return NGX_LOG_INFO;
+    }
+
+    amcf->logged = ngx_time();
+
+    return NGX_LOG_ERR;
+}
+
+
+/*
+ * nginx reports a client's bad chunk at error level, and a client may not make
+ * the error log grow.  The next request's location sets the level anew
+ * (ngx_http_update_location_config()).
+ */
+
+void
+ngx_http_ampersand_quiet(ngx_http_request_t *r)
+{
+    ngx_log_t  *log;
+
+    log = r->connection->log;
+
+    if (r->headers_in.chunked && log->log_level > NGX_LOG_CRIT
+        && log->log_level < NGX_LOG_DEBUG)
+    {
+        log->log_level = NGX_LOG_CRIT;
+    }
+}
+
+
 /*
  * nginx's own names the request line, the URI sent upstream and the referrer:
  * an API key may stand in the first two.
