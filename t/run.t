@@ -124,7 +124,7 @@ sub try_it {
 sub errors {
     my ($dir) = @_;
     open my $f, '<', "$dir/logs/error.log" or return "no error.log: $!";
-    return join '', grep /\[(?:warn|error|crit|alert|emerg)\]|Sanitizer/, <$f>;
+    return join '', grep /\[(?:warn|error|crit|alert|emerg)\]|Sanitizer|runtime error/, <$f>;
 }
 
 END {

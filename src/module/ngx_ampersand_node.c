@@ -2,6 +2,7 @@
 
 
 #define NGX_AMPERSAND_ZONE_EVICT   32       /* of a kind, for one entry       */
+#define NGX_AMPERSAND_ZONE_MOVE    1000     /* ms between moves in the queue  */
 
 
 ngx_ampersand_node_t *
@@ -51,7 +52,12 @@ ngx_ampersand_node_get(ngx_ampersand_shared_t *sh, ngx_ampersand_kind_e kind,
 
 found:
 
-    if (!node->unknown && sh->lru.next != &node->queue) {
+    /* moving it touches four others: once in a while is recent enough */
+
+    if (!node->unknown
+        && ngx_current_msec - node->used > NGX_AMPERSAND_ZONE_MOVE)
+    {
+        node->used = ngx_current_msec;
         ngx_queue_remove(&node->queue);
         ngx_queue_insert_head(&sh->lru, &node->queue);
     }
@@ -76,6 +82,7 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
     ngx_ampersand_shared_t  *sh;
 
     sh = zone->sh;
+    node = NULL;
 
     for (i = 0; i < 2 * NGX_AMPERSAND_ZONE_EVICT; i++) {
         node = ngx_slab_alloc_locked(zone->shpool,
@@ -107,6 +114,7 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
 
     node->kind = (u_char) kind;
     node->hash = hash;
+    node->used = ngx_current_msec;
     node->fetched = ngx_current_msec;
     node->epoch = sh->epoch;
 

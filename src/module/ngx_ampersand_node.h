@@ -27,6 +27,7 @@ struct ngx_ampersand_node_s {
     ngx_ampersand_node_t  *next;        /* in its bucket                      */
     ngx_queue_t            queue;       /* LRU, or the unknown tokens         */
     ngx_msec_t             fetched;
+    ngx_msec_t             used;        /* when it last moved in its queue    */
     uint32_t               hash;
     uint32_t               epoch;
     u_char                 kind;

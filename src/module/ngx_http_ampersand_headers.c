@@ -90,7 +90,12 @@ static ngx_uint_t ngx_http_ampersand_headers_goes(ngx_table_elt_t *h,
 static ngx_uint_t ngx_http_ampersand_headers_named(ngx_str_t *connection,
     ngx_table_elt_t *h);
 static ngx_int_t ngx_http_ampersand_headers_push(ngx_list_t *list,
-    ngx_str_t name, ngx_str_t value);
+    char *name, char *lowcase, size_t len, ngx_str_t *value);
+
+
+#define ngx_http_ampersand_push(list, name, lowcase, value)                   \
+    ngx_http_ampersand_headers_push(list, name, lowcase, sizeof(name) - 1,    \
+                                    value)
 
 
 #define ngx_http_ampersand_is(h, name)                                        \
@@ -126,6 +131,14 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
             part = part->next;
             h = part->elts;
             i = 0;
+        }
+
+        /* what means something begins with one of these */
+
+        if (h[i].lowcase_key[0] != 'x' && h[i].lowcase_key[0] != 'a'
+            && h[i].lowcase_key[0] != 'c')
+        {
+            continue;
         }
 
         if (ngx_http_ampersand_is(&h[i], "x-api-key")) {
@@ -181,19 +194,15 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
     size_t            j;
-    ngx_str_t         id, one;
+    ngx_str_t         id;
     ngx_uint_t        i, checked;
     ngx_list_t        list;
     amp_span_t        project;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *copy;
 
-    static ngx_str_t  x_request_id = ngx_string("X-Request-Id");
-    static ngx_str_t  x_request_type = ngx_string("X-Amp-Request-Type");
-    static ngx_str_t  x_project_id = ngx_string("X-Amp-Project-Id");
-    static ngx_str_t  x_proxy_version = ngx_string("X-Amp-Proxy-Version");
+    static ngx_str_t  one = ngx_string("1");
     static ngx_str_t  search = ngx_string("search");
-    static ngx_str_t  content_type = ngx_string("Content-Type");
     static ngx_str_t  json = ngx_string("application/json");
 
     checked = amp_scope_needs_body(ctx->known.tenant, ctx->op);
@@ -242,7 +251,8 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
         ngx_ampersand_header_init(copy);
     }
 
-    if (ngx_http_ampersand_headers_push(&list, x_request_id, ctx->request_id)
+    if (ngx_http_ampersand_push(&list, "X-Request-Id", "x-request-id",
+                                &ctx->request_id)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -250,14 +260,16 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
 
     /* what was checked as JSON may not be read as anything else */
 
-    if (checked && ngx_http_ampersand_headers_push(&list, content_type, json)
+    if (checked && ngx_http_ampersand_push(&list, "Content-Type",
+                                           "content-type", &json)
                    != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (ctx->op->api == AMP_API_SEARCH
-        && ngx_http_ampersand_headers_push(&list, x_request_type, search)
+        && ngx_http_ampersand_push(&list, "X-Amp-Request-Type",
+                                   "x-amp-request-type", &search)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -269,20 +281,19 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
         id.data = (u_char *) project.data;
         id.len = project.len;
 
-        if (ngx_http_ampersand_headers_push(&list, x_project_id, id)
+        if (ngx_http_ampersand_push(&list, "X-Amp-Project-Id",
+                                    "x-amp-project-id", &id)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
-        if (!ctx->headers.proxy_version) {
-            ngx_str_set(&one, "1");
-
-            if (ngx_http_ampersand_headers_push(&list, x_proxy_version, one)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+        if (!ctx->headers.proxy_version
+            && ngx_http_ampersand_push(&list, "X-Amp-Proxy-Version",
+                                       "x-amp-proxy-version", &one)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 
@@ -503,8 +514,8 @@ ngx_http_ampersand_headers_named(ngx_str_t *connection, ngx_table_elt_t *h)
 
 
 static ngx_int_t
-ngx_http_ampersand_headers_push(ngx_list_t *list, ngx_str_t name,
-    ngx_str_t value)
+ngx_http_ampersand_headers_push(ngx_list_t *list, char *name, char *lowcase,
+    size_t len, ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
 
@@ -513,14 +524,11 @@ ngx_http_ampersand_headers_push(ngx_list_t *list, ngx_str_t name,
         return NGX_ERROR;
     }
 
-    h->lowcase_key = ngx_pnalloc(list->pool, name.len);
-    if (h->lowcase_key == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = ngx_hash_strlow(h->lowcase_key, name.data, name.len);
-    h->key = name;
-    h->value = value;
+    h->key.data = (u_char *) name;
+    h->key.len = len;
+    h->lowcase_key = (u_char *) lowcase;
+    h->hash = ngx_hash_key(h->lowcase_key, len);
+    h->value = *value;
     ngx_ampersand_header_init(h);
 
     return NGX_OK;

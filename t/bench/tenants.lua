@@ -1,7 +1,8 @@
 -- wrk: the n-th request goes to tenant n mod N; "miss" makes every target new.
--- Arguments: file of tokens (one a line), miss|hit
+-- Arguments: file of tokens (one a line), miss|hit, milliseconds that a
+-- connection pauses before each request
 
-local tokens, i, n, miss = {}, 0, 0, false
+local tokens, i, n, miss, pause = {}, 0, 0, false, 0
 local thread = 0
 
 function setup(t)
@@ -14,8 +15,16 @@ function init(args)
       tokens[#tokens + 1] = line
    end
    miss = args[2] == "miss"
+   pause = tonumber(args[3] or 0)
+   if pause == 0 then
+      delay = nil
+   end
    math.randomseed(os.time() + id)
    i = math.random(1000000000) * 1000
+end
+
+function delay()
+   return pause
 end
 
 function request()

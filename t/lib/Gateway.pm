@@ -54,6 +54,7 @@ sub start {
     }, $class;
 
     $SIG{$_} ||= sub { exit 1 } for qw(INT TERM);
+    $SIG{PIPE} = 'IGNORE';    # a worker that dies fails a check, not the test
 
     my $dir = $self->dir;
     chmod 0755, $dir;    # nginx's workers may run as another user
