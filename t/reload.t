@@ -130,7 +130,8 @@ subtest 'a reload while Redis is silent' => sub {
 };
 
 subtest 'a worker that is killed' => sub {
-    $gw->wait_for(3, sub { $gw->workers_pids == 2 });
+    ok $gw->wait_for(5, sub { $gw->workers_pids == 2 && $gw->status->{redis_links_up} == 2 }),
+        'after the silence every worker has its link again';
     clients(@kinds);
     for (1 .. 4) {
         sleep 0.15;
