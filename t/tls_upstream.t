@@ -1,0 +1,108 @@
+#!/usr/bin/perl
+
+# TLS to Ampersand: verified, with SNI, and nothing sent to a host that cannot
+# prove who it is.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use File::Temp ();
+use POSIX ();
+use Test::More;
+
+use Gateway;
+
+my $tmp = File::Temp->newdir('tls.XXXXXX', TMPDIR => 1);
+chmod 0755, $tmp->dirname;
+
+sub sh {
+    my ($command) = @_;
+    my $out = `cd $tmp && $command 2>&1`;
+    die "$command\n$out" if $?;
+}
+
+# An authority, what it signed for the real name and for another one, and what
+# nobody signed.
+
+sh('openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-authority');
+for my $cert ([ real => 'api.withampersand.com' ], [ other => 'evil.example' ]) {
+    my ($name, $host) = @$cert;
+    sh("openssl req -newkey rsa:2048 -nodes -keyout $name.key -out $name.csr -subj /CN=$host");
+    open my $f, '>', "$tmp/$name.ext" or die $!;
+    print $f "subjectAltName=DNS:$host\n";
+    close $f;
+    sh("openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $name.ext -out $name.pem");
+}
+sh('openssl req -x509 -newkey rsa:2048 -nodes -keyout self.key -out self.pem -days 2 -subj /CN=api.withampersand.com -addext subjectAltName=DNS:api.withampersand.com');
+
+# One TLS server for each, which notes the name it was asked for and the key.
+
+my %port = map { $_ => Gateway::Redis::free_port() } qw(real other self);
+mkdir "$tmp/logs";
+open my $conf, '>', "$tmp/nginx.conf" or die $!;
+print $conf "daemon off; pid $tmp/pid; error_log $tmp/logs/error.log; worker_processes 1;\nevents {}\nhttp {\n",
+    "log_format tls '\$server_port \$ssl_server_name \$http_host \$http_x_api_key';\naccess_log $tmp/logs/access.log tls;\n",
+    (map { "${_}_temp_path $tmp/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi)),
+    (map {
+        "server { listen 127.0.0.1:$port{$_} ssl; ssl_certificate $tmp/$_.pem; ssl_certificate_key $tmp/$_.key;\n"
+      . "default_type application/json; location / { return 200 '{\"from\":\"$_\"}'; } }\n"
+    } sort keys %port), "}\n";
+close $conf;
+
+my $server = fork // die $!;
+if ($server == 0) {
+    open STDERR, '>>', "$tmp/logs/error.log";
+    exec $ENV{NGINX_SERVER} || '/usr/sbin/nginx', '-p', "$tmp", '-c', "$tmp/nginx.conf" or POSIX::_exit(127);
+}
+my $owner = $$;
+END {
+    if (defined $owner && $$ == $owner && $server) {
+        local $?;
+        kill 'TERM', $server;
+        waitpid $server, 0;
+    }
+}
+
+sub gateway {
+    my ($name) = @_;
+    return Gateway->start(
+        http   => "upstream api.withampersand.com { server 127.0.0.1:$port{$name}; keepalive 4; }",
+        server => 'ampersand_upstream https://api.withampersand.com;',
+        proxy_conf => { proxy_ssl_trusted_certificate => "$tmp/ca.pem" },
+    );
+}
+
+sub seen { return grep { /^$_[0] / } split /\n/, Gateway::_slurp("$tmp/logs/access.log") }
+
+subtest 'the real name, signed by the authority that is trusted' => sub {
+    my $gw = gateway('real');
+    my $token = $gw->tenant('acme', key => 'key-of-acme');
+    my $res;
+    $gw->wait_for(5, sub { ($res = $gw->get('/v1/integrations?n=' . rand, token => $token))->{status} == 200 });
+    is $res->{status}, 200, 'is served' or diag $gw->error_log;
+    is $res->{body}, '{"from":"real"}', 'by the upstream';
+    my ($line) = seen($port{real});
+    is $line, "$port{real} api.withampersand.com api.withampersand.com key-of-acme",
+        'which was asked for by name (SNI), with the Host and the key of the tenant';
+    is scalar(grep { $_->[0] eq 'X-Api-Key' } @{ $res->{all} }), 0, 'and the key stays there';
+    $gw->finish;
+};
+
+for my $case ([ other => 'a certificate for another name' ], [ self => 'a certificate that nobody signed' ]) {
+    my ($name, $what) = @$case;
+    subtest $what => sub {
+        my $gw = gateway($name);
+        my $token = $gw->tenant('acme', key => 'key-of-acme');
+        my $res = $gw->get('/v1/integrations', token => $token);
+        is $res->{status}, 502, 'is refused';
+        is $gw->json($res)->{type}, 'urn:ampersand-gateway:problem:upstream-failed', 'as a problem';
+        is_deeply [ seen($port{$name}) ], [], 'before any request, or key, is sent';
+        like $gw->error_log, qr/upstream SSL certificate (?:verify error|does not match)/, 'and the log says why';
+        $gw->finish;
+    };
+}
+
+done_testing;
