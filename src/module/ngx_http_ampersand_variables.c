@@ -35,6 +35,8 @@ static ngx_int_t ngx_http_ampersand_variable_uri(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_uint_t ngx_http_ampersand_building(ngx_http_request_t *r);
@@ -55,6 +57,7 @@ static ngx_http_ampersand_variable_t  ngx_http_ampersand_variables[] = {
     { ngx_string("ampersand_uri"), ngx_http_ampersand_variable_uri },
     { ngx_string("ampersand_cache_key"),
       ngx_http_ampersand_variable_cache_key },
+    { ngx_string("ampersand_cache"), ngx_http_ampersand_variable_cache },
     { ngx_string("ampersand_no_cache"), ngx_http_ampersand_variable_no_cache },
     { ngx_string("ampersand_api_key"), ngx_http_ampersand_variable_api_key },
     { ngx_string("ampersand_request_id"),
@@ -297,6 +300,31 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
     if (ctx) {
         ngx_http_ampersand_variable_set(v, ctx->cache_key.data,
                                         ctx->cache_key.len);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * For proxy_cache.  "off" is more than a bypass: nginx then sends HEAD as HEAD,
+ * and Range and the If-* headers, which a provider behind the proxy API may
+ * want to see.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_variable_passed(r, v);
+
+    if (ctx && ctx->ttl) {
+        ngx_http_ampersand_variable_set(v, "ampersand", 9);
+
+    } else {
+        ngx_http_ampersand_variable_set(v, "off", 3);
     }
 
     return NGX_OK;
