@@ -262,7 +262,8 @@ E
     is_deeply [ map { scalar Gateway::Upstream::header($_, 'x-api-key') } $gw->upstream->requests ],
         [ ('the-key') x $gw->upstream->requests ], 'the key goes up';
     is $gw->get('/v1/nothing', token => $t)->{status}, 404, 'and a refusal';
-    my $log = do { open my $f, '<', $gw->dir . '/logs/early.log' or die $!; local $/; <$f> };
+    my $log;
+    $gw->wait_for(5, sub { ($log = Gateway::_slurp($gw->dir . '/logs/early.log')) =~ /unknown-operation/ });
     my @lines = split /\n/, $log;
     is $lines[0], 'acme|p-1|listTopics|pass|1|-', 'the log knows who, and no key';
     is $lines[-1], 'acme|p-1|-|unknown-operation|1|-', 'also of a refusal';

@@ -157,7 +157,10 @@ subtest 'Redis goes and comes' => sub {
 };
 
 subtest 'changes are heard of' => sub {
-    $gw->wait_for(4, sub { $gw->status->{redis_events_up} });
+    ok $gw->wait_for(5, sub {
+        my $s = $gw->status;
+        $s->{redis_events_up} && $s->{redis_links_up} == $s->{redis_links};
+    }), 'every worker has its link, one the events';
     my $t = newcomer();
     my $id = "n$n";
     ok everywhere($t, 200), 'a tenant is served';

@@ -92,7 +92,22 @@ sub _slurp {
 }
 
 sub error_log  { _slurp($_[0]->dir . '/logs/error.log') }
-sub access_log { _slurp($_[0]->dir . '/logs/access.log') }
+
+# nginx writes a line after the answer has gone: what grows is not read yet.
+
+sub access_log {
+    my ($self) = @_;
+    my $file = $self->dir . '/logs/access.log';
+    my $size = -1;
+    $self->wait_for(2, sub {
+        my $now = -s $file // 0;
+        my $still = $now == $size;
+        $size = $now;
+        sleep 0.03 unless $still;
+        return $still;
+    });
+    return _slurp($file);
+}
 
 sub _configure {
     my ($self) = @_;
