@@ -145,7 +145,6 @@ typedef struct {
     unsigned                        keepalive:1; /* of the client, at late    */
     unsigned                        checked:1;  /* the body is to be checked  */
     unsigned                        key_ok:1;   /* the upstream request has it */
-    unsigned                        head:1;
     unsigned                        stale:1;    /* record is from before an
                                                    outage of Redis            */
     unsigned                        charged:1;  /* the limits know of it       */

@@ -206,7 +206,6 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
     }
 
     ctx->op = match.op;
-    ctx->head = match.head;
 
     /*
      * listProjects is answered with the tenant's own project, see
