@@ -1,5 +1,4 @@
 #include "amp_seal.h"
-#include "amp_tenant.h"
 #include "amp_token.h"
 
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #define AMP_SEAL_HEAD     (3 + AMP_MASTER_KEY_ID_LEN + 1)
 #define AMP_TAG_LEN       16
 #define AMP_PACKET_MAX    (AMP_NONCE_LEN + AMP_SECRET_MAX + AMP_TAG_LEN)
+#define AMP_AAD_MAX       128
 #define AMP_MASTER_KEY_LABEL  "ampersand-gateway master key"
 
 #define amp_base64_len(n)  (((n) * 4 + 2) / 3)
@@ -38,7 +38,7 @@ struct amp_keyring_s {
 
 typedef struct {
     size_t         len;
-    unsigned char  data[AMP_TENANT_ID_MAX + 1 + AMP_KEY_ID_MAX];
+    unsigned char  data[AMP_AAD_MAX];
 } amp_seal_aad_t;
 
 
@@ -353,8 +353,9 @@ amp_keyring_id(const amp_keyring_t *ring, unsigned i)
 static int
 amp_seal_aad(amp_span_t tenant, amp_span_t key_id, amp_seal_aad_t *aad)
 {
-    if (tenant.len == 0 || tenant.len > AMP_TENANT_ID_MAX
-        || key_id.len == 0 || key_id.len > AMP_KEY_ID_MAX
+    if (tenant.len == 0 || key_id.len == 0
+        || tenant.len >= AMP_AAD_MAX
+        || key_id.len >= AMP_AAD_MAX - tenant.len
         || memchr(tenant.data, '\0', tenant.len) != NULL)
     {
         return -1;
@@ -437,12 +438,13 @@ amp_seal(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
 
 static int
 amp_seal_authenticate(EVP_CIPHER_CTX *ctx, const amp_seal_aad_t *aad,
-    unsigned char *packet, size_t len, unsigned char *out)
+    const unsigned char *packet, size_t len, unsigned char *out)
 {
     int         n;
     OSSL_PARAM  params[] = {
         OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
-                                packet + len - AMP_TAG_LEN, AMP_TAG_LEN),
+                                (unsigned char *) packet + len - AMP_TAG_LEN,
+                                AMP_TAG_LEN),
         OSSL_PARAM_END
     };
 
@@ -460,21 +462,19 @@ amp_seal_authenticate(EVP_CIPHER_CTX *ctx, const amp_seal_aad_t *aad,
 }
 
 
-static int
-amp_seal_open_into(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
-    amp_span_t sealed, unsigned char *out)
+/* A decoded text is the master key's id and the packet. */
+
+int
+amp_seal_decode(amp_span_t sealed, amp_buf_t *out)
 {
-    size_t             len;
-    amp_span_t         id;
-    amp_seal_aad_t     aad;
-    amp_master_key_t  *master;
-    unsigned char      packet[AMP_PACKET_MAX];
+    size_t         len;
+    amp_span_t     id;
+    unsigned char  packet[AMP_PACKET_MAX];
 
     id = amp_seal_master_id(sealed);
 
     if (id.len == 0
-        || sealed.len > AMP_SEAL_HEAD + amp_base64_len(AMP_PACKET_MAX)
-        || amp_seal_aad(tenant, key_id, &aad) != 0)
+        || sealed.len > AMP_SEAL_HEAD + amp_base64_len(AMP_PACKET_MAX))
     {
         return -1;
     }
@@ -487,25 +487,48 @@ amp_seal_open_into(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
         return -1;
     }
 
-    master = amp_keyring_find(ring, id.data);
+    amp_buf_put(out, id.data, id.len);
+    amp_buf_put(out, packet, len);
+
+    return out->overflow ? -1 : 0;
+}
+
+
+static int
+amp_seal_open_into(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
+    amp_span_t decoded, unsigned char *out)
+{
+    amp_seal_aad_t     aad;
+    amp_master_key_t  *master;
+
+    if (decoded.len <= AMP_MASTER_KEY_ID_LEN + AMP_NONCE_LEN + AMP_TAG_LEN
+        || decoded.len > AMP_MASTER_KEY_ID_LEN + AMP_PACKET_MAX
+        || amp_seal_aad(tenant, key_id, &aad) != 0)
+    {
+        return -1;
+    }
+
+    master = amp_keyring_find(ring, decoded.data);
 
     if (master == NULL) {
         return -2;
     }
 
-    return amp_seal_authenticate(master->opener, &aad, packet, len, out);
+    return amp_seal_authenticate(master->opener, &aad,
+                                 decoded.data + AMP_MASTER_KEY_ID_LEN,
+                                 decoded.len - AMP_MASTER_KEY_ID_LEN, out);
 }
 
 
 /* What stays in OpenSSL's error queue would be taken for a fault of TLS. */
 
 int
-amp_seal_open(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
-    amp_span_t sealed, unsigned char *out)
+amp_seal_open_decoded(amp_keyring_t *ring, amp_span_t tenant,
+    amp_span_t key_id, amp_span_t decoded, unsigned char *out)
 {
     int  n;
 
-    n = amp_seal_open_into(ring, tenant, key_id, sealed, out);
+    n = amp_seal_open_into(ring, tenant, key_id, decoded, out);
 
     if (n < 0) {
         OPENSSL_cleanse(out, AMP_SECRET_MAX);
@@ -513,6 +536,25 @@ amp_seal_open(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
     }
 
     return n;
+}
+
+
+int
+amp_seal_open(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
+    amp_span_t sealed, unsigned char *out)
+{
+    amp_buf_t      buf;
+    unsigned char  decoded[AMP_SEALED_MAX];
+
+    amp_buf_init(&buf, decoded, sizeof(decoded));
+
+    if (amp_seal_decode(sealed, &buf) != 0) {
+        OPENSSL_cleanse(out, AMP_SECRET_MAX);
+        return -1;
+    }
+
+    return amp_seal_open_decoded(ring, tenant, key_id, amp_buf_written(&buf),
+                                 out);
 }
 
 

@@ -67,6 +67,17 @@ int amp_seal(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
 int amp_seal_open(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
     amp_span_t sealed, unsigned char *out);
 
+/*
+ * The same in two steps, so that the text is read once and opened often.
+ * Decoding appends to out (AMP_SEALED_MAX bytes are enough): 0, or -1 when the
+ * text is malformed, nothing appended.
+ */
+
+int amp_seal_decode(amp_span_t sealed, amp_buf_t *out);
+
+int amp_seal_open_decoded(amp_keyring_t *ring, amp_span_t tenant,
+    amp_span_t key_id, amp_span_t decoded, unsigned char *out);
+
 /* The master key id in a sealed text; empty when malformed. */
 
 amp_span_t amp_seal_master_id(amp_span_t sealed);

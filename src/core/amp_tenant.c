@@ -287,9 +287,11 @@ amp_tenant_read_identity(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 static const char *
 amp_tenant_read_keys(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 {
-    size_t       i;
-    json_t      *keys, *key;
-    amp_span_t   id, sealed, state;
+    size_t          i;
+    json_t         *keys, *key;
+    amp_buf_t       decoded;
+    amp_span_t      id, sealed, state;
+    unsigned char   buf[AMP_SEALED_MAX];
 
     keys = json_object_get(json, "keys");
 
@@ -317,7 +319,14 @@ amp_tenant_read_keys(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 
         if (t->key_id.len == 0 && amp_span_eq(state, amp_span("active"))) {
             t->key_id = amp_tenant_put(t, out, id);
-            t->sealed = amp_tenant_put(t, out, sealed);
+
+            amp_buf_init(&decoded, buf, sizeof(buf));
+
+            if (amp_seal_decode(sealed, &decoded) != 0) {
+                return "the \"sealed\" of the active key is damaged";
+            }
+
+            t->sealed = amp_tenant_put(t, out, amp_buf_written(&decoded));
         }
     }
 

@@ -63,7 +63,7 @@ typedef struct {
     amp_field_t  project_id;
     amp_field_t  project_name;      /* lower case; empty when unknown         */
     amp_field_t  key_id;            /* of the active key; empty without one   */
-    amp_field_t  sealed;            /* its sealed text                        */
+    amp_field_t  sealed;            /* the key, see amp_seal_decode()         */
     amp_field_t  groups;            /* ngroups times: uint16_t len, bytes     */
     amp_field_t  rates;             /* amp_rate_t for each bit of limits, in
                                        order, unaligned                       */

@@ -182,8 +182,7 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
     path = ngx_http_ampersand_span(r->unparsed_uri);
     raw = amp_span_null;
 
-    p = ngx_strlchr(r->unparsed_uri.data,
-                    r->unparsed_uri.data + r->unparsed_uri.len, '?');
+    p = memchr(r->unparsed_uri.data, '?', r->unparsed_uri.len);
     if (p) {
         path.len = p - path.data;
         raw = amp_span_make(p + 1, r->unparsed_uri.len - path.len - 1);

@@ -5,17 +5,21 @@
 /*
  * What keys an entry of proxy_cache, and what makes keys change.
  *
- *   <tenant>|<operationId>|<generations>|<path and query>|<Accept>
+ *   <tenant>|<API><generations>|<path and query>[|<Accept>]
  *
- * "|" stands in none of the first three nor in an escaped path; nothing after
- * Accept.  An operationId belongs to one API.  Generations are "gen.bump," for
- * each family that the operation reads, zeroes left out.  The public catalogue
- * is one entry for all tenants: its tenant is "*", which is no tenant's id, and
- * it has no generations.
+ * API and path name the operation.  "|" stands in none of the first three;
+ * nothing follows Accept.  What most keys would share is left out, for nginx
+ * hashes them twice, byte by byte: "/v1/projects/" in front of the project's
+ * id (any other path begins with its slash), and Accept when it is
+ * application/json.  Generations are "<family>gen.bump," for each family that
+ * the operation reads, zeroes and families without either left out.  The
+ * public catalogue is one entry for all tenants: its tenant is "*", which is
+ * no tenant's id, and it has no generations.
  */
 
 
-#define NGX_HTTP_AMPERSAND_GENERATION  (2 * NGX_INT32_LEN + 2)
+#define NGX_HTTP_AMPERSAND_PROJECTS    "/v1/projects/"
+#define NGX_HTTP_AMPERSAND_GENERATION  (2 * NGX_INT32_LEN + 3)
 
 
 static u_char *ngx_http_ampersand_number(u_char *p, uint32_t n);
@@ -39,7 +43,7 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     size_t                  len;
     u_char                 *p;
     uint32_t                reads;
-    amp_span_t              tenant;
+    amp_span_t              tenant, accept, uri;
     ngx_uint_t              i;
     ngx_ampersand_known_t  *known;
 
@@ -49,16 +53,23 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 
     known = &ctx->known;
     tenant = amp_tenant_field(known->tenant, known->tenant->id);
+    accept = ngx_http_ampersand_span(ctx->headers.accept);
+    uri = ngx_http_ampersand_span(ctx->uri);
     reads = ctx->op->reads | AMP_F(ALL);
+
+    if (ctx->op->project_in == AMP_IN_PATH) {
+        uri.data += sizeof(NGX_HTTP_AMPERSAND_PROJECTS) - 1;
+        uri.len -= sizeof(NGX_HTTP_AMPERSAND_PROJECTS) - 1;
+    }
 
     if (ctx->op->class == AMP_CLASS_CATALOG) {
         tenant = amp_span("*");
         reads = 0;
     }
 
-    len = sizeof("||||") + tenant.len + ngx_strlen(ctx->op->id)
+    len = sizeof("|A||") + tenant.len
           + AMP_FAMILY_COUNT * NGX_HTTP_AMPERSAND_GENERATION
-          + ctx->uri.len + ctx->headers.accept.len;
+          + uri.len + accept.len;
 
     p = ngx_pnalloc(r->pool, len);
     if (p == NULL) {
@@ -69,11 +80,11 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 
     p = ngx_cpymem(p, tenant.data, tenant.len);
     *p++ = '|';
-    p = ngx_cpymem(p, ctx->op->id, ngx_strlen(ctx->op->id));
-    *p++ = '|';
+    *p++ = (u_char) ('A' + ctx->op->api);
 
     for (i = 0; i < AMP_FAMILY_COUNT; i++) {
-        if (reads & (1u << i)) {
+        if ((reads & (1u << i)) && (known->gens[i] | known->bumps[i])) {
+            *p++ = (u_char) ('a' + i);
             p = ngx_http_ampersand_number(p, known->gens[i]);
             *p++ = '.';
             p = ngx_http_ampersand_number(p, known->bumps[i]);
@@ -82,11 +93,14 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     }
 
     *p++ = '|';
-    p = ngx_cpymem(p, ctx->uri.data, ctx->uri.len);
-    *p++ = '|';
+    p = ngx_cpymem(p, uri.data, uri.len);
 
-    if (ctx->headers.accept.len) {
-        p = ngx_cpymem(p, ctx->headers.accept.data, ctx->headers.accept.len);
+    if (!amp_span_eq(accept, amp_span("application/json"))) {
+        *p++ = '|';
+
+        if (accept.len) {
+            p = ngx_cpymem(p, accept.data, accept.len);
+        }
     }
 
     ctx->cache_key.len = p - ctx->cache_key.data;

@@ -435,9 +435,10 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    n = amp_seal_open(amcf->keyring, amp_tenant_field(tenant, tenant->id),
-                      amp_tenant_field(tenant, tenant->key_id),
-                      amp_tenant_field(tenant, tenant->sealed), p);
+    n = amp_seal_open_decoded(amcf->keyring,
+                              amp_tenant_field(tenant, tenant->id),
+                              amp_tenant_field(tenant, tenant->key_id),
+                              amp_tenant_field(tenant, tenant->sealed), p);
 
     if (n <= 0 || !amp_secret_valid(amp_span_make(p, n))) {
 

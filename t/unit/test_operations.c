@@ -154,6 +154,31 @@ lines_are_unique(void **state)
 }
 
 
+/* Cache keys leave out what stands in front of the project's id. */
+
+static void
+projects_in_paths(void **state)
+{
+    size_t                  i, n;
+    const char             *name;
+    const amp_operation_t  *ops;
+    static const char       head[] = "/projects/{projectIdOrName}";
+
+    ops = amp_operations(&n);
+
+    for (i = 0; i < n; i++) {
+        name = strstr(ops[i].path, "{projectId");
+
+        if (ops[i].project_in == AMP_IN_PATH) {
+            assert_int_equal(strncmp(ops[i].path, head, strlen(head)), 0);
+
+        } else {
+            assert_null(name);
+        }
+    }
+}
+
+
 static void
 proxy_line(void **state)
 {
@@ -440,6 +465,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(same_as_documents),
         cmocka_unit_test(lines_are_unique),
+        cmocka_unit_test(projects_in_paths),
         cmocka_unit_test(proxy_line),
         cmocka_unit_test(lifetimes_and_families),
         cmocka_unit_test(classes),
