@@ -5,64 +5,103 @@
 #define NGX_AMPERSAND_ZONE_MOVE    1000     /* ms between moves in the queue  */
 
 
+static ngx_uint_t ngx_ampersand_node_is(ngx_ampersand_node_t *node,
+    ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
+static void ngx_ampersand_node_touch(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_node_t *node);
+
+
 ngx_ampersand_node_t *
 ngx_ampersand_node_get(ngx_ampersand_shared_t *sh, ngx_ampersand_kind_e kind,
     uint32_t hash, const u_char *id, size_t len)
 {
-    ngx_ampersand_node_t          *node;
-    ngx_ampersand_tenant_node_t   *ten;
-    ngx_ampersand_project_node_t  *pn;
+    ngx_ampersand_node_t  *node;
 
     for (node = sh->buckets[hash & sh->mask]; node; node = node->next) {
-
-        if (node->hash != hash || node->kind != kind) {
-            continue;
-        }
-
-        switch (kind) {
-
-        case NGX_AMPERSAND_TOKEN:
-            if (ngx_memcmp(ngx_ampersand_node_body(node), id, len) == 0) {
-                goto found;
-            }
-
-            break;
-
-        case NGX_AMPERSAND_TENANT:
-            ten = ngx_ampersand_node_body(node);
-
-            if (amp_span_eq(amp_tenant_field(&ten->tenant, ten->tenant.id),
-                            amp_span_make(id, len)))
-            {
-                goto found;
-            }
-
-            break;
-
-        default: /* NGX_AMPERSAND_PROJECT */
-            pn = ngx_ampersand_node_body(node);
-
-            if (node->len == len && ngx_memcmp(pn->id, id, len) == 0) {
-                goto found;
-            }
+        if (ngx_ampersand_node_is(node, kind, hash, id, len)) {
+            ngx_ampersand_node_touch(sh, node);
+            return node;
         }
     }
 
     return NULL;
+}
 
-found:
 
-    /* moving it touches four others: once in a while is recent enough */
+ngx_ampersand_node_t *
+ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *from, ngx_ampersand_kind_e kind, const u_char *id,
+    size_t len)
+{
+    u_char                *start;
+    ngx_ampersand_node_t  *node;
 
-    if (!node->unknown
-        && ngx_current_msec - node->used > NGX_AMPERSAND_ZONE_MOVE)
+    start = (u_char *) zone->shpool;
+    node = (ngx_ampersand_node_t *) (start + (size_t) from->ref_place * 8);
+
+    if (from->ref_place && node->serial == from->ref_serial
+        && ngx_ampersand_node_is(node, kind, from->ref, id, len))
     {
-        node->used = ngx_current_msec;
-        ngx_queue_remove(&node->queue);
-        ngx_queue_insert_head(&sh->lru, &node->queue);
+        ngx_ampersand_node_touch(zone->sh, node);
+        return node;
+    }
+
+    node = ngx_ampersand_node_get(zone->sh, kind, from->ref, id, len);
+
+    if (node) {
+        from->ref_serial = node->serial;
+        from->ref_place = (uint32_t) (((u_char *) node - start) / 8);
     }
 
     return node;
+}
+
+
+static ngx_uint_t
+ngx_ampersand_node_is(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind,
+    uint32_t hash, const u_char *id, size_t len)
+{
+    ngx_ampersand_tenant_node_t   *ten;
+    ngx_ampersand_project_node_t  *pn;
+
+    if (node->hash != hash || node->kind != kind) {
+        return 0;
+    }
+
+    switch (kind) {
+
+    case NGX_AMPERSAND_TOKEN:
+        return ngx_memcmp(ngx_ampersand_node_body(node), id, len) == 0;
+
+    case NGX_AMPERSAND_TENANT:
+        ten = ngx_ampersand_node_body(node);
+
+        return amp_span_eq(amp_tenant_field(&ten->tenant, ten->tenant.id),
+                           amp_span_make(id, len));
+
+    default: /* NGX_AMPERSAND_PROJECT */
+        pn = ngx_ampersand_node_body(node);
+
+        return node->len == len && ngx_memcmp(pn->id, id, len) == 0;
+    }
+}
+
+
+/* Moving touches four others: once in a while is recent enough. */
+
+static void
+ngx_ampersand_node_touch(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_node_t *node)
+{
+    uint32_t  now;
+
+    now = (uint32_t) ngx_current_msec;
+
+    if (!node->unknown && now - node->used > NGX_AMPERSAND_ZONE_MOVE) {
+        node->used = now;
+        ngx_queue_remove(&node->queue);
+        ngx_queue_insert_head(&sh->lru, &node->queue);
+    }
 }
 
 
@@ -114,7 +153,9 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
 
     node->kind = (u_char) kind;
     node->hash = hash;
-    node->used = ngx_current_msec;
+    sh->serial += (sh->serial == NGX_MAX_UINT32_VALUE) ? 2 : 1;
+    node->serial = sh->serial;
+    node->used = (uint32_t) ngx_current_msec;
     node->fetched = ngx_current_msec;
     node->epoch = sh->epoch;
 
@@ -143,6 +184,7 @@ ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node)
     ngx_queue_remove(&node->queue);
     sh->n[node->kind]--;
     sh->nunknown -= node->unknown;
+    node->serial = 0;
 
     ngx_slab_free_locked(zone->shpool, node);
 }

@@ -11,7 +11,7 @@
 
 
 #define NGX_AMPERSAND_ZONE_RECENT  64       /* events remembered for races    */
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7032
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7033
 
 
 typedef enum {
@@ -23,19 +23,28 @@ typedef enum {
 
 typedef struct ngx_ampersand_node_s  ngx_ampersand_node_t;
 
+/*
+ * One cache line, then the body.  A token leads to its tenant and a tenant to
+ * its project: by hash (ref), and by place once that was looked up.  The place
+ * holds as long as the serial there is the one noted; what was freed may be
+ * anything, but stays mapped.
+ */
+
 struct ngx_ampersand_node_s {
     ngx_ampersand_node_t  *next;        /* in its bucket                      */
     ngx_queue_t            queue;       /* LRU, or the unknown tokens         */
     ngx_msec_t             fetched;
-    ngx_msec_t             used;        /* when it last moved in its queue    */
     uint32_t               hash;
+    uint32_t               serial;      /* another for each node              */
     uint32_t               epoch;
+    uint32_t               used;        /* ms, when it last moved in its queue*/
     u_char                 kind;
     u_char                 invalid;     /* an event named it                  */
     u_char                 unknown;     /* token: there is none               */
     u_char                 len;         /* of the id in data                  */
-    uint32_t               ref;         /* hash of the tenant (token) or of
-                                           the project (tenant)               */
+    uint32_t               ref;
+    uint32_t               ref_serial;
+    uint32_t               ref_place;   /* in units of 8 bytes; 0: not known  */
     u_char                 data[1];     /* one of the three below             */
 };
 
@@ -81,6 +90,7 @@ typedef struct ngx_ampersand_shared_s {
     ngx_uint_t                 n[NGX_AMPERSAND_PROJECT + 1];
 
     uint32_t                   epoch;
+    uint32_t                   serial;      /* of the last node made          */
     uint64_t                   seq;         /* events so far                  */
     ngx_ampersand_recent_t     recent[NGX_AMPERSAND_ZONE_RECENT];
 } ngx_ampersand_shared_t;
@@ -127,6 +137,12 @@ ngx_ampersand_zone_age(ngx_ampersand_node_t *node)
 
 ngx_ampersand_node_t *ngx_ampersand_node_get(ngx_ampersand_shared_t *sh,
     ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
+
+/* The tenant of a token, the project of a tenant: the same, mostly quicker. */
+
+ngx_ampersand_node_t *ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *from, ngx_ampersand_kind_e kind, const u_char *id,
+    size_t len);
 
 /*
  * A new one at the head of the LRU queue, fetched now, its body not yet filled.

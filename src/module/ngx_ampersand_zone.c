@@ -44,9 +44,9 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
-    /* a bucket for each half kilobyte: chains of one or two */
+    /* more buckets than nodes: whom a chain holds besides is one cache miss */
 
-    for (n = 512; n * 512 < shm_zone->shm.size / 2; n *= 2) { /* void */ }
+    for (n = 512; n * 256 < shm_zone->shm.size / 2; n *= 2) { /* void */ }
 
     sh->buckets = ngx_slab_calloc(zone->shpool, n * sizeof(*sh->buckets));
     if (sh->buckets == NULL) {
@@ -81,7 +81,6 @@ ngx_ampersand_zone_e
 ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     amp_span_t id, ngx_ampersand_known_t *known)
 {
-    uint32_t                       hash;
     ngx_uint_t                     fresh;
     ngx_ampersand_node_t          *token, *node, *project;
     ngx_ampersand_zone_e           rc;
@@ -125,15 +124,14 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
             goto done;
         }
 
-        id = amp_span_make(tn->tenant, token->len);
-        hash = token->ref;
+        node = ngx_ampersand_node_follow(zone, token, NGX_AMPERSAND_TENANT,
+                                         tn->tenant, token->len);
 
     } else {
-        hash = ngx_ampersand_zone_hash(id.data, id.len);
+        node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT,
+                                      ngx_ampersand_zone_hash(id.data, id.len),
+                                      id.data, id.len);
     }
-
-    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
-                                  id.len);
 
     if (node == NULL || !ngx_ampersand_zone_usable(zone, node, &fresh)) {
         goto done;
@@ -147,10 +145,10 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         goto done;
     }
 
-    project = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, node->ref,
-                                     (u_char *) &ten->tenant
-                                     + ten->tenant.project_id.offset,
-                                     ten->tenant.project_id.len);
+    project = ngx_ampersand_node_follow(zone, node, NGX_AMPERSAND_PROJECT,
+                                        (u_char *) &ten->tenant
+                                        + ten->tenant.project_id.offset,
+                                        ten->tenant.project_id.len);
 
     if (project == NULL
         || !ngx_ampersand_zone_usable(zone, project, &fresh))

@@ -5,16 +5,16 @@
 /*
  * What keys an entry of proxy_cache, and what makes keys change.
  *
- *   <tenant>|<API><generations>|<path and query>[|<Accept>]
+ *   <tenant>|<operation><generations>|<path and query>[|<Accept>]
  *
- * API and path name the operation.  "|" stands in none of the first three;
- * nothing follows Accept.  What most keys would share is left out, for nginx
- * hashes them twice, byte by byte: "/v1/projects/" in front of the project's
- * id (any other path begins with its slash), and Accept when it is
- * application/json.  Generations are "<family>gen.bump," for each family that
- * the operation reads, zeroes and families without either left out.  The
- * public catalogue is one entry for all tenants: its tenant is "*", which is
- * no tenant's id, and it has no generations.
+ * "|" stands in none of the first three; nothing follows Accept.  The operation
+ * is the number of its line, which belongs to one API.  Generations are
+ * "<family>gen.bump," for each family that the operation reads, zeroes and
+ * families without either left out.  nginx hashes keys twice, byte by byte, so
+ * what most would share is left out too: "/v1/projects/" in front of the
+ * project's id (any other path begins with its slash), and Accept when it is
+ * application/json.  The public catalogue is one entry for all tenants: its
+ * tenant is "*", which is no tenant's id, and it has no generations.
  */
 
 
@@ -67,7 +67,7 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
         reads = 0;
     }
 
-    len = sizeof("|A||") + tenant.len
+    len = sizeof("|||") + NGX_INT32_LEN + tenant.len
           + AMP_FAMILY_COUNT * NGX_HTTP_AMPERSAND_GENERATION
           + uri.len + accept.len;
 
@@ -80,7 +80,7 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 
     p = ngx_cpymem(p, tenant.data, tenant.len);
     *p++ = '|';
-    *p++ = (u_char) ('A' + ctx->op->api);
+    p = ngx_http_ampersand_number(p, amp_operation_index(ctx->op) + 1);
 
     for (i = 0; i < AMP_FAMILY_COUNT; i++) {
         if ((reads & (1u << i)) && (known->gens[i] | known->bumps[i])) {
