@@ -189,7 +189,7 @@ lint-layers:
 NGINX_INCS := src/core src/event src/event/modules src/os/unix src/http \
               src/http/modules src/http/v2
 SCRIPTS    := docker/deps docker/entrypoint docker/run-local
-PERL       := $(wildcard t/*.t t/lib/*/*.pm docker/check-image docker/emulator/emulator \
+PERL       := $(wildcard t/*.t t/lib/*/*.pm t/lib/*/*/*.pm docker/check-image docker/emulator/emulator \
                 docker/emulator/lib/*/*.pm docker/emulator/lib/*/*/*.pm)
 
 lint: lint-layers $(BUILD)/nginx/Makefile

@@ -6,7 +6,8 @@ package Gateway;
 #
 #   my $gw = Gateway->start(
 #       workers => 2, upstream => $url,        # default: a Gateway::Upstream that answers {"ok":true}
-#       redis => $gateway_redis, redis_url => "redis://...",
+#       redis => $gateway_redis, redis_url => "redis://...",    # also a ::Sentinel, a ::Cluster
+#       redis_args => 'ca_file=...',           # after the URL; default: what $gateway_redis->args says
 #       main => '', http => '', server => '', location => '', listen => '',  # more configuration
 #       gateway => 'include ...;',             # instead of ampersand/gateway.conf
 #       directives => 'ampersand_redis ...',   # instead of the three that are needed
@@ -138,7 +139,8 @@ sub _configure {
     my $extra   = ($o->{server} || '') =~ s{include PROXY;}{include $dir/ampersand/proxy.conf;}gr;
     my $listen  = $o->{listen} || '';
     my $gateway = $o->{gateway} || "include $dir/ampersand/gateway.conf;";
-    my $redis   = $self->redis_url . ($o->{redis_args} ? " $o->{redis_args}" : '');
+    my $args    = $o->{redis_args} // ($o->{redis_url} ? '' : $self->{redis}->args);
+    my $redis   = $self->redis_url . " $args";
     my $needed  = $o->{directives} || <<"E";
     ampersand_zone        @{[ $o->{zone} || '4m' ]};
     ampersand_redis       $redis;
@@ -263,7 +265,7 @@ sub try_ctl {
     my ($self, @args) = @_;
     my $stdin = ref $args[-1] ? ${ pop @args } : '';
     my $dir = $self->dir;
-    local %ENV = (%ENV, AMPERSAND_MASTER_KEY_FILE => "$dir/master.key");
+    local %ENV = (%ENV, AMPERSAND_MASTER_KEY_FILE => "$dir/master.key", $self->{redis} ? $self->{redis}->env : ());
     $ENV{AMPERSAND_REDIS}    = $self->redis_url;
     $ENV{AMPERSAND_UPSTREAM} = $self->upstream_url;
 

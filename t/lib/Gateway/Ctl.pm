@@ -27,7 +27,7 @@ sub new {
     }, $class;
     $self->{env} = { AMPERSAND_UPSTREAM => 'http://127.0.0.1:9' };
     if ($redis) {
-        $self->{env}{AMPERSAND_REDIS} = $redis->url;
+        $self->{env} = { %{ $self->{env} }, $redis->env, AMPERSAND_REDIS => $redis->url };
         $self->{env}{AMPERSAND_MASTER_KEY_FILE} = $self->dir . '/master.key';
         my $r = $self->run('masterkey', 'new', $self->dir . '/master.key');
         die "no master key: $r->{err}" if $r->{code} != 0;

@@ -1,22 +1,35 @@
 package Gateway::Redis;
 
 # A redis-server of the test's own: free loopback port and unix socket, a
-# temporary directory, gone with the object.
+# temporary directory, gone with the object.  REDIS_SERVER=/path names another
+# binary than Debian's.
 #
 #   my $redis = Gateway::Redis->start;                 # or start('--requirepass', 'x')
-#   $redis->port; $redis->socket; $redis->dir; $redis->pid;
-#   $redis->url;                                       # redis://127.0.0.1:PORT/0
+#   my $redis = Gateway::Redis->start(name => ..., '--option', ...);
+#       tls => 1                # TLS with a certificate of Gateway::Certificates (1, or one's own object)
+#       certificate => 'name'   # another one than "server"
+#       clients => 1            # a client has to show a certificate too
+#       users => { gate => 'on >pw ~amp:* &amp:* +@all' }
+#       binary => '/path', port => 1234
+#   $redis->port; $redis->socket; $redis->dir; $redis->pid; $redis->certs;
+#   $redis->url;                                       # redis://127.0.0.1:PORT/0; url('user:password@')
+#   $redis->args; $redis->env                          # for ampersand_redis and ampctl: what TLS needs
 #   $redis->command('GET', 'amp:tenants');             # undef, text, number or [...]; dies on -ERR
+#   $redis->info('server')->{redis_version};
 #   my $sub = $redis->subscribe('amp:events'); $sub->message(2);  # text, or undef after 2 s
 #   $redis->pause; $redis->resume;                     # SIGSTOP, SIGCONT
-#   $redis->stop; $redis->restart;                     # same port, same data where saved
+#   $redis->stop; $redis->crash; $redis->restart;      # same port, same data where saved; crash: kill -9
+#
+# Several that belong together are started at once with new, spawn and ready.
 
 use strict;
 use warnings;
 
 use File::Temp ();
+use Gateway::Certificates ();
 use IO::Select ();
 use IO::Socket::INET ();
+use IO::Socket::UNIX ();
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -27,30 +40,94 @@ sub free_port {
     return $s->sockport;
 }
 
-sub start {
-    my ($class, @options) = @_;
-    my $self = bless {
-        owner   => $$,
-        options => \@options,
-        tmp     => File::Temp->newdir('redis.XXXXXX', TMPDIR => 1),
-    }, $class;
+# So many ports below those that the kernel gives to clients, each with one
+# 10000 above it: the bus of a cluster's node.
 
-    # an interrupted test still runs its destructors
-    $SIG{$_} ||= sub { exit 1 } for qw(INT TERM);
+sub free_ports {
+    my ($n) = @_;
+    my %ports;
+    while (keys %ports < $n) {
+        my $port = 10000 + int rand 12000;
+        my @s = map {
+            IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $_, ReuseAddr => 1)
+        } $port, $port + 10000;
+        $ports{$port} = 1 if @s == 2;
+    }
+    return keys %ports;
+}
+
+# Waits until the code answers true: its answer, or nothing after so many seconds.
+
+sub wait_for {
+    my ($seconds, $code) = @_;
+    my $end = time + $seconds;
+    while (1) {
+        my $answer = eval { $code->() };
+        return $answer if $answer || time > $end;
+        sleep 0.02;
+    }
+}
+
+sub start {
+    my ($class, @args) = @_;
+    my $self = $class->new(@args);
 
     # another process may take a free port before redis-server does
     for my $try (1 .. 5) {
-        $self->{port} = free_port();
-        return $self if $self->_spawn;
+        $self->{port} = $self->{o}{port} || free_port();
+        $self->spawn;
+        return $self if $self->ready;
     }
     die "redis-server does not start:\n" . $self->log;
 }
 
+sub new {
+    my ($class, @args) = @_;
+    my %o;
+    while (@args && $args[0] !~ /^-/) {
+        my ($name, $value) = splice @args, 0, 2;
+        $o{$name} = $value;
+    }
+    my $self = bless {
+        owner   => $$,
+        o       => \%o,
+        options => \@args,
+        port    => $o{port},
+        tmp     => File::Temp->newdir('redis.XXXXXX', TMPDIR => 1),
+    }, $class;
+    $self->{certs} = ref $o{tls} ? $o{tls} : Gateway::Certificates->new if $o{tls};
+
+    # an interrupted test still runs its destructors
+    $SIG{$_} ||= sub { exit 1 } for qw(INT TERM);
+    return $self;
+}
+
 sub port   { $_[0]{port} }
 sub pid    { $_[0]{pid} }
+sub certs  { $_[0]{certs} }
 sub dir    { $_[0]{tmp}->dirname }
 sub socket { $_[0]->dir . '/redis.sock' }
-sub url    { "redis://127.0.0.1:$_[0]{port}/0" }
+sub scheme { $_[0]{certs} ? 'rediss' : 'redis' }
+
+sub url {
+    my ($self, $who) = @_;
+    return $self->scheme . '://' . ($who // '') . "127.0.0.1:$self->{port}/0";
+}
+
+sub args {
+    my ($self) = @_;
+    my $certs = $self->{certs} or return '';
+    return 'ca_file=' . $certs->ca . ($self->{o}{clients}
+        ? ' cert_file=' . $certs->file('client.pem') . ' key_file=' . $certs->file('client.key') : '');
+}
+
+sub env {
+    my ($self) = @_;
+    my $certs = $self->{certs} or return;
+    return (AMPERSAND_REDIS_CA => $certs->ca, $self->{o}{clients} ? (
+        AMPERSAND_REDIS_CERT => $certs->file('client.pem'), AMPERSAND_REDIS_KEY => $certs->file('client.key'),
+    ) : ());
+}
 
 sub log {
     my ($self) = @_;
@@ -59,29 +136,65 @@ sub log {
     return <$f> // '';
 }
 
-sub _spawn {
+# A Sentinel keeps what it knows in its file, so all it has stands there; a
+# server has options only.
+
+sub _command_line {
     my ($self) = @_;
+    my ($o, $dir) = ($self->{o}, $self->dir);
+    my @options = (
+        '--bind', '127.0.0.1', '--unixsocket', $self->socket, '--dir', $dir, '--logfile', "$dir/redis.log",
+    );
+    if ($self->{certs}) {
+        my $pair = $self->{certs}->file($o->{certificate} || 'server');
+        push @options, '--port', 0, '--tls-port', $self->{port}, '--tls-ca-cert-file', $self->{certs}->ca,
+            '--tls-cert-file', "$pair.pem", '--tls-key-file', "$pair.key",
+            '--tls-auth-clients', $o->{clients} ? 'yes' : 'no', '--tls-replication', 'yes';
+    } else {
+        push @options, '--port', $self->{port};
+    }
+
+    if (defined $o->{sentinel}) {
+        my $file = "$dir/sentinel.conf";
+        if (!-e $file) {
+            open my $f, '>', $file or die "$file: $!";
+            while (my ($name, $value) = splice @options, 0, 2) {
+                printf $f "%s %s\n", substr($name, 2), $value;
+            }
+            print $f $o->{sentinel};
+            close $f or die "$file: $!";
+        }
+        return ($file, '--sentinel');
+    }
+
+    my %users = %{ $o->{users} || {} };
+    return (@options, '--save', '', '--appendonly', 'no',
+        (map { ('--user', $_, split ' ', $users{$_}) } sort keys %users), @{ $self->{options} });
+}
+
+sub spawn {
+    my ($self) = @_;
+    my @command = ($self->{o}{binary} || $ENV{REDIS_SERVER} || 'redis-server', $self->_command_line);
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
+        $SIG{$_} = 'DEFAULT' for qw(INT TERM);
         open STDIN,  '<', '/dev/null';
         open STDOUT, '>', $self->dir . '/redis.out';
         open STDERR, '>&', \*STDOUT;
-        exec 'redis-server',
-            '--port', $self->{port}, '--bind', '127.0.0.1',
-            '--unixsocket', $self->socket, '--dir', $self->dir,
-            '--logfile', $self->dir . '/redis.log',
-            '--save', '', '--appendonly', 'no', @{ $self->{options} }
-            or POSIX::_exit(127);
+        exec @command or POSIX::_exit(127);
     }
     $self->{pid} = $pid;
+}
 
+sub ready {
+    my ($self) = @_;
     my $end = time + 10;
     while (time < $end) {
         my $answer = eval { $self->_connect->_call('PING') };
         if (defined $answer || ($@ && $@ =~ /NOAUTH/)) {
             return 1;
         }
-        if (waitpid($pid, POSIX::WNOHANG()) == $pid) {
+        if (waitpid($self->{pid}, POSIX::WNOHANG()) == $self->{pid}) {
             delete $self->{pid};
             return 0;
         }
@@ -93,7 +206,14 @@ sub _spawn {
 
 sub _connect {
     my ($self) = @_;
-    return Gateway::Redis::Link->new($self->{port});
+    return Gateway::Redis::Link->new($self->{certs} ? $self->socket : $self->{port});
+}
+
+sub _password {
+    my ($self) = @_;
+    my @options = @{ $self->{options} };
+    my ($at) = grep { $options[$_] eq '--requirepass' } 0 .. $#options;
+    return defined $at ? $options[$at + 1] : undef;
 }
 
 sub command {
@@ -101,9 +221,8 @@ sub command {
     if (!$self->{link} || $self->{link_owner} != $$) {
         $self->{link}       = $self->_connect;
         $self->{link_owner} = $$;
-        my %options = @{ $self->{options} } % 2 ? () : @{ $self->{options} };
-        $self->{link}->_call('AUTH', $options{'--requirepass'})
-            if defined $options{'--requirepass'};
+        my $password = $self->_password;
+        $self->{link}->_call('AUTH', $password) if defined $password;
     }
     my $answer = eval { $self->{link}->_call(@args) };
     if ($@) {
@@ -113,9 +232,16 @@ sub command {
     return $answer;
 }
 
+sub info {
+    my ($self, @section) = @_;
+    return { map { /^(\w+):(.*?)\r?$/ ? ($1, $2) : () } split /\n/, $self->command('INFO', @section) };
+}
+
 sub subscribe {
     my ($self, $channel) = @_;
     my $link = $self->_connect;
+    my $password = $self->_password;
+    $link->_call('AUTH', $password) if defined $password;
     $link->_call('SUBSCRIBE', $channel);
     return $link;
 }
@@ -138,16 +264,25 @@ sub stop {
     waitpid $pid, 0;
 }
 
+sub crash {
+    my ($self) = @_;
+    my $pid = delete $self->{pid} or return;
+    delete $self->{link};
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
+
 sub restart {
     my ($self) = @_;
     $self->stop;
-    $self->_spawn or die "redis-server does not start:\n" . $self->log;
+    $self->spawn;
+    $self->ready or die "redis-server does not start:\n" . $self->log;
 }
 
 sub DESTROY {
     my ($self) = @_;
     local ($?, $@, $!);
-    $self->stop if $self->{owner} == $$;
+    $self->crash if $self->{owner} == $$;
 }
 
 
@@ -156,10 +291,11 @@ sub DESTROY {
 package Gateway::Redis::Link;
 
 sub new {
-    my ($class, $port) = @_;
-    my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 5
-    ) or die "connect: $!\n";
+    my ($class, $at) = @_;
+    my $socket = $at =~ m{^/} ? IO::Socket::UNIX->new(Peer => $at, Timeout => 5) : IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $at, Timeout => 5
+    );
+    $socket or die "connect: $!\n";
     return bless { socket => $socket, in => '' }, $class;
 }
 
