@@ -8,6 +8,7 @@ package Gateway;
 #       workers => 2, upstream => $url,        # default: a Gateway::Upstream that answers {"ok":true}
 #       redis => $gateway_redis, redis_url => "redis://...",    # also a ::Sentinel, a ::Cluster
 #       redis_args => 'ca_file=...',           # after the URL; default: what $gateway_redis->args says
+#       like => $gw,                           # one more gateway with its Redis, upstream and master key
 #       main => '', http => '', server => '', location => '', listen => '',  # more configuration
 #       gateway => 'include ...;',             # instead of ampersand/gateway.conf
 #       directives => 'ampersand_redis ...',   # instead of the three that are needed
@@ -48,6 +49,10 @@ my $AMPCTL = $ENV{AMPCTL}        || "$ROOT/build/ampctl";
 
 sub start {
     my ($class, %o) = @_;
+    if (my $like = $o{like}) {
+        $o{redis}    ||= $like->redis;
+        $o{upstream} ||= $like->upstream_url;
+    }
     my $self = bless {
         owner => $$,
         o     => \%o,
@@ -65,7 +70,8 @@ sub start {
     $self->{redis}    = $o{redis} || ($o{redis_url} ? undef : Gateway::Redis->start);
     $self->{upstream} = $o{upstream} ? undef : Gateway::Upstream->start;
 
-    $self->ctl('masterkey', 'new', "$dir/master.key");
+    $o{like} ? link($o{like}->dir . '/master.key', "$dir/master.key")
+        : $self->ctl('masterkey', 'new', "$dir/master.key");
 
     for my $try (1 .. 5) {
         $self->{port} = Gateway::Redis::free_port();
