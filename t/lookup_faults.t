@@ -10,51 +10,16 @@ use lib "$FindBin::Bin/lib";
 
 use Gateway;
 use Gateway::FakeRedis;
-use Gateway::Redis;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $real = Gateway::Redis->start;
-my $fake = Gateway::FakeRedis->start;
-my $gw = Gateway->start(
-    redis => $real, redis_url => $fake->url,
-    http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;',
-);
-
-my $n = 0;
 my $path = '/v1/integrations';
+my $fake = Gateway::FakeRedis->start;
+my $gw = $fake->gateway(http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;');
 
-# A tenant that the gateway has never heard of.
+sub all_lines { return grep { /ampersand: .*(?:Redis|cannot be read)/ } split /\n/, $gw->error_log }
 
-sub stranger {
-    my ($count) = @_;
-    my @tokens = map { $gw->tenant('t' . ++$n, args => [ '--redis', $real->url ]) } 1 .. $count || 1;
-    $fake->copy($real);
-    return wantarray ? @tokens : $tokens[0];
-}
-
-sub error_lines { return grep { /\[error\].*ampersand: / } split /\n/, $gw->error_log }
-
-sub all_lines   { return grep { /ampersand: .*(?:Redis|cannot be read)/ } split /\n/, $gw->error_log }
-
-sub timed {
-    my ($token) = @_;
-    my $start = time;
-    my $res = $gw->get($path, token => $token);
-    $res->{ms} = (time - $start) * 1000;
-    return $res;
-}
-
-sub is_503 {
-    my ($res, $name) = @_;
-    my $problem = $gw->json($res) || {};
-    ok $res->{status} == 503 && ($res->{headers}{'retry-after'} // '') =~ /^[1-9]\d*$/
-        && $res->{headers}{'content-type'} eq 'application/problem+json'
-        && ($problem->{type} // '') =~ /store-down|bad-record/, $name
-        or diag "$res->{status}\n$res->{head}\n$res->{body}";
-}
-
-my $known = stranger();
+my $known = $fake->strangers;
 is $gw->get($path, token => $known)->{status}, 200, 'a tenant is served';
 
 my $hash = "*2\r\n\$1\r\na\r\n\$1\r\nb\r\n";
@@ -87,22 +52,22 @@ my @faults = (
 for (@faults) {
     my ($name, $fault) = @$_;
     subtest $name => sub {
-        my ($first, $second, $third) = stranger(3);
-        my ($before, $all) = (scalar error_lines(), scalar all_lines());
+        my ($first, $second, $third) = $fake->strangers(3);
+        my ($before, $all) = (scalar $fake->errors, scalar all_lines());
         $fake->fault($fault);
 
-        my $res = timed($first);
-        is_503($res, 'an unknown tenant gets 503 with Retry-After');
+        my $res = $fake->timed($first);
+        $fake->is_503($res, 'an unknown tenant gets 503 with Retry-After');
         cmp_ok $res->{ms}, '<', 450, 'in time';
-        is_503(timed($second), 'the next one too') for 1 .. 4;
+        $fake->is_503($fake->timed($second), 'the next one too') for 1 .. 4;
 
         is scalar(grep { $gw->get($path, token => $known)->{status} == 200 } 1 .. 5), 5,
             'a known tenant is served';
         # a record that cannot be read is said once a second, whoever asks
-        my $lines = error_lines() - $before;
+        my $lines = $fake->errors - $before;
         my $said = all_lines() - $all;
         ok $said >= 1 && $lines <= ($said > $lines ? 2 : 1), 'one line in the error log'
-            or diag "$lines: ", join "\n", (error_lines())[$before .. $before + $lines - 1];
+            or diag "$lines: ", join "\n", ($fake->errors)[$before .. $before + $lines - 1];
 
         $fake->fault;
         ok $gw->wait_for(4, sub { $gw->get($path, token => $third)->{status} == 200 }),

@@ -9,49 +9,14 @@ use lib "$FindBin::Bin/lib";
 
 use Gateway;
 use Gateway::FakeRedis;
-use Gateway::Redis;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $real = Gateway::Redis->start;
-my $fake = Gateway::FakeRedis->start;
-my $gw = Gateway->start(
-    redis => $real, redis_url => $fake->url,
-    http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;',
-);
-
-my $n = 0;
 my $path = '/v1/integrations';
+my $fake = Gateway::FakeRedis->start;
+my $gw = $fake->gateway(http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;');
 
-# A tenant that the gateway has never heard of.
-
-sub stranger {
-    my ($count) = @_;
-    my @tokens = map { $gw->tenant('t' . ++$n, args => [ '--redis', $real->url ]) } 1 .. $count || 1;
-    $fake->copy($real);
-    return wantarray ? @tokens : $tokens[0];
-}
-
-sub error_lines { return grep { /\[error\].*ampersand: / } split /\n/, $gw->error_log }
-
-sub timed {
-    my ($token) = @_;
-    my $start = time;
-    my $res = $gw->get($path, token => $token);
-    $res->{ms} = (time - $start) * 1000;
-    return $res;
-}
-
-sub is_503 {
-    my ($res, $name) = @_;
-    my $problem = $gw->json($res) || {};
-    ok $res->{status} == 503 && ($res->{headers}{'retry-after'} // '') =~ /^[1-9]\d*$/
-        && $res->{headers}{'content-type'} eq 'application/problem+json'
-        && ($problem->{type} // '') =~ /store-down|bad-record/, $name
-        or diag "$res->{status}\n$res->{head}\n$res->{body}";
-}
-
-my $known = stranger();
+my $known = $fake->strangers;
 is $gw->get($path, token => $known)->{status}, 200, 'a tenant is served';
 
 subtest 'what is no fault' => sub {
@@ -61,18 +26,18 @@ subtest 'what is no fault' => sub {
     );
     for (@fine) {
         my ($name, $fault) = @$_;
-        my $token = stranger();
-        my $before = error_lines();
+        my $token = $fake->strangers;
+        my $before = $fake->errors;
         $fake->fault($fault);
         is $gw->get($path, token => $token)->{status}, 200, $name;
-        is error_lines() - $before, 0, 'and no line about it' or diag join "\n", error_lines();
+        is $fake->errors - $before, 0, 'and no line about it' or diag join "\n", $fake->errors;
     }
     $fake->fault;
 };
 
 subtest 'a reply cut at every byte, then closed' => sub {
     my $record = "\$-1\r\n";
-    my @tokens = stranger(6);
+    my @tokens = $fake->strangers(6);
     my ($ok, $wrong) = (0, 0);
     for my $cut (0 .. length($record) - 1) {
         $fake->fault({ on => 'GET', key => 'token', reply => $record, cut => $cut, close => 1, times => 2 });
@@ -86,18 +51,18 @@ subtest 'a reply cut at every byte, then closed' => sub {
 };
 
 subtest 'replies that nobody asked for' => sub {
-    my $token = stranger();
+    my $token = $fake->strangers;
     $fake->fault({ on => 'HGETALL', suffix => "+OK\r\n", times => 1 });
     $gw->get($path, token => $token);
     $fake->fault;
-    ok $gw->wait_for(4, sub { $gw->get($path, token => stranger())->{status} == 200 }),
+    ok $gw->wait_for(4, sub { $gw->get($path, token => $fake->strangers)->{status} == 200 }),
         'an extra reply: the link is made anew';
-    my @tokens = stranger(2);
+    my @tokens = $fake->strangers(2);
     $fake->fault({ on => 'GET', key => 'token', suffix => "\$-1\r\n", times => 1 });
     my $res = $gw->get($path, token => $tokens[0]);
-    is_503($res, 'two at once: none is taken for the answer to what was not yet asked');
+    $fake->is_503($res, 'two at once: none is taken for the answer to what was not yet asked');
     $fake->fault;
-    ok $gw->wait_for(4, sub { $gw->get($path, token => stranger())->{status} == 200 }), 'served again';
+    ok $gw->wait_for(4, sub { $gw->get($path, token => $fake->strangers)->{status} == 200 }), 'served again';
 };
 
 subtest 'the link itself' => sub {
@@ -110,26 +75,26 @@ subtest 'the link itself' => sub {
     );
     for (@ways) {
         my ($name, $fault) = @$_;
-        my ($token, $other) = stranger(2);
+        my ($token, $other) = $fake->strangers(2);
         $gw->wait_for(3, sub { $gw->get($path, token => $known)->{status} == 200 && $gw->status->{redis_events_up} });
         sleep 0.35;
         $gw->get($path, token => $known);
-        my $before = error_lines();
+        my $before = $fake->errors;
         $fake->fault($fault);
         $fake->kick;
-        is_503(timed($token), "$name: 503") for 1 .. 3;
+        $fake->is_503($fake->timed($token), "$name: 503") for 1 .. 3;
         sleep 0.15;
-        my @ms = sort { $a <=> $b } map { timed($token)->{ms} } 1 .. 9;
+        my @ms = sort { $a <=> $b } map { $fake->timed($token)->{ms} } 1 .. 9;
         cmp_ok $ms[4], '<', 20, 'in microseconds';
         is $gw->get($path, token => $known)->{status}, 200, 'the known tenant is served';
-        is error_lines() - $before, 1, 'one line' or diag join "\n", error_lines();
+        is $fake->errors - $before, 1, 'one line' or diag join "\n", $fake->errors;
         $fake->fault;
         ok $gw->wait_for(4, sub { $gw->get($path, token => $other)->{status} == 200 }), 'served again';
     }
 };
 
 subtest 'what was asked for while the link was greeting is not forgotten' => sub {
-    my $token = stranger();
+    my $token = $fake->strangers;
     $fake->fault({ on => 'PING', delay => 0.06 });
     $fake->kick;
     is $gw->get($path, token => $token)->{status}, 200, 'served';
@@ -137,7 +102,7 @@ subtest 'what was asked for while the link was greeting is not forgotten' => sub
 };
 
 subtest 'many at once' => sub {
-    my @tokens = stranger(10);
+    my @tokens = $fake->strangers(10);
     $fake->clear;
     $fake->fault({ on => 'GET', key => 'token', delay => 0.05 });
     my @sockets;
@@ -154,7 +119,7 @@ subtest 'many at once' => sub {
     cmp_ok $fake->count('GET', qr/amp:token/), '<=', 20, 'with one look-up for each tenant';
 
     $fake->fault({ silent => 1 });
-    my @strangers = stranger(3);
+    my @strangers = $fake->strangers(3);
     my $start = time;
     @sockets = map {
         my $s = $gw->connect or die $!;
@@ -164,14 +129,14 @@ subtest 'many at once' => sub {
     my @res = map { Gateway::read_response($_) } @sockets;
     is scalar(grep { $_->{status} == 503 } @res), 60, 'when Redis is silent all get 503';
     cmp_ok time - $start, '<', 1, 'within a second';
-    my @ms = sort { $a <=> $b } map { timed($strangers[0])->{ms} } 1 .. 9;
+    my @ms = sort { $a <=> $b } map { $fake->timed($strangers[0])->{ms} } 1 .. 9;
     cmp_ok $ms[4], '<', 20, 'and the next ones at once';
     $fake->fault;
     ok $gw->wait_for(4, sub { $gw->get($path, token => $strangers[0])->{status} == 200 }), 'until it answers again';
 };
 
 subtest 'a gone client does not disturb the answers of the others' => sub {
-    my ($gone, $stays) = stranger(2);
+    my ($gone, $stays) = $fake->strangers(2);
     $fake->fault({ on => 'GET', key => 'token', delay => 0.04 });
     my $s = $gw->connect;
     syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nX-Api-Key: $gone\r\n\r\n";

@@ -12,6 +12,15 @@ package Gateway::FakeRedis;
 #   $fake->commands;                # [name, args...] of each since start or clear
 #   $fake->count('GET', qr/token/); # of those
 #   $fake->clear; $fake->kick; $fake->url; $fake->stop
+#   $fake->release;                 # sends what faults with "hold" keep back
+#
+# In front of a gateway, whose tenants ampctl adds to a real Redis:
+#   my $gw = $fake->gateway(http => '...');    # Gateway->start
+#   my $real = $fake->real;
+#   my @tokens = $fake->strangers(3, args => [...]);   # of tenants it never heard of: s1, s2, ...
+#   my $res = $fake->timed($token);            # a request, with {ms}
+#   $fake->is_503($res, 'name');               # store-down or bad-record, with Retry-After
+#   $fake->errors;                             # its lines of level error
 #
 # A fault: { on => 'GET', key => qr..., times => n, ...} (on: a command's name,
 # default GET and HGETALL; "connect": a new connection; key: a regular
@@ -23,6 +32,7 @@ package Gateway::FakeRedis;
 #   cut => $n          only the first n bytes, then silence; negative: from the end
 #   close => 1         after what is sent; with cut: after those bytes
 #   silent => 1        never answers
+#   hold => 1          not before release()
 #   publish => $text   on amp:events, before the reply leaves (after the delay)
 # A reply is computed when the command comes in, before the delay.
 
@@ -34,6 +44,8 @@ use IO::Select ();
 use IO::Socket::INET ();
 use JSON::PP ();
 use POSIX ();
+use Scalar::Util ();
+use Test::More ();
 use Socket qw(IPPROTO_TCP TCP_NODELAY PF_UNIX SOCK_STREAM PF_UNSPEC);
 use Time::HiRes qw(sleep time);
 
@@ -87,6 +99,46 @@ sub publish  { my ($self, $channel, $text) = @_; $self->_order('publish', $chann
 sub commands { $_[0]->_order('commands') }
 sub clear    { $_[0]->_order('clear') }
 sub kick     { $_[0]->_order('kick') }
+sub release  { $_[0]->_order('release') }
+
+sub gateway {
+    my ($self, %o) = @_;
+    require Gateway;
+    $self->{real} ||= Gateway::Redis->start;
+    my $gw = Gateway->start(redis => $self->{real}, redis_url => $self->url, %o);
+    Scalar::Util::weaken($self->{gw} = $gw);
+    return $gw;
+}
+
+sub real { $_[0]{real} }
+
+sub strangers {
+    my ($self, $count, %t) = @_;
+    my @args = ('--redis', $self->{real}->url, @{ delete $t{args} || [] });
+    my @tokens = map { $self->{gw}->tenant('s' . ++$self->{strangers}, %t, args => \@args) } 1 .. $count || 1;
+    $self->copy($self->{real});
+    return wantarray ? @tokens : $tokens[0];
+}
+
+sub timed {
+    my ($self, $token) = @_;
+    my $start = time;
+    my $res = $self->{gw}->get('/v1/integrations', token => $token);
+    $res->{ms} = (time - $start) * 1000;
+    return $res;
+}
+
+sub is_503 {
+    my ($self, $res, $name) = @_;
+    my $problem = $self->{gw}->json($res) || {};
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return Test::More::ok($res->{status} == 503 && ($res->{headers}{'retry-after'} // '') =~ /^[1-9]\d*$/
+        && $res->{headers}{'content-type'} eq 'application/problem+json'
+        && ($problem->{type} // '') =~ /store-down|bad-record/, $name)
+        || Test::More::diag("$res->{status}\n$res->{head}\n$res->{body}");
+}
+
+sub errors { return grep { /\[error\].*ampersand: / } split /\n/, $_[0]{gw}->error_log }
 
 sub count {
     my ($self, $name, $key) = @_;
@@ -125,7 +177,7 @@ sub run {
     while (1) {
         my $next = 10;
         for my $c (values %{ $self->{clients} }) {
-            next unless @{ $c->{out} };
+            next if !@{ $c->{out} } || $c->{out}[0]{hold};
             my $wait = $c->{out}[0]{at} - time;
             $next = $wait if $wait < $next;
         }
@@ -159,6 +211,8 @@ sub order {
         return @{ $self->{commands} };
     } elsif ($what eq 'clear') {
         $self->{commands} = [];
+    } elsif ($what eq 'release') {
+        $_->{hold} = 0 for map { @{ $_->{out} } } values %{ $self->{clients} };
     } elsif ($what eq 'kick') {
         $self->close($_) for values %{ $self->{clients} };
     }
@@ -240,13 +294,13 @@ sub send {
     $bytes = substr $bytes, 0, $f->{cut} if defined $f->{cut};
     push @{ $c->{out} }, {
         at => time + ($f->{delay} || 0), bytes => $bytes, one => $f->{bytes},
-        close => $f->{close}, publish => $f->{publish},
+        close => $f->{close}, publish => $f->{publish}, hold => $f->{hold},
     };
 }
 
 sub flush {
     my ($self, $c) = @_;
-    while (@{ $c->{out} } && $c->{out}[0]{at} <= time) {
+    while (@{ $c->{out} } && !$c->{out}[0]{hold} && $c->{out}[0]{at} <= time) {
         my $o = shift @{ $c->{out} };
         $self->publish('amp:events', $o->{publish}) if defined $o->{publish};
         my $done = 0;
