@@ -23,7 +23,7 @@ struct store_s {
     redisContext  *redis;
     const char    *prefix;
     unsigned       timeout;
-    char           address[AMP_REDIS_URL_TEXT + 32];
+    char           address[AMP_REDIS_URL_SHOWN];
 };
 
 
@@ -329,8 +329,15 @@ store_open(const store_options_t *options, ctl_error_t *error)
         return NULL;
     }
 
-    if (store_credentials(&url, options->password_file, error) != 0)
-    {
+    if (url.form != AMP_REDIS_SINGLE || url.tls) {
+        secret_clean(&url, sizeof(url));
+        ctl_error(error, CTL_USAGE, "usage", "rediss, redis+sentinel and "
+                  "redis+cluster are not supported by this version");
+        (void) ctl_remedy(error, AMP_REDIS_URL_FORMS);
+        return NULL;
+    }
+
+    if (store_credentials(&url, options->password_file, error) != 0) {
         secret_clean(&url, sizeof(url));
         return NULL;
     }
@@ -352,7 +359,9 @@ store_open(const store_options_t *options, ctl_error_t *error)
     if (url.path[0] != '\0') {
         store->redis = redisConnectUnixWithTimeout(url.path, timeout);
     } else {
-        store->redis = redisConnectWithTimeout(url.host, (int) url.port, timeout);
+        store->redis = redisConnectWithTimeout(url.hosts[0].host,
+                                               (int) url.hosts[0].port,
+                                               timeout);
     }
 
     if (store->redis == NULL || store->redis->err != 0) {

@@ -161,7 +161,17 @@ ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
     if (amp_redis_url_parse(amp_span_make(text->data, text->len), &url, &error)
         != 0)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s, " AMP_REDIS_URL_FORMS, error);
+        ngx_explicit_memzero(url.password, sizeof(url.password));
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s, " AMP_REDIS_URL_FORMS,
+                           error);
+        return NGX_CONF_ERROR;
+    }
+
+    if (url.form != AMP_REDIS_SINGLE || url.tls) {
+        ngx_explicit_memzero(url.password, sizeof(url.password));
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "rediss, redis+sentinel and redis+cluster are not "
+                           "supported by this version");
         return NGX_CONF_ERROR;
     }
 
@@ -176,9 +186,10 @@ ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
         conf->url.url.len = ngx_sprintf(p, "unix:%s", url.path) - p;
 
     } else {
-        conf->url.url.len = ngx_sprintf(p, ngx_strchr(url.host, ':')
+        conf->url.url.len = ngx_sprintf(p, ngx_strchr(url.hosts[0].host, ':')
                                            ? "[%s]:%ui" : "%s:%ui",
-                                        url.host, (ngx_uint_t) url.port)
+                                        url.hosts[0].host,
+                                        (ngx_uint_t) url.hosts[0].port)
                             - p;
     }
 
