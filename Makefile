@@ -120,7 +120,7 @@ $(CTL_OBJ): $(BUILD)/%.o: %.c $(BUILD)/settings
 
 $(ampctl): $(CTL_OBJ)
 	@echo '$(CC) -o $@'
-	@$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcurl $(LIBS)
+	@$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ -lhiredis -lcurl -lssl $(LIBS)
 
 
 # Unit tests, always under the sanitizers

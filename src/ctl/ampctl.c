@@ -59,6 +59,7 @@ ctl_store(ctl_t *ctl)
     if (ctl->store == NULL) {
         options.url = ctl->redis;
         options.password_file = ctl->redis_password_file;
+        options.tls = ctl->redis_tls;
         options.prefix = ctl->prefix;
         options.timeout = ctl->timeout;
 

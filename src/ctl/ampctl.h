@@ -62,6 +62,7 @@ struct ctl_s {
 
     const char           *redis;
     const char           *redis_password_file;
+    tls_options_t         redis_tls;
     const char           *prefix;
     const char           *upstream;
     const char           *master_keys[CTL_MASTER_KEYS];

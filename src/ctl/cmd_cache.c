@@ -28,7 +28,8 @@ static const ctl_option_t  cache_purge_options[] = {
 
 /*
  * KEYS[1] generations; ARGV: family, channel, event.  The event's "rev" is the
- * new generation, which only the script knows.
+ * new generation, which only the script knows.  Twice is once too often, and
+ * does no harm.
  */
 
 static const char  cache_script[] =
@@ -67,7 +68,7 @@ cache_bump(ctl_t *ctl, amp_span_t project, amp_family_e family,
     args[1] = amp_buf_written(&channel);
     args[2] = amp_buf_written(&message);
 
-    return store_script(ctl->store, &ctl->error, cache_script,
+    return store_script(ctl->store, &ctl->error, cache_script, 1,
                         amp_buf_written(&key), args, 3, generation);
 }
 

@@ -8,69 +8,61 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 
-#include "ampctl.h"
 #include "ampersand.h"
+#include "doctor.h"
 #include "record.h"
 #include "secret.h"
 #include "tenant_store.h"
 #include "token_store.h"
 
 
-#define DOCTOR_NAMES       5            /* tenants named in one line          */
-#define DOCTOR_SKEW_WARN   2000         /* ms                                 */
-#define DOCTOR_SKEW_FAIL   30000
-
-
-typedef enum {
-    DOCTOR_OK = 0,
-    DOCTOR_WARN,
-    DOCTOR_FAIL
-} doctor_e;
-
-
-/* Tenants with one thing amiss. */
-
-typedef struct {
-    unsigned  n;
-    char      names[(AMP_TENANT_ID_MAX + 2) * DOCTOR_NAMES + 8];
-} doctor_group_t;
-
-
-typedef struct {
-    ctl_t           *ctl;
-    json_t          *checks;
-    doctor_e         worst;
-    unsigned         reach:1;           /* something is out of reach          */
-    unsigned         tenants;
-    unsigned         opened;
-    doctor_group_t   unreadable;
-    doctor_group_t   keyless;
-    doctor_group_t   tokenless;
-    doctor_group_t   sealed;            /* active key does not open           */
-} doctor_t;
-
-
-static void doctor_add(doctor_t *doctor, const char *name, doctor_e state,
-    const char *remedy, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
-
 
 static const char *const  doctor_words[] = { "ok", "warn", "fail" };
 
 
-static void
+/* Did another node say so already? */
+
+static int
+doctor_said(const doctor_t *doctor, const char *name, const char *text)
+{
+    size_t   i;
+    json_t  *check;
+
+    json_array_foreach(doctor->checks, i, check) {
+        if (strcmp(record_text(check, "check"), name) == 0
+            && strcmp(record_text(check, "message"), text) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
 doctor_add(doctor_t *doctor, const char *name, doctor_e state,
     const char *remedy, const char *fmt, ...)
 {
     char     text[1024];
+    size_t   len;
     json_t  *check;
     va_list  args;
 
+    len = 0;
+
+    if (doctor->node != NULL && state != DOCTOR_OK) {
+        len = (size_t) snprintf(text, sizeof(text), "%s: ", doctor->node);
+    }
+
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    vsnprintf(text + len, sizeof(text) - len, fmt, args);
     va_end(args);
+
+    if (doctor_said(doctor, name, text)) {
+        return;
+    }
 
     check = json_pack("{s:s, s:s, s:s, s:s}", "check", name,
                       "status", doctor_words[state], "message", text,
@@ -85,214 +77,26 @@ doctor_add(doctor_t *doctor, const char *name, doctor_e state,
 }
 
 
-static void
+void
 doctor_error(doctor_t *doctor, const char *name)
 {
+    const char   *node;
     ctl_error_t  *error;
 
     error = &doctor->ctl->error;
 
+    /* the message names the node by itself */
+
+    node = doctor->node;
+    doctor->node = NULL;
+
     doctor_add(doctor, name, DOCTOR_FAIL, error->remedy, "%s", error->message);
+
+    doctor->node = node;
 
     if (error->exit == CTL_REACH) {
         doctor->reach = 1;
     }
-}
-
-
-/* A field of INFO; empty when there is none. */
-
-static const char *
-doctor_info(const redisReply *info, const char *name, char *value, size_t size)
-{
-    size_t       len;
-    const char  *p;
-
-    len = strlen(name);
-    value[0] = '\0';
-
-    for (p = info->str; p != NULL; p = strchr(p, '\n')) {
-        p += (*p == '\n');
-
-        if (strncmp(p, name, len) == 0 && p[len] == ':') {
-            p += len + 1;
-            snprintf(value, size, "%.*s", (int) strcspn(p, "\r\n"), p);
-            break;
-        }
-    }
-
-    return value;
-}
-
-
-static void
-doctor_version(doctor_t *doctor, const redisReply *info)
-{
-    int          valkey;
-    char         value[64];
-    const char  *version;
-
-    version = doctor_info(info, "valkey_version", value, sizeof(value));
-    valkey = (*version != '\0');
-
-    if (!valkey) {
-        version = doctor_info(info, "redis_version", value, sizeof(value));
-    }
-
-    doctor_add(doctor, "redis version", (valkey || atoi(version) >= 6)
-               ? DOCTOR_OK : DOCTOR_FAIL,
-               "use Redis 6 or later, or Valkey", "%s %s",
-               valkey ? "Valkey" : "Redis", *version ? version : "unknown");
-}
-
-
-static void
-doctor_role(doctor_t *doctor, const redisReply *info)
-{
-    char         value[64];
-    const char  *role;
-
-    role = doctor_info(info, "role", value, sizeof(value));
-
-    doctor_add(doctor, "redis role", strcmp(role, "slave") == 0
-               ? DOCTOR_FAIL : DOCTOR_OK,
-               "point --redis (AMPERSAND_REDIS) at the primary", "%s",
-               strcmp(role, "slave") == 0 ? "a replica, which takes no writes"
-                                          : "takes writes");
-}
-
-
-static void
-doctor_memory(doctor_t *doctor, const redisReply *info)
-{
-    char         max[64], policy[64];
-    doctor_e     state;
-
-    doctor_info(info, "maxmemory", max, sizeof(max));
-    doctor_info(info, "maxmemory_policy", policy, sizeof(policy));
-
-    state = (strcmp(policy, "noeviction") == 0 || *policy == '\0')
-            ? DOCTOR_OK : DOCTOR_WARN;
-
-    doctor_add(doctor, "redis memory", state,
-               "CONFIG SET maxmemory-policy noeviction: another policy may "
-               "drop tenants, tokens or the state of their rates",
-               "maxmemory %s, policy %s",
-               strcmp(max, "0") == 0 ? "unlimited" : max,
-               *policy ? policy : "unknown");
-}
-
-
-static void
-doctor_persistence(doctor_t *doctor, const redisReply *info)
-{
-    int          rdb;
-    char         aof[16], save[16], rewrite[16];
-    redisReply  *reply;
-
-    doctor_info(info, "aof_enabled", aof, sizeof(aof));
-    doctor_info(info, "rdb_last_bgsave_status", save, sizeof(save));
-    doctor_info(info, "aof_last_write_status", rewrite, sizeof(rewrite));
-
-    if (strcmp(save, "err") == 0 || strcmp(rewrite, "err") == 0) {
-        doctor_add(doctor, "redis persistence", DOCTOR_FAIL,
-                   "free disk space or mend the directory of Redis; its log "
-                   "says why", "the last save to disk failed");
-        return;
-    }
-
-    if (strcmp(aof, "1") == 0) {
-        doctor_add(doctor, "redis persistence", DOCTOR_OK, "",
-                   "append-only file");
-        return;
-    }
-
-    /* managed services and ACLs often refuse CONFIG: then nothing is known */
-
-    reply = store_command(doctor->ctl->store, &doctor->ctl->error,
-                          "CONFIG GET save");
-    if (reply == NULL) {
-        doctor_add(doctor, "redis persistence", DOCTOR_WARN,
-                   "see to it that Redis saves to disk, best with appendonly "
-                   "yes", "no append-only file; snapshots are not known, "
-                   "CONFIG GET is refused");
-        return;
-    }
-
-    rdb = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2
-          && reply->element[1]->len != 0;
-
-    freeReplyObject(reply);
-
-    doctor_add(doctor, "redis persistence", DOCTOR_WARN,
-               "set appendonly yes in Redis: a crash then loses at most a "
-               "second", rdb ? "snapshots only: a crash loses what came after "
-               "the last one" : "none: a restart loses every tenant and token");
-}
-
-
-static void
-doctor_clock(doctor_t *doctor)
-{
-    int64_t         before, after, redis, skew;
-    struct timeval  tv;
-
-    gettimeofday(&tv, NULL);
-    before = (int64_t) tv.tv_sec * 1000 + tv.tv_usec / 1000;
-
-    if (store_time(doctor->ctl->store, &doctor->ctl->error, &redis) != 0) {
-        doctor_error(doctor, "clock");
-        return;
-    }
-
-    gettimeofday(&tv, NULL);
-    after = (int64_t) tv.tv_sec * 1000 + tv.tv_usec / 1000;
-
-    skew = redis / 1000 - (before + after) / 2;
-    skew = skew < 0 ? -skew : skew;
-
-    doctor_add(doctor, "clock", skew >= DOCTOR_SKEW_FAIL ? DOCTOR_FAIL
-               : skew >= DOCTOR_SKEW_WARN ? DOCTOR_WARN : DOCTOR_OK,
-               "run NTP here and on the host of Redis: tokens expire and rates "
-               "count by the clock", "%lld ms from the clock of Redis",
-               (long long) skew);
-}
-
-
-/* 0 when Redis can be asked further. */
-
-static int
-doctor_redis(doctor_t *doctor)
-{
-    ctl_t       *ctl;
-    redisReply  *info;
-
-    ctl = doctor->ctl;
-
-    if (ctl_store(ctl) == NULL) {
-        doctor_error(doctor, "redis");
-        return -1;
-    }
-
-    doctor_add(doctor, "redis", DOCTOR_OK, "", "reached at %s",
-               store_address(ctl->store));
-
-    info = store_command(ctl->store, &ctl->error, "INFO");
-
-    if (info == NULL) {
-        doctor_error(doctor, "redis version");
-
-    } else {
-        doctor_version(doctor, info);
-        doctor_role(doctor, info);
-        doctor_memory(doctor, info);
-        doctor_persistence(doctor, info);
-        freeReplyObject(info);
-    }
-
-    doctor_clock(doctor);
-
-    return 0;
 }
 
 

@@ -208,7 +208,7 @@ token_list_command(ctl_t *ctl)
 
     json_decref(record);
 
-    if (store_time(ctl->store, &ctl->error, &now) != 0
+    if (store_time(ctl->store, &ctl->error, id, &now) != 0
         || token_list(ctl->store, &ctl->error, id, &tokens) != 0)
     {
         return -1;

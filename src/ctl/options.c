@@ -25,6 +25,10 @@ enum {
     OPTION_JSON,
     OPTION_REDIS,
     OPTION_PASSWORD_FILE,
+    OPTION_CA,
+    OPTION_CERT,
+    OPTION_KEY,
+    OPTION_SERVER_NAME,
     OPTION_PREFIX,
     OPTION_MASTER_KEY,
     OPTION_UPSTREAM,
@@ -41,7 +45,19 @@ static const ctl_option_t  options_globals[] = {
       "where Redis is; AMPERSAND_REDIS, or " OPTIONS_REDIS, 0 },
 
     { OPTION_PASSWORD_FILE, "redis-password-file", "FILE",
-      "its password", 0 },
+      "its password; AMPERSAND_REDIS_PASSWORD_FILE", 0 },
+
+    { OPTION_CA, "redis-ca", "FILE",
+      "who signs its certificate; AMPERSAND_REDIS_CA", 0 },
+
+    { OPTION_CERT, "redis-cert", "FILE",
+      "our certificate for it; AMPERSAND_REDIS_CERT", 0 },
+
+    { OPTION_KEY, "redis-key", "FILE",
+      "and its key; AMPERSAND_REDIS_KEY", 0 },
+
+    { OPTION_SERVER_NAME, "redis-server-name", "NAME",
+      "in its certificate; AMPERSAND_REDIS_SERVER_NAME", 0 },
 
     { OPTION_PREFIX, "prefix", "P",
       "of all keys in Redis, default " AMP_KEYS_PREFIX, 0 },
@@ -175,6 +191,22 @@ options_global(ctl_t *ctl, int id, const char *text)
 
     case OPTION_PASSWORD_FILE:
         ctl->redis_password_file = text;
+        return 0;
+
+    case OPTION_CA:
+        ctl->redis_tls.ca = text;
+        return 0;
+
+    case OPTION_CERT:
+        ctl->redis_tls.cert = text;
+        return 0;
+
+    case OPTION_KEY:
+        ctl->redis_tls.key = text;
+        return 0;
+
+    case OPTION_SERVER_NAME:
+        ctl->redis_tls.server_name = text;
         return 0;
 
     case OPTION_PREFIX:
@@ -459,25 +491,48 @@ options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
 }
 
 
-static int
-options_environment(ctl_t *ctl)
+/* What no option has given; an empty variable is none. */
+
+static void
+options_variable(const char **value, const char *name)
 {
     const char  *text;
 
-    text = getenv("AMPERSAND_MASTER_KEY_FILE");
-    if (ctl->nmaster_keys == 0 && text != NULL && *text != '\0') {
-        ctl->master_keys[ctl->nmaster_keys++] = text;
+    text = getenv(name);
+
+    if (*value == NULL && text != NULL && *text != '\0') {
+        *value = text;
+    }
+}
+
+
+static int
+options_environment(ctl_t *ctl)
+{
+    options_variable(&ctl->master_keys[0], "AMPERSAND_MASTER_KEY_FILE");
+
+    if (ctl->nmaster_keys == 0 && ctl->master_keys[0] != NULL) {
+        ctl->nmaster_keys = 1;
     }
 
-    text = getenv("AMPERSAND_REDIS");
+    /* a URL that was given goes with what was given for it */
+
     if (ctl->redis == NULL) {
-        ctl->redis = (text != NULL && *text != '\0') ? text : OPTIONS_REDIS;
+        options_variable(&ctl->redis, "AMPERSAND_REDIS");
+        options_variable(&ctl->redis_password_file,
+                         "AMPERSAND_REDIS_PASSWORD_FILE");
+        options_variable(&ctl->redis_tls.ca, "AMPERSAND_REDIS_CA");
+        options_variable(&ctl->redis_tls.cert, "AMPERSAND_REDIS_CERT");
+        options_variable(&ctl->redis_tls.key, "AMPERSAND_REDIS_KEY");
+        options_variable(&ctl->redis_tls.server_name,
+                         "AMPERSAND_REDIS_SERVER_NAME");
     }
 
-    text = getenv("AMPERSAND_UPSTREAM");
-    if (ctl->upstream == NULL && text != NULL && *text != '\0') {
-        ctl->upstream = text;
+    if (ctl->redis == NULL) {
+        ctl->redis = OPTIONS_REDIS;
     }
+
+    options_variable(&ctl->upstream, "AMPERSAND_UPSTREAM");
 
     if (ctl->upstream != NULL && !ampersand_upstream_valid(ctl->upstream)) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",

@@ -1,8 +1,11 @@
 /*
- * The connection to Redis.
+ * Redis as ampctl's commands use it.
+ *
+ * A pipeline is written to all nodes that it needs and read in its order, so
+ * that each answers while the others do.  What a lost or wrong node has not
+ * answered is asked again on its own, when its turn comes.
  */
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,180 +14,76 @@
 #include <openssl/evp.h>
 
 #include "../core/amp_token.h"
-#include "amp_redis_url.h"
-#include "secret.h"
+#include "fault.h"
 #include "store.h"
 
 
 #define STORE_SCRIPT_ARGS  8
 
 
-struct store_s {
-    redisContext  *redis;
-    const char    *prefix;
-    unsigned       timeout;
-    char           address[AMP_REDIS_URL_SHOWN];
-};
-
-
-/* What Redis refuses, what it means, and what to do about it. */
-
 typedef struct {
-    const char  *reply;
-    int          code;
-    const char  *word;
-    const char  *message;
-    const char  *remedy;
-} store_fault_t;
+    route_command_t   command;
+    char             *text;
+    connection_t     *c;            /* that was sent it, while it is there    */
+    redisReply       *reply;
+} store_queued_t;
 
 
-static const store_fault_t  store_faults[] = {
+struct store_s {
+    route_t           route;
+    tls_t            *tls;
+    const char       *prefix;
 
-    { "NOAUTH", CTL_REACH, "redis_auth",
-      "asks for a password",
-      "put it in a file and add --redis-password-file FILE, or write it into "
-      "AMPERSAND_REDIS" },
-
-    { "WRONGPASS", CTL_REACH, "redis_auth",
-      "refused user or password",
-      "check the user in the URL, and the password or its file" },
-
-    { "invalid password", CTL_REACH, "redis_auth",
-      "refused user or password",
-      "check the user in the URL, and the password or its file" },
-
-    { "without any password configured", CTL_REACH, "redis_auth",
-      "was sent a password and has none",
-      "leave the password out, or set requirepass (or a user) in Redis" },
-
-    { "no password is set", CTL_REACH, "redis_auth",
-      "was sent a password and has none",
-      "leave the password out, or set requirepass (or a user) in Redis" },
-
-    { "NOPERM", CTL_REACH, "redis_permission",
-      "does not let this user do that",
-      "let its ACL user run +@read +@write +@scripting +publish +time +info "
-      "on the prefix's keys (~amp:*) and channel (&amp:events)" },
-
-    { "can't run this command or subcommand", CTL_REACH, "redis_permission",
-      "does not let this user do that in a script",
-      "let its ACL user run +@read +@write +@scripting +publish +time +info "
-      "on the prefix's keys (~amp:*) and channel (&amp:events)" },
-
-    { "READONLY", CTL_REACH, "redis_readonly",
-      "is a replica and takes no writes",
-      "point --redis (AMPERSAND_REDIS) at the primary" },
-
-    { "MASTERDOWN", CTL_REACH, "redis_readonly",
-      "is a replica that has lost its primary",
-      "point --redis (AMPERSAND_REDIS) at the primary" },
-
-    { "LOADING", CTL_REACH, "redis_loading",
-      "is still loading its data",
-      "run the command again when it has started" },
-
-    { "MISCONF", CTL_REACH, "redis_persistence",
-      "takes no writes because it cannot save to disk",
-      "free disk space or mend the directory of Redis; its log says why" },
-
-    { "OOM", CTL_REACH, "redis_memory",
-      "is out of memory",
-      "raise maxmemory in Redis or free some; keep maxmemory-policy "
-      "noeviction" },
-
-    { "MOVED", CTL_REACH, "redis_cluster",
-      "is a cluster, which this version does not support",
-      "point --redis (AMPERSAND_REDIS) at a single Redis" },
-
-    { "CLUSTERDOWN", CTL_REACH, "redis_cluster",
-      "is a cluster, which this version does not support",
-      "point --redis (AMPERSAND_REDIS) at a single Redis" },
-
-    { "BUSY", CTL_REACH, "redis_busy",
-      "is held up by somebody's script",
-      "end it with SCRIPT KILL in redis-cli, then run the command again" },
-
-    { "WRONGTYPE", CTL_REFUSED, "bad_record",
-      "holds a value of another type under one of our keys",
-      "choose another --prefix, or remove the foreign key" },
-
-    { "DB index is out of range", CTL_REACH, "redis_database",
-      "does not have this database",
-      "use a lower number after the \"/\" of the URL" },
-
-    { NULL, 0, NULL, NULL, NULL }
+    store_queued_t   *queue;
+    unsigned          nqueued;
+    unsigned          size;
+    unsigned          taken;
+    unsigned          sent:1;
 };
 
 
+/*
+ * The command's first argument, out of "*2\r\n$3\r\nGET\r\n$5\r\namp:x\r\n",
+ * is its key.
+ */
+
 static void
-store_fault(store_t *store, ctl_error_t *error, const char *reply)
+store_format(route_command_t *command, char **text, const char *fmt,
+    va_list args)
 {
-    int                   len;
-    const char           *args;
-    const store_fault_t  *fault;
+    int          len;
+    char        *p, *end;
+    size_t       n;
 
-    /* Redis 6 wraps the error of a command inside a script in more text */
+    len = redisvFormatCommand(text, fmt, args);
+    if (len < 0) {
+        abort();
+    }
 
-    for (fault = store_faults; fault->reply != NULL; fault++) {
-        if (strstr(reply, fault->reply) == NULL) {
-            continue;
-        }
+    command->text = *text;
+    command->len = (size_t) len;
+    command->slot = ROUTE_ANY;
+    command->twice = 1;
 
-        ctl_error(error, fault->code, fault->word, "Redis at %s %s",
-                  store->address, fault->message);
-        ctl_remedy(error, "%s", fault->remedy);
+    if (atoi(*text + 1) < 2) {
         return;
     }
 
-    /* an unknown command is answered with its arguments: AUTH's may be one */
+    p = strchr(*text, '$');
+    n = strtoul(p + 1, &end, 10);
+    p = end + 2 + n + 2;
+    n = strtoul(p + 1, &end, 10);
 
-    args = strstr(reply, ", with args");
-    len = args != NULL ? (int) (args - reply) : (int) strlen(reply);
-
-    ctl_error(error, CTL_REACH, "redis_error",
-              "Redis at %s answered \"%.*s\"", store->address, len, reply);
-    ctl_remedy(error, "run ampctl doctor");
+    command->slot = amp_slot(amp_span_make(end + 2, n));
 }
 
 
-static void
-store_lost(store_t *store, ctl_error_t *error)
-{
-    int          code;
-    const char  *why;
-
-    /* hiredis leaves errno as the failed call set it */
-
-    code = errno;
-    why = store->redis != NULL ? store->redis->errstr : "no memory";
-
-    if (store->redis != NULL && store->redis->err == REDIS_ERR_IO
-        && (code == EAGAIN || code == ETIMEDOUT || code == EINPROGRESS))
-    {
-        ctl_error(error, CTL_REACH, "redis_unreachable",
-                  "Redis at %s did not answer within %u ms", store->address,
-                  store->timeout);
-        ctl_remedy(error, "check that it runs and can be reached; "
-                   "--timeout waits longer");
-        return;
-    }
-
-    ctl_error(error, CTL_REACH, "redis_unreachable",
-              "Redis at %s is out of reach: %s", store->address, why);
-    ctl_remedy(error, "check that it runs, and --redis or AMPERSAND_REDIS");
-}
-
+/* The reply, or NULL when it is an error, with the error filled already. */
 
 static redisReply *
-store_judge(store_t *store, ctl_error_t *error, redisReply *reply)
+store_judge(redisReply *reply)
 {
-    if (reply == NULL) {
-        store_lost(store, error);
-        return NULL;
-    }
-
-    if (reply->type == REDIS_REPLY_ERROR) {
-        store_fault(store, error, reply->str);
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
         freeReplyObject(reply);
         return NULL;
     }
@@ -193,46 +92,162 @@ store_judge(store_t *store, ctl_error_t *error, redisReply *reply)
 }
 
 
+static void
+store_forget(store_t *store)
+{
+    unsigned  i;
+
+    for (i = 0; i < store->nqueued; i++) {
+        redisFreeCommand(store->queue[i].text);
+
+        if (store->queue[i].reply != NULL) {
+            freeReplyObject(store->queue[i].reply);
+        }
+    }
+
+    store->nqueued = 0;
+    store->taken = 0;
+    store->sent = 0;
+}
+
+
 redisReply *
 store_command(store_t *store, ctl_error_t *error, const char *fmt, ...)
 {
-    va_list      args;
-    redisReply  *reply;
-
-    errno = 0;
+    char             *text;
+    va_list           args;
+    redisReply       *reply;
+    route_command_t   command;
 
     va_start(args, fmt);
-    reply = redisvCommand(store->redis, fmt, args);
+    store_format(&command, &text, fmt, args);
     va_end(args);
 
-    return store_judge(store, error, reply);
+    reply = route_call(&store->route, &command, error);
+
+    redisFreeCommand(text);
+
+    return store_judge(reply);
 }
 
 
 void
 store_queue(store_t *store, const char *fmt, ...)
 {
-    va_list  args;
+    va_list          args;
+    store_queued_t  *queued;
+
+    if (store->nqueued == store->size) {
+        store->size = store->size ? store->size * 2 : 128;
+        store->queue = realloc(store->queue,
+                               store->size * sizeof(*store->queue));
+        if (store->queue == NULL) {
+            abort();
+        }
+    }
+
+    queued = &store->queue[store->nqueued++];
+    memset(queued, 0, sizeof(*queued));
 
     va_start(args, fmt);
-    redisvAppendCommand(store->redis, fmt, args);
+    store_format(&queued->command, &queued->text, fmt, args);
     va_end(args);
+}
+
+
+/* The connection is lost, and with it what it was still to answer. */
+
+static void
+store_queue_lost(store_t *store, connection_t *c)
+{
+    unsigned  i;
+
+    for (i = 0; i < store->nqueued; i++) {
+        if (store->queue[i].c == c) {
+            store->queue[i].c = NULL;
+        }
+    }
+
+    route_lost(&store->route, c);
+}
+
+
+static void
+store_queue_run(store_t *store)
+{
+    unsigned         i;
+    int64_t          deadline;
+    route_t         *route;
+    ctl_error_t      fault;
+    store_queued_t  *queued;
+
+    route = &store->route;
+    deadline = connection_clock() + route->timeout;
+
+    for (i = 0; i < store->nqueued; i++) {
+        queued = &store->queue[i];
+        queued->c = route_connection(route, queued->command.slot, deadline,
+                                     &fault);
+
+        if (queued->c == NULL) {
+            break;
+        }
+
+        if (connection_write(queued->c, queued->command.text,
+                             queued->command.len, deadline, &fault)
+            != 0)
+        {
+            store_queue_lost(store, queued->c);
+            break;
+        }
+    }
+
+    for (i = 0; i < store->nqueued; i++) {
+        queued = &store->queue[i];
+
+        if (queued->c == NULL) {
+            continue;
+        }
+
+        queued->reply = connection_read(queued->c, deadline, &fault);
+
+        if (queued->reply == NULL) {
+            store_queue_lost(store, queued->c);
+
+        } else if (queued->reply->type == REDIS_REPLY_ERROR) {
+            freeReplyObject(queued->reply);
+            queued->reply = NULL;
+        }
+    }
+
+    store->sent = 1;
 }
 
 
 redisReply *
 store_reply(store_t *store, ctl_error_t *error)
 {
-    void  *reply;
+    redisReply      *reply;
+    store_queued_t  *queued;
 
-    errno = 0;
-    reply = NULL;
-
-    if (redisGetReply(store->redis, &reply) != REDIS_OK) {
-        reply = NULL;
+    if (!store->sent) {
+        store_queue_run(store);
     }
 
-    return store_judge(store, error, reply);
+    queued = &store->queue[store->taken++];
+    reply = queued->reply;
+    queued->reply = NULL;
+
+    if (reply == NULL) {
+        reply = store_judge(route_call(&store->route, &queued->command,
+                                       error));
+    }
+
+    if (reply == NULL || store->taken == store->nqueued) {
+        store_forget(store);
+    }
+
+    return reply;
 }
 
 
@@ -260,52 +275,41 @@ store_credentials(const amp_redis_url_t *url, const char *password_file,
 
 
 static int
-store_login(store_t *store, amp_redis_url_t *url, const char *password_file,
-    ctl_error_t *error)
+store_password(route_t *route, const char *password_file, ctl_error_t *error)
 {
-    secret_t     password;
-    amp_span_t   text;
-    redisReply  *reply;
-
-    memset(&password, 0, sizeof(password));
-    text = amp_span_make(url->password, strlen(url->password));
-
-    if (password_file != NULL) {
-        if (secret_read(&password, password_file, "the Redis password", error)
-            != 0)
-        {
-            return -1;
-        }
-
-        text = secret_span(&password);
-    }
-
-    if (text.len != 0) {
-        if (url->user[0] != '\0') {
-            reply = store_command(store, error, "AUTH %s %b", url->user,
-                                  text.data, text.len);
-        } else {
-            reply = store_command(store, error, "AUTH %b", text.data,
-                                  text.len);
-        }
-
-        secret_wipe(&password);
-
-        if (reply == NULL) {
-            return -1;
-        }
-
-        freeReplyObject(reply);
-    }
-
-    /* also the proof that somebody is there who speaks Redis */
-
-    reply = store_command(store, error, "SELECT %d", (int) url->db);
-    if (reply == NULL) {
+    if (store_credentials(&route->url, password_file, error) != 0) {
         return -1;
     }
 
-    freeReplyObject(reply);
+    if (password_file != NULL) {
+        return secret_read(&route->password, password_file,
+                           "the Redis password", error);
+    }
+
+    route->password.len = strlen(route->url.password);
+    memcpy(route->password.data, route->url.password, route->password.len);
+    secret_clean(route->url.password, sizeof(route->url.password));
+
+    return 0;
+}
+
+
+static int
+store_tls(store_t *store, const tls_options_t *options, ctl_error_t *error)
+{
+    if (store->route.url.tls) {
+        store->tls = tls_create(options, error);
+        store->route.options.tls = store->tls;
+        return store->tls != NULL ? 0 : -1;
+    }
+
+    if (options->ca || options->cert || options->key || options->server_name) {
+        ctl_error(error, CTL_USAGE, "usage", "there are settings of TLS, and "
+                  "the Redis URL is without TLS");
+        return ctl_remedy(error, "write rediss for redis in the URL, or leave "
+                          "out --redis-ca, --redis-cert, --redis-key and "
+                          "--redis-server-name (AMPERSAND_REDIS_...)");
+    }
 
     return 0;
 }
@@ -314,74 +318,48 @@ store_login(store_t *store, amp_redis_url_t *url, const char *password_file,
 store_t *
 store_open(const store_options_t *options, ctl_error_t *error)
 {
-    store_t          *store;
-    amp_span_t        text;
-    const char       *why;
-    struct timeval    timeout;
-    amp_redis_url_t   url;
-
-    text = amp_span_make(options->url, strlen(options->url));
-
-    if (amp_redis_url_parse(text, &url, &why) != 0) {
-        secret_clean(&url, sizeof(url));
-        ctl_error(error, CTL_USAGE, "usage", "%s", why);
-        (void) ctl_remedy(error, AMP_REDIS_URL_FORMS);
-        return NULL;
-    }
-
-    if (url.form != AMP_REDIS_SINGLE || url.tls) {
-        secret_clean(&url, sizeof(url));
-        ctl_error(error, CTL_USAGE, "usage", "rediss, redis+sentinel and "
-                  "redis+cluster are not supported by this version");
-        (void) ctl_remedy(error, AMP_REDIS_URL_FORMS);
-        return NULL;
-    }
-
-    if (store_credentials(&url, options->password_file, error) != 0) {
-        secret_clean(&url, sizeof(url));
-        return NULL;
-    }
+    store_t     *store;
+    route_t     *route;
+    const char  *why;
 
     store = calloc(1, sizeof(*store));
     if (store == NULL) {
         abort();
     }
 
+    route = &store->route;
+    route->timeout = options->timeout;
     store->prefix = options->prefix;
-    store->timeout = options->timeout;
-    memcpy(store->address, url.shown, sizeof(url.shown));
 
-    timeout.tv_sec = options->timeout / 1000;
-    timeout.tv_usec = options->timeout % 1000 * 1000;
-
-    errno = 0;
-
-    if (url.path[0] != '\0') {
-        store->redis = redisConnectUnixWithTimeout(url.path, timeout);
-    } else {
-        store->redis = redisConnectWithTimeout(url.hosts[0].host,
-                                               (int) url.hosts[0].port,
-                                               timeout);
-    }
-
-    if (store->redis == NULL || store->redis->err != 0) {
-        store_lost(store, error);
+    if (amp_redis_url_parse(amp_span_make(options->url, strlen(options->url)),
+                            &route->url, &why)
+        != 0)
+    {
+        ctl_error(error, CTL_USAGE, "usage", "%s", why);
+        (void) ctl_remedy(error, AMP_REDIS_URL_FORMS);
         goto failed;
     }
 
-    redisSetTimeout(store->redis, timeout);
-
-    if (store_login(store, &url, options->password_file, error) != 0) {
+    if (store_password(route, options->password_file, error) != 0
+        || store_tls(store, &options->tls, error) != 0)
+    {
         goto failed;
     }
 
-    secret_clean(&url, sizeof(url));
+    route_init(route);
+
+    if (route_connection(route, ROUTE_ANY, connection_clock() + route->timeout,
+                         error)
+        == NULL
+        && (route->url.form == AMP_REDIS_SINGLE || !route->later))
+    {
+        goto failed;
+    }
 
     return store;
 
 failed:
 
-    secret_clean(&url, sizeof(url));
     store_close(store);
 
     return NULL;
@@ -395,10 +373,13 @@ store_close(store_t *store)
         return;
     }
 
-    if (store->redis != NULL) {
-        redisFree(store->redis);
-    }
+    store_forget(store);
+    free(store->queue);
 
+    route_close(&store->route);
+    tls_free(store->tls);
+
+    secret_clean(store, sizeof(*store));
     free(store);
 }
 
@@ -406,7 +387,14 @@ store_close(store_t *store)
 const char *
 store_address(const store_t *store)
 {
-    return store->address;
+    return store->route.url.shown;
+}
+
+
+route_t *
+store_route(store_t *store)
+{
+    return &store->route;
 }
 
 
@@ -439,9 +427,37 @@ store_script_name(const char *script, char name[41])
 }
 
 
+static redisReply *
+store_script_call(store_t *store, ctl_error_t *error, unsigned twice,
+    amp_span_t key, int argc, const char **argv, const size_t *lens)
+{
+    int               len;
+    char             *text;
+    redisReply       *reply;
+    route_command_t   command;
+
+    len = redisFormatCommandArgv(&text, argc, argv, lens);
+    if (len < 0) {
+        abort();
+    }
+
+    command.text = text;
+    command.len = (size_t) len;
+    command.slot = amp_slot(key);
+    command.twice = twice;
+
+    reply = route_call(&store->route, &command, error);
+
+    redisFreeCommand(text);
+
+    return reply;
+}
+
+
 int
 store_script(store_t *store, ctl_error_t *error, const char *script,
-    amp_span_t key, const amp_span_t *args, unsigned nargs, long long *answer)
+    unsigned twice, amp_span_t key, const amp_span_t *args, unsigned nargs,
+    long long *answer)
 {
     char         name[41];
     size_t       lens[STORE_SCRIPT_ARGS + 4];
@@ -465,12 +481,10 @@ store_script(store_t *store, ctl_error_t *error, const char *script,
         lens[i + 4] = args[i].len;
     }
 
-    errno = 0;
-    reply = redisCommandArgv(store->redis, i + 4, argv, lens);
+    reply = store_script_call(store, error, twice, key, (int) i + 4, argv,
+                              lens);
 
-    if (reply != NULL && reply->type == REDIS_REPLY_ERROR
-        && strncmp(reply->str, "NOSCRIPT", 8) == 0)
-    {
+    if (reply != NULL && fault_is(reply, "NOSCRIPT")) {
         freeReplyObject(reply);
 
         argv[0] = "EVAL";
@@ -478,11 +492,11 @@ store_script(store_t *store, ctl_error_t *error, const char *script,
         lens[0] = strlen(argv[0]);
         lens[1] = strlen(argv[1]);
 
-        errno = 0;
-        reply = redisCommandArgv(store->redis, i + 4, argv, lens);
+        reply = store_script_call(store, error, twice, key, (int) i + 4, argv,
+                                  lens);
     }
 
-    reply = store_judge(store, error, reply);
+    reply = store_judge(reply);
     if (reply == NULL) {
         return -1;
     }
@@ -495,11 +509,20 @@ store_script(store_t *store, ctl_error_t *error, const char *script,
 
 
 int
-store_time(store_t *store, ctl_error_t *error, int64_t *now)
+store_time(store_t *store, ctl_error_t *error, amp_span_t key, int64_t *now)
 {
-    redisReply  *reply;
+    redisReply       *reply;
+    route_command_t   command;
 
-    reply = store_command(store, error, "TIME");
+    memset(&command, 0, sizeof(command));
+
+    command.text = "*1\r\n$4\r\nTIME\r\n";
+    command.len = strlen(command.text);
+    command.slot = amp_slot(key);
+    command.twice = 1;
+
+    reply = store_judge(route_call(&store->route, &command, error));
+
     if (reply == NULL) {
         return -1;
     }
@@ -509,7 +532,7 @@ store_time(store_t *store, ctl_error_t *error, int64_t *now)
     {
         freeReplyObject(reply);
         return ctl_error(error, CTL_REACH, "redis_error",
-                         "Redis at %s has no TIME", store->address);
+                         "Redis at %s has no TIME", store_address(store));
     }
 
     *now = strtoll(reply->element[0]->str, NULL, 10) * 1000000

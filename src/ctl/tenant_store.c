@@ -35,6 +35,10 @@
 /*
  * KEYS[1] record; ARGV: expected rev ("" none, "*" whatever), record ("" to
  * delete), channel, event.  1, or 0 when the revision is another.
+ *
+ * A change that finds itself made already, because the answer to its first
+ * attempt was lost with a node, answers 1 once more.  Not so a new record:
+ * "there was none" is what tells one of two writers that it came second.
  */
 
 static const char  tenant_script[] =
@@ -48,7 +52,8 @@ static const char  tenant_script[] =
     "    rev = string.format('%.0f', record.rev)\n"
     "  end\n"
     "end\n"
-    "if ARGV[1] ~= '*' and ARGV[1] ~= rev then return 0 end\n"
+    "local made = ARGV[1] ~= '' and (text or '') == ARGV[2]\n"
+    "if ARGV[1] ~= '*' and ARGV[1] ~= rev and not made then return 0 end\n"
     "if ARGV[2] == '' then\n"
     "  redis.call('DEL', KEYS[1])\n"
     "else\n"
@@ -136,6 +141,28 @@ tenant_load(store_t *store, ctl_error_t *error, amp_span_t id, json_t **record)
 }
 
 
+/* The clock of the Redis that holds the record, in milliseconds.  0, or -1. */
+
+static int
+tenant_time(store_t *store, ctl_error_t *error, amp_span_t id, uint64_t *now)
+{
+    int64_t         microseconds;
+    amp_buf_t       key;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_tenant(store_prefix(store), id, &key);
+
+    if (store_time(store, error, amp_buf_written(&key), &microseconds) != 0) {
+        return -1;
+    }
+
+    *now = (uint64_t) microseconds / 1000;
+
+    return 0;
+}
+
+
 /*
  * The write with its event.  record NULL deletes; rev is that of the event.
  * 1, 0 when the expected revision is not there, -1.
@@ -196,8 +223,8 @@ tenant_write(store_t *store, ctl_error_t *error, amp_span_t id,
     args[2] = amp_buf_written(&channel);
     args[3] = amp_buf_written(&message);
 
-    rc = store_script(store, error, tenant_script, amp_buf_written(&key), args,
-                      4, &answer);
+    rc = store_script(store, error, tenant_script, expected[0] != '\0',
+                      amp_buf_written(&key), args, 4, &answer);
 
     free(text);
 
@@ -287,7 +314,7 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
 {
     int            rc;
     json_t        *old;
-    int64_t        now;
+    uint64_t       now;
     long long      answer;
     token_list_t   stale;
 
@@ -319,13 +346,13 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
     token_list_free(&stale);
 
     if (rc != 0
-        || store_time(store, error, &now) != 0
+        || tenant_time(store, error, id, &now) != 0
         || tenant_set_of_ids(store, error, "SADD", id, &answer) != 0)
     {
         return -1;
     }
 
-    return tenant_write(store, error, id, "", record, (uint64_t) now / 1000);
+    return tenant_write(store, error, id, "", record, now);
 }
 
 
@@ -364,7 +391,6 @@ tenant_delete_record(store_t *store, ctl_error_t *error, amp_span_t id)
     int        rc;
     char       expected[24];
     json_t    *record;
-    int64_t    now;
     uint64_t   rev;
     unsigned   try;
 
@@ -387,11 +413,10 @@ tenant_delete_record(store_t *store, ctl_error_t *error, amp_span_t id)
 
             /* nobody can read its revision: any later one will do */
 
-            if (store_time(store, error, &now) != 0) {
+            if (tenant_time(store, error, id, &rev) != 0) {
                 return -1;
             }
 
-            rev = (uint64_t) now / 1000;
             strcpy(expected, "*");
 
         } else {

@@ -25,7 +25,8 @@
 
 /*
  * KEYS[1] token; ARGV: record ("" to delete), Unix seconds of its end ("0"
- * never), channel, event.  1, or 0 when there was nothing to delete.
+ * never), channel, event.  1, or 0 when there was nothing to delete.  Does the
+ * same when it is run twice.
  */
 
 static const char  token_script[] =
@@ -81,7 +82,7 @@ token_write(store_t *store, ctl_error_t *error, amp_span_t tenant,
     args[2] = amp_buf_written(&channel);
     args[3] = amp_buf_written(&message);
 
-    return store_script(store, error, token_script, amp_buf_written(&key),
+    return store_script(store, error, token_script, 1, amp_buf_written(&key),
                         args, 4, answer);
 }
 
@@ -327,10 +328,11 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
 {
     int                 rc;
     int64_t             now;
-    amp_buf_t           text;
+    amp_buf_t           key, text;
     long long           answer;
     token_entry_t       entry;
     unsigned char       digest[AMP_TOKEN_DIGEST], buf[TOKEN_RECORD];
+    unsigned char       key_buf[AMP_KEYS_MAX];
     amp_token_record_t  record;
 
     rc = token_tenant_exists(store, error, tenant);
@@ -338,9 +340,7 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
         return rc;
     }
 
-    if (store_time(store, error, &now) != 0
-        || token_draw(error, tenant, issued) != 0)
-    {
+    if (token_draw(error, tenant, issued) != 0) {
         return -1;
     }
 
@@ -356,6 +356,14 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     amp_hex(digest, sizeof(digest), (unsigned char *) entry.digest);
 
     /* Redis drops the token by its own clock, so that clock counts */
+
+    amp_buf_init(&key, key_buf, sizeof(key_buf));
+    amp_keys_token(store_prefix(store),
+                   amp_span_make(entry.digest, AMP_TOKEN_DIGEST_HEX), &key);
+
+    if (store_time(store, error, amp_buf_written(&key), &now) != 0) {
+        return -1;
+    }
 
     issued->created = now / 1000000;
     issued->expires = lifetime ? issued->created + lifetime : 0;

@@ -1,0 +1,516 @@
+/*
+ * ampctl doctor on Redis: the way there, then each server that takes writes.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "../core/amp_keys.h"
+#include "doctor.h"
+#include "fault.h"
+#include "sentinel.h"
+
+
+#define DOCTOR_SKEW_WARN  2000      /* ms                                     */
+#define DOCTOR_SKEW_FAIL  30000
+#define DOCTOR_CERT_DAYS  14
+
+
+/* What ampctl and gateways do, on a key that nobody has. */
+
+static const char  doctor_script[] =
+    "redis.call('SET', KEYS[1], '1', 'PX', 1000)\n"
+    "redis.call('DEL', KEYS[1])\n"
+    "redis.call('PUBLISH', ARGV[1], ARGV[2])\n"
+    "return 1\n";
+
+
+/* The reply; an error reply is freed: NULL with the error filled. */
+
+static redisReply *
+doctor_command(doctor_t *doctor, connection_t *c, const char *fmt, ...)
+{
+    int           len;
+    char         *text;
+    int64_t       deadline;
+    va_list       args;
+    redisReply   *reply;
+    ctl_error_t  *error;
+
+    error = &doctor->ctl->error;
+    deadline = connection_clock() + doctor->ctl->timeout;
+
+    va_start(args, fmt);
+    len = redisvFormatCommand(&text, fmt, args);
+    va_end(args);
+
+    if (len < 0) {
+        abort();
+    }
+
+    reply = NULL;
+
+    if (connection_write(c, text, (size_t) len, deadline, error) == 0) {
+        reply = connection_read(c, deadline, error);
+    }
+
+    redisFreeCommand(text);
+
+    if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
+        (void) fault_reply(error, connection_who(c), reply);
+        freeReplyObject(reply);
+        return NULL;
+    }
+
+    return reply;
+}
+
+
+/* A field of INFO; empty when there is none. */
+
+static const char *
+doctor_info(const redisReply *info, const char *name, char *value, size_t size)
+{
+    size_t       len;
+    const char  *p;
+
+    len = strlen(name);
+    value[0] = '\0';
+
+    for (p = info->str; p != NULL; p = strchr(p, '\n')) {
+        p += (*p == '\n');
+
+        if (strncmp(p, name, len) == 0 && p[len] == ':') {
+            p += len + 1;
+            snprintf(value, size, "%.*s", (int) strcspn(p, "\r\n"), p);
+            break;
+        }
+    }
+
+    return value;
+}
+
+
+static void
+doctor_version(doctor_t *doctor, const redisReply *info)
+{
+    int          valkey;
+    char         value[64];
+    const char  *version;
+
+    version = doctor_info(info, "valkey_version", value, sizeof(value));
+    valkey = (*version != '\0');
+
+    if (!valkey) {
+        version = doctor_info(info, "redis_version", value, sizeof(value));
+    }
+
+    doctor_add(doctor, "redis version", (valkey || atoi(version) >= 6)
+               ? DOCTOR_OK : DOCTOR_FAIL,
+               "use Redis 6 or later, or Valkey", "%s %s",
+               valkey ? "Valkey" : "Redis", *version ? version : "unknown");
+}
+
+
+/* 1 when it takes writes. */
+
+static int
+doctor_role(doctor_t *doctor, const redisReply *info)
+{
+    char  value[64];
+    int   replica;
+
+    replica = (strcmp(doctor_info(info, "role", value, sizeof(value)),
+                      "slave") == 0);
+
+    doctor_add(doctor, "redis role", replica ? DOCTOR_FAIL : DOCTOR_OK,
+               "point --redis (AMPERSAND_REDIS) at the primary", "%s",
+               replica ? "a replica, which takes no writes" : "takes writes");
+
+    return !replica;
+}
+
+
+static void
+doctor_memory(doctor_t *doctor, const redisReply *info)
+{
+    char         max[64], policy[64];
+    doctor_e     state;
+
+    doctor_info(info, "maxmemory", max, sizeof(max));
+    doctor_info(info, "maxmemory_policy", policy, sizeof(policy));
+
+    state = (strcmp(policy, "noeviction") == 0 || *policy == '\0')
+            ? DOCTOR_OK : DOCTOR_WARN;
+
+    doctor_add(doctor, "redis memory", state,
+               "CONFIG SET maxmemory-policy noeviction: another policy may "
+               "drop tenants, tokens or the state of their rates",
+               "maxmemory %s, policy %s",
+               strcmp(max, "0") == 0 ? "unlimited" : max,
+               *policy ? policy : "unknown");
+}
+
+
+static void
+doctor_persistence(doctor_t *doctor, connection_t *c, const redisReply *info)
+{
+    int          rdb;
+    char         aof[16], save[16], rewrite[16];
+    redisReply  *reply;
+
+    doctor_info(info, "aof_enabled", aof, sizeof(aof));
+    doctor_info(info, "rdb_last_bgsave_status", save, sizeof(save));
+    doctor_info(info, "aof_last_write_status", rewrite, sizeof(rewrite));
+
+    if (strcmp(save, "err") == 0 || strcmp(rewrite, "err") == 0) {
+        doctor_add(doctor, "redis persistence", DOCTOR_FAIL,
+                   "free disk space or mend the directory of Redis; its log "
+                   "says why", "the last save to disk failed");
+        return;
+    }
+
+    if (strcmp(aof, "1") == 0) {
+        doctor_add(doctor, "redis persistence", DOCTOR_OK, "",
+                   "append-only file");
+        return;
+    }
+
+    /* managed services and ACLs often refuse CONFIG: then nothing is known */
+
+    reply = doctor_command(doctor, c, "CONFIG GET save");
+    if (reply == NULL) {
+        doctor_add(doctor, "redis persistence", DOCTOR_WARN,
+                   "see to it that Redis saves to disk, best with appendonly "
+                   "yes", "no append-only file; snapshots are not known, "
+                   "CONFIG GET is refused");
+        return;
+    }
+
+    rdb = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2
+          && reply->element[1]->len != 0;
+
+    freeReplyObject(reply);
+
+    doctor_add(doctor, "redis persistence", DOCTOR_WARN,
+               "set appendonly yes in Redis: a crash then loses at most a "
+               "second", rdb ? "snapshots only: a crash loses what came after "
+               "the last one" : "none: a restart loses every tenant and token");
+}
+
+
+static void
+doctor_clock(doctor_t *doctor, connection_t *c)
+{
+    int64_t         before, after, skew;
+    redisReply     *reply;
+    struct timeval  tv;
+
+    gettimeofday(&tv, NULL);
+    before = (int64_t) tv.tv_sec * 1000 + tv.tv_usec / 1000;
+
+    reply = doctor_command(doctor, c, "TIME");
+
+    if (reply == NULL) {
+        doctor_error(doctor, "clock");
+        return;
+    }
+
+    gettimeofday(&tv, NULL);
+    after = (int64_t) tv.tv_sec * 1000 + tv.tv_usec / 1000;
+
+    skew = DOCTOR_SKEW_FAIL;
+
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2
+        && reply->element[0]->str != NULL && reply->element[1]->str != NULL)
+    {
+        skew = strtoll(reply->element[0]->str, NULL, 10) * 1000
+               + strtoll(reply->element[1]->str, NULL, 10) / 1000
+               - (before + after) / 2;
+        skew = skew < 0 ? -skew : skew;
+    }
+
+    freeReplyObject(reply);
+
+    if (skew < DOCTOR_SKEW_WARN) {
+        doctor_add(doctor, "clock", DOCTOR_OK, "", "less than %d ms from the "
+                   "clock of Redis", DOCTOR_SKEW_WARN);
+        return;
+    }
+
+    doctor_add(doctor, "clock", skew >= DOCTOR_SKEW_FAIL ? DOCTOR_FAIL
+               : DOCTOR_WARN,
+               "run NTP here and on the host of Redis: tokens expire and rates "
+               "count by the clock", "%lld ms from the clock of Redis",
+               (long long) skew);
+}
+
+
+static void
+doctor_tls(doctor_t *doctor, connection_t *c)
+{
+    int   days;
+    char  cipher[96];
+
+    if (!connection_tls(c, cipher, sizeof(cipher), &days)) {
+        return;
+    }
+
+    doctor_add(doctor, "redis tls", days < DOCTOR_CERT_DAYS ? DOCTOR_WARN
+               : DOCTOR_OK, "renew the certificate of Redis",
+               "%s, its certificate ends in %d days", cipher, days);
+}
+
+
+/* A key of the node's own, and what is done to such keys. */
+
+static void
+doctor_writes(doctor_t *doctor, connection_t *c, unsigned node)
+{
+    int              len;
+    char             key[AMP_KEYS_MAX];
+    route_t         *route;
+    unsigned         i;
+    amp_buf_t        channel;
+    amp_span_t       prefix;
+    redisReply      *reply;
+    unsigned char    buf[AMP_KEYS_MAX];
+
+    route = store_route(doctor->ctl->store);
+    prefix = store_prefix(doctor->ctl->store);
+    i = 0;
+
+    do {
+        len = snprintf(key, sizeof(key), "%sdoctor:%u", (char *) prefix.data,
+                       i++);
+    } while (route->url.form == AMP_REDIS_CLUSTER && i < AMP_SLOTS * 16
+             && route->slots[amp_slot(ctl_span(key))] != node + 1);
+
+    amp_buf_init(&channel, buf, sizeof(buf));
+    amp_keys_events(prefix, &channel);
+
+    reply = doctor_command(doctor, c, "EVAL %s 1 %b %b %s", doctor_script, key,
+                           (size_t) len, buf, amp_buf_written(&channel).len,
+                           "{\"v\":1,\"type\":\"doctor\"}");
+    if (reply == NULL) {
+        doctor_error(doctor, "redis writes");
+        return;
+    }
+
+    freeReplyObject(reply);
+
+    doctor_add(doctor, "redis writes", DOCTOR_OK, "",
+               "a key was written and an event published");
+}
+
+
+static void
+doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
+{
+    int          writes;
+    redisReply  *info;
+
+    writes = 1;
+
+    doctor_tls(doctor, c);
+
+    info = doctor_command(doctor, c, "INFO");
+
+    if (info == NULL) {
+        doctor_error(doctor, "redis version");
+
+    } else {
+        doctor_version(doctor, info);
+        writes = doctor_role(doctor, info);
+        doctor_memory(doctor, info);
+        doctor_persistence(doctor, c, info);
+        freeReplyObject(info);
+    }
+
+    doctor_clock(doctor, c);
+
+    if (writes) {
+        doctor_writes(doctor, c, node);
+    }
+}
+
+
+/* Do all Sentinels name the same master? */
+
+static void
+doctor_sentinels(doctor_t *doctor)
+{
+    int                 rc;
+    ctl_t              *ctl;
+    route_t            *route;
+    unsigned            i, agree;
+    const char         *who;
+    amp_redis_host_t    master, named;
+
+    ctl = doctor->ctl;
+    route = store_route(ctl->store);
+    master = route->nodes[route->master - 1].host;
+    who = connection_who(route->nodes[route->master - 1].connection);
+    agree = 0;
+
+    for (i = 0; i < route->url.nhosts; i++) {
+        rc = sentinel_ask(route, i, route_share(route, route->url.nhosts,
+                          connection_clock() + ctl->timeout), &named,
+                          &ctl->error);
+
+        if (rc == 1 && named.port == master.port
+            && strcmp(named.host, master.host) == 0)
+        {
+            agree++;
+
+        } else if (rc == -1) {
+            doctor_add(doctor, "redis sentinel", DOCTOR_WARN,
+                       ctl->error.remedy, "%s", ctl->error.message);
+
+        } else {
+            doctor_add(doctor, "redis sentinel", DOCTOR_WARN,
+                       "compare SENTINEL masters of all of them; SENTINEL "
+                       "RESET NAME makes one forget what it knew",
+                       "Sentinel %u of the URL names %s", i + 1,
+                       rc == 0 ? "no such master" : "another master");
+        }
+    }
+
+    doctor_add(doctor, "redis sentinel", DOCTOR_OK, "",
+               "%s is master \"%s\", as %u of %u Sentinels say", who,
+               route->url.name, agree, route->url.nhosts);
+}
+
+
+static void
+doctor_cluster(doctor_t *doctor)
+{
+    route_t   *route;
+    unsigned   i, nodes, slots, bare;
+
+    route = store_route(doctor->ctl->store);
+    nodes = 0;
+    slots = 0;
+    bare = 0;
+
+    for (i = 0; i < route->nnodes; i++) {
+        nodes += (route->nodes[i].slots != 0);
+        slots += route->nodes[i].slots;
+        bare += (route->nodes[i].slots != 0 && route->nodes[i].replicas == 0);
+    }
+
+    if (slots != AMP_SLOTS) {
+        doctor_add(doctor, "redis cluster", DOCTOR_FAIL,
+                   "see: redis-cli --cluster check HOST:PORT",
+                   "%u nodes hold %u of %d slots: tenants in the others cannot "
+                   "be read", nodes, slots, AMP_SLOTS);
+        return;
+    }
+
+    if (bare != 0) {
+        doctor_add(doctor, "redis cluster", DOCTOR_WARN,
+                   "add replicas: redis-cli --cluster add-node NEW OLD "
+                   "--cluster-slave", "%u nodes hold all slots, %u of them "
+                   "without a replica", nodes, bare);
+        return;
+    }
+
+    doctor_add(doctor, "redis cluster", DOCTOR_OK, "",
+               "%u nodes hold all slots, each with a replica", nodes);
+}
+
+
+/* The first answer tells whether it is Redis that is there, and lets us in. */
+
+static int
+doctor_reach(doctor_t *doctor)
+{
+    ctl_t         *ctl;
+    redisReply    *reply;
+    connection_t  *c;
+
+    ctl = doctor->ctl;
+
+    if (ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    c = route_connection(store_route(ctl->store), ROUTE_ANY,
+                         connection_clock() + ctl->timeout, &ctl->error);
+    if (c == NULL) {
+        return -1;
+    }
+
+    reply = doctor_command(doctor, c, "TIME");
+    if (reply == NULL) {
+        return -1;
+    }
+
+    freeReplyObject(reply);
+
+    return 0;
+}
+
+
+int
+doctor_redis(doctor_t *doctor)
+{
+    int            rc;
+    ctl_t         *ctl;
+    route_t       *route;
+    unsigned       i;
+    connection_t  *c;
+
+    ctl = doctor->ctl;
+
+    if (doctor_reach(doctor) != 0) {
+        doctor_error(doctor, "redis");
+        return -1;
+    }
+
+    doctor_add(doctor, "redis", DOCTOR_OK, "", "reached at %s",
+               store_address(ctl->store));
+
+    rc = 0;
+    route = store_route(ctl->store);
+
+    if (route->url.form == AMP_REDIS_SENTINEL) {
+        doctor_sentinels(doctor);
+
+    } else if (route->url.form == AMP_REDIS_CLUSTER) {
+        doctor_cluster(doctor);
+    }
+
+    for (i = 0; i < route->nnodes; i++) {
+
+        if ((route->url.form == AMP_REDIS_CLUSTER
+             && route->nodes[i].slots == 0)
+            || (route->url.form == AMP_REDIS_SENTINEL
+                && route->master != i + 1))
+        {
+            continue;
+        }
+
+        c = route_open(route, i, connection_clock() + ctl->timeout,
+                       &ctl->error);
+
+        if (c == NULL) {
+            doctor_error(doctor, "redis");
+            rc = -1;
+            continue;
+        }
+
+        if (route->url.form == AMP_REDIS_CLUSTER) {
+            doctor->node = connection_who(c);
+        }
+
+        doctor_node(doctor, c, i);
+
+        doctor->node = NULL;
+    }
+
+    return rc;
+}
