@@ -87,7 +87,7 @@ const char *ctl_value(const ctl_t *ctl, int id);
 
 const char *ctl_value_next(const ctl_t *ctl, int id, unsigned *i);
 
-/* The store, connected once; NULL with ctl->error filled. */
+/* The store, made once; NULL with ctl->error filled. */
 
 store_t *ctl_store(ctl_t *ctl);
 

@@ -37,6 +37,7 @@ struct connection_s {
     BIO          *bio;              /* owns the filter and the socket         */
     BIO          *filter;           /* TLS, or NULL                           */
     redisReader  *reader;
+    unsigned      answered:1;
     unsigned      timeout;
     char          who[AMP_REDIS_URL_TEXT + 32];
 };
@@ -220,8 +221,15 @@ connection_retry(connection_t *c, int64_t deadline, ctl_error_t *error)
             return -1;
         }
 
-        return connection_lost(c, error, code ? strerror(code)
-                               : "it closed the connection");
+        connection_lost(c, error, code ? strerror(code)
+                        : "it closed the connection");
+
+        if (c->filter == NULL && !c->answered) {
+            ctl_remedy(error, "does it want TLS? Then the URL begins with "
+                       "rediss; else check its log");
+        }
+
+        return -1;
     }
 
     if (connection_wait(c->fd, BIO_should_write(bio) ? POLLOUT : POLLIN,
@@ -443,6 +451,7 @@ connection_read(connection_t *c, int64_t deadline, ctl_error_t *error)
         }
 
         if (reply != NULL) {
+            c->answered = 1;
             return reply;
         }
 

@@ -12,7 +12,9 @@
 #include "sentinel.h"
 
 
-#define ROUTE_HOPS  5               /* redirections without a pause           */
+#define ROUTE_HOPS    5             /* redirections without a pause           */
+#define ROUTE_SLICE   500           /* ms, of the first attempt               */
+#define ROUTE_SLICES  3             /* attempts before the one with the rest  */
 
 
 typedef enum {
@@ -252,33 +254,46 @@ route_try(const route_command_t *command, connection_t *c, unsigned ask,
 }
 
 
+/*
+ * When this attempt ends.  The first are short: who is frozen must not use up
+ * the time of who takes its place.
+ */
+
+static int64_t
+route_slice(const route_t *route, unsigned lost, int64_t deadline)
+{
+    int64_t  end;
+
+    if (route->url.form == AMP_REDIS_SINGLE || lost >= ROUTE_SLICES) {
+        return deadline;
+    }
+
+    end = connection_clock() + (ROUTE_SLICE << lost);
+
+    return end < deadline ? end : deadline;
+}
+
+
 redisReply *
 route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
 {
-    unsigned          hops, sent;
-    int64_t           now, deadline, end;
+    unsigned          hops, lost, sent;
+    int64_t           deadline, end;
     redisReply       *reply;
     connection_t     *c;
     amp_redirect_t    to, ask;
     route_verdict_e   verdict;
 
-    now = connection_clock();
-    deadline = now + route->timeout;
+    deadline = connection_clock() + route->timeout;
+    hops = 0;
+    lost = 0;
     memset(&to, 0, sizeof(to));
 
-    for (hops = 0; now < deadline; now = connection_clock()) {
-
-        /* who is frozen must not use up the time of who takes its place */
-
-        end = deadline;
-
-        if (command->twice && route->url.form != AMP_REDIS_SINGLE) {
-            end = now + (deadline - now + 1) / 2;
-        }
-
+    do {
         ask = to;
         memset(&to, 0, sizeof(to));
         verdict = ROUTE_LATER;
+        end = route_slice(route, lost, deadline);
 
         c = ask.ask
             ? route_open(route, route_node(route, &ask.host), end, error)
@@ -290,10 +305,12 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
             }
 
             route->learned = 0;
+            lost++;
 
         } else {
             sent = 0;
-            reply = route_try(command, c, ask.ask, end, &sent, error);
+            reply = route_try(command, c, ask.ask,
+                              command->twice ? end : deadline, &sent, error);
 
             if (reply == NULL) {
                 route_lost(route, c);
@@ -304,6 +321,8 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
                 {
                     return NULL;
                 }
+
+                lost++;
 
             } else {
                 if (reply->type == REDIS_REPLY_ERROR) {
@@ -323,7 +342,8 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
         if (verdict == ROUTE_LATER || ++hops > ROUTE_HOPS) {
             (void) poll(NULL, 0, ROUTE_PAUSE);
         }
-    }
+
+    } while (connection_clock() < deadline);
 
     return NULL;
 }

@@ -348,14 +348,6 @@ store_open(const store_options_t *options, ctl_error_t *error)
 
     route_init(route);
 
-    if (route_connection(route, ROUTE_ANY, connection_clock() + route->timeout,
-                         error)
-        == NULL
-        && (route->url.form == AMP_REDIS_SINGLE || !route->later))
-    {
-        goto failed;
-    }
-
     return store;
 
 failed:

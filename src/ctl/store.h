@@ -26,9 +26,9 @@ typedef struct {
 
 
 /*
- * Connects, authenticates, selects; with Sentinels finds the master, with a
- * cluster its map.  NULL with the error filled.  The options' texts have to
- * live as long as the store.
+ * NULL with the error filled: the URL, the password's file or those of TLS are
+ * of no use.  The first command connects.  The options' texts have to live as
+ * long as the store.
  */
 
 store_t *store_open(const store_options_t *options, ctl_error_t *error);

@@ -1,0 +1,107 @@
+#!/usr/bin/perl
+
+# ampctl and a master with two replicas that three Sentinels watch.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::More;
+use Time::HiRes qw(time);
+
+use Gateway::Changes;
+use Gateway::Ctl;
+use Gateway::Redis;
+use Gateway::Redis::Sentinel;
+
+my $s   = Gateway::Redis::Sentinel->start(password => 'pwcanary');
+my $ctl = Gateway::Ctl->new($s);
+my $url = $ctl->{env}{AMPERSAND_REDIS} = $s->url(':pwcanary@');
+
+sub at { my ($url, @args) = @_; return $ctl->json('--redis', $url, @args ? @args : qw(tenant list)) }
+sub code { my ($r) = @_; return [ $r->{code}, $r->{doc}{error}{code} ] }
+sub checks { my %c; push @{ $c{ $_->{check} } }, $_ for @{ $_[0]{doc}{checks} }; return \%c }
+
+subtest 'every change is made, and heard of on master and replicas' => sub {
+    Gateway::Changes::walk($ctl, $s, map { $_->subscribe('amp:events') } $s->nodes);
+};
+
+is $ctl->run(qw(tenant add acme --project p))->{code}, 0, 'a tenant';
+
+subtest 'what is wrong with the way there' => sub {
+    my ($first) = map { $_->port } $s->sentinels;
+    my $free = Gateway::Redis::free_port();
+    my $r = at("redis+sentinel://:pwcanary\@127.0.0.1:$first/other");
+    is_deeply code($r), [ 3, 'redis_sentinel' ], 'no master of that name';
+    like $r->{doc}{error}{message}, qr/no Sentinel of .*\/other knows/, 'message';
+    $r = at("redis+sentinel://127.0.0.1:$free,127.0.0.1:" . Gateway::Redis::free_port() . '/main');
+    is_deeply code($r), [ 3, 'redis_unreachable' ], 'no Sentinel there';
+    like $r->{doc}{error}{message}, qr/none of the 2 Sentinels answers/, 'message';
+    $r = at('redis+sentinel://127.0.0.1:' . $s->master->port . '/main');
+    is $r->{code}, 3, 'Redis in place of a Sentinel';
+    $r = at('redis+sentinel://:pwcanary@127.0.0.1:' . Gateway::Redis->start->port . '/main');
+    is_deeply code($r), [ 3, 'redis_sentinel' ], 'one without a password';
+    like $r->{doc}{error}{message}, qr/is no Sentinel/, 'message';
+    is_deeply code(at("redis://:pwcanary\@127.0.0.1:$first")), [ 3, 'redis_auth' ], 'a Sentinel in place of Redis';
+    is_deeply code(at("redis://127.0.0.1:$first")), [ 3, 'redis_command' ], 'without a password';
+    is_deeply code(at("redis+sentinel://127.0.0.1:$first/main")), [ 3, 'redis_auth' ], 'no password for the master';
+    is at("redis+sentinel://:pwcanary\@127.0.0.1:$free,127.0.0.1:$first/main/1")->{code}, 0, 'one Sentinel is enough';
+    is_deeply at("redis+sentinel://:pwcanary\@127.0.0.1:$first/main/1")->{doc}, [], 'another database';
+};
+
+subtest 'doctor' => sub {
+    my $checks = checks($ctl->json('doctor'));
+    my $port = $s->master->port;
+    like $checks->{'redis sentinel'}[0]{message}, qr/127\.0\.0\.1:$port is master "main", as 3 of 3/, 'the master';
+    is $checks->{'redis role'}[0]{status}, 'ok', 'its role';
+    ($s->sentinels)[1]->crash;
+    my $r = $ctl->json('doctor');
+    is_deeply [ map { $_->{status} } @{ checks($r)->{'redis sentinel'} } ], [qw(warn ok)], 'one is away';
+    like checks($r)->{'redis sentinel'}[1]{message}, qr/as 2 of 3/, 'two are not';
+    ok $s->settle, 'it is back';
+};
+
+# A Sentinel that names a replica for a while is what a fail-over looks like.
+
+subtest 'who is named has to be the master' => sub {
+    my $old = $s->master;
+    my ($replica) = $s->replicas;
+    $replica->command(qw(REPLICAOF NO ONE));
+    $old->command('REPLICAOF', '127.0.0.1', $replica->port);
+    my $r = $ctl->json(qw(tenant disable acme --timeout 700ms));
+    ok $r->{code} == 0 || $r->{doc}{error}{code} eq 'redis_failover', 'no replica is written to' or diag $r->{out};
+    ok $s->settle, 'the Sentinels have put it right';
+};
+
+for my $how (qw(command crash pause)) {
+    subtest "fail-over by $how" => sub {
+        my $old = $s->master;
+        if ($how eq 'command') {
+            $s->failover($how);
+        } else {
+            $old->$how;
+        }
+        my $begin = time;
+        my $r = $ctl->json(qw(tenant disable acme --timeout 15s));
+        note sprintf 'waited %.1f s', time - $begin;
+        is $r->{code}, 0, 'a change is made' or diag $r->{out};
+        ok Gateway::Redis::wait_for(5, sub { $s->master != $old }), 'at another master';
+        is $ctl->json(qw(tenant enable acme))->{code}, 0, 'and again';
+        ok $s->settle, 'all are back';
+    };
+}
+
+subtest 'everything is frozen: exit 3 in time' => sub {
+    $s->pause;
+    my $begin = time;
+    my $r = $ctl->json(qw(tenant list --timeout 600ms));
+    my $took = time - $begin;
+    $s->resume;
+    is_deeply code($r), [ 3, 'redis_unreachable' ], 'code';
+    ok $took < 3, 'in time' or diag $took;
+};
+
+unlike $ctl->said, qr/canary/, 'no command has printed the password';
+
+done_testing;
