@@ -106,7 +106,7 @@ subtest 'what the entrypoint refuses' => sub {
         (map { [GATEWAY_WORKERS => $_] } '0', '-1', 'many', '2;', "2\n"),
         (map { [GATEWAY_DIR => "$tmp/$_"] } 'a"b', 'a;b', "a\nb", 'a$b', 'a{'),
         [AMPERSAND_MASTER_KEY_FILE => "$tmp/a\"b"],
-        [AMPERSAND_REDIS_PASSWORD_FILE => "$tmp/a;b"],
+        (map { ["AMPERSAND_REDIS_$_" => "$tmp/a;b"] } qw(PASSWORD_FILE CA CERT KEY SERVER_NAME)),
         [NGINX_MODULE => '/x";'],
     );
     for (@bad) {
@@ -151,6 +151,16 @@ subtest 'what it renders' => sub {
     my $r = entrypoint({ AMPERSAND_REDIS_PASSWORD_FILE => $password, AMPERSAND_UPSTREAM => 'http://127.0.0.1:1' }, 'render');
     is $r->{status}, 0, 'a password file';
     like slurp("$r->{dir}/nginx.conf"), qr/"password_file=\Q$password\E";/, 'is named';
+
+    # the module reads these files, so no nginx here
+    my %tls = map { ("AMPERSAND_REDIS_$_" => "/tls/\L$_") } qw(CA CERT KEY);
+    $r = entrypoint({ %tls, AMPERSAND_REDIS_SERVER_NAME => 'redis.test', NGINX_BINARY => 'true',
+        AMPERSAND_REDIS => 'rediss+sentinel://u:p@[::1]:1,h:2/main/3' }, 'render');
+    is $r->{status}, 0, 'Sentinels with TLS';
+    like slurp("$r->{dir}/nginx.conf"), qr{ampersand_redis +"rediss\+sentinel://u:p\@\[::1\]:1,h:2/main/3" "ca_file=/tls/ca" "cert_file=/tls/cert" "key_file=/tls/key" "server_name=redis\.test";},
+        'the settings of TLS';
+    $r = entrypoint({ AMPERSAND_REDIS_CA => 'ca.pem', AMPERSAND_REDIS => 'rediss+cluster://h:1,h:2', NGINX_BINARY => 'true' }, 'render');
+    like slurp("$r->{dir}/nginx.conf"), qr{"rediss\+cluster://h:1,h:2" "ca_file=\Q$root\E/ca\.pem";}, 'a relative file';
 
     # no network here: only what would be included
     $r = entrypoint({ NGINX_BINARY => 'true' }, 'render');
