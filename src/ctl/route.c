@@ -315,8 +315,14 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
             if (reply == NULL) {
                 route_lost(route, c);
 
+                if (sent && !command->twice) {
+                    (void) ctl_remedy(error, "nobody knows whether it was "
+                                      "done: run the command again once Redis "
+                                      "can be reached");
+                    return NULL;
+                }
+
                 if (route->url.form == AMP_REDIS_SINGLE
-                    || (sent && !command->twice)
                     || strcmp(error->code, "redis_unreachable") != 0)
                 {
                     return NULL;

@@ -79,8 +79,10 @@ sub walk {
         });
     }
 
-    $did->('masterkey rewrap', qw(masterkey rewrap --master-key), $ctl->dir . '/new.key', '--master-key', $ctl->dir . '/master.key')
-        if $ctl->run('masterkey', 'new', $ctl->dir . '/new.key')->{code} == 0;
+    my ($old, $new) = map { $ctl->dir . "/$_.key" } qw(master new);
+    unlink $new;
+    $did->('masterkey new', qw(masterkey new), $new);
+    $did->('masterkey rewrap', qw(masterkey rewrap --master-key), $new, '--master-key', $old);
     $changed->('masterkey rewrap');
 
     is $did->('tenant list', qw(tenant list))->[-1]{id}, 'walker', 'tenant list';
