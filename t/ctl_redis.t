@@ -13,6 +13,7 @@ use POSIX ();
 use Test::More;
 
 use Gateway::Ctl;
+use Gateway::FakeRedis;
 use Gateway::Redis;
 
 my $redis = Gateway::Redis->start;
@@ -169,6 +170,48 @@ subtest 'answers that a real Redis gives seldom' => sub {
     is $r->{code}, 1, 'a foreign key in our place';
     is $r->{doc}{error}{code}, 'bad_record', 'code';
     $redis->command('DEL', 'amp:tenant:list');
+};
+
+subtest 'nonsense from Sentinels and nodes of a cluster' => sub {
+    my $fake = Gateway::FakeRedis->start;
+    my $port = $fake->port;
+    my ($a, $e) = (sub { '*' . @_ . "\r\n" . join '', @_ }, sub { '$' . length($_[0]) . "\r\n$_[0]\r\n" });
+    my $slots = sub { $a->(map { $a->(@$_) } @_) };
+    my %answers = (
+        SENTINEL => [
+            "+OK\r\n", ":1\r\n", "*0\r\n", "*-1\r\n", $a->($e->('h')), $a->($e->('127.0.0.1'), $e->('0')),
+            $a->($e->('127.0.0.1'), $e->('70000')), $a->($e->('x' x 300), $e->('1')), $a->($e->(''), $e->('1')),
+            $a->(":1\r\n", ":1\r\n"), "-IDONTKNOW\r\n", '-' . 'x' x 5000 . "\r\n", '$99999999999' . "\r\n",
+        ],
+        CLUSTER => [
+            "+OK\r\n", "\$-1\r\n", "*0\r\n", "*-1\r\n", $slots->([]), $slots->([ ":0\r\n", ":16383\r\n" ]),
+            $a->("+x\r\n"), $slots->([ ":-1\r\n", ":5\r\n", $a->($e->('127.0.0.1'), ":$port\r\n") ]),
+            $slots->([ ":0\r\n", ":16384\r\n", $a->($e->('127.0.0.1'), ":$port\r\n") ]),
+            $slots->([ ":0\r\n", ":16383\r\n", $a->($e->('127.0.0.1'), ":70000\r\n") ]),
+            $slots->([ ":0\r\n", ":16383\r\n", $a->($e->('x' x 300), ":1\r\n") ]),
+            $slots->([ ":0\r\n", ":16383\r\n", $a->($e->('?'), ":1\r\n") ]),
+            $slots->([ ":0\r\n", ":16383\r\n", "+x\r\n" ]), $slots->([ "+x\r\n", "+y\r\n", "+z\r\n" ]),
+            "*2147483647\r\n", "-ERR\r\n", "x\r\n",
+        ],
+    );
+    my %url = (SENTINEL => "redis+sentinel://127.0.0.1:$port/main", CLUSTER => "redis+cluster://127.0.0.1:$port");
+    for my $on (sort keys %answers) {
+        for my $reply (@{ $answers{$on} }) {
+            $fake->fault({ on => $on, reply => $reply });
+            my $begin = time;
+            is redis_at($url{$on}, qw(--timeout 300ms tenant list))->{code}, 3, substr "$on $reply" =~ s/\r\n/ /gr, 0, 70;
+            ok time - $begin < 3, 'in time';
+        }
+    }
+    my $all = $slots->([ ":0\r\n", ":16383\r\n", $a->("\$-1\r\n", ":$port\r\n") ]);
+    for my $reply ('-MOVED 1 :0', '-MOVED 1', '-ASK x', "-MOVED 3999 127.0.0.1:$port", "-ASK 3999 :$port", '-TRYAGAIN x', '-CLUSTERDOWN x') {
+        $fake->fault({ on => 'CLUSTER', reply => $all }, { on => 'SMEMBERS', reply => "$reply\r\n" });
+        my $begin = time;
+        is redis_at($url{CLUSTER}, qw(--timeout 300ms tenant list))->{code}, 3, $reply;
+        ok time - $begin < 3, 'in time';
+        ok $fake->count('SMEMBERS') < 20, 'not in a hurry' or diag $fake->count('SMEMBERS');
+        $fake->clear;
+    }
 };
 
 subtest 'scripts work again after SCRIPT FLUSH' => sub {

@@ -30,6 +30,13 @@
 
 
 #define CONNECTION_READ  16384
+#define CONNECTION_MANY  (4 * 1024 * 1024)
+
+#if HIREDIS_MAJOR < 1
+typedef int     connection_count_t;
+#else
+typedef size_t  connection_count_t;
+#endif
 
 
 struct connection_s {
@@ -41,6 +48,9 @@ struct connection_s {
     unsigned      timeout;
     char          who[AMP_REDIS_URL_TEXT + 32];
 };
+
+
+static redisReplyObjectFunctions  connection_theirs, connection_ours;
 
 
 int64_t
@@ -73,6 +83,36 @@ connection_lost(const connection_t *c, ctl_error_t *error, const char *why)
 
     return ctl_remedy(error, "check that it runs, and --redis or "
                       "AMPERSAND_REDIS");
+}
+
+
+/* hiredis takes any length at its word, and memory for it. */
+
+static void *
+connection_array(const redisReadTask *task, connection_count_t n)
+{
+    return n <= CONNECTION_MANY ? connection_theirs.createArray(task, n)
+                                : NULL;
+}
+
+
+static redisReader *
+connection_reader(void)
+{
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+    if (reader == NULL) {
+        abort();
+    }
+
+    connection_theirs = *reader->fn;
+    connection_ours = connection_theirs;
+    connection_ours.createArray = connection_array;
+
+    reader->fn = &connection_ours;
+
+    return reader;
 }
 
 
@@ -338,10 +378,10 @@ connection_open(const connection_options_t *options, const char *path,
         goto failed;
     }
 
-    c->reader = redisReaderCreate();
+    c->reader = connection_reader();
     c->bio = BIO_new_socket(c->fd, BIO_CLOSE);
 
-    if (c->reader == NULL || c->bio == NULL) {
+    if (c->bio == NULL) {
         abort();
     }
 
@@ -444,7 +484,8 @@ connection_read(connection_t *c, int64_t deadline, ctl_error_t *error)
         if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
             ctl_error(error, CTL_REACH, "redis_protocol",
                       "%s does not speak Redis' protocol: %s", c->who,
-                      c->reader->errstr);
+                      c->reader->err == REDIS_ERR_OOM
+                      ? "too long an answer" : c->reader->errstr);
             ctl_remedy(error, "is there something else on this port, or Redis "
                        "with TLS (rediss://)?");
             return NULL;
