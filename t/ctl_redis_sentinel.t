@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# ampctl and a master with two replicas that three Sentinels watch.
+# ampctl and a master with a replica that three Sentinels watch.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ use Gateway::Ctl;
 use Gateway::Redis;
 use Gateway::Redis::Sentinel;
 
-my $s   = Gateway::Redis::Sentinel->start(password => 'pwcanary');
+my $s   = Gateway::Redis::Sentinel->start(replicas => 1, password => 'pwcanary');
 my $ctl = Gateway::Ctl->new($s);
 my $url = $ctl->{env}{AMPERSAND_REDIS} = $s->url(':pwcanary@');
 

@@ -27,13 +27,12 @@ amp_slot(amp_span_t key)
 {
     size_t                i;
     unsigned              crc, bit;
-    const unsigned char  *open, *close, *last;
+    const unsigned char  *open, *close;
 
-    last = key.data + key.len;
     open = key.len ? memchr(key.data, '{', key.len) : NULL;
 
     if (open) {
-        close = memchr(open, '}', last - open);
+        close = memchr(open, '}', key.data + key.len - open);
 
         if (close && close > open + 1) {
             key = amp_span_make(open + 1, close - open - 1);
@@ -64,8 +63,6 @@ amp_redirect_parse(amp_span_t text, amp_redirect_t *redirect)
 
     memset(redirect, 0, sizeof(*redirect));
 
-    last = text.data + text.len;
-
     if (text.len > 6 && memcmp(text.data, "MOVED ", 6) == 0) {
         text = amp_span_make(text.data + 6, text.len - 6);
 
@@ -77,6 +74,7 @@ amp_redirect_parse(amp_span_t text, amp_redirect_t *redirect)
         return -1;
     }
 
+    last = text.data + text.len;
     p = memchr(text.data, ' ', text.len);
 
     if (p == NULL

@@ -12,9 +12,9 @@
 #include "sentinel.h"
 
 
-#define ROUTE_HOPS    5             /* redirections without a pause           */
-#define ROUTE_SLICE   500           /* ms, of the first attempt               */
-#define ROUTE_SLICES  3             /* attempts before the one with the rest  */
+#define ROUTE_HOPS       5          /* redirections without a pause           */
+#define ROUTE_SLICE      500        /* ms, of the first attempt               */
+#define ROUTE_SLICE_MAX  2000
 
 
 typedef enum {
@@ -255,20 +255,28 @@ route_try(const route_command_t *command, connection_t *c, unsigned ask,
 
 
 /*
- * When this attempt ends.  The first are short: who is frozen must not use up
- * the time of who takes its place.
+ * When this attempt ends: who is frozen must not use up the time of who takes
+ * its place.  The first is the shortest; none takes longer than two seconds or
+ * a quarter of the time, whichever is more.
  */
 
 static int64_t
 route_slice(const route_t *route, unsigned lost, int64_t deadline)
 {
-    int64_t  end;
+    int64_t  end, slice;
 
-    if (route->url.form == AMP_REDIS_SINGLE || lost >= ROUTE_SLICES) {
+    if (route->url.form == AMP_REDIS_SINGLE) {
         return deadline;
     }
 
-    end = connection_clock() + (ROUTE_SLICE << lost);
+    slice = route->timeout / 4 > ROUTE_SLICE_MAX ? route->timeout / 4
+                                                 : ROUTE_SLICE_MAX;
+
+    if (lost < 8 && ROUTE_SLICE << lost < slice) {
+        slice = ROUTE_SLICE << lost;
+    }
+
+    end = connection_clock() + slice;
 
     return end < deadline ? end : deadline;
 }

@@ -21,7 +21,7 @@ keys_have_the_slots_of_redis(void **state)
 {
     (void) state;
 
-    assert_int_equal(amp_slot(span("")), 0);
+    assert_int_equal(amp_slot(amp_span_null), 0);
     assert_int_equal(amp_slot(span("123456789")), 0x31c3);
     assert_int_equal(amp_slot(span("foo")), 12182);
     assert_int_equal(amp_slot(span("bar")), 5061);
@@ -99,6 +99,8 @@ other_errors_and_malformed_redirections_are_none(void **state)
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(amp_redirect_parse(span(bad[i]), &to), -1);
     }
+
+    assert_int_equal(amp_redirect_parse(amp_span_null, &to), -1);
 
     memset(text, 'h', sizeof(text));
     memcpy(text, "MOVED 1 ", 8);
