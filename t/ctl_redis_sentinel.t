@@ -12,6 +12,7 @@ use Time::HiRes qw(time);
 
 use Gateway::Changes;
 use Gateway::Ctl;
+use Gateway::FakeRedis;
 use Gateway::Redis;
 use Gateway::Redis::Sentinel;
 
@@ -72,6 +73,25 @@ subtest 'who is named has to be the master' => sub {
     my $r = $ctl->json(qw(tenant disable acme --timeout 700ms));
     ok $r->{code} == 0 || $r->{doc}{error}{code} eq 'redis_failover', 'no replica is written to' or diag $r->{out};
     ok $s->settle, 'the Sentinels have put it right';
+};
+
+# One that was cut off names for ever who was master then.
+
+subtest 'a Sentinel that is out of date, and one that is frozen' => sub {
+    my $frozen = Gateway::Redis->start;
+    my $old = Gateway::FakeRedis->start;
+    my $name = sub { my $p = shift; $old->fault({ on => 'SENTINEL', reply => sprintf "*2\r\n\$9\r\n127.0.0.1\r\n\$%d\r\n%d\r\n", length $p, $p }) };
+    (my $with = $url) =~ s/\@/'@127.0.0.1:' . $old->port . ','/e;
+    $name->(($s->replicas)[0]->port);
+    is at($with)->{code}, 0, 'it names a replica';
+    $name->(Gateway::Redis::free_port());
+    is at($with)->{code}, 0, 'it names nobody';
+    $name->($frozen->port);
+    $frozen->pause;
+    is at($with)->{code}, 0, 'it names a frozen one';
+    (my $stuck = $url) =~ s/\@/'@127.0.0.1:' . $frozen->port . ','/e;
+    is at($stuck)->{code}, 0, 'it is frozen';
+    $frozen->resume;
 };
 
 for my $how (qw(command crash pause)) {

@@ -155,20 +155,26 @@ cluster_ask(route_t *route, unsigned node, int64_t deadline,
 
 
 /*
- * Asks whoever is connected, then the others, each for a part of the time.
- * What one cannot tell another may, unless it is our fault.
+ * Asks whoever is connected, then the others, then those that were lost, each
+ * for a part of the time.  What one cannot tell another may, unless it is our
+ * fault.
  */
 
 static int
 cluster_learn(route_t *route, int64_t deadline, ctl_error_t *error)
 {
-    unsigned  i, n, open;
+    int64_t        begin;
+    unsigned       i, n, turn;
+    route_node_t  *node;
 
     n = route->nnodes;
+    begin = connection_clock();
 
-    for (open = 2; open-- > 0; ) {
+    for (turn = 0; turn < 3; turn++) {
         for (i = 0; i < n; i++) {
-            if ((route->nodes[i].connection != NULL) != open) {
+            node = &route->nodes[i];
+
+            if (turn != (node->connection ? 0u : node->lost ? 2u : 1u)) {
                 continue;
             }
 
@@ -184,7 +190,9 @@ cluster_learn(route_t *route, int64_t deadline, ctl_error_t *error)
         }
     }
 
-    route->later = 0;
+    /* who refuses is not there; who takes his time may be */
+
+    route->later = (connection_clock() - begin) * 4 >= deadline - begin;
 
     if (n > 1) {
         ctl_error(error, CTL_REACH, "redis_unreachable",

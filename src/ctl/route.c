@@ -96,11 +96,13 @@ route_node(route_t *route, const amp_redis_host_t *host)
 int64_t
 route_share(const route_t *route, unsigned n, int64_t deadline)
 {
-    int64_t  end;
+    int64_t  now, share, most;
 
-    end = connection_clock() + 50 + route->timeout / (n + 1);
+    now = connection_clock();
+    share = route->timeout / (n + 1);
+    most = n > 1 ? (deadline - now) / 2 : deadline - now;
 
-    return end < deadline ? end : deadline;
+    return now + (share < most ? share : most);
 }
 
 
@@ -118,8 +120,9 @@ route_open(route_t *route, unsigned node, int64_t deadline,
                                         deadline, error);
     }
 
-    route->later = n->connection == NULL
-                   && strcmp(error->code, "redis_unreachable") == 0;
+    n->lost = (n->connection == NULL);
+
+    route->later = n->lost && strcmp(error->code, "redis_unreachable") == 0;
 
     return n->connection;
 }
@@ -151,6 +154,7 @@ route_lost(route_t *route, connection_t *c)
     for (i = 0; i < route->nnodes; i++) {
         if (route->nodes[i].connection == c) {
             route->nodes[i].connection = NULL;
+            route->nodes[i].lost = 1;
         }
     }
 

@@ -28,6 +28,7 @@ typedef struct {
     connection_t          *connection;      /* or NULL                        */
     unsigned               slots;           /* of a cluster, that it holds    */
     unsigned               replicas;
+    unsigned               lost:1;          /* so it is asked last            */
 } route_node_t;
 
 
@@ -40,7 +41,7 @@ typedef struct {
     route_node_t          *nodes;
     unsigned               nnodes;
     unsigned               master;          /* Sentinel: 1 + index, or 0      */
-    unsigned               sentinel;        /* that answered last             */
+    unsigned               sentinel;        /* to be asked first              */
     unsigned               learned:1;       /* Cluster: the map is there      */
     unsigned               later:1;         /* another attempt may do better  */
     unsigned short         slots[AMP_SLOTS];/* 1 + index of nodes, or 0       */
@@ -90,7 +91,10 @@ void route_lost(route_t *route, connection_t *c);
 redisReply *route_call(route_t *route, const route_command_t *command,
     ctl_error_t *error);
 
-/* How long one of several servers that may stand in for each other is asked. */
+/*
+ * Until when one of n servers that may stand in for each other is asked: at
+ * most half of what is left is one's.
+ */
 
 int64_t route_share(const route_t *route, unsigned n, int64_t deadline);
 

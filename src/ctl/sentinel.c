@@ -172,7 +172,8 @@ connection_t *
 sentinel_connection(route_t *route, int64_t deadline, ctl_error_t *error)
 {
     int               rc;
-    unsigned          i, k, n, named, strange;
+    int64_t           begin;
+    unsigned          i, k, n, first, named, strange;
     ctl_error_t       fault;
     amp_redis_host_t  master, before;
 
@@ -181,13 +182,15 @@ sentinel_connection(route_t *route, int64_t deadline, ctl_error_t *error)
     }
 
     n = route->url.nhosts;
+    first = route->sentinel;
+    begin = connection_clock();
     named = 0;
     strange = 0;
     memset(&before, 0, sizeof(before));
     memset(&fault, 0, sizeof(fault));
 
     for (i = 0; i < n && connection_clock() < deadline; i++) {
-        k = (route->sentinel + i) % n;
+        k = (first + i) % n;
 
         rc = sentinel_ask(route, k, route_share(route, n, deadline), &master,
                           &fault);
@@ -211,6 +214,10 @@ sentinel_connection(route_t *route, int64_t deadline, ctl_error_t *error)
         if (!route->later) {
             return NULL;
         }
+
+        /* it may be cut off from the others: they are asked first next time */
+
+        route->sentinel = (k + 1) % n;
     }
 
     if (named) {
@@ -228,6 +235,11 @@ sentinel_connection(route_t *route, int64_t deadline, ctl_error_t *error)
 
     } else {
         *error = fault;
+
+        /* who refuses is not there; who takes his time may be */
+
+        route->later = strcmp(fault.code, "redis_unreachable") == 0
+                       && (connection_clock() - begin) * 4 >= deadline - begin;
 
         if (n > 1 && strcmp(fault.code, "redis_unreachable") == 0) {
             ctl_error(error, CTL_REACH, "redis_unreachable", "none of the %u "
