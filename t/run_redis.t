@@ -1,0 +1,67 @@
+#!/usr/bin/perl
+
+# make run with a Redis of somebody's own: what the environment says reaches
+# ampctl and the gateway alike.
+
+use strict;
+use warnings;
+
+use File::Temp ();
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use POSIX ();
+use Test::More;
+
+use Gateway::Certificates;
+use Gateway::Redis;
+use Gateway::Redis::Cluster;
+use Gateway::Redis::Sentinel;
+
+my $main  = $$;
+my $certs = Gateway::Certificates->new;
+my $gateway;
+
+delete @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL), grep /^(GATEWAY_|AMPERSAND_)/, keys %ENV};
+
+END { if (defined $main && $$ == $main && $gateway) { local $?; kill 'TERM', $gateway; waitpid $gateway, 0 } }
+
+sub slurp { open my $f, '<', $_[0] or return ''; local $/; return scalar(<$f>) // '' }
+
+sub serves {
+    my ($name, %env) = @_;
+    my $tmp = File::Temp->newdir('run.XXXXXX', TMPDIR => 1);
+    chmod 0755, $tmp;
+    %env = (%env, GATEWAY_LISTEN => '127.0.0.1:' . Gateway::Redis::free_port(), GATEWAY_DIR => "$tmp/run", GATEWAY_WORKERS => 1);
+    $gateway = fork // die "fork: $!";
+    if ($gateway == 0) {
+        POSIX::setsid();
+        $SIG{$_} = 'DEFAULT' for qw(INT TERM);
+        @ENV{keys %env} = values %env;
+        open STDIN,  '<', '/dev/null';
+        open STDOUT, '>', "$tmp/out";
+        open STDERR, '>&', \*STDOUT;
+        exec 'docker/run-local' or POSIX::_exit(127);
+    }
+    my ($call) = Gateway::Redis::wait_for(30, sub { slurp("$tmp/out") =~ /^stop /m })
+        ? slurp("$tmp/out") =~ /^try +(curl .*)$/m : ();
+    ok $call, "$name: it starts" or diag slurp("$tmp/out");
+    is $call && qx($call -s -o /dev/null -w '%{http_code}'), 200, "$name: the first tenant is served";
+    kill 'TERM', $gateway;
+    waitpid $gateway, 0;
+    undef $gateway;
+    is slurp("$tmp/run/logs/error.log"), '', "$name: nothing to complain of";
+}
+
+for my $redis (
+    Gateway::Redis->start(tls => $certs, clients => 1),
+    Gateway::Redis::Sentinel->start(tls => $certs, replicas => 1),
+    Gateway::Redis::Cluster->start(tls => $certs, replicas => 0),
+) {
+    serves($redis->url, AMPERSAND_REDIS => $redis->url, $redis->env);
+}
+
+# Settings that belong to no AMPERSAND_REDIS are not for the Redis of its own.
+
+serves('its own Redis', AMPERSAND_REDIS_CA => '/nonexistent', AMPERSAND_REDIS_PASSWORD_FILE => '/nonexistent');
+
+done_testing;
