@@ -8,9 +8,14 @@ typedef struct {
     ngx_queue_t                    queue;
     ngx_msec_t                     deadline;
     uint64_t                       end;         /* of its bytes               */
-    ngx_ampersand_redis_reply_pt   handler;
+    ngx_ampersand_reply_pt         handler;
     void                          *data;
+    char                           name[NGX_AMPERSAND_COMMAND_NAME];
 } ngx_ampersand_command_t;
+
+
+static ngx_int_t ngx_ampersand_commands_append(
+    ngx_ampersand_commands_t *commands, const void *text, size_t len);
 
 
 void
@@ -26,10 +31,10 @@ ngx_int_t
 ngx_ampersand_commands_write(ngx_ampersand_commands_t *commands,
     ngx_uint_t argc, const amp_span_t *argv)
 {
-    char        *text;
     int          len;
-    size_t       size, argvlen[NGX_AMPERSAND_COMMAND_ARGS];
-    u_char      *out;
+    char        *text;
+    size_t       argvlen[NGX_AMPERSAND_COMMAND_ARGS];
+    ngx_int_t    rc;
     ngx_uint_t   i;
     const char  *args[NGX_AMPERSAND_COMMAND_ARGS];
 
@@ -42,19 +47,33 @@ ngx_ampersand_commands_write(ngx_ampersand_commands_t *commands,
         argvlen[i] = argv[i].len;
     }
 
-    len = redisFormatCommandArgv(&text, (int) argc, args, argvlen);
+    len = (int) redisFormatCommandArgv(&text, (int) argc, args, argvlen);
 
     if (len < 0) {
         return NGX_ERROR;
     }
 
-    if (commands->size - commands->len < (size_t) len) {
+    rc = ngx_ampersand_commands_append(commands, text, len);
+
+    ngx_explicit_memzero(text, len);
+    redisFreeCommand(text);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_ampersand_commands_append(ngx_ampersand_commands_t *commands,
+    const void *text, size_t len)
+{
+    size_t   size;
+    u_char  *out;
+
+    if (commands->size - commands->len < len) {
         size = ngx_max(commands->size * 2, commands->len + len);
 
         out = ngx_alloc(size, commands->log);
         if (out == NULL) {
-            ngx_explicit_memzero(text, len);
-            redisFreeCommand(text);
             return NGX_ERROR;
         }
 
@@ -72,9 +91,6 @@ ngx_ampersand_commands_write(ngx_ampersand_commands_t *commands,
     commands->len += len;
     commands->written += len;
 
-    ngx_explicit_memzero(text, len);
-    redisFreeCommand(text);
-
     return NGX_OK;
 }
 
@@ -82,8 +98,9 @@ ngx_ampersand_commands_write(ngx_ampersand_commands_t *commands,
 ngx_int_t
 ngx_ampersand_commands_add(ngx_ampersand_commands_t *commands,
     ngx_uint_t argc, const amp_span_t *argv, ngx_msec_t timeout,
-    ngx_ampersand_redis_reply_pt handler, void *data)
+    ngx_ampersand_reply_pt handler, void *data)
 {
+    size_t                    len;
     ngx_ampersand_command_t  *cmd;
 
     cmd = ngx_alloc(sizeof(*cmd), commands->log);
@@ -101,8 +118,50 @@ ngx_ampersand_commands_add(ngx_ampersand_commands_t *commands,
     cmd->handler = handler;
     cmd->data = data;
 
+    len = ngx_min(argv[0].len, NGX_AMPERSAND_COMMAND_NAME - 1);
+    (void) ngx_cpystrn((u_char *) cmd->name, (u_char *) argv[0].data, len + 1);
+
     ngx_queue_insert_tail(&commands->queue, &cmd->queue);
     commands->waiting++;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_ampersand_commands_join(ngx_ampersand_commands_t *commands,
+    ngx_ampersand_commands_t *from)
+{
+    uint64_t                  start;
+    ngx_queue_t              *q;
+    ngx_ampersand_command_t  *cmd;
+
+    if (from->waiting == 0) {
+        return NGX_OK;
+    }
+
+    start = commands->written - (from->written - from->len);
+
+    if (ngx_ampersand_commands_append(commands, from->out, from->len)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (q = ngx_queue_head(&from->queue);
+         q != ngx_queue_sentinel(&from->queue);
+         q = ngx_queue_next(q))
+    {
+        cmd = ngx_queue_data(q, ngx_ampersand_command_t, queue);
+        cmd->end += start;
+    }
+
+    ngx_queue_add(&commands->queue, &from->queue);
+    commands->waiting += from->waiting;
+
+    ngx_queue_init(&from->queue);
+    from->waiting = 0;
+    ngx_ampersand_commands_sent(from, from->len);
 
     return NGX_OK;
 }
@@ -148,6 +207,22 @@ ngx_ampersand_commands_answer(ngx_ampersand_commands_t *commands,
 }
 
 
+const char *
+ngx_ampersand_commands_name(ngx_ampersand_commands_t *commands)
+{
+    ngx_ampersand_command_t  *cmd;
+
+    if (ngx_queue_empty(&commands->queue)) {
+        return "";
+    }
+
+    cmd = ngx_queue_data(ngx_queue_head(&commands->queue),
+                         ngx_ampersand_command_t, queue);
+
+    return cmd->name;
+}
+
+
 ngx_msec_int_t
 ngx_ampersand_commands_left(ngx_ampersand_commands_t *commands)
 {
@@ -164,8 +239,6 @@ void
 ngx_ampersand_commands_take(ngx_ampersand_commands_t *commands,
     ngx_queue_t *failed)
 {
-    ngx_queue_init(failed);
-
     if (!ngx_queue_empty(&commands->queue)) {
         ngx_queue_add(failed, &commands->queue);
         ngx_queue_init(&commands->queue);

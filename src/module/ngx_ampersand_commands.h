@@ -8,7 +8,24 @@
 #define NGX_AMPERSAND_COMMANDS_H
 
 
-#include "ngx_ampersand_redis.h"
+#include "ngx_ampersand_compat.h"
+#include "amp_span.h"
+
+
+#define NGX_AMPERSAND_COMMAND_NAME  16          /* bytes of it that are kept  */
+
+
+/*
+ * NGX_OK: the reply, which stays the link's and is valid during the call (it
+ * may be an error reply of the command itself).  NGX_ERROR: no reply, the link
+ * failed or timed out; reply is NULL; the command may be given again, and is
+ * declined where that makes no sense.  Called exactly once for each command
+ * that was taken, always from the event loop, never from within the call that
+ * took it.
+ */
+
+typedef void (*ngx_ampersand_reply_pt)(void *data, ngx_int_t rc,
+    redisReply *reply);
 
 
 typedef struct {
@@ -34,7 +51,12 @@ ngx_int_t ngx_ampersand_commands_write(ngx_ampersand_commands_t *commands,
 
 ngx_int_t ngx_ampersand_commands_add(ngx_ampersand_commands_t *commands,
     ngx_uint_t argc, const amp_span_t *argv, ngx_msec_t timeout,
-    ngx_ampersand_redis_reply_pt handler, void *data);
+    ngx_ampersand_reply_pt handler, void *data);
+
+/* Appends all of from, deadlines as they are; from is empty then. */
+
+ngx_int_t ngx_ampersand_commands_join(ngx_ampersand_commands_t *commands,
+    ngx_ampersand_commands_t *from);
 
 /* The first n bytes have left; they are wiped, a password may be in them. */
 
@@ -48,11 +70,15 @@ void ngx_ampersand_commands_sent(ngx_ampersand_commands_t *commands, size_t n);
 ngx_int_t ngx_ampersand_commands_answer(ngx_ampersand_commands_t *commands,
     redisReply *reply);
 
+/* The oldest command's name, "" when none waits. */
+
+const char *ngx_ampersand_commands_name(ngx_ampersand_commands_t *commands);
+
 /* Milliseconds until the oldest command is overdue; some must wait. */
 
 ngx_msec_int_t ngx_ampersand_commands_left(ngx_ampersand_commands_t *commands);
 
-/* Moves all that wait to failed and forgets what has not left. */
+/* Adds all that wait to the list failed and forgets what has not left. */
 
 void ngx_ampersand_commands_take(ngx_ampersand_commands_t *commands,
     ngx_queue_t *failed);

@@ -7,32 +7,25 @@ static void ngx_ampersand_events_message(void *data, ngx_int_t rc,
 static void ngx_ampersand_events_state(void *data, ngx_uint_t up);
 
 
-ngx_ampersand_redis_t *
-ngx_ampersand_events_create(ngx_pool_t *pool, ngx_log_t *log,
-    ngx_ampersand_redis_conf_t *conf, ngx_ampersand_zone_t *zone)
+ngx_int_t
+ngx_ampersand_events_subscribe(ngx_pool_t *pool, ngx_ampersand_redis_t *redis,
+    ngx_str_t *prefix, ngx_ampersand_zone_t *zone)
 {
-    amp_buf_t                   name;
-    ngx_ampersand_redis_opts_t  opts;
+    amp_buf_t  name;
+    ngx_str_t  channel;
 
-    ngx_memzero(&opts, sizeof(opts));
-
-    opts.channel.data = ngx_pnalloc(pool, AMP_KEYS_MAX);
-    if (opts.channel.data == NULL) {
-        return NULL;
+    channel.data = ngx_pnalloc(pool, AMP_KEYS_MAX);
+    if (channel.data == NULL) {
+        return NGX_ERROR;
     }
 
-    amp_buf_init(&name, opts.channel.data, AMP_KEYS_MAX);
-    amp_keys_events(amp_span_make(conf->prefix.data, conf->prefix.len), &name);
-    opts.channel.len = amp_buf_written(&name).len;
+    amp_buf_init(&name, channel.data, AMP_KEYS_MAX);
+    amp_keys_events(amp_span_make(prefix->data, prefix->len), &name);
+    channel.len = amp_buf_written(&name).len;
 
-    opts.conf = conf;
-    opts.message = ngx_ampersand_events_message;
-    opts.state = ngx_ampersand_events_state;
-    opts.data = zone;
-
-    ngx_ampersand_zone_counters(zone)->events_up = 0;
-
-    return ngx_ampersand_redis_create(pool, log, &opts);
+    return ngx_ampersand_redis_subscribe(redis, &channel,
+                                         ngx_ampersand_events_message,
+                                         ngx_ampersand_events_state, zone);
 }
 
 

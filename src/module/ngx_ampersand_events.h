@@ -12,10 +12,10 @@
 #include "ngx_ampersand_zone.h"
 
 
-/* pool and log are the cycle's.  NULL without memory. */
+/* pool is the cycle's.  NGX_ERROR: no memory. */
 
-ngx_ampersand_redis_t *ngx_ampersand_events_create(ngx_pool_t *pool,
-    ngx_log_t *log, ngx_ampersand_redis_conf_t *conf,
+ngx_int_t ngx_ampersand_events_subscribe(ngx_pool_t *pool,
+    ngx_ampersand_redis_t *redis, ngx_str_t *prefix,
     ngx_ampersand_zone_t *zone);
 
 

@@ -1,112 +1,75 @@
 /*
- * The link to Redis: one connection, pipelined and never blocking, on nginx's
- * events; hiredis only formats commands and parses replies.
+ * Redis, for those who use it: one Redis, the master that Sentinels name, or a
+ * cluster.  A worker has one; in one worker a machine it also subscribes.
  *
- *   DOWN ──timer──▶ CONNECTING ──connected──▶ GREETING ──PONG──▶ READY
- *    ▲                  │                        │                 │
- *    └──────────────────┴── error, time-out, garbage, EOF ─────────┘
+ * What is below, each including the next only:
  *
- * GREETING sends AUTH and SELECT where configured, then PING: a Redis that
- * accepts connections but does not answer (stopped, loading, wrong password)
- * never becomes READY.  Commands are taken while READY, and while the first
- * attempt after a start or a loss is under way; otherwise
- * ngx_ampersand_redis_command() declines at once, so an outage costs a caller
- * microseconds.
+ *   redis ──▶ calls ──▶ cluster ──┐
+ *     └─────▶ sentinel ───────────┴▶ link ──▶ greeting, wire, address
  *
- * A link is proven by the first command it answers, or by staying READY for
- * ten time-outs.  Losing a proven link is no outage yet: Redis was restarted or
- * threw idle clients out, and it connects again at once.  An outage ends when
- * the link is proven again; it is one line in the log, and one when it ends.
- *
- * Each command has a deadline.  The oldest one missing it takes the whole link
- * down: what follows it on the same connection could only be later.
+ * ngx_ampersand_link.h says what happens to commands and links in an outage.
  */
 
 #ifndef NGX_AMPERSAND_REDIS_H
 #define NGX_AMPERSAND_REDIS_H
 
 
-#include "ngx_ampersand_compat.h"
-#include "amp_span.h"
-
-
-#define NGX_AMPERSAND_REDIS_QUEUE      4096         /* commands in flight     */
-#define NGX_AMPERSAND_REDIS_REPLY_MAX  (1024 * 1024)
-#define NGX_AMPERSAND_REDIS_BACKOFF    100          /* ms, doubled each time  */
-#define NGX_AMPERSAND_REDIS_BACKOFF_MAX  1000
-
-
-/* What "ampersand_redis" says; lives in the configuration's pool. */
-
-typedef struct {
-    ngx_url_t   url;            /* parsed and resolved                        */
-    ngx_str_t   display;        /* host and port for logs, never a password   */
-    ngx_str_t   user;
-    ngx_str_t   password;
-    ngx_str_t   db;             /* digits; empty for database 0               */
-    ngx_str_t   prefix;
-    ngx_msec_t  timeout;        /* of connecting and of each command          */
-} ngx_ampersand_redis_conf_t;
+#include "ngx_ampersand_link.h"
 
 
 typedef struct ngx_ampersand_redis_s  ngx_ampersand_redis_t;
 
-/*
- * NGX_OK: the reply, which stays the link's and is valid during the call (it
- * may be an error reply of the command itself).  NGX_ERROR: no reply, the link
- * failed or timed out; reply is NULL; the command may be given again, and is
- * declined where that makes no sense.  Called exactly once for each command
- * that was taken, always from the event loop, never from within
- * ngx_ampersand_redis_command().
- */
 
-typedef void (*ngx_ampersand_redis_reply_pt)(void *data, ngx_int_t rc,
-    redisReply *reply);
+/* Stands in the status: 0 is a worker without Redis. */
 
-/* A link changed to READY (up = 1) or left it (up = 0). */
-
-typedef void (*ngx_ampersand_redis_state_pt)(void *data, ngx_uint_t up);
+typedef enum {
+    NGX_AMPERSAND_REDIS_STARTING = 1,
+    NGX_AMPERSAND_REDIS_UP,
+    NGX_AMPERSAND_REDIS_DEGRADED        /* all of it, or a part of a cluster  */
+} ngx_ampersand_redis_state_e;
 
 
-typedef struct {
-    ngx_atomic_uint_t  connects;
-    ngx_atomic_uint_t  failures;
-    ngx_atomic_uint_t  commands;
-    ngx_atomic_uint_t  timeouts;
-} ngx_ampersand_redis_counters_t;
+typedef void (*ngx_ampersand_redis_state_pt)(void *data,
+    ngx_ampersand_redis_state_e state);
+
+/* The subscription is there (up = 1) or is not. */
+
+typedef void (*ngx_ampersand_redis_heard_pt)(void *data, ngx_uint_t up);
 
 
 /*
- * Makes a link and starts to connect.  pool and log are the cycle's.  With a
- * channel the link subscribes to it once greeted: it is READY when Redis has
- * confirmed, message replies go to message(), and no command is taken.
- * counters (or NULL) may be shared memory.  NULL without memory.
+ * Starts to connect; state() is called at every change.  log is the cycle's,
+ * counters are shared memory.  NULL without memory.
  */
 
-typedef struct {
-    ngx_ampersand_redis_conf_t      *conf;
-    ngx_ampersand_redis_counters_t  *counters;
-    ngx_str_t                        channel;
-    ngx_ampersand_redis_reply_pt     message;   /* reply: the payload string  */
-    ngx_ampersand_redis_state_pt     state;
-    void                            *data;
-} ngx_ampersand_redis_opts_t;
-
-ngx_ampersand_redis_t *ngx_ampersand_redis_create(ngx_pool_t *pool,
-    ngx_log_t *log, ngx_ampersand_redis_opts_t *opts);
+ngx_ampersand_redis_t *ngx_ampersand_redis_create(
+    ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
+    ngx_ampersand_redis_counters_t *counters,
+    ngx_ampersand_redis_state_pt state, void *data);
 
 /*
- * Appends a command.  NGX_OK: taken.  NGX_DECLINED: the link is down.
- * NGX_BUSY: the queue is full.  NGX_ERROR: no memory.  handler may be NULL.
+ * Appends a command that touches the key, or the slot of the key, only.
+ * NGX_OK: taken, the handler (or NULL) will be called.  NGX_DECLINED: Redis, or
+ * the key's node, is out of reach.  NGX_BUSY: too many wait.  NGX_ERROR: no
+ * memory.
  */
 
-ngx_int_t ngx_ampersand_redis_command(ngx_ampersand_redis_t *link,
-    ngx_uint_t argc, const amp_span_t *argv,
-    ngx_ampersand_redis_reply_pt handler, void *data);
+ngx_int_t ngx_ampersand_redis_command(ngx_ampersand_redis_t *redis,
+    amp_span_t key, ngx_uint_t argc, const amp_span_t *argv,
+    ngx_ampersand_reply_pt handler, void *data);
 
-/* Closes for good, without calling anybody; for exit_process. */
+/*
+ * Subscribes to the channel, for good; once.  What is published between two
+ * subscriptions is missed: up() tells of each.  channel has to live as long.
+ */
 
-void ngx_ampersand_redis_close(ngx_ampersand_redis_t *link);
+ngx_int_t ngx_ampersand_redis_subscribe(ngx_ampersand_redis_t *redis,
+    ngx_str_t *channel, ngx_ampersand_reply_pt message,
+    ngx_ampersand_redis_heard_pt up, void *data);
+
+/* Closes and frees all, without calling anybody; for exit_process. */
+
+void ngx_ampersand_redis_close(ngx_ampersand_redis_t *redis);
 
 
 #endif /* NGX_AMPERSAND_REDIS_H */

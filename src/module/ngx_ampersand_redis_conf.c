@@ -1,10 +1,18 @@
 #include "ngx_ampersand_redis_conf.h"
 #include "amp_keys.h"
-#include "amp_redis_url.h"
+
+
+#define NGX_AMPERSAND_REDIS_KEY_FILE  65536
 
 
 static char *ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
     ngx_ampersand_redis_conf_t *conf);
+static ngx_int_t ngx_ampersand_redis_conf_hosts(ngx_conf_t *cf,
+    amp_redis_url_t *url, ngx_ampersand_redis_conf_t *conf);
+static ngx_int_t ngx_ampersand_redis_conf_resolve(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_ampersand_redis_host_t *host);
+static char *ngx_ampersand_redis_conf_tls(ngx_conf_t *cf,
+    ngx_ampersand_tls_t *said, ngx_ampersand_redis_conf_t *conf);
 static ngx_int_t ngx_ampersand_redis_conf_copy(ngx_conf_t *cf,
     const char *text, ngx_str_t *out);
 
@@ -12,13 +20,25 @@ static ngx_int_t ngx_ampersand_redis_conf_copy(ngx_conf_t *cf,
 char *
 ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
 {
-    ngx_str_t   *value, s;
-    ngx_uint_t   i;
+    ngx_str_t            *value, s;
+    ngx_uint_t            i, j;
+    ngx_ampersand_tls_t   said;
+
+    struct {
+        ngx_str_t   name;
+        ngx_str_t  *value;
+    } files[] = {
+        { ngx_string("ca_file="), &said.ca_file },
+        { ngx_string("cert_file="), &said.cert_file },
+        { ngx_string("key_file="), &said.key_file },
+        { ngx_string("server_name="), &said.server_name }
+    };
 
     value = cf->args->elts;
 
     conf->timeout = NGX_AMPERSAND_REDIS_TIMEOUT;
     ngx_str_set(&conf->prefix, AMP_KEYS_PREFIX);
+    ngx_memzero(&said, sizeof(said));
 
     if (ngx_ampersand_redis_conf_url(cf, &value[1], conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -40,7 +60,10 @@ ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
                 return NGX_CONF_ERROR;
             }
 
-        } else if (ngx_strncmp(value[i].data, "prefix=", 7) == 0) {
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "prefix=", 7) == 0) {
             conf->prefix.data = value[i].data + 7;
             conf->prefix.len = value[i].len - 7;
 
@@ -54,7 +77,10 @@ ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
                 return NGX_CONF_ERROR;
             }
 
-        } else if (ngx_strncmp(value[i].data, "password_file=", 14) == 0) {
+            continue;
+        }
+
+        if (ngx_strncmp(value[i].data, "password_file=", 14) == 0) {
             s.data = value[i].data + 14;
             s.len = value[i].len - 14;
 
@@ -64,11 +90,27 @@ ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
                 return NGX_CONF_ERROR;
             }
 
-        } else {
+            continue;
+        }
+
+        for (j = 0; j < sizeof(files) / sizeof(files[0]); j++) {
+            if (value[i].len > files[j].name.len
+                && ngx_strncmp(value[i].data, files[j].name.data,
+                               files[j].name.len)
+                   == 0)
+            {
+                files[j].value->data = value[i].data + files[j].name.len;
+                files[j].value->len = value[i].len - files[j].name.len;
+                break;
+            }
+        }
+
+        if (j == sizeof(files) / sizeof(files[0])) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "unknown parameter after the Redis URL (not "
                                "shown, it may hold a password), there are "
-                               "timeout=, prefix= and password_file=");
+                               "timeout=, prefix=, password_file=, ca_file=, "
+                               "cert_file=, key_file= and server_name=");
             return NGX_CONF_ERROR;
         }
     }
@@ -80,7 +122,7 @@ ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return ngx_ampersand_redis_conf_tls(cf, &said, conf);
 }
 
 
@@ -153,7 +195,6 @@ static char *
 ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
     ngx_ampersand_redis_conf_t *conf)
 {
-    u_char           *p;
     ngx_int_t         rc;
     const char       *error;
     amp_redis_url_t   url;
@@ -167,36 +208,12 @@ ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
         return NGX_CONF_ERROR;
     }
 
-    if (url.form != AMP_REDIS_SINGLE || url.tls) {
-        ngx_explicit_memzero(url.password, sizeof(url.password));
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "rediss, redis+sentinel and redis+cluster are not "
-                           "supported by this version");
-        return NGX_CONF_ERROR;
-    }
-
-    p = ngx_pnalloc(cf->pool, sizeof(url.path) + sizeof("unix:"));
-    if (p == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    conf->url.url.data = p;
-
-    if (url.path[0]) {
-        conf->url.url.len = ngx_sprintf(p, "unix:%s", url.path) - p;
-
-    } else {
-        conf->url.url.len = ngx_sprintf(p, ngx_strchr(url.hosts[0].host, ':')
-                                           ? "[%s]:%ui" : "%s:%ui",
-                                        url.hosts[0].host,
-                                        (ngx_uint_t) url.hosts[0].port)
-                            - p;
-    }
-
+    conf->form = url.form;
     rc = NGX_OK;
 
     if (ngx_ampersand_redis_conf_copy(cf, url.shown, &conf->display) != NGX_OK
         || ngx_ampersand_redis_conf_copy(cf, url.user, &conf->user) != NGX_OK
+        || ngx_ampersand_redis_conf_copy(cf, url.name, &conf->name) != NGX_OK
         || ngx_ampersand_redis_conf_copy(cf, url.password, &conf->password)
            != NGX_OK)
     {
@@ -215,14 +232,137 @@ ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
         }
     }
 
-    if (rc == NGX_OK && ngx_parse_url(cf->pool, &conf->url) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "Redis at \"%V\": %s", &conf->display,
-                           conf->url.err ? conf->url.err : "unknown address");
-        rc = NGX_ERROR;
+    if (rc == NGX_OK && url.tls) {
+        conf->tls = ngx_pcalloc(cf->pool, sizeof(*conf->tls));
+        rc = conf->tls ? NGX_OK : NGX_ERROR;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_ampersand_redis_conf_hosts(cf, &url, conf);
     }
 
     return rc == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_ampersand_redis_conf_hosts(ngx_conf_t *cf, amp_redis_url_t *url,
+    ngx_ampersand_redis_conf_t *conf)
+{
+    ngx_uint_t  i;
+
+    conf->nhosts = ngx_max(url->nhosts, 1);
+
+    conf->hosts = ngx_pcalloc(cf->pool, conf->nhosts * sizeof(*conf->hosts));
+    if (conf->hosts == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < conf->nhosts; i++) {
+        conf->hosts[i].host = url->hosts[i];
+
+        if (url->path[0]) {
+            (void) ngx_snprintf((u_char *) conf->hosts[i].host.host,
+                                AMP_REDIS_URL_TEXT, "unix:%s%Z", url->path);
+        }
+
+        if (ngx_ampersand_redis_conf_resolve(cf, conf, &conf->hosts[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_ampersand_redis_conf_resolve(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_ampersand_redis_host_t *host)
+{
+    u_char      *p;
+    ngx_url_t    url;
+    const char  *form;
+
+    ngx_memzero(&url, sizeof(url));
+
+    p = ngx_pnalloc(cf->pool, AMP_REDIS_URL_TEXT + sizeof("[]:65535"));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    form = ngx_strchr(host->host.host, ':') ? "[%s]:%ui" : "%s:%ui";
+
+    if (ngx_strncmp(host->host.host, "unix:", 5) == 0) {
+        form = "%s";
+    }
+
+    url.url.data = p;
+    url.url.len = ngx_sprintf(p, form, host->host.host,
+                              (ngx_uint_t) host->host.port)
+                  - p;
+
+    if (ngx_parse_url(cf->pool, &url) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "Redis at \"%V\": %s",
+                           &conf->display,
+                           url.err ? url.err : "unknown address");
+        return NGX_ERROR;
+    }
+
+    host->naddrs = url.naddrs;
+    host->addrs = url.addrs;
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_ampersand_redis_conf_tls(ngx_conf_t *cf, ngx_ampersand_tls_t *said,
+    ngx_ampersand_redis_conf_t *conf)
+{
+    ngx_str_t   key;
+    const char  *wrong;
+
+    wrong = NULL;
+
+    if (conf->tls == NULL) {
+        if (said->ca_file.len || said->cert_file.len || said->key_file.len
+            || said->server_name.len)
+        {
+            wrong = "ca_file=, cert_file=, key_file= and server_name= are for "
+                    "TLS, write rediss:// in place of redis://";
+        }
+
+    } else if ((said->cert_file.len == 0) != (said->key_file.len == 0)) {
+        wrong = "a client certificate needs both cert_file=FILE and "
+                "key_file=FILE";
+    }
+
+    if (wrong) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", wrong);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->tls == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    *conf->tls = *said;
+
+    if (said->key_file.len) {
+        if (ngx_ampersand_secret_file(cf, &conf->tls->key_file,
+                                      NGX_AMPERSAND_REDIS_KEY_FILE, &key)
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_explicit_memzero(key.data, key.len);
+    }
+
+    return ngx_ampersand_tls_init(cf, conf->tls) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

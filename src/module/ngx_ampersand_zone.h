@@ -48,7 +48,8 @@ typedef struct {
     ngx_atomic_uint_t               evictions;
     ngx_atomic_uint_t               no_memory;
     ngx_ampersand_redis_counters_t  redis;
-    ngx_atomic_uint_t               up[NGX_AMPERSAND_WORKERS];  /* links      */
+    ngx_atomic_uint_t               up[NGX_AMPERSAND_WORKERS];  /* state of
+                                                   a worker's Redis         */
     ngx_atomic_uint_t               events_up;
 } ngx_ampersand_counters_t;
 

@@ -35,7 +35,6 @@ typedef struct {
 
     /* this worker's, made in init_process */
     ngx_ampersand_redis_t          *link;
-    ngx_ampersand_redis_t          *events;
     ngx_queue_t                     flights;
     ngx_uint_t                      nflights;
     time_t                          logged;     /* the last error of a look-up */

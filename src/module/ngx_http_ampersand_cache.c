@@ -154,7 +154,8 @@ ngx_http_ampersand_cache_written(ngx_http_request_t *r,
 
     /* without Redis the others see the write when their entries expire */
 
-    (void) ngx_ampersand_redis_command(amcf->link, n, argv, NULL, NULL);
+    (void) ngx_ampersand_redis_command(amcf->link, argv[3], n, argv, NULL,
+                                       NULL);
 }
 
 

@@ -23,7 +23,8 @@ static ngx_int_t ngx_http_ampersand_handler(ngx_conf_t *cf,
     ngx_http_phases phase, ngx_http_handler_pt handler);
 static ngx_int_t ngx_http_ampersand_init_process(ngx_cycle_t *cycle);
 static void ngx_http_ampersand_exit_process(ngx_cycle_t *cycle);
-static void ngx_http_ampersand_link_state(void *data, ngx_uint_t up);
+static void ngx_http_ampersand_link_state(void *data,
+    ngx_ampersand_redis_state_e state);
 
 
 static ngx_command_t  ngx_http_ampersand_commands[] = {
@@ -415,6 +416,7 @@ static ngx_int_t
 ngx_http_ampersand_init(ngx_conf_t *cf)
 {
     ngx_uint_t                        i;
+    ngx_http_core_loc_conf_t         *clcf;
     ngx_http_ampersand_loc_conf_t   **alcf;
     ngx_http_ampersand_main_conf_t   *amcf;
 
@@ -423,6 +425,9 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
     if (!amcf->used) {
         return NGX_OK;
     }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    amcf->redis->resolver = clcf->resolver;
 
     alcf = amcf->upstreams->elts;
 
@@ -476,7 +481,6 @@ static ngx_int_t
 ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 {
     ngx_ampersand_counters_t        *counters;
-    ngx_ampersand_redis_opts_t       opts;
     ngx_http_ampersand_main_conf_t  *amcf;
 
     /* the cache manager and loader come by here too */
@@ -499,16 +503,10 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 
     ngx_time_update();
 
-    ngx_memzero(&opts, sizeof(opts));
-
-    opts.conf = amcf->redis;
-    opts.counters = &counters->redis;
-    opts.state = ngx_http_ampersand_link_state;
-    opts.data = amcf;
-
-    ngx_http_ampersand_link_state(amcf, 0);
-
-    amcf->link = ngx_ampersand_redis_create(cycle->pool, cycle->log, &opts);
+    amcf->link = ngx_ampersand_redis_create(amcf->redis, cycle->log,
+                                            &counters->redis,
+                                            ngx_http_ampersand_link_state,
+                                            amcf);
     if (amcf->link == NULL) {
         return NGX_ERROR;
     }
@@ -517,10 +515,8 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    amcf->events = ngx_ampersand_events_create(cycle->pool, cycle->log,
-                                               amcf->redis, amcf->zone);
-
-    return amcf->events ? NGX_OK : NGX_ERROR;
+    return ngx_ampersand_events_subscribe(cycle->pool, amcf->link,
+                                          &amcf->redis->prefix, amcf->zone);
 }
 
 
@@ -537,21 +533,18 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_ampersand_redis_close(amcf->link);
-
-    if (amcf->events) {
-        ngx_ampersand_redis_close(amcf->events);
-    }
-
     ngx_http_ampersand_resolve_close(amcf);
 }
 
 
 static void
-ngx_http_ampersand_link_state(void *data, ngx_uint_t up)
+ngx_http_ampersand_link_state(void *data, ngx_ampersand_redis_state_e state)
 {
     ngx_http_ampersand_main_conf_t *amcf = data;
 
-    if (ngx_worker < NGX_AMPERSAND_WORKERS) {
-        ngx_ampersand_zone_counters(amcf->zone)->up[ngx_worker] = up ? 2 : 1;
+    /* after a reload this place is another worker's */
+
+    if (ngx_worker < NGX_AMPERSAND_WORKERS && !ngx_exiting) {
+        ngx_ampersand_zone_counters(amcf->zone)->up[ngx_worker] = state;
     }
 }

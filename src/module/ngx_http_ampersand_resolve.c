@@ -344,7 +344,7 @@ ngx_http_ampersand_flight_ask(ngx_http_ampersand_flight_t *flight)
 
     argv[1] = amp_buf_written(&key);
 
-    return ngx_ampersand_redis_command(flight->amcf->link, 2, argv,
+    return ngx_ampersand_redis_command(flight->amcf->link, argv[1], 2, argv,
                                        ngx_http_ampersand_flight_reply,
                                        flight);
 }

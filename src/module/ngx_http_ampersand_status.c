@@ -181,7 +181,8 @@ static ngx_uint_t
 ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure_t *f)
 {
-    ngx_uint_t                  i, up, workers;
+    ngx_uint_t                  i, up, degraded, workers, max;
+    ngx_core_conf_t            *ccf;
     ngx_ampersand_counters_t   *c;
     ngx_ampersand_zone_stat_t   zone;
 
@@ -189,11 +190,17 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_ampersand_zone_stat(amcf->zone, &zone);
 
     up = 0;
+    degraded = 0;
     workers = 0;
 
-    for (i = 0; i < NGX_AMPERSAND_WORKERS; i++) {
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+    max = ngx_min((ngx_uint_t) ccf->worker_processes, NGX_AMPERSAND_WORKERS);
+
+    for (i = 0; i < max; i++) {
         workers += (c->up[i] != 0);
-        up += (c->up[i] == 2);
+        up += (c->up[i] == NGX_AMPERSAND_REDIS_UP);
+        degraded += (c->up[i] == NGX_AMPERSAND_REDIS_DEGRADED);
     }
 
     i = 0;
@@ -205,6 +212,9 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
                               "Workers whose link to Redis is up", up);
     ngx_http_ampersand_figure("redis_links", "gauge",
                               "Workers that have a link to Redis", workers);
+    ngx_http_ampersand_figure("redis_degraded", "gauge",
+                              "Workers that Redis, or a part of its cluster, "
+                              "has failed", degraded);
     ngx_http_ampersand_figure("redis_events_up", "gauge",
                               "1 while subscribed to events", c->events_up);
     ngx_http_ampersand_figure("redis_connects_total", "counter",
@@ -217,6 +227,14 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
                               c->redis.timeouts);
     ngx_http_ampersand_figure("redis_commands_total", "counter",
                               "Commands sent", c->redis.commands);
+    ngx_http_ampersand_figure("redis_moves_total", "counter",
+                              "Links that followed a master elsewhere",
+                              c->redis.moves);
+    ngx_http_ampersand_figure("redis_redirects_total", "counter",
+                              "Redirections of a cluster that were followed",
+                              c->redis.redirects);
+    ngx_http_ampersand_figure("redis_slot_maps_total", "counter",
+                              "Slot maps asked for", c->redis.refreshes);
     ngx_http_ampersand_figure("events_total", "counter",
                               "Changes heard of", c->events);
     ngx_http_ampersand_figure("lookups_total", "counter",

@@ -1,0 +1,127 @@
+#include "ngx_ampersand_greeting.h"
+
+
+static ngx_int_t ngx_ampersand_greeting_say(
+    ngx_ampersand_greeting_t *greeting);
+static ngx_int_t ngx_ampersand_greeting_ask(
+    ngx_ampersand_greeting_t *greeting, ngx_uint_t argc,
+    const amp_span_t *argv, ngx_ampersand_reply_pt handler);
+static void ngx_ampersand_greeting_accepted(void *data, ngx_int_t rc,
+    redisReply *reply);
+static void ngx_ampersand_greeting_answered(void *data, ngx_int_t rc,
+    redisReply *reply);
+
+
+ngx_int_t
+ngx_ampersand_greeting_begin(ngx_ampersand_greeting_t *greeting)
+{
+    greeting->asked = 0;
+
+    return ngx_ampersand_greeting_say(greeting);
+}
+
+
+static ngx_int_t
+ngx_ampersand_greeting_say(ngx_ampersand_greeting_t *greeting)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   n;
+    amp_span_t                   argv[3];
+    ngx_ampersand_redis_conf_t  *conf;
+
+    conf = greeting->conf;
+    rc = NGX_OK;
+
+    if (conf->password.len && (!greeting->sentinel || greeting->asked)) {
+        n = 0;
+        argv[n++] = amp_span("AUTH");
+
+        if (conf->user.len) {
+            argv[n++] = amp_span_make(conf->user.data, conf->user.len);
+        }
+
+        argv[n++] = amp_span_make(conf->password.data, conf->password.len);
+        rc = ngx_ampersand_greeting_ask(greeting, n, argv,
+                                        ngx_ampersand_greeting_accepted);
+    }
+
+    if (rc == NGX_OK && conf->db.len && !greeting->sentinel) {
+        argv[0] = amp_span("SELECT");
+        argv[1] = amp_span_make(conf->db.data, conf->db.len);
+        rc = ngx_ampersand_greeting_ask(greeting, 2, argv,
+                                        ngx_ampersand_greeting_accepted);
+    }
+
+    if (rc == NGX_OK) {
+        argv[0] = greeting->master ? amp_span("ROLE") : amp_span("PING");
+        rc = ngx_ampersand_greeting_ask(greeting, 1, argv,
+                                        ngx_ampersand_greeting_answered);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_ampersand_greeting_ask(ngx_ampersand_greeting_t *greeting,
+    ngx_uint_t argc, const amp_span_t *argv, ngx_ampersand_reply_pt handler)
+{
+    return ngx_ampersand_commands_add(greeting->commands, argc, argv,
+                                      greeting->conf->timeout, handler,
+                                      greeting);
+}
+
+
+static void
+ngx_ampersand_greeting_accepted(void *data, ngx_int_t rc, redisReply *reply)
+{
+    ngx_ampersand_greeting_t *greeting = data;
+
+    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
+        ngx_ampersand_refusal_set(greeting->refusal, reply);
+    }
+}
+
+
+static void
+ngx_ampersand_greeting_answered(void *data, ngx_int_t rc, redisReply *reply)
+{
+    ngx_ampersand_greeting_t *greeting = data;
+
+    redisReply  *role;
+
+    if (rc != NGX_OK || greeting->refusal->len) {
+        return;
+    }
+
+    if (greeting->sentinel && !greeting->asked && greeting->conf->password.len
+        && ngx_ampersand_refusal_is(reply, "NOAUTH"))
+    {
+        greeting->asked = 1;
+
+        if (ngx_ampersand_greeting_say(greeting) == NGX_OK) {
+            return;
+        }
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_ampersand_refusal_set(greeting->refusal, reply);
+        return;
+    }
+
+    if (greeting->master) {
+        role = (reply->type == REDIS_REPLY_ARRAY && reply->elements)
+               ? reply->element[0] : reply;
+
+        if (role->type != REDIS_REPLY_STRING
+            || ngx_strcmp(role->str, "master") != 0)
+        {
+            greeting->refusal->len = ngx_sprintf(greeting->refusal->text,
+                                                 "it is not the master")
+                                     - greeting->refusal->text;
+            return;
+        }
+    }
+
+    greeting->done(greeting->data);
+}

@@ -1,0 +1,39 @@
+/*
+ * What a link says first: AUTH and SELECT where configured, then PING, or ROLE
+ * where only a master will do.  A Sentinel gets PING alone, and AUTH when it
+ * asks for it: most have no password.
+ *
+ *   begin ──▶ AUTH ──▶ SELECT ──▶ PING or ROLE ──▶ done()
+ *     │                             │ NOAUTH, a Sentinel, once
+ *     └─────────────────────────────┘
+ *
+ * Any refusal is left in refusal, and done() is not called.
+ */
+
+#ifndef NGX_AMPERSAND_GREETING_H
+#define NGX_AMPERSAND_GREETING_H
+
+
+#include "ngx_ampersand_commands.h"
+#include "ngx_ampersand_redis_conf.h"
+#include "ngx_ampersand_refusal.h"
+
+
+typedef struct {
+    ngx_ampersand_redis_conf_t  *conf;
+    ngx_ampersand_commands_t    *commands;
+    ngx_ampersand_refusal_t     *refusal;
+    void                       (*done)(void *data);
+    void                        *data;
+    unsigned                     master:1;
+    unsigned                     sentinel:1;
+    unsigned                     asked:1;       /* for AUTH, by a Sentinel    */
+} ngx_ampersand_greeting_t;
+
+
+/* NGX_ERROR: no memory. */
+
+ngx_int_t ngx_ampersand_greeting_begin(ngx_ampersand_greeting_t *greeting);
+
+
+#endif /* NGX_AMPERSAND_GREETING_H */

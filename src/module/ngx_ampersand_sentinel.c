@@ -1,0 +1,383 @@
+#include "ngx_ampersand_sentinel.h"
+
+
+typedef struct {
+    ngx_ampersand_sentinel_t        *sentinel;
+    ngx_ampersand_link_t            *link;
+} ngx_ampersand_follower_t;
+
+
+/* One of the two links to the Sentinel. */
+
+typedef struct {
+    ngx_ampersand_sentinel_t        *sentinel;
+    ngx_ampersand_link_t            *link;
+    ngx_uint_t                       tried;     /* index of the Sentinel      */
+} ngx_ampersand_informant_t;
+
+
+struct ngx_ampersand_sentinel_s {
+    ngx_ampersand_redis_conf_t      *conf;
+    ngx_log_t                       *log;
+    ngx_ampersand_redis_counters_t  *counters;
+    ngx_uint_t                       current;   /* index of the Sentinel      */
+    ngx_ampersand_informant_t        ask;
+    ngx_ampersand_informant_t        watch;
+    ngx_uint_t                       nfollowers;
+    ngx_ampersand_follower_t  followers[NGX_AMPERSAND_SENTINEL_FOLLOWERS];
+};
+
+
+static ngx_int_t ngx_ampersand_sentinel_connect(
+    ngx_ampersand_sentinel_t *sentinel, ngx_ampersand_informant_t *informant,
+    ngx_uint_t watch);
+static ngx_int_t ngx_ampersand_sentinel_next(void *data,
+    ngx_ampersand_link_t *link, amp_redis_host_t *host, const char **why);
+static void ngx_ampersand_sentinel_state(void *data,
+    ngx_ampersand_link_t *link, ngx_uint_t up);
+static ngx_int_t ngx_ampersand_sentinel_ask(ngx_ampersand_sentinel_t *sentinel,
+    ngx_ampersand_reply_pt handler, void *data);
+static ngx_int_t ngx_ampersand_sentinel_locate(void *data,
+    ngx_ampersand_link_t *link, amp_redis_host_t *host, const char **why);
+static void ngx_ampersand_sentinel_located(void *data, ngx_int_t rc,
+    redisReply *reply);
+static void ngx_ampersand_sentinel_checked(void *data, ngx_int_t rc,
+    redisReply *reply);
+static const char *ngx_ampersand_sentinel_answer(redisReply *reply,
+    amp_redis_host_t *host);
+static void ngx_ampersand_sentinel_message(void *data, ngx_int_t rc,
+    redisReply *reply);
+static void ngx_ampersand_sentinel_move(ngx_ampersand_sentinel_t *sentinel,
+    const amp_redis_host_t *host);
+static ngx_int_t ngx_ampersand_sentinel_host(amp_redis_host_t *host,
+    const char *name, size_t name_len, const char *port, size_t port_len);
+
+
+ngx_ampersand_sentinel_t *
+ngx_ampersand_sentinel_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
+    ngx_ampersand_redis_counters_t *counters)
+{
+    ngx_ampersand_sentinel_t  *sentinel;
+
+    sentinel = ngx_calloc(sizeof(*sentinel), log);
+    if (sentinel == NULL) {
+        return NULL;
+    }
+
+    sentinel->conf = conf;
+    sentinel->log = log;
+    sentinel->counters = counters;
+
+    if (ngx_ampersand_sentinel_connect(sentinel, &sentinel->ask, 0) != NGX_OK
+        || ngx_ampersand_sentinel_connect(sentinel, &sentinel->watch, 1)
+           != NGX_OK)
+    {
+        ngx_ampersand_sentinel_close(sentinel);
+        return NULL;
+    }
+
+    return sentinel;
+}
+
+
+ngx_int_t
+ngx_ampersand_sentinel_follow(ngx_ampersand_sentinel_t *sentinel,
+    ngx_ampersand_link_t **link, ngx_ampersand_link_opts_t *opts)
+{
+    ngx_ampersand_follower_t  *follower;
+
+    if (sentinel->nfollowers == NGX_AMPERSAND_SENTINEL_FOLLOWERS) {
+        return NGX_ERROR;
+    }
+
+    follower = &sentinel->followers[sentinel->nfollowers];
+    follower->sentinel = sentinel;
+
+    opts->locate = ngx_ampersand_sentinel_locate;
+    opts->locate_data = follower;
+    opts->master = 1;
+
+    if (ngx_ampersand_link_create(&follower->link, opts) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    sentinel->nfollowers++;
+    *link = follower->link;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_ampersand_sentinel_close(ngx_ampersand_sentinel_t *sentinel)
+{
+    if (sentinel->ask.link) {
+        ngx_ampersand_link_close(sentinel->ask.link);
+    }
+
+    if (sentinel->watch.link) {
+        ngx_ampersand_link_close(sentinel->watch.link);
+    }
+
+    ngx_free(sentinel);
+}
+
+
+static ngx_int_t
+ngx_ampersand_sentinel_connect(ngx_ampersand_sentinel_t *sentinel,
+    ngx_ampersand_informant_t *informant, ngx_uint_t watch)
+{
+    ngx_ampersand_link_opts_t  opts;
+
+    informant->sentinel = sentinel;
+
+    ngx_memzero(&opts, sizeof(opts));
+
+    opts.conf = sentinel->conf;
+    opts.log = sentinel->log;
+    opts.counters = sentinel->counters;
+    opts.kind = "Sentinel";
+    opts.effect = "another one is asked";
+    opts.level = watch ? NGX_LOG_INFO : NGX_LOG_WARN;
+    opts.sentinel = 1;
+    opts.turns = sentinel->conf->nhosts;
+    opts.state = ngx_ampersand_sentinel_state;
+    opts.data = sentinel;
+    opts.locate = ngx_ampersand_sentinel_next;
+    opts.locate_data = informant;
+
+    if (watch) {
+        ngx_str_set(&opts.channel, "+switch-master");
+        opts.message = ngx_ampersand_sentinel_message;
+    }
+
+    return ngx_ampersand_link_create(&informant->link, &opts);
+}
+
+
+/* The link that fails first takes both on; the other one finds it done. */
+
+static ngx_int_t
+ngx_ampersand_sentinel_next(void *data, ngx_ampersand_link_t *link,
+    amp_redis_host_t *host, const char **why)
+{
+    ngx_ampersand_informant_t *informant = data;
+
+    ngx_ampersand_sentinel_t  *sentinel;
+
+    (void) why;
+
+    sentinel = informant->sentinel;
+
+    if (ngx_ampersand_link_failures(link)
+        && informant->tried == sentinel->current)
+    {
+        sentinel->current = (sentinel->current + 1) % sentinel->conf->nhosts;
+    }
+
+    informant->tried = sentinel->current;
+    *host = sentinel->conf->hosts[sentinel->current].host;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_ampersand_sentinel_state(void *data, ngx_ampersand_link_t *link,
+    ngx_uint_t up)
+{
+    ngx_ampersand_sentinel_t *sentinel = data;
+
+    ngx_uint_t  i;
+
+    if (!up) {
+        return;
+    }
+
+    if (link == sentinel->ask.link) {
+        for (i = 0; i < sentinel->nfollowers; i++) {
+            ngx_ampersand_link_wake(sentinel->followers[i].link);
+        }
+
+        return;
+    }
+
+    (void) ngx_ampersand_sentinel_ask(sentinel, ngx_ampersand_sentinel_checked,
+                                      sentinel);
+}
+
+
+static ngx_int_t
+ngx_ampersand_sentinel_ask(ngx_ampersand_sentinel_t *sentinel,
+    ngx_ampersand_reply_pt handler, void *data)
+{
+    amp_span_t  argv[3];
+
+    argv[0] = amp_span("SENTINEL");
+    argv[1] = amp_span("GET-MASTER-ADDR-BY-NAME");
+    argv[2] = ngx_ampersand_span(sentinel->conf->name);
+
+    return ngx_ampersand_link_command(sentinel->ask.link, 3, argv, handler,
+                                      data);
+}
+
+
+static ngx_int_t
+ngx_ampersand_sentinel_locate(void *data, ngx_ampersand_link_t *link,
+    amp_redis_host_t *host, const char **why)
+{
+    ngx_ampersand_follower_t *follower = data;
+
+    (void) link;
+    (void) host;
+
+    if (ngx_ampersand_sentinel_ask(follower->sentinel,
+                                   ngx_ampersand_sentinel_located, follower)
+        == NGX_OK)
+    {
+        return NGX_AGAIN;
+    }
+
+    *why = "cannot be found, no Sentinel answers";
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_ampersand_sentinel_located(void *data, ngx_int_t rc, redisReply *reply)
+{
+    ngx_ampersand_follower_t *follower = data;
+
+    const char        *why;
+    amp_redis_host_t   host;
+
+    why = "cannot be found, no Sentinel answers";
+
+    if (rc == NGX_OK) {
+        why = ngx_ampersand_sentinel_answer(reply, &host);
+    }
+
+    ngx_ampersand_link_located(follower->link, why ? NULL : &host, why);
+}
+
+
+static void
+ngx_ampersand_sentinel_checked(void *data, ngx_int_t rc, redisReply *reply)
+{
+    amp_redis_host_t  host;
+
+    if (rc == NGX_OK && ngx_ampersand_sentinel_answer(reply, &host) == NULL) {
+        ngx_ampersand_sentinel_move(data, &host);
+    }
+}
+
+
+/* NULL, or why there is no host in it. */
+
+static const char *
+ngx_ampersand_sentinel_answer(redisReply *reply, amp_redis_host_t *host)
+{
+    redisReply  **element;
+
+    if (reply->type == REDIS_REPLY_NIL) {
+        return "cannot be found, the Sentinel knows no master of that name";
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        return "cannot be found, the Sentinel answers with an error";
+    }
+
+    element = reply->element;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
+        || element[0]->type != REDIS_REPLY_STRING
+        || element[1]->type != REDIS_REPLY_STRING
+        || ngx_ampersand_sentinel_host(host, element[0]->str,
+                                       ngx_ampersand_reply_len(element[0]),
+                                       element[1]->str,
+                                       ngx_ampersand_reply_len(element[1]))
+           != NGX_OK)
+    {
+        return "cannot be found, the Sentinel names no host and port";
+    }
+
+    return NULL;
+}
+
+
+/* "name oldhost oldport newhost newport" */
+
+static void
+ngx_ampersand_sentinel_message(void *data, ngx_int_t rc, redisReply *reply)
+{
+    ngx_ampersand_sentinel_t *sentinel = data;
+
+    u_char            *p, *last;
+    ngx_str_t          word[5];
+    ngx_uint_t         n;
+    amp_redis_host_t   host;
+
+    (void) rc;
+
+    p = (u_char *) reply->str;
+    last = p + ngx_ampersand_reply_len(reply);
+
+    for (n = 0; n < 5; n++) {
+        word[n].data = p;
+
+        while (p < last && *p != ' ') {
+            p++;
+        }
+
+        word[n].len = p - word[n].data;
+
+        if (p < last) {
+            p++;
+        }
+    }
+
+    if (p != last || word[0].len != sentinel->conf->name.len
+        || ngx_memcmp(word[0].data, sentinel->conf->name.data, word[0].len)
+           != 0
+        || ngx_ampersand_sentinel_host(&host, (char *) word[3].data,
+                                       word[3].len, (char *) word[4].data,
+                                       word[4].len)
+           != NGX_OK)
+    {
+        return;
+    }
+
+    ngx_ampersand_sentinel_move(sentinel, &host);
+}
+
+
+static void
+ngx_ampersand_sentinel_move(ngx_ampersand_sentinel_t *sentinel,
+    const amp_redis_host_t *host)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < sentinel->nfollowers; i++) {
+        ngx_ampersand_link_move(sentinel->followers[i].link, host);
+    }
+}
+
+
+static ngx_int_t
+ngx_ampersand_sentinel_host(amp_redis_host_t *host, const char *name,
+    size_t name_len, const char *port, size_t port_len)
+{
+    ngx_int_t  n;
+
+    n = ngx_atoi((u_char *) port, port_len);
+
+    if (name_len == 0 || name_len >= AMP_REDIS_URL_TEXT || n < 1 || n > 65535) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn((u_char *) host->host, (u_char *) name, name_len + 1);
+    host->port = (unsigned) n;
+
+    return NGX_OK;
+}
