@@ -8,7 +8,7 @@ package Gateway::FakeRedis;
 #   $fake->set($key => $text or { hash } or undef, ...);
 #   $fake->copy($real);             # all that a Gateway::Redis holds under amp:
 #   $fake->fault({ ... }, ...);     # replaces all faults; without arguments: none
-#   $fake->publish('amp:events', $text);
+#   $fake->publish('amp:events', $text);    # shout($bytes): to who listens
 #   $fake->commands;                # [name, args...] of each since start or clear
 #   $fake->count('GET', qr/token/); # of those
 #   $fake->clear; $fake->kick; $fake->url; $fake->stop
@@ -28,7 +28,9 @@ package Gateway::FakeRedis;
 #   reply => $bytes    instead of the reply
 #   prefix => $bytes, suffix => $bytes
 #   delay => $seconds  keeps the order of the connection's replies
+#   jitter => $seconds a delay of up to so much
 #   bytes => 1         one write and one packet for each byte
+#   split => $n        the first n bytes, the rest two milliseconds later
 #   cut => $n          only the first n bytes, then silence; negative: from the end
 #   close => 1         after what is sent; with cut: after those bytes
 #   silent => 1        never answers
@@ -96,6 +98,7 @@ sub copy {
 
 sub fault    { my ($self, @faults) = @_; $self->_order('fault', map { +{ %$_ } } @faults) }
 sub publish  { my ($self, $channel, $text) = @_; $self->_order('publish', $channel, $text) }
+sub shout    { my ($self, $bytes) = @_; $self->_order('shout', $bytes) }
 sub commands { $_[0]->_order('commands') }
 sub clear    { $_[0]->_order('clear') }
 sub kick     { $_[0]->_order('kick') }
@@ -207,6 +210,8 @@ sub order {
         $self->{faults} = \@args;
     } elsif ($what eq 'publish') {
         return $self->publish(@args);
+    } elsif ($what eq 'shout') {
+        $self->send($_, $args[0]) for grep { %{ $_->{channels} } } values %{ $self->{clients} };
     } elsif ($what eq 'commands') {
         return @{ $self->{commands} };
     } elsif ($what eq 'clear') {
@@ -292,8 +297,13 @@ sub send {
     $bytes = $f->{reply} if defined $f->{reply};
     $bytes = ($f->{prefix} // '') . $bytes . ($f->{suffix} // '');
     $bytes = substr $bytes, 0, $f->{cut} if defined $f->{cut};
+    my $at = time + ($f->{delay} || 0) + ($f->{jitter} ? rand $f->{jitter} : 0);
+    if ($f->{split}) {
+        push @{ $c->{out} }, { at => $at, bytes => substr $bytes, 0, $f->{split}, '' };
+        $at += 0.002;
+    }
     push @{ $c->{out} }, {
-        at => time + ($f->{delay} || 0), bytes => $bytes, one => $f->{bytes},
+        at => $at, bytes => $bytes, one => $f->{bytes},
         close => $f->{close}, publish => $f->{publish}, hold => $f->{hold},
     };
 }

@@ -228,7 +228,7 @@ sub note {
     my $r = $self->{report};
     $r->{failed}++;
     push @{ $r->{failures} }, sprintf '%s at %d, %s, %.0f ms: %s',
-        $c->{tenant}{id}, $c->{port}, $self->{mark}, (time - $c->{begun}) * 1000, $why if @{ $r->{failures} } < 50;
+        $c->{tenant}{id}, $c->{port}, $self->{mark}, (time - $c->{begun}) * 1000, $why if @{ $r->{failures} } < 10;
 }
 
 sub fail {
