@@ -14,6 +14,7 @@ typedef struct {
     ngx_uint_t               tries;
     ngx_ampersand_link_t    *link;          /* while it is sent               */
     unsigned                 over:1;        /* the caller was told            */
+    unsigned                 map:1;         /* parked until the next map      */
     ngx_uint_t               argc;
     amp_span_t               argv[1];
 } ngx_ampersand_call_t;
@@ -28,7 +29,7 @@ static void ngx_ampersand_call_redirect(ngx_ampersand_call_t *call,
 static void ngx_ampersand_call_again(ngx_ampersand_call_t *call,
     ngx_ampersand_link_t *link, ngx_uint_t asking);
 static void ngx_ampersand_call_park(ngx_ampersand_call_t *call,
-    ngx_msec_t delay);
+    ngx_msec_t delay, ngx_uint_t map);
 static void ngx_ampersand_call_unpark(ngx_ampersand_call_t *call);
 static void ngx_ampersand_call_timer_handler(ngx_event_t *ev);
 static ngx_msec_int_t ngx_ampersand_call_left(ngx_ampersand_call_t *call);
@@ -57,10 +58,6 @@ ngx_ampersand_calls_command(ngx_ampersand_calls_t *calls, amp_span_t key,
         return rc;
     }
 
-    if (rc == NGX_AGAIN && calls->parked >= NGX_AMPERSAND_LINK_QUEUE) {
-        return NGX_BUSY;
-    }
-
     call = ngx_ampersand_call_create(calls, argc, argv);
     if (call == NULL) {
         return NGX_ERROR;
@@ -71,21 +68,35 @@ ngx_ampersand_calls_command(ngx_ampersand_calls_t *calls, amp_span_t key,
     call->handler = handler;
     call->data = data;
 
-    if (rc == NGX_AGAIN) {
-        ngx_ampersand_call_park(call, calls->conf->timeout);
-        return NGX_OK;
-    }
+    if (rc == NGX_OK) {
+        call->tries = 1;
+        call->link = link;
 
-    call->tries = 1;
-    call->link = link;
+        rc = ngx_ampersand_link_command(link, call->argc, call->argv,
+                                        ngx_ampersand_call_reply, call);
 
-    rc = ngx_ampersand_link_command(link, call->argc, call->argv,
-                                    ngx_ampersand_call_reply, call);
+        if (rc == NGX_OK) {
+            return NGX_OK;
+        }
 
-    if (rc != NGX_OK) {
         call->link = NULL;
-        ngx_ampersand_call_free(call);
+
+        if (rc == NGX_DECLINED) {
+            rc = ngx_ampersand_cluster_refresh(calls->cluster) == NGX_OK
+                 ? NGX_AGAIN : NGX_DECLINED;
+        }
     }
+
+    if (rc == NGX_AGAIN) {
+        if (calls->parked < NGX_AMPERSAND_LINK_QUEUE) {
+            ngx_ampersand_call_park(call, calls->conf->timeout, 1);
+            return NGX_OK;
+        }
+
+        rc = NGX_BUSY;
+    }
+
+    ngx_ampersand_call_free(call);
 
     return rc;
 }
@@ -106,7 +117,7 @@ ngx_ampersand_calls_resume(ngx_ampersand_calls_t *calls)
         next = ngx_queue_next(q);
         call = ngx_queue_data(q, ngx_ampersand_call_t, queue);
 
-        if (call->link == NULL && call->tries == 0) {
+        if (call->map) {
             ngx_ampersand_call_unpark(call);
         }
     }
@@ -194,16 +205,24 @@ ngx_ampersand_call_reply(void *data, ngx_int_t rc, redisReply *reply)
 
         if (ngx_ampersand_refusal_is(reply, "TRYAGAIN")) {
             call->link = NULL;
-            ngx_ampersand_call_park(call, NGX_AMPERSAND_CALLS_TRYAGAIN);
+            ngx_ampersand_call_park(call, NGX_AMPERSAND_CALLS_TRYAGAIN, 0);
             return;
         }
 
         if (ngx_ampersand_refusal_is(reply, "CLUSTERDOWN")) {
-            ngx_ampersand_cluster_refresh(calls->cluster);
+            (void) ngx_ampersand_cluster_refresh(calls->cluster);
         }
     }
 
     call->link = NULL;
+
+    if (rc != NGX_OK && ngx_ampersand_call_left(call) > 0
+        && ngx_ampersand_cluster_refresh(calls->cluster) == NGX_OK)
+    {
+        ngx_ampersand_call_park(call, calls->conf->timeout, 1);
+        return;
+    }
+
     ngx_ampersand_call_tell(call, rc, reply);
     ngx_ampersand_call_free(call);
 }
@@ -267,12 +286,14 @@ ngx_ampersand_call_again(ngx_ampersand_call_t *call,
 
 
 static void
-ngx_ampersand_call_park(ngx_ampersand_call_t *call, ngx_msec_t delay)
+ngx_ampersand_call_park(ngx_ampersand_call_t *call, ngx_msec_t delay,
+    ngx_uint_t map)
 {
     ngx_msec_int_t  left;
 
     left = ngx_ampersand_call_left(call);
 
+    call->map = map;
     call->calls->parked++;
     ngx_ampersand_call_timer(call,
                              ngx_min(delay, (ngx_msec_t) ngx_max(left, 1)));
@@ -284,6 +305,7 @@ ngx_ampersand_call_unpark(ngx_ampersand_call_t *call)
 {
     ngx_ampersand_link_t  *link;
 
+    call->map = 0;
     call->calls->parked--;
 
     if (ngx_ampersand_cluster_slot(call->calls->cluster, call->slot, &link)

@@ -5,9 +5,11 @@
  *            no map yet            MOVED, ASK
  *   PARKED ◀──────────── new ─▶ SENT ──────┐
  *     │ ▲                       │ ▲ ▲      │
- *     │ └─────── TRYAGAIN ──────┘ │ └──────┘
+ *     │ └─ TRYAGAIN, node lost ─┘ │ └──────┘
  *     └── map, or a little later ─┘
  *
+ *   node lost    waits for the map, where that is asked for at once: another
+ *                node may have its slots
  *   MOVED        the slot is there from now on
  *   ASK          this command alone goes there, after ASKING
  *   all else     is the caller's, CLUSTERDOWN included

@@ -165,7 +165,7 @@ ngx_ampersand_cluster_slot(ngx_ampersand_cluster_t *cluster, ngx_uint_t slot,
             return NGX_AGAIN;
         }
 
-        ngx_ampersand_cluster_refresh(cluster);
+        (void) ngx_ampersand_cluster_refresh(cluster);
         return NGX_DECLINED;
     }
 
@@ -198,19 +198,19 @@ ngx_ampersand_cluster_moved(ngx_ampersand_cluster_t *cluster, ngx_uint_t slot,
         cluster->nodes[n - 1]->used = 1;
     }
 
-    ngx_ampersand_cluster_refresh(cluster);
+    (void) ngx_ampersand_cluster_refresh(cluster);
 
     return ngx_ampersand_cluster_link(cluster, n);
 }
 
 
-void
+ngx_int_t
 ngx_ampersand_cluster_refresh(ngx_ampersand_cluster_t *cluster)
 {
     ngx_msec_t  delay;
 
     if (cluster->asking || cluster->refresh.timer_set) {
-        return;
+        return (cluster->asking || cluster->rounds == 1) ? NGX_OK : NGX_AGAIN;
     }
 
     if (ngx_current_msec - cluster->asked
@@ -231,6 +231,8 @@ ngx_ampersand_cluster_refresh(ngx_ampersand_cluster_t *cluster)
     cluster->rounds++;
 
     ngx_add_timer(&cluster->refresh, delay);
+
+    return delay ? NGX_AGAIN : NGX_OK;
 }
 
 
@@ -371,7 +373,7 @@ ngx_ampersand_cluster_ask_state(void *data, ngx_ampersand_link_t *link,
     (void) link;
 
     if (up) {
-        ngx_ampersand_cluster_refresh(cluster);
+        (void) ngx_ampersand_cluster_refresh(cluster);
 
     } else if (!cluster->mapped) {
         cluster->changed(cluster->data, 0);
@@ -388,7 +390,7 @@ ngx_ampersand_cluster_node_state(void *data, ngx_ampersand_link_t *link,
     (void) link;
 
     if (!up) {
-        ngx_ampersand_cluster_refresh(cluster);
+        (void) ngx_ampersand_cluster_refresh(cluster);
     }
 
     cluster->changed(cluster->data, 0);
@@ -541,7 +543,7 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
         cluster->changed(cluster->data, 0);
     }
 
-    ngx_ampersand_cluster_refresh(cluster);
+    (void) ngx_ampersand_cluster_refresh(cluster);
 }
 
 

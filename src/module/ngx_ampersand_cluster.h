@@ -67,9 +67,12 @@ ngx_ampersand_link_t *ngx_ampersand_cluster_moved(
     ngx_ampersand_cluster_t *cluster, ngx_uint_t slot,
     const amp_redis_host_t *host);
 
-/* The map may be wrong. */
+/*
+ * The map may be wrong.  NGX_OK: it is asked for now, changed() will tell.
+ * NGX_AGAIN: later, it has been asked for lately.
+ */
 
-void ngx_ampersand_cluster_refresh(ngx_ampersand_cluster_t *cluster);
+ngx_int_t ngx_ampersand_cluster_refresh(ngx_ampersand_cluster_t *cluster);
 
 /*
  * Makes a link to any one master, once there is a map, as opts says but for

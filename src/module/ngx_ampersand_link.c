@@ -188,7 +188,7 @@ ngx_ampersand_link_move(ngx_ampersand_link_t *link,
         return;
     }
 
-    if (!same && link->host.port) {
+    if (!same && link->host.port && !link->opts.sentinel) {
         ngx_ampersand_count(link->opts.counters, moves);
         ngx_log_error(NGX_LOG_NOTICE, link->opts.log, 0,
                       "ampersand: %s \"%V\" is left for the one at %s:%ui",
@@ -375,17 +375,23 @@ ngx_ampersand_link_greeted(void *data)
 {
     ngx_ampersand_link_t *link = data;
 
-    amp_span_t  argv[2];
+    ngx_uint_t  n;
+    amp_span_t  argv[3];
 
     if (link->opts.channel.len == 0) {
         ngx_ampersand_link_up(link);
         return;
     }
 
-    argv[0] = amp_span("SUBSCRIBE");
-    argv[1] = ngx_ampersand_span(link->opts.channel);
+    n = 0;
+    argv[n++] = amp_span("SUBSCRIBE");
+    argv[n++] = ngx_ampersand_span(link->opts.channel);
 
-    (void) ngx_ampersand_commands_write(&link->commands, 2, argv);
+    if (link->opts.also.len) {
+        argv[n++] = ngx_ampersand_span(link->opts.also);
+    }
+
+    (void) ngx_ampersand_commands_write(&link->commands, n, argv);
 }
 
 

@@ -95,6 +95,7 @@ typedef struct {
     const char                      *effect;    /* what an outage means       */
     ngx_uint_t                       level;     /* of the line that says so   */
     ngx_str_t                        channel;   /* to subscribe to, or empty  */
+    ngx_str_t                        also;      /* another channel            */
     ngx_ampersand_reply_pt           message;   /* reply: the payload string  */
     ngx_ampersand_link_state_pt      state;
     void                            *data;

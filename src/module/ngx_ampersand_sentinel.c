@@ -7,33 +7,34 @@ typedef struct {
 } ngx_ampersand_follower_t;
 
 
-/* One of the two links to the Sentinel. */
+/* A subscription to one Sentinel. */
 
 typedef struct {
     ngx_ampersand_sentinel_t        *sentinel;
     ngx_ampersand_link_t            *link;
-    ngx_uint_t                       tried;     /* index of the Sentinel      */
-} ngx_ampersand_informant_t;
+    ngx_uint_t                       index;     /* of its host                */
+} ngx_ampersand_watch_t;
 
 
 struct ngx_ampersand_sentinel_s {
     ngx_ampersand_redis_conf_t      *conf;
     ngx_log_t                       *log;
     ngx_ampersand_redis_counters_t  *counters;
-    ngx_uint_t                       current;   /* index of the Sentinel      */
-    ngx_ampersand_informant_t        ask;
-    ngx_ampersand_informant_t        watch;
+    ngx_ampersand_link_t            *ask;
+    ngx_uint_t                       current;   /* index of whom it asks      */
+    ngx_ampersand_watch_t            watches[AMP_REDIS_HOSTS_MAX];
     ngx_uint_t                       nfollowers;
     ngx_ampersand_follower_t  followers[NGX_AMPERSAND_SENTINEL_FOLLOWERS];
 };
 
 
-static ngx_int_t ngx_ampersand_sentinel_connect(
-    ngx_ampersand_sentinel_t *sentinel, ngx_ampersand_informant_t *informant,
-    ngx_uint_t watch);
+static void ngx_ampersand_sentinel_opts(ngx_ampersand_sentinel_t *sentinel,
+    ngx_ampersand_link_opts_t *opts);
 static ngx_int_t ngx_ampersand_sentinel_next(void *data,
     ngx_ampersand_link_t *link, amp_redis_host_t *host, const char **why);
-static void ngx_ampersand_sentinel_state(void *data,
+static void ngx_ampersand_sentinel_ask_state(void *data,
+    ngx_ampersand_link_t *link, ngx_uint_t up);
+static void ngx_ampersand_sentinel_watch_state(void *data,
     ngx_ampersand_link_t *link, ngx_uint_t up);
 static ngx_int_t ngx_ampersand_sentinel_ask(ngx_ampersand_sentinel_t *sentinel,
     ngx_ampersand_reply_pt handler, void *data);
@@ -47,6 +48,8 @@ static const char *ngx_ampersand_sentinel_answer(redisReply *reply,
     amp_redis_host_t *host);
 static void ngx_ampersand_sentinel_message(void *data, ngx_int_t rc,
     redisReply *reply);
+static ngx_uint_t ngx_ampersand_sentinel_news(
+    ngx_ampersand_sentinel_t *sentinel, const amp_redis_host_t *host);
 static void ngx_ampersand_sentinel_move(ngx_ampersand_sentinel_t *sentinel,
     const amp_redis_host_t *host);
 static ngx_int_t ngx_ampersand_sentinel_host(amp_redis_host_t *host,
@@ -57,7 +60,10 @@ ngx_ampersand_sentinel_t *
 ngx_ampersand_sentinel_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
     ngx_ampersand_redis_counters_t *counters)
 {
-    ngx_ampersand_sentinel_t  *sentinel;
+    ngx_uint_t                  i;
+    ngx_ampersand_watch_t      *watch;
+    ngx_ampersand_sentinel_t   *sentinel;
+    ngx_ampersand_link_opts_t   opts;
 
     sentinel = ngx_calloc(sizeof(*sentinel), log);
     if (sentinel == NULL) {
@@ -68,15 +74,48 @@ ngx_ampersand_sentinel_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
     sentinel->log = log;
     sentinel->counters = counters;
 
-    if (ngx_ampersand_sentinel_connect(sentinel, &sentinel->ask, 0) != NGX_OK
-        || ngx_ampersand_sentinel_connect(sentinel, &sentinel->watch, 1)
-           != NGX_OK)
-    {
-        ngx_ampersand_sentinel_close(sentinel);
-        return NULL;
+    ngx_ampersand_sentinel_opts(sentinel, &opts);
+
+    opts.level = NGX_LOG_WARN;
+    opts.turns = conf->nhosts;
+    opts.state = ngx_ampersand_sentinel_ask_state;
+    opts.data = sentinel;
+    opts.locate = ngx_ampersand_sentinel_next;
+    opts.locate_data = sentinel;
+
+    if (ngx_ampersand_link_create(&sentinel->ask, &opts) != NGX_OK) {
+        goto failed;
+    }
+
+    for (i = 0; i < conf->nhosts; i++) {
+        watch = &sentinel->watches[i];
+        watch->sentinel = sentinel;
+        watch->index = i;
+
+        ngx_ampersand_sentinel_opts(sentinel, &opts);
+
+        /* the other link has said it */
+
+        opts.level = NGX_LOG_INFO;
+        opts.state = ngx_ampersand_sentinel_watch_state;
+        opts.message = ngx_ampersand_sentinel_message;
+        opts.data = watch;
+        opts.host = &conf->hosts[i].host;
+        ngx_str_set(&opts.channel, "+switch-master");
+        ngx_str_set(&opts.also, "+promoted-slave");
+
+        if (ngx_ampersand_link_create(&watch->link, &opts) != NGX_OK) {
+            goto failed;
+        }
     }
 
     return sentinel;
+
+failed:
+
+    ngx_ampersand_sentinel_close(sentinel);
+
+    return NULL;
 }
 
 
@@ -111,71 +150,49 @@ ngx_ampersand_sentinel_follow(ngx_ampersand_sentinel_t *sentinel,
 void
 ngx_ampersand_sentinel_close(ngx_ampersand_sentinel_t *sentinel)
 {
-    if (sentinel->ask.link) {
-        ngx_ampersand_link_close(sentinel->ask.link);
+    ngx_uint_t  i;
+
+    if (sentinel->ask) {
+        ngx_ampersand_link_close(sentinel->ask);
     }
 
-    if (sentinel->watch.link) {
-        ngx_ampersand_link_close(sentinel->watch.link);
+    for (i = 0; i < sentinel->conf->nhosts; i++) {
+        if (sentinel->watches[i].link) {
+            ngx_ampersand_link_close(sentinel->watches[i].link);
+        }
     }
 
     ngx_free(sentinel);
 }
 
 
-static ngx_int_t
-ngx_ampersand_sentinel_connect(ngx_ampersand_sentinel_t *sentinel,
-    ngx_ampersand_informant_t *informant, ngx_uint_t watch)
+static void
+ngx_ampersand_sentinel_opts(ngx_ampersand_sentinel_t *sentinel,
+    ngx_ampersand_link_opts_t *opts)
 {
-    ngx_ampersand_link_opts_t  opts;
+    ngx_memzero(opts, sizeof(*opts));
 
-    informant->sentinel = sentinel;
-
-    ngx_memzero(&opts, sizeof(opts));
-
-    opts.conf = sentinel->conf;
-    opts.log = sentinel->log;
-    opts.counters = sentinel->counters;
-    opts.kind = "Sentinel";
-    opts.effect = "another one is asked";
-    opts.level = watch ? NGX_LOG_INFO : NGX_LOG_WARN;
-    opts.sentinel = 1;
-    opts.turns = sentinel->conf->nhosts;
-    opts.state = ngx_ampersand_sentinel_state;
-    opts.data = sentinel;
-    opts.locate = ngx_ampersand_sentinel_next;
-    opts.locate_data = informant;
-
-    if (watch) {
-        ngx_str_set(&opts.channel, "+switch-master");
-        opts.message = ngx_ampersand_sentinel_message;
-    }
-
-    return ngx_ampersand_link_create(&informant->link, &opts);
+    opts->conf = sentinel->conf;
+    opts->log = sentinel->log;
+    opts->counters = sentinel->counters;
+    opts->kind = "Sentinel";
+    opts->effect = "another one is asked";
+    opts->sentinel = 1;
 }
 
-
-/* The link that fails first takes both on; the other one finds it done. */
 
 static ngx_int_t
 ngx_ampersand_sentinel_next(void *data, ngx_ampersand_link_t *link,
     amp_redis_host_t *host, const char **why)
 {
-    ngx_ampersand_informant_t *informant = data;
-
-    ngx_ampersand_sentinel_t  *sentinel;
+    ngx_ampersand_sentinel_t *sentinel = data;
 
     (void) why;
 
-    sentinel = informant->sentinel;
-
-    if (ngx_ampersand_link_failures(link)
-        && informant->tried == sentinel->current)
-    {
+    if (ngx_ampersand_link_failures(link)) {
         sentinel->current = (sentinel->current + 1) % sentinel->conf->nhosts;
     }
 
-    informant->tried = sentinel->current;
     *host = sentinel->conf->hosts[sentinel->current].host;
 
     return NGX_OK;
@@ -183,27 +200,34 @@ ngx_ampersand_sentinel_next(void *data, ngx_ampersand_link_t *link,
 
 
 static void
-ngx_ampersand_sentinel_state(void *data, ngx_ampersand_link_t *link,
+ngx_ampersand_sentinel_ask_state(void *data, ngx_ampersand_link_t *link,
     ngx_uint_t up)
 {
     ngx_ampersand_sentinel_t *sentinel = data;
 
     ngx_uint_t  i;
 
-    if (!up) {
-        return;
+    (void) link;
+
+    for (i = 0; up && i < sentinel->nfollowers; i++) {
+        ngx_ampersand_link_wake(sentinel->followers[i].link);
     }
+}
 
-    if (link == sentinel->ask.link) {
-        for (i = 0; i < sentinel->nfollowers; i++) {
-            ngx_ampersand_link_wake(sentinel->followers[i].link);
-        }
 
-        return;
+static void
+ngx_ampersand_sentinel_watch_state(void *data, ngx_ampersand_link_t *link,
+    ngx_uint_t up)
+{
+    ngx_ampersand_watch_t *watch = data;
+
+    (void) link;
+
+    if (up) {
+        (void) ngx_ampersand_sentinel_ask(watch->sentinel,
+                                          ngx_ampersand_sentinel_checked,
+                                          watch->sentinel);
     }
-
-    (void) ngx_ampersand_sentinel_ask(sentinel, ngx_ampersand_sentinel_checked,
-                                      sentinel);
 }
 
 
@@ -217,7 +241,7 @@ ngx_ampersand_sentinel_ask(ngx_ampersand_sentinel_t *sentinel,
     argv[1] = amp_span("GET-MASTER-ADDR-BY-NAME");
     argv[2] = ngx_ampersand_span(sentinel->conf->name);
 
-    return ngx_ampersand_link_command(sentinel->ask.link, 3, argv, handler,
+    return ngx_ampersand_link_command(sentinel->ask, 3, argv, handler,
                                       data);
 }
 
@@ -306,49 +330,83 @@ ngx_ampersand_sentinel_answer(redisReply *reply, amp_redis_host_t *host)
 }
 
 
-/* "name oldhost oldport newhost newport" */
+/*
+ * +switch-master    name oldhost oldport host port
+ * +promoted-slave   slave host:port host port @ name oldhost oldport
+ */
 
 static void
 ngx_ampersand_sentinel_message(void *data, ngx_int_t rc, redisReply *reply)
 {
-    ngx_ampersand_sentinel_t *sentinel = data;
+    ngx_ampersand_watch_t *watch = data;
 
-    u_char            *p, *last;
-    ngx_str_t          word[5];
-    ngx_uint_t         n;
-    amp_redis_host_t   host;
+    u_char                    *p, *last;
+    ngx_str_t                  word[8], *name, *where;
+    ngx_uint_t                 n;
+    amp_redis_host_t           host;
+    ngx_ampersand_sentinel_t  *sentinel;
 
     (void) rc;
+
+    sentinel = watch->sentinel;
 
     p = (u_char *) reply->str;
     last = p + ngx_ampersand_reply_len(reply);
 
-    for (n = 0; n < 5; n++) {
+    for (n = 0; n < 8 && p < last; n++) {
         word[n].data = p;
 
         while (p < last && *p != ' ') {
             p++;
         }
 
-        word[n].len = p - word[n].data;
-
-        if (p < last) {
-            p++;
-        }
+        word[n].len = p++ - word[n].data;
     }
 
-    if (p != last || word[0].len != sentinel->conf->name.len
-        || ngx_memcmp(word[0].data, sentinel->conf->name.data, word[0].len)
-           != 0
-        || ngx_ampersand_sentinel_host(&host, (char *) word[3].data,
-                                       word[3].len, (char *) word[4].data,
-                                       word[4].len)
+    if (p < last || (n != 5 && n != 8)) {
+        return;
+    }
+
+    name = (n == 5) ? &word[0] : &word[5];
+    where = (n == 5) ? &word[3] : &word[2];
+
+    if (name->len != sentinel->conf->name.len
+        || ngx_memcmp(name->data, sentinel->conf->name.data, name->len) != 0
+        || ngx_ampersand_sentinel_host(&host, (char *) where[0].data,
+                                       where[0].len, (char *) where[1].data,
+                                       where[1].len)
            != NGX_OK)
     {
         return;
     }
 
+    /* the first that says so knows it; the others follow */
+
+    if (sentinel->current != watch->index
+        && ngx_ampersand_sentinel_news(sentinel, &host))
+    {
+        sentinel->current = watch->index;
+        ngx_ampersand_link_move(sentinel->ask,
+                                &sentinel->conf->hosts[watch->index].host);
+    }
+
     ngx_ampersand_sentinel_move(sentinel, &host);
+}
+
+
+static ngx_uint_t
+ngx_ampersand_sentinel_news(ngx_ampersand_sentinel_t *sentinel,
+    const amp_redis_host_t *host)
+{
+    const amp_redis_host_t  *now;
+
+    if (sentinel->nfollowers == 0) {
+        return 0;
+    }
+
+    now = ngx_ampersand_link_host(sentinel->followers[0].link);
+
+    return now->port != host->port || ngx_strcmp(now->host, host->host) != 0;
 }
 
 

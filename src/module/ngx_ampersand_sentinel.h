@@ -1,11 +1,15 @@
 /*
- * Where the master is, from Sentinels.  Two links to the same Sentinel: one
- * answers SENTINEL GET-MASTER-ADDR-BY-NAME, one is subscribed to
- * +switch-master.  When one of them fails both go on to the next Sentinel.
+ * Where the master is, from Sentinels.  One link asks, SENTINEL
+ * GET-MASTER-ADDR-BY-NAME, and goes on to the next Sentinel when it fails; and
+ * one to each Sentinel is subscribed to +switch-master: the one that is asked
+ * may be cut off, together with a master that the others have replaced.  In a
+ * fail-over that was ordered +promoted-slave comes up to a second earlier, and
+ * all that time the old master takes writes that will be lost.
  *
  *   a link to the master connects   the Sentinel is asked; ROLE has to say
  *                                   "master" (the link's greeting)
- *   +switch-master                  the links go where the message says
+ *   a message                       the links go where it says, and
+ *                                   that Sentinel is asked from now on
  *   subscribed (again)              the Sentinel is asked: a message may have
  *                                   been missed; the links go where it says
  *   a Sentinel answers (again)      the links that wait try at once
