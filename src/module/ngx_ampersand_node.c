@@ -105,23 +105,26 @@ ngx_ampersand_node_touch(ngx_ampersand_shared_t *sh,
 }
 
 
-/*
- * A new node at the head of the LRU queue, its body not yet filled.  Room is
- * made of unknown tokens first, as many as fill a page; of what is real only
- * for what is real.
- */
-
 ngx_ampersand_node_t *
 ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
-    uint32_t hash, size_t body, ngx_uint_t real)
+    uint32_t hash, size_t body, ngx_uint_t unknown)
 {
     ngx_uint_t               i;
-    ngx_queue_t             *victims;
-    ngx_ampersand_node_t    *node;
+    ngx_queue_t             *victims, *queue;
+    ngx_ampersand_node_t    *node, *victim;
     ngx_ampersand_shared_t  *sh;
 
     sh = zone->sh;
     node = NULL;
+    queue = unknown ? &sh->unknown : &sh->lru;
+
+    if (unknown && sh->nunknown >= sh->unknown_max) {
+        ngx_ampersand_node_drop(zone,
+                                ngx_queue_data(ngx_queue_last(queue),
+                                               ngx_ampersand_node_t, queue));
+    }
+
+    /* of those who are unknown as many as fill a page */
 
     for (i = 0; i < 2 * NGX_AMPERSAND_ZONE_EVICT; i++) {
         node = ngx_slab_alloc_locked(zone->shpool,
@@ -134,17 +137,30 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
                    && !ngx_queue_empty(&sh->unknown))
                   ? &sh->unknown : &sh->lru;
 
-        if (ngx_queue_empty(victims) || (victims == &sh->lru && !real)) {
+        if (ngx_queue_empty(victims) || (victims == &sh->lru && unknown)) {
             break;
         }
 
+        victim = ngx_queue_data(ngx_queue_last(victims), ngx_ampersand_node_t,
+                                queue);
+
+        /* it would have saved a look-up */
+
+        if (!victim->unknown && sh->crowded == 0
+            && ngx_ampersand_zone_age(victim) < zone->ttl)
+        {
+            sh->crowded = 1;
+        }
+
         sh->counters.evictions++;
-        ngx_ampersand_node_drop(zone, ngx_queue_data(ngx_queue_last(victims),
-                                                     ngx_ampersand_node_t,
-                                                     queue));
+        ngx_ampersand_node_drop(zone, victim);
     }
 
     if (node == NULL) {
+        if (!unknown && sh->crowded == 0) {
+            sh->crowded = 1;
+        }
+
         sh->counters.no_memory++;
         return NULL;
     }
@@ -158,11 +174,13 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
     node->used = (uint32_t) ngx_current_msec;
     node->fetched = ngx_current_msec;
     node->epoch = sh->epoch;
+    node->unknown = (u_char) unknown;
 
     node->next = sh->buckets[hash & sh->mask];
     sh->buckets[hash & sh->mask] = node;
-    ngx_queue_insert_head(&sh->lru, &node->queue);
-    sh->n[kind]++;
+    ngx_queue_insert_head(queue, &node->queue);
+    sh->n[kind] += !unknown;
+    sh->nunknown += unknown;
 
     return node;
 }
@@ -182,7 +200,7 @@ ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node)
 
     *p = node->next;
     ngx_queue_remove(&node->queue);
-    sh->n[node->kind]--;
+    sh->n[node->kind] -= !node->unknown;
     sh->nunknown -= node->unknown;
     node->serial = 0;
 

@@ -10,8 +10,8 @@
 #include "ngx_ampersand_zone.h"
 
 
-#define NGX_AMPERSAND_ZONE_RECENT  64       /* events remembered for races    */
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7033
+#define NGX_AMPERSAND_ZONE_NAMED   1024     /* when events named what, by hash */
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7034
 
 
 typedef enum {
@@ -32,7 +32,7 @@ typedef struct ngx_ampersand_node_s  ngx_ampersand_node_t;
 
 struct ngx_ampersand_node_s {
     ngx_ampersand_node_t  *next;        /* in its bucket                      */
-    ngx_queue_t            queue;       /* LRU, or the unknown tokens         */
+    ngx_queue_t            queue;       /* LRU, or what is known not to exist */
     ngx_msec_t             fetched;
     uint32_t               hash;
     uint32_t               serial;      /* another for each node              */
@@ -40,7 +40,7 @@ struct ngx_ampersand_node_s {
     uint32_t               used;        /* ms, when it last moved in its queue*/
     u_char                 kind;
     u_char                 invalid;     /* an event named it                  */
-    u_char                 unknown;     /* token: there is none               */
+    u_char                 unknown;     /* there is no such token or tenant   */
     u_char                 len;         /* of the id in data                  */
     uint32_t               ref;
     uint32_t               ref_serial;
@@ -58,7 +58,11 @@ typedef struct {
 
 typedef struct {
     uint64_t               tat[AMP_LIMIT_COUNT];
-    amp_tenant_t           tenant;      /* tenant.size bytes                  */
+    uint64_t               rev;         /* the last heard of, by record or
+                                           event, ...                         */
+    ngx_msec_t             heard;       /* ... and when                       */
+    amp_tenant_t           tenant;      /* tenant.size bytes; an unknown one's
+                                           has an id only                     */
 } ngx_ampersand_tenant_node_t;
 
 
@@ -67,13 +71,6 @@ typedef struct {
     uint32_t               bumps[AMP_FAMILY_COUNT];
     u_char                 id[1];       /* node->len bytes                    */
 } ngx_ampersand_project_node_t;
-
-
-typedef struct {
-    uint64_t               seq;
-    uint32_t               hash;
-    uint32_t               kind;
-} ngx_ampersand_recent_t;
 
 
 typedef struct ngx_ampersand_shared_s {
@@ -87,12 +84,14 @@ typedef struct ngx_ampersand_shared_s {
     ngx_queue_t                unknown;
     ngx_uint_t                 nunknown;
     ngx_uint_t                 unknown_max;
-    ngx_uint_t                 n[NGX_AMPERSAND_PROJECT + 1];
+    ngx_uint_t                 n[NGX_AMPERSAND_PROJECT + 1];  /* real ones    */
 
     uint32_t                   epoch;
     uint32_t                   serial;      /* of the last node made          */
+    ngx_atomic_t               crowded;     /* 1: to be said; 2: it was said  */
     uint64_t                   seq;         /* events so far                  */
-    ngx_ampersand_recent_t     recent[NGX_AMPERSAND_ZONE_RECENT];
+    uint64_t                   distrusted;  /* seq at the last distrust       */
+    uint64_t                   named[NGX_AMPERSAND_ZONE_NAMED];
 } ngx_ampersand_shared_t;
 
 
@@ -146,12 +145,13 @@ ngx_ampersand_node_t *ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
 
 /*
  * A new one at the head of the LRU queue, fetched now, its body not yet filled.
- * Where memory is short others go: unknown tokens first, and real ones only
- * for a real one.  NULL when that does not help.  May drop any other node.
+ * Where memory is short others go: unknown ones first, and real ones only for
+ * a real one.  An unknown one goes to its own queue, which has a cap.  NULL
+ * when there is no room.  May drop any other node.
  */
 
 ngx_ampersand_node_t *ngx_ampersand_node_put(ngx_ampersand_zone_t *zone,
-    ngx_ampersand_kind_e kind, uint32_t hash, size_t body, ngx_uint_t real);
+    ngx_ampersand_kind_e kind, uint32_t hash, size_t body, ngx_uint_t unknown);
 
 void ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);

@@ -2,7 +2,9 @@
 
 
 static ngx_uint_t ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh,
-    uint64_t begun, ngx_ampersand_kind_e kind, uint32_t hash);
+    uint64_t begun, uint32_t hash);
+static ngx_uint_t ngx_ampersand_zone_unknown(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_node_t *node);
 static ngx_uint_t ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node, ngx_uint_t *fresh);
 
@@ -30,6 +32,7 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
             return NGX_ERROR;
         }
 
+        sh->crowded = 0;
         zone->sh = sh;
         return NGX_OK;
     }
@@ -104,15 +107,14 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         }
 
         if (token->unknown) {
-            if (ngx_ampersand_zone_age(token) < NGX_AMPERSAND_NEGATIVE_TTL
-                && token->epoch == sh->epoch)
-            {
+            if (ngx_ampersand_zone_unknown(sh, token)) {
                 rc = NGX_AMPERSAND_ZONE_UNKNOWN;
             }
 
             goto done;
         }
 
+        rc = NGX_AMPERSAND_ZONE_CHANGED;
         tn = ngx_ampersand_node_body(token);
 
         if (tn->expires && tn->expires <= ngx_time()) {
@@ -133,7 +135,21 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
                                       id.data, id.len);
     }
 
-    if (node == NULL || !ngx_ampersand_zone_usable(zone, node, &fresh)) {
+    if (node == NULL) {
+        goto done;
+    }
+
+    if (node->unknown) {
+        if (ngx_ampersand_zone_unknown(sh, node)) {
+            rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+        }
+
+        goto done;
+    }
+
+    rc = NGX_AMPERSAND_ZONE_CHANGED;
+
+    if (!ngx_ampersand_zone_usable(zone, node, &fresh)) {
         goto done;
     }
 
@@ -201,7 +217,7 @@ ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    if (ngx_ampersand_zone_overtaken(sh, begun, NGX_AMPERSAND_TOKEN, hash)) {
+    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
         rc = NGX_DECLINED;
         goto done;
     }
@@ -212,15 +228,9 @@ ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
         ngx_ampersand_node_drop(zone, node);
     }
 
-    if (tenant.len == 0 && sh->nunknown >= sh->unknown_max) {
-        ngx_ampersand_node_drop(zone,
-                                ngx_queue_data(ngx_queue_last(&sh->unknown),
-                                               ngx_ampersand_node_t, queue));
-    }
-
     node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TOKEN, hash,
                                   offsetof(ngx_ampersand_token_node_t, tenant)
-                                  + tenant.len, tenant.len != 0);
+                                  + tenant.len, tenant.len == 0);
     if (node == NULL) {
         goto done;
     }
@@ -234,12 +244,6 @@ ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     if (tenant.len) {
         ngx_memcpy(tn->tenant, tenant.data, tenant.len);
         node->ref = ngx_ampersand_zone_hash(tenant.data, tenant.len);
-
-    } else {
-        node->unknown = 1;
-        sh->nunknown++;
-        ngx_queue_remove(&node->queue);
-        ngx_queue_insert_head(&sh->unknown, &node->queue);
     }
 
 done:
@@ -272,7 +276,7 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    if (ngx_ampersand_zone_overtaken(sh, begun, NGX_AMPERSAND_TENANT, hash)) {
+    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
         rc = NGX_DECLINED;
         goto done;
     }
@@ -281,13 +285,27 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
                                   id.len);
     if (node) {
         ten = ngx_ampersand_node_body(node);
+
+        if (tenant->rev < ten->rev
+            && ngx_current_msec - ten->heard < zone->ttl)
+        {
+            rc = NGX_ABORT;
+
+            if (!node->invalid) {
+                rc = NGX_DONE;
+                node->epoch = sh->epoch;
+            }
+
+            goto done;
+        }
+
         ngx_memcpy(tat, ten->tat, sizeof(tat));
         ngx_ampersand_node_drop(zone, node);
     }
 
     node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TENANT, hash,
                                 offsetof(ngx_ampersand_tenant_node_t, tenant)
-                                + tenant->size, 1);
+                                + tenant->size, 0);
     if (node == NULL) {
         goto done;
     }
@@ -295,6 +313,8 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
     ten = ngx_ampersand_node_body(node);
 
     ngx_memcpy(ten->tat, tat, sizeof(tat));
+    ten->rev = tenant->rev;
+    ten->heard = ngx_current_msec;
     ngx_memcpy(&ten->tenant, tenant, tenant->size);
     node->ref = ngx_ampersand_zone_hash(project.data, project.len);
 
@@ -311,7 +331,7 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
     amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT])
 {
     uint32_t                       hash;
-    ngx_uint_t                     i;
+    ngx_uint_t                     i, overtaken;
     ngx_ampersand_node_t          *node;
     ngx_ampersand_shared_t        *sh;
     ngx_ampersand_project_node_t  *pn;
@@ -321,16 +341,14 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    if (ngx_ampersand_zone_overtaken(sh, begun, NGX_AMPERSAND_PROJECT, hash)) {
-        goto done;
-    }
+    overtaken = ngx_ampersand_zone_overtaken(sh, begun, hash);
 
     node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, hash,
                                   project.data, project.len);
     if (node == NULL) {
         node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_PROJECT, hash,
                                     offsetof(ngx_ampersand_project_node_t, id)
-                                    + project.len, 1);
+                                    + project.len, 0);
         if (node == NULL) {
             goto done;
         }
@@ -339,17 +357,19 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
         ngx_memzero(pn, sizeof(*pn));
         ngx_memcpy(pn->id, project.data, project.len);
         node->len = (u_char) project.len;
+        node->epoch -= overtaken;
     }
 
     pn = ngx_ampersand_node_body(node);
 
     for (i = 0; i < AMP_FAMILY_COUNT; i++) {
-        pn->gens[i] = gens[i];
+        pn->gens[i] = overtaken ? ngx_max(pn->gens[i], gens[i]) : gens[i];
     }
 
-    node->fetched = ngx_current_msec;
-    node->epoch = sh->epoch;
-    node->invalid = 0;
+    if (!overtaken) {
+        node->fetched = ngx_current_msec;
+        node->epoch = sh->epoch;
+    }
 
 done:
 
@@ -379,31 +399,59 @@ ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone, amp_span_t project,
 }
 
 
-void
-ngx_ampersand_zone_forget_tenant(ngx_ampersand_zone_t *zone, amp_span_t tenant)
+ngx_int_t
+ngx_ampersand_zone_store_no_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
+    amp_span_t id)
 {
-    ngx_ampersand_node_t  *node;
+    uint32_t                      hash;
+    ngx_int_t                     rc;
+    ngx_ampersand_node_t         *node;
+    ngx_ampersand_shared_t       *sh;
+    ngx_ampersand_tenant_node_t  *ten;
+
+    sh = zone->sh;
+    hash = ngx_ampersand_zone_hash(id.data, id.len);
+    rc = NGX_OK;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_TENANT,
-                             ngx_ampersand_zone_hash(tenant.data, tenant.len),
-                             tenant.data, tenant.len);
+    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
+                                  id.len);
     if (node) {
         ngx_ampersand_node_drop(zone, node);
     }
 
+    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TENANT, hash,
+                                  sizeof(*ten) + id.len, 1);
+    if (node == NULL) {
+        goto done;
+    }
+
+    ten = ngx_ampersand_node_body(node);
+
+    ngx_memzero(ten, sizeof(*ten));
+    ten->tenant.id.offset = sizeof(ten->tenant);
+    ten->tenant.id.len = (uint16_t) id.len;
+    ngx_memcpy(&ten->tenant + 1, id.data, id.len);
+
+done:
+
     ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
 }
 
 
 void
 ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
 {
-    uint32_t                       hash;
+    uint32_t                       hash, gen;
     ngx_ampersand_node_t          *node;
-    ngx_ampersand_kind_e           kind;
-    ngx_ampersand_recent_t        *recent;
     ngx_ampersand_shared_t        *sh;
     ngx_ampersand_tenant_node_t   *ten;
     ngx_ampersand_project_node_t  *pn;
@@ -415,10 +463,9 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
     switch (event->type) {
 
     case AMP_EVENT_TOKEN:
-        kind = NGX_AMPERSAND_TOKEN;
         hash = ngx_ampersand_zone_digest_hash(event->digest);
-        node = ngx_ampersand_node_get(sh, kind, hash, event->digest,
-                                      AMP_TOKEN_DIGEST);
+        node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN, hash,
+                                      event->digest, AMP_TOKEN_DIGEST);
         if (node) {
             ngx_ampersand_node_drop(zone, node);
         }
@@ -426,16 +473,21 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
         break;
 
     case AMP_EVENT_TENANT:
-        kind = NGX_AMPERSAND_TENANT;
         hash = ngx_ampersand_zone_hash(event->tenant, event->tenant_len);
-        node = ngx_ampersand_node_get(sh, kind, hash, event->tenant,
-                                      event->tenant_len);
-        if (node) {
+        node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash,
+                                      event->tenant, event->tenant_len);
+
+        if (node && node->unknown) {
+            ngx_ampersand_node_drop(zone, node);
+
+        } else if (node) {
             ten = ngx_ampersand_node_body(node);
 
             /* lower than ours: Redis was emptied and filled again */
 
-            if (ten->tenant.rev != event->rev) {
+            if (ten->rev != event->rev) {
+                ten->rev = event->rev;
+                ten->heard = ngx_current_msec;
                 node->invalid = 1;
             }
         }
@@ -443,20 +495,25 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
         break;
 
     default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE */
-        kind = NGX_AMPERSAND_PROJECT;
         hash = ngx_ampersand_zone_hash(event->project, event->project_len);
-        node = ngx_ampersand_node_get(sh, kind, hash, event->project,
-                                      event->project_len);
+        node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, hash,
+                                      event->project, event->project_len);
         if (node) {
             pn = ngx_ampersand_node_body(node);
-            pn->gens[event->family] = (uint32_t) event->rev;
+            gen = (uint32_t) event->rev;
+
+            /* lower than ours: read before it was announced, or emptied */
+
+            if (gen < pn->gens[event->family]) {
+                node->epoch = sh->epoch - 1;
+
+            } else {
+                pn->gens[event->family] = gen;
+            }
         }
     }
 
-    recent = &sh->recent[sh->seq % NGX_AMPERSAND_ZONE_RECENT];
-    recent->seq = sh->seq++;
-    recent->kind = kind;
-    recent->hash = hash;
+    sh->named[hash % NGX_AMPERSAND_ZONE_NAMED] = ++sh->seq;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 }
@@ -471,7 +528,7 @@ ngx_ampersand_zone_distrust(ngx_ampersand_zone_t *zone)
 
     /* look-ups under way began before, too */
 
-    zone->sh->seq += NGX_AMPERSAND_ZONE_RECENT + 1;
+    zone->sh->distrusted = ++zone->sh->seq;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 }
@@ -570,6 +627,14 @@ ngx_ampersand_zone_take(ngx_ampersand_zone_t *zone, const amp_tenant_t *tenant,
 }
 
 
+ngx_uint_t
+ngx_ampersand_zone_crowded(ngx_ampersand_zone_t *zone)
+{
+    return zone->sh->crowded == 1
+           && ngx_atomic_cmp_set(&zone->sh->crowded, 1, 2);
+}
+
+
 void
 ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
     ngx_ampersand_zone_stat_t *stat)
@@ -580,8 +645,8 @@ ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    stat->tokens = sh->n[NGX_AMPERSAND_TOKEN] - sh->nunknown;
-    stat->unknown_tokens = sh->nunknown;
+    stat->tokens = sh->n[NGX_AMPERSAND_TOKEN];
+    stat->unknown = sh->nunknown;
     stat->tenants = sh->n[NGX_AMPERSAND_TENANT];
     stat->projects = sh->n[NGX_AMPERSAND_PROJECT];
     stat->size = zone->shm_zone->shm.size;
@@ -591,30 +656,23 @@ ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
 }
 
 
-/* Did an event name the node after the look-up had begun?  When in doubt. */
+/* Did an event name the node, or one that shares its place, since begun? */
 
 static ngx_uint_t
 ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh, uint64_t begun,
-    ngx_ampersand_kind_e kind, uint32_t hash)
+    uint32_t hash)
 {
-    uint64_t                 seq;
-    ngx_ampersand_recent_t  *recent;
+    return sh->named[hash % NGX_AMPERSAND_ZONE_NAMED] > begun
+           || sh->distrusted > begun;
+}
 
-    if (sh->seq - begun > NGX_AMPERSAND_ZONE_RECENT) {
-        return 1;
-    }
 
-    for (seq = begun; seq < sh->seq; seq++) {
-        recent = &sh->recent[seq % NGX_AMPERSAND_ZONE_RECENT];
-
-        if (recent->seq != seq
-            || (recent->kind == (uint32_t) kind && recent->hash == hash))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
+static ngx_uint_t
+ngx_ampersand_zone_unknown(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_node_t *node)
+{
+    return node->epoch == sh->epoch
+           && ngx_ampersand_zone_age(node) < NGX_AMPERSAND_NEGATIVE_TTL;
 }
 
 

@@ -18,6 +18,16 @@
  *
  * A record that was asked for before an event that names it is not stored:
  * ngx_ampersand_zone_begin() before the look-up, its answer given to store.
+ *
+ * Revisions.  A tenant's only goes up, unless Redis lost writes (a fail-over)
+ * or was restored from a backup.  So a record older than the revision last
+ * heard of, by record or event, is taken for that of a replica behind: for ttl
+ * it is not stored, and what is known stays, or nobody is served where an event
+ * named that.  After ttl, or once an event says a lower revision, it is simply
+ * what Redis holds.  Tokens have no revision: there the last answer counts.
+ *
+ * What is known not to exist, a token or a tenant, is kept for a short time
+ * too, in a share of the zone of its own: it never pushes out anything real.
  */
 
 #ifndef NGX_AMPERSAND_ZONE_H
@@ -29,7 +39,7 @@
 
 
 #define NGX_AMPERSAND_ZONE_MIN       (256 * 1024)
-#define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms an unknown token is kept */
+#define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms that "unknown" is kept  */
 #define NGX_AMPERSAND_WORKERS        256
 
 
@@ -55,8 +65,10 @@ typedef struct {
 
 
 typedef enum {
-    NGX_AMPERSAND_ZONE_MISS = 0,
-    NGX_AMPERSAND_ZONE_UNKNOWN,     /* the token is known not to exist        */
+    NGX_AMPERSAND_ZONE_MISS = 0,    /* never heard of it                      */
+    NGX_AMPERSAND_ZONE_UNKNOWN,     /* it is known not to exist               */
+    NGX_AMPERSAND_ZONE_CHANGED,     /* it exists, or did, but what was known
+                                       is of no use any more                  */
     NGX_AMPERSAND_ZONE_STALE,       /* found, to be asked for again           */
     NGX_AMPERSAND_ZONE_FRESH,
     NGX_AMPERSAND_ZONE_LARGE        /* the record needs more than cap: size   */
@@ -74,9 +86,9 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t  tokens;
-    ngx_uint_t  unknown_tokens;
     ngx_uint_t  tenants;
     ngx_uint_t  projects;
+    ngx_uint_t  unknown;            /* tokens and tenants                     */
     size_t      size;
     size_t      free_pages;         /* bytes                                  */
 } ngx_ampersand_zone_stat_t;
@@ -115,17 +127,27 @@ uint64_t ngx_ampersand_zone_begin(ngx_ampersand_zone_t *zone);
 
 /*
  * NGX_DECLINED: an event overtook the record, ask again.  tenant empty: the
- * token does not exist; made-up tokens never push out anything real.
- * expires 0: never.
+ * token does not exist.  expires 0: never.
  */
 
 ngx_int_t ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone,
     uint64_t begun, const u_char *digest, amp_span_t tenant, time_t expires);
 
-/* As above.  The rate state of a tenant survives its record. */
+/*
+ * As above; and of an older record than the one known NGX_DONE: it stays, and
+ * serves; or NGX_ABORT: an event named what is known, neither may serve.  The
+ * rate state of a tenant survives its record.
+ */
 
 ngx_int_t ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone,
     uint64_t begun, const amp_tenant_t *tenant);
+
+/* There is no such tenant. */
+
+ngx_int_t ngx_ampersand_zone_store_no_tenant(ngx_ampersand_zone_t *zone,
+    uint64_t begun, amp_span_t tenant);
+
+/* Overtaken ones are better than none: they are asked for again next time. */
 
 void ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone,
     uint64_t begun, amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT]);
@@ -134,11 +156,6 @@ void ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone,
 
 void ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone,
     amp_span_t project, ngx_ampersand_known_t *known);
-
-/* A tenant that no longer exists. */
-
-void ngx_ampersand_zone_forget_tenant(ngx_ampersand_zone_t *zone,
-    amp_span_t tenant);
 
 /* Applies an event of amp:events. */
 
@@ -162,6 +179,13 @@ void ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
 
 uint64_t ngx_ampersand_zone_take(ngx_ampersand_zone_t *zone,
     const amp_tenant_t *tenant, amp_class_e class);
+
+/*
+ * 1, once, when something real that was still fresh had to make room: the zone
+ * is too small, and somebody should say so.
+ */
+
+ngx_uint_t ngx_ampersand_zone_crowded(ngx_ampersand_zone_t *zone);
 
 void ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
     ngx_ampersand_zone_stat_t *stat);

@@ -467,7 +467,7 @@ ngx_http_ampersand_flight_tenant(ngx_http_ampersand_flight_t *flight,
     id = amp_span_make(flight->id, flight->id_len);
 
     if (reply->type == REDIS_REPLY_NIL) {
-        ngx_ampersand_zone_forget_tenant(zone, id);
+        (void) ngx_ampersand_zone_store_no_tenant(zone, flight->begun, id);
 
         return flight->by_token ? ngx_http_ampersand_flight_unknown(flight)
                                 : AMP_NO_IDENTITY;

@@ -262,8 +262,8 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("zone_tokens", "gauge",
                               "Tokens in it", zone.tokens);
     ngx_http_ampersand_figure("zone_unknown_tokens", "gauge",
-                              "Tokens known not to exist",
-                              zone.unknown_tokens);
+                              "Tokens and tenants known not to exist",
+                              zone.unknown);
     ngx_http_ampersand_figure("zone_evictions_total", "counter",
                               "Entries dropped for want of room",
                               c->evictions);
