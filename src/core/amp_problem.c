@@ -204,6 +204,13 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         "Try again after Retry-After; operators: ampctl doctor"
     },
 
+    [AMP_BUSY] = {
+        "busy", 503, 1, "Too many unknown tokens",
+        "The token is not known here, and too many that are not are being"
+        " asked for at once.",
+        "Try again after Retry-After."
+    },
+
     [AMP_BAD_RECORD] = {
         "bad-record", 503, 1, "Tenant record unreadable",
         "The record of this token or tenant cannot be read.",

@@ -59,6 +59,7 @@ typedef enum {
 
     /* 503 with Retry-After: the gateway cannot decide now */
     AMP_STORE_DOWN,             /* Redis out of reach, tenant not known here  */
+    AMP_BUSY,                   /* too many unknown tokens to ask for another */
     AMP_BAD_RECORD,             /* record in Redis that cannot be read        */
     AMP_NO_KEY,                 /* tenant without a usable Ampersand key      */
 

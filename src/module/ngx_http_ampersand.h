@@ -20,6 +20,19 @@
 #define NGX_HTTP_AMPERSAND_ID_MAX 128              /* of a client's            */
 
 
+#define NGX_HTTP_AMPERSAND_PLACES 1024
+
+
+/* See ngx_http_ampersand_stranger.c */
+
+typedef struct {
+    ngx_uint_t                      n;          /* look-ups under way          */
+    time_t                          told;
+    uint64_t                        worker;     /* tat, see amp_rate.h         */
+    uint64_t                        places[NGX_HTTP_AMPERSAND_PLACES];
+} ngx_http_ampersand_strangers_t;
+
+
 /* http{} */
 
 typedef struct {
@@ -35,8 +48,8 @@ typedef struct {
 
     /* this worker's, made in init_process */
     ngx_ampersand_redis_t          *link;
-    ngx_queue_t                     flights;
-    ngx_uint_t                      nflights;
+    ngx_queue_t                    *flights;    /* see .._flight.c             */
+    ngx_http_ampersand_strangers_t  strangers;
     time_t                          logged;     /* the last error of a look-up */
     ngx_uint_t                      refusing;   /* Redis answers with errors   */
 } ngx_http_ampersand_main_conf_t;
@@ -227,9 +240,11 @@ ngx_int_t ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
 ngx_int_t ngx_http_ampersand_resolve(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
-/* Ends all look-ups without waking anybody; for exit_process. */
+/* flight: for init_process; and ends all without waking anybody, for exit. */
 
-void ngx_http_ampersand_resolve_close(ngx_http_ampersand_main_conf_t *amcf);
+ngx_int_t ngx_http_ampersand_flight_init(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_pool_t *pool);
+void ngx_http_ampersand_flight_close(ngx_http_ampersand_main_conf_t *amcf);
 
 /*
  * body: reads it, then wakes the request with state READ.  Answers as an

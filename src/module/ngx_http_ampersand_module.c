@@ -160,7 +160,6 @@ ngx_http_ampersand_create_main_conf(ngx_conf_t *cf)
 
     amcf->tenant_ttl = NGX_CONF_UNSET_MSEC;
     amcf->tenant_grace = NGX_CONF_UNSET_MSEC;
-    ngx_queue_init(&amcf->flights);
 
     return amcf;
 }
@@ -497,6 +496,10 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    if (ngx_http_ampersand_flight_init(amcf, cycle->pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     counters = ngx_ampersand_zone_counters(amcf->zone);
 
     /* the cached time is the master's, from before it read its configuration */
@@ -533,7 +536,7 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_ampersand_redis_close(amcf->link);
-    ngx_http_ampersand_resolve_close(amcf);
+    ngx_http_ampersand_flight_close(amcf);
 }
 
 

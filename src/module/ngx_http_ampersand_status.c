@@ -242,6 +242,9 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("lookup_failures_total", "counter",
                               "Look-ups that Redis did not answer",
                               c->lookup_failures);
+    ngx_http_ampersand_figure("lookups_refused_total", "counter",
+                              "Look-ups not made, too many tokens were unknown",
+                              c->lookups_refused);
     ngx_http_ampersand_figure("stale_tenants_served_total", "counter",
                               "Requests served by a record from before an "
                               "outage", c->stale_served);

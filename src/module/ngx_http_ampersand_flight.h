@@ -1,0 +1,88 @@
+/*
+ * Look-ups in Redis that are under way in this worker, and who waits for them.
+ * For ngx_http_ampersand_resolve.c, _flight.c and _stranger.c only.
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_FLIGHT_H
+#define NGX_HTTP_AMPERSAND_FLIGHT_H
+
+
+#include "ngx_http_ampersand.h"
+
+
+#define NGX_HTTP_AMPERSAND_BUCKETS  256     /* of flights, by digest or id */
+
+
+#define ngx_http_ampersand_count_up(amcf, counter)                            \
+    (void) ngx_atomic_fetch_add(                                              \
+               &ngx_ampersand_zone_counters((amcf)->zone)->counter, 1)
+
+
+typedef enum {
+    NGX_HTTP_AMPERSAND_TOKEN = 0,
+    NGX_HTTP_AMPERSAND_TENANT,
+    NGX_HTTP_AMPERSAND_PROJECT,
+    NGX_HTTP_AMPERSAND_LANDED
+} ngx_http_ampersand_step_e;
+
+
+struct ngx_http_ampersand_flight_s {
+    ngx_queue_t                      queue;     /* its bucket                 */
+    ngx_queue_t                      waiters;   /* ctx->waiter                */
+    ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_log_t                       *log;
+    ngx_http_ampersand_step_e        step;
+    ngx_uint_t                       retries;
+    uint64_t                         begun[NGX_HTTP_AMPERSAND_LANDED];
+    ngx_uint_t                       place;     /* of a stranger              */
+    unsigned                         stranger:1;
+    unsigned                         by_token:1;
+    unsigned                         again:1;   /* after its link was lost    */
+    u_char                           digest[AMP_TOKEN_DIGEST];
+    time_t                           expires;
+    size_t                           id_len;
+    u_char                           id[AMP_TENANT_ID_MAX];
+    uint32_t                         gens[AMP_FAMILY_COUNT];
+    amp_tenant_t                    *tenant;    /* ngx_alloc()ed              */
+};
+
+
+/*
+ * Asks Redis for the token of ctx, or for its tenant (ampersand_identity).
+ * NULL: the link is down or full, or there is no memory.
+ */
+
+ngx_http_ampersand_flight_t *ngx_http_ampersand_flight_start(
+    ngx_http_ampersand_main_conf_t *amcf, ngx_queue_t *bucket,
+    ngx_http_ampersand_ctx_t *ctx);
+
+void ngx_http_ampersand_flight_free(ngx_http_ampersand_flight_t *flight);
+
+/*
+ * resolve: the flight is over.  AMP_OK: with flight->tenant and gens; or why
+ * not.  Wakes everybody who waits and frees the flight.
+ */
+
+void ngx_http_ampersand_landed(ngx_http_ampersand_flight_t *flight,
+    amp_reason_e reason);
+
+
+/*
+ * strangers: how many look-ups may be made for tokens that turn out not to
+ * exist.  place is the request's address, see the .c file.
+ */
+
+ngx_uint_t ngx_http_ampersand_stranger_place(ngx_http_request_t *r);
+
+/* 1: another one may be asked for. */
+
+ngx_uint_t ngx_http_ampersand_stranger_admit(
+    ngx_http_ampersand_main_conf_t *amcf, ngx_uint_t place);
+
+/* One that was asked for does not exist. */
+
+void ngx_http_ampersand_stranger_charge(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_uint_t place);
+
+
+#endif /* NGX_HTTP_AMPERSAND_FLIGHT_H */
