@@ -11,7 +11,8 @@ package Gateway::FakeRedis;
 #   $fake->publish('amp:events', $text);    # shout($bytes): to who listens
 #   $fake->commands;                # [name, args...] of each since start or clear
 #   $fake->count('GET', qr/token/); # of those
-#   $fake->clear; $fake->kick; $fake->url; $fake->stop
+#   $fake->clear; $fake->url; $fake->stop
+#   $fake->kick;                    # closes all connections; kick('events'): the subscriptions
 #   $fake->release;                 # sends what faults with "hold" keep back
 #
 # In front of a gateway, whose tenants ampctl adds to a real Redis:
@@ -101,7 +102,7 @@ sub publish  { my ($self, $channel, $text) = @_; $self->_order('publish', $chann
 sub shout    { my ($self, $bytes) = @_; $self->_order('shout', $bytes) }
 sub commands { $_[0]->_order('commands') }
 sub clear    { $_[0]->_order('clear') }
-sub kick     { $_[0]->_order('kick') }
+sub kick     { $_[0]->_order('kick', $_[1] // '') }
 sub release  { $_[0]->_order('release') }
 
 sub gateway {
@@ -219,7 +220,9 @@ sub order {
     } elsif ($what eq 'release') {
         $_->{hold} = 0 for map { @{ $_->{out} } } values %{ $self->{clients} };
     } elsif ($what eq 'kick') {
-        $self->close($_) for values %{ $self->{clients} };
+        my @some = values %{ $self->{clients} };
+        @some = grep { %{ $_->{channels} } } @some if $args[0] eq 'events';
+        $self->close($_) for @some;
     }
     return 1;
 }
