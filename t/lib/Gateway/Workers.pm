@@ -4,7 +4,7 @@ package Gateway::Workers;
 # to every one of them.
 #
 #   my $gw = Gateway->start(workers => 3, Gateway::Workers::options());   # reuseport, X-Worker, X-Key
-#   my $all = Gateway::Workers->new($gw);           # again after a reload or the death of a worker
+#   my $all = Gateway::Workers->new($gw);           # after a reload: new($gw, @old_pids), without those
 #   $all->pids;
 #   my @res = $all->get('/v1/x', token => $t);      # one answer of each
 #   my $res = $all->one($i, '/v1/x', token => $t);  # of one
@@ -24,7 +24,7 @@ sub options {
 }
 
 sub new {
-    my ($class, $gw) = @_;
+    my ($class, $gw, @old) = @_;
     my $want = $gw->{o}{workers} || 1;
     my $self = bless { gw => $gw, sockets => {} }, $class;
     my $end = time + 10;
@@ -32,7 +32,8 @@ sub new {
         die "no connection to each of $want workers\n" if time > $end;
         my $socket = $gw->connect or next;
         my $res = _ask($socket, '/-/status') or next;
-        $self->{sockets}{ $res->{headers}{'x-worker'} } ||= $socket;
+        my $pid = $res->{headers}{'x-worker'} or next;
+        $self->{sockets}{$pid} ||= $socket unless grep { $_ == $pid } @old;
     }
     return $self;
 }

@@ -1,0 +1,253 @@
+# Changes that nobody told the gateway of: the subscription was cut, its worker
+# stopped, killed or replaced, Redis restarted, the line dead.  Each is noticed
+# when the subscription is made anew, and every record is verified before its
+# next use; ampersand_tenant_ttl is the bound where there is no subscription.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Gateway;
+use Gateway::FakeRedis;
+use Gateway::Redis;
+use Gateway::Workers;
+use JSON::PP ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $path = '/v1/integrations';
+my $far = 2_000_000_000_000_000;    # a revision beyond any that ampctl gives
+my $redis = Gateway::Redis->start;
+my $gw = Gateway->start(
+    redis => $redis, workers => 2, Gateway::Workers::options(),
+    http => 'ampersand_tenant_ttl 60s;',
+);
+my @tokens = map { $gw->tenant("t$_") } 1 .. 2;
+
+sub subscribed {
+    my ($n) = @_;
+    return $gw->wait_for(5, sub {
+        my $subs = $redis->command('PUBSUB', 'NUMSUB', 'amp:events');
+        $gw->status->{redis_events_up} && $subs->[1] == ($n || 1);
+    });
+}
+
+# Changes a record behind everybody's back.
+
+sub silently {
+    my ($id, %change) = @_;
+    my $record = JSON::PP::decode_json($redis->command('GET', "amp:tenant:$id"));
+    $redis->command('SET', "amp:tenant:$id", JSON::PP::encode_json({ %$record, %change, rev => $record->{rev} + 1 }));
+}
+
+sub disabled { return (disabled => $_[0] ? JSON::PP::true() : JSON::PP::false()) }
+
+# Milliseconds until every worker answers so.
+
+sub until_all {
+    my ($all, $token, $status) = @_;
+    my $start = time;
+    my $want = join ' ', ($status) x $all->pids;
+    sleep 0.002 until $all->statuses($token) eq $want || time > $start + 10;
+    is $all->statuses($token), $want, sprintf 'seen by every worker after %.0f ms', my $ms = 1000 * (time - $start);
+    return $ms;
+}
+
+# The event worker is the first one; so it stays as long as it lives.
+
+my $all = Gateway::Workers->new($gw);
+ok subscribed(), 'subscribed';
+is $all->statuses($_), '200 200', 'known' for @tokens;
+
+subtest 'nobody was told' => sub {
+    silently('t1', disabled(1));
+    is $all->statuses($tokens[0]), '200 200', 'nothing is seen';
+    my $before = $gw->status->{lookups_total};
+    $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    cmp_ok until_all($all, $tokens[0], 401), '<', 1000, 'until the subscription was cut';
+    subscribed();
+    $all->statuses($tokens[1]) for 1 .. 5;
+    cmp_ok $gw->status->{lookups_total} - $before, '<=', 6, 'each record was verified once, when it was used';
+    $gw->ctl('tenant', 'enable', 't1');
+    until_all($all, $tokens[0], 200);
+};
+
+subtest 'the event worker is stopped for a while' => sub {
+    my ($first, $second) = $all->pids;
+    kill 'STOP', $first;
+    $gw->ctl('tenant', 'disable', 't1');
+    my ($id) = map { $_->{id} } @{ JSON::PP::decode_json($gw->ctl('token', 'list', 't2', '--json')) };
+    $gw->ctl('token', 'revoke', $id);
+    sleep 0.2;
+    is $all->one(1, $path, token => $tokens[0])->{status}, 200, 'the other worker hears nothing';
+    kill 'CONT', $first;
+    cmp_ok until_all($all, $tokens[0], 401), '<', 1000, 'then all of it';
+    until_all($all, $tokens[1], 401);
+    $gw->ctl('tenant', 'enable', 't1');
+    until_all($all, $tokens[0], 200);
+};
+
+subtest 'it is stopped, and its subscription cut meanwhile' => sub {
+    my ($first) = $all->pids;
+    kill 'STOP', $first;
+    $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    $gw->ctl('tenant', 'disable', 't1');
+    kill 'CONT', $first;
+    cmp_ok until_all($all, $tokens[0], 401), '<', 1000, 'noticed';
+    $gw->ctl('tenant', 'enable', 't1');
+    until_all($all, $tokens[0], 200);
+};
+
+subtest 'it is killed' => sub {
+    my ($first) = $all->pids;
+    kill 'KILL', $first;
+    silently('t1', disabled(1));
+    ok $gw->wait_for(5, sub { !grep { $_ == $first } $gw->workers_pids }), 'another takes its place';
+    my $all = Gateway::Workers->new($gw);
+    cmp_ok until_all($all, $tokens[0], 401), '<', 2000, 'noticed';
+    subscribed();
+    $gw->ctl('tenant', 'enable', 't1');
+    until_all($all, $tokens[0], 200);
+};
+
+subtest 'a reload, while old workers are still busy' => sub {
+    my $busy = $gw->connect;
+    my $body = '{"groupRef":"g"}';
+    syswrite $busy, "POST /v1/integrations/x/installations HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        . "X-Api-Key: $tokens[0]\r\nContent-Type: application/json\r\nContent-Length: " . length($body) . "\r\n\r\n{";
+    sleep 0.05;
+    my @old = $gw->workers_pids;
+    $gw->reload;
+    $all = Gateway::Workers->new($gw, @old);
+    for my $round (1 .. 3) {
+        $gw->ctl('tenant', 'disable', 't1');
+        cmp_ok until_all($all, $tokens[0], 401), '<', 1000, "round $round: heard";
+        $gw->ctl('tenant', 'enable', 't1');
+        cmp_ok until_all($all, $tokens[0], 200), '<', 1000, 'heard';
+    }
+    cmp_ok scalar(my @now = $gw->workers_pids), '>', 2, 'all the while an old worker was there';
+    close $busy;
+    ok $gw->wait_for(5, sub { 2 == (my @now = $gw->workers_pids) }), 'the old ones are gone';
+    ok subscribed(), 'and one subscription is left';
+    silently('t1', disabled(1));
+    $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    until_all($all, $tokens[0], 401);
+    $gw->ctl('tenant', 'enable', 't1');
+    until_all($all, $tokens[0], 200);
+};
+
+subtest 'Redis restarts from an older or newer dump' => sub {
+    my $keys = $redis->command('KEYS', 'amp:*');
+    my %dump = map { $_ => $redis->command('GET', $_) } grep { $redis->command('TYPE', $_) eq 'string' } @$keys;
+    my $record = JSON::PP::decode_json($dump{'amp:tenant:t1'});
+    $redis->stop;
+    is $all->statuses($tokens[0]), '200 200', 'Redis is away';
+    $redis->restart;
+    $redis->command('SET', $_, $dump{$_}) for grep { $_ ne 'amp:tenant:t1' } keys %dump;
+    $redis->command('SET', 'amp:tenant:t1', JSON::PP::encode_json({ %$record, disabled(1), rev => $record->{rev} + 1 }));
+    cmp_ok until_all($all, $tokens[0], 401), '<', 3000, 'what is there now is seen';
+};
+$gw->stop;
+is_deeply [ grep { !/exited on signal 9/ } $gw->complaints ], [], 'a clean log, but for the worker that was killed';
+
+
+# The rest needs a Redis that can be told what to say.
+
+my $fake = Gateway::FakeRedis->start;
+
+sub fake_gateway {
+    my (@o) = @_;
+    $gw = $fake->gateway(workers => 2, Gateway::Workers::options(), @o);
+    my $token = $fake->strangers;
+    ok $gw->wait_for(3, sub { $gw->status->{redis_links_up} == 2 }), 'linked';
+    return ($token, 's' . $fake->{strangers}, Gateway::Workers->new($gw));
+}
+
+sub put {
+    my ($id, %change) = @_;
+    my $record = JSON::PP::decode_json($fake->real->command('GET', "amp:tenant:$id"));
+    $fake->set("amp:tenant:$id" => JSON::PP::encode_json({ %$record, %change }));
+    return $record->{rev};
+}
+
+subtest 'a dead line: no FIN, no answer' => sub {
+    my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 60s;');
+    $gw->wait_for(3, sub { $gw->status->{redis_events_up} });
+    until_all($all, $token, 200);
+    $fake->fault({ on => 'PING', silent => 1, times => 1 });
+    put($id, disabled(1), rev => $far);
+    cmp_ok until_all($all, $token, 401), '<', 3000, 'noticed within twenty time-outs';
+    $fake->fault;
+    $gw->finish;
+};
+
+subtest 'a channel that may not be subscribed to' => sub {
+    $fake->fault({ on => 'SUBSCRIBE', reply => "-NOPERM this user has no permissions to access one of the channels used as arguments\r\n" });
+    my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 700ms;');
+    until_all($all, $token, 200);
+    my $rev = put($id, disabled(1), rev => $far);
+    cmp_ok until_all($all, $token, 401), '<', 1500, 'ampersand_tenant_ttl is the bound';
+    put($id, disabled(0), rev => $far + 1);
+    cmp_ok until_all($all, $token, 200), '<', 1500, 'in both directions';
+    is scalar(grep { /NOPERM/ } $fake->errors), 1, 'said once';
+    $fake->fault;
+    $gw->finish;
+};
+
+# Distrusts all that the gateway knows.
+
+sub cut {
+    my $before = $fake->count('SUBSCRIBE');
+    $fake->kick('events');
+    $gw->wait_for(3, sub { $fake->count('SUBSCRIBE') > $before && $gw->status->{redis_events_up} }) or die 'not subscribed';
+}
+
+sub announce {
+    my ($id, $rev) = @_;
+    my $before = $gw->status->{events_total};
+    $fake->publish('amp:events', JSON::PP::encode_json({ v => 1, type => 'tenant', tenant => $id, rev => $rev }));
+    $gw->wait_for(2, sub { $gw->status->{events_total} > $before }) or die 'no event came';
+}
+
+subtest 'records older than what is known' => sub {
+    my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 1s;');
+    $gw->wait_for(3, sub { $gw->status->{redis_events_up} });
+    my $rev = put($id, rev => $far);
+    until_all($all, $token, 200);
+
+    put($id, disabled(1), rev => $far - 1);
+    cut();
+    is $all->statuses($token), '200 200', 'a replica behind: what is known stays';
+    cmp_ok until_all($all, $token, 401), '<', 3000, 'for ampersand_tenant_ttl; then it is what Redis holds';
+
+    put($id, rev => $far - 1);
+    announce($id, $far);
+    $fake->is_503($gw->get($path, token => $token), 'announced, and not there yet: neither is served');
+    put($id, rev => $far);
+    is $all->statuses($token), '200 200', 'until it is';
+
+    put($id, disabled(1), rev => 5);
+    announce($id, 5);
+    is $all->statuses($token), '401 401', 'an event with a lower revision: Redis was restored, at once';
+    put($id, rev => 6);
+    announce($id, 6);
+    is $all->statuses($token), '200 200', 'and goes on from there';
+
+    # silent: the verification waits; the event comes meanwhile
+    sleep 1.1;
+    $fake->fault({ silent => 1 });
+    my $s = $gw->connect;
+    syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $token\r\n\r\n";
+    sleep 0.03;
+    announce($id, 7);
+    is Gateway::read_response($s)->{status}, 503, 'named by an event while its verification waits: not served';
+    is $all->statuses($token), '503 503', 'nor later';
+    put($id, rev => 7);
+    $fake->fault;
+    cmp_ok until_all($all, $token, 200), '<', 3000, 'until Redis answers';
+    $gw->finish;
+};
+
+done_testing;
