@@ -3,7 +3,7 @@
 
 static ngx_uint_t ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh,
     uint64_t begun, uint32_t hash);
-static ngx_uint_t ngx_ampersand_zone_unknown(ngx_ampersand_shared_t *sh,
+static ngx_uint_t ngx_ampersand_zone_unknown(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);
 static ngx_uint_t ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node, ngx_uint_t *fresh);
@@ -107,7 +107,7 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         }
 
         if (token->unknown) {
-            if (ngx_ampersand_zone_unknown(sh, token)) {
+            if (ngx_ampersand_zone_unknown(zone, token)) {
                 rc = NGX_AMPERSAND_ZONE_UNKNOWN;
             }
 
@@ -140,7 +140,7 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     }
 
     if (node->unknown) {
-        if (ngx_ampersand_zone_unknown(sh, node)) {
+        if (ngx_ampersand_zone_unknown(zone, node)) {
             rc = NGX_AMPERSAND_ZONE_UNKNOWN;
         }
 
@@ -668,11 +668,15 @@ ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh, uint64_t begun,
 
 
 static ngx_uint_t
-ngx_ampersand_zone_unknown(ngx_ampersand_shared_t *sh,
+ngx_ampersand_zone_unknown(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node)
 {
-    return node->epoch == sh->epoch
-           && ngx_ampersand_zone_age(node) < NGX_AMPERSAND_NEGATIVE_TTL;
+    ngx_msec_t  age;
+
+    age = ngx_ampersand_zone_age(node);
+
+    return node->epoch == zone->sh->epoch
+           && age < NGX_AMPERSAND_NEGATIVE_TTL && age < zone->ttl;
 }
 
 

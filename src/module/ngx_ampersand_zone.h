@@ -39,7 +39,8 @@
 
 
 #define NGX_AMPERSAND_ZONE_MIN       (256 * 1024)
-#define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms that "unknown" is kept  */
+#define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms that "unknown" is kept,
+                                                   or ttl if that is shorter  */
 #define NGX_AMPERSAND_WORKERS        256
 
 
