@@ -9,8 +9,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Digest::SHA ();
 use Gateway;
 use Gateway::FakeRedis;
+use Gateway::Made;
 use Gateway::Redis;
 use Gateway::Workers;
 use JSON::PP ();
@@ -192,6 +194,12 @@ subtest 'a channel that may not be subscribed to' => sub {
     put($id, disabled(0), rev => $far + 1);
     cmp_ok until_all($all, $token, 200), '<', 1500, 'in both directions';
     is scalar(grep { /NOPERM/ } $fake->errors), 1, 'said once';
+
+    my $new = Gateway::Made::token();
+    is $all->statuses($new), '401 401', 'a token that does not exist yet';
+    $fake->set('amp:token:' . Digest::SHA::sha256_hex($new) =>
+        JSON::PP::encode_json({ v => 1, tenant => $id, id => "$id.0123456789", created => 1 }));
+    cmp_ok until_all($all, $new, 200), '<', 1500, 'the same bound';
     $fake->fault;
     $gw->finish;
 };
@@ -210,6 +218,32 @@ sub announce {
     $fake->publish('amp:events', JSON::PP::encode_json({ v => 1, type => 'tenant', tenant => $id, rev => $rev }));
     $gw->wait_for(2, sub { $gw->status->{events_total} > $before }) or die 'no event came';
 }
+
+subtest 'verification is shared, and comes with use' => sub {
+    my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 60s;');
+    $gw->wait_for(3, sub { $gw->status->{redis_events_up} });
+    my @others = $fake->strangers(20);
+    is $all->statuses($_), '200 200', 'known' for $token, @others[ 0, 19 ];
+    $all->statuses($_) for @others;
+    cut();
+    $fake->clear;
+    sleep 0.2;
+    is $fake->count('GET'), 0, 'nothing is asked for at once';
+    $fake->fault({ on => 'GET', key => 'token', delay => 0.05 });
+    my @sockets = map {
+        my $s = $gw->connect;
+        syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $token\r\n\r\n";
+        $s;
+    } 1 .. 60;
+    is scalar(grep { Gateway::read_response($_)->{status} == 200 } @sockets), 60, '60 requests of one tenant';
+    my $n = $fake->count('GET', qr/token/);
+    ok $n >= 1 && $n <= 2, "are one look-up in each worker that has some: $n";
+    $fake->fault;
+    $fake->clear;
+    $all->statuses($_) for $token, @others, @others;
+    is $fake->count('GET', qr/token/), 20, 'each of the others is one when it is used';
+    $gw->finish;
+};
 
 subtest 'records older than what is known' => sub {
     my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 1s;');

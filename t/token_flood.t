@@ -114,6 +114,17 @@ sub flood {
     return { pid => $pid, in => $in };
 }
 
+subtest 'made-up identities' => sub {
+    my $gw = Gateway->start(
+        redis => $real, redis_url => $fake->url, server => 'ampersand_identity $arg_who;', log_level => 'error',
+    );
+    $fake->clear;
+    is $gw->get("$path?who=nobody")->{status}, 401, 'nobody' for 1 .. 20;
+    is $fake->count('GET'), 1, 'is one look-up';
+    is $gw->status->{zone_tenants}, 0, 'and no tenant';
+    $gw->finish;
+};
+
 subtest 'a flood from one address' => sub {
     my $seconds = 3;
     my $gw = Gateway->start(
