@@ -198,12 +198,16 @@ ngx_ampersand_call_reply(void *data, ngx_int_t rc, redisReply *reply)
     if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
         text = amp_span_make(reply->str, ngx_ampersand_reply_len(reply));
 
-        if (amp_redirect_parse(text, &redirect) == 0) {
+        if (amp_redirect_parse(text, &redirect) == 0
+            && call->tries < NGX_AMPERSAND_CALLS_TRIES)
+        {
             ngx_ampersand_call_redirect(call, &redirect);
             return;
         }
 
-        if (ngx_ampersand_refusal_is(reply, "TRYAGAIN")) {
+        if (ngx_ampersand_refusal_is(reply, "TRYAGAIN")
+            && call->tries < NGX_AMPERSAND_CALLS_TRIES)
+        {
             call->link = NULL;
             ngx_ampersand_call_park(call, NGX_AMPERSAND_CALLS_TRYAGAIN, 0);
             return;
@@ -263,8 +267,9 @@ ngx_ampersand_call_again(ngx_ampersand_call_t *call,
     left = ngx_ampersand_call_left(call);
     call->link = NULL;
 
-    if (link && left > 0 && call->tries++ < NGX_AMPERSAND_CALLS_TRIES) {
+    call->tries++;
 
+    if (link && left > 0) {
         argv[0] = amp_span("ASKING");
 
         if ((!asking

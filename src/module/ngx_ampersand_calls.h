@@ -14,8 +14,9 @@
  *   ASK          this command alone goes there, after ASKING
  *   all else     is the caller's, CLUSTERDOWN included
  *
- * A command is sent at most NGX_AMPERSAND_CALLS_TRIES times, within the
- * time-out; then its caller is told, and the reply, if it comes, is dropped.
+ * A command is sent at most NGX_AMPERSAND_CALLS_TRIES times: then a MOVED, too,
+ * is its caller's.  All that has one time-out, at which the caller is told; the
+ * reply, if it comes, is dropped.
  * A call keeps a copy of its command.
  */
 

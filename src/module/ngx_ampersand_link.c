@@ -37,6 +37,7 @@ struct ngx_ampersand_link_s {
     ngx_ampersand_refusal_t      refusal;       /* the link has to go         */
     char                         complaint[NGX_AMPERSAND_COMMAND_NAME];
                                                 /* command that Redis refuses */
+    ngx_msec_t                   complained;    /* when it did, last          */
     unsigned                     proven:1;
     unsigned                     moved:1;       /* the master is elsewhere    */
     unsigned                     mute:1;        /* the channel was refused    */
@@ -622,7 +623,10 @@ ngx_ampersand_link_reply(void *data, redisReply *reply)
 }
 
 
-/* A command that Redis refuses is one line, and one when it is done again. */
+/*
+ * A command that Redis refuses is one line, and one when it is done again for
+ * good: not when it is refused now and then.
+ */
 
 static void
 ngx_ampersand_link_complain(ngx_ampersand_link_t *link, redisReply *reply)
@@ -632,7 +636,13 @@ ngx_ampersand_link_complain(ngx_ampersand_link_t *link, redisReply *reply)
 
     name = ngx_ampersand_commands_name(&link->commands);
 
-    if (link->complaint[0] == '\0') {
+    if (reply->type == REDIS_REPLY_ERROR) {
+        link->complained = ngx_current_msec;
+
+        if (link->complaint[0]) {
+            return;
+        }
+
         refusal.len = 0;
         ngx_ampersand_refusal_set(&refusal, reply);
 
@@ -643,9 +653,11 @@ ngx_ampersand_link_complain(ngx_ampersand_link_t *link, redisReply *reply)
 
         (void) ngx_cpystrn((u_char *) link->complaint, (u_char *) name,
                            sizeof(link->complaint));
+        return;
+    }
 
-    } else if (reply->type != REDIS_REPLY_ERROR
-               && ngx_strcmp(link->complaint, name) == 0)
+    if (ngx_strcmp(link->complaint, name) == 0
+        && ngx_current_msec - link->complained > NGX_AMPERSAND_LINK_REFUSED)
     {
         ngx_log_error(NGX_LOG_NOTICE, link->opts.log, 0,
                       "ampersand: %s \"%V\" accepts %s again",

@@ -52,6 +52,8 @@
 #define NGX_AMPERSAND_LINK_BACKOFF      100         /* ms, doubled each time  */
 #define NGX_AMPERSAND_LINK_BACKOFF_MAX  1000
 #define NGX_AMPERSAND_LINK_READONLY     10000       /* ms                     */
+#define NGX_AMPERSAND_LINK_REFUSED      1000        /* ms, a refusal is not
+                                                       over before            */
 
 
 typedef struct ngx_ampersand_link_s  ngx_ampersand_link_t;
