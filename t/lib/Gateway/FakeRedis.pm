@@ -5,6 +5,7 @@ package Gateway::FakeRedis;
 # say.  One process with a select loop.
 #
 #   my $fake = Gateway::FakeRedis->start(data => { 'amp:tenant:x' => '{...}' });
+#   start(port => 1234, address => '127.0.0.2');    # not a free port of 127.0.0.1
 #   $fake->set($key => $text or { hash } or undef, ...);
 #   $fake->copy($real);             # all that a Gateway::Redis holds under amp:
 #   $fake->fault({ ... }, ...);     # replaces all faults; without arguments: none
@@ -57,7 +58,7 @@ my $JSON = JSON::PP->new->latin1->canonical;
 sub start {
     my ($class, %o) = @_;
     my $listen = IO::Socket::INET->new(
-        Listen => 1024, LocalAddr => '127.0.0.1', LocalPort => $o{port} || 0, ReuseAddr => 1
+        Listen => 1024, LocalAddr => $o{address} || '127.0.0.1', LocalPort => $o{port} || 0, ReuseAddr => 1
     ) or die "listen: $!";
     socketpair(my $ours, my $theirs, PF_UNIX, SOCK_STREAM, PF_UNSPEC) or die "socketpair: $!";
     $_->autoflush(1) for $ours, $theirs;

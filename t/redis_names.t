@@ -1,0 +1,125 @@
+# Names of Redis: resolved when nginx starts, and again at every reconnect where
+# http{} has a resolver.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Gateway;
+use Gateway::FakeRedis;
+use Gateway::Redis;
+use File::Temp ();
+use IO::Select ();
+use IO::Socket::INET ();
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $path = '/v1/integrations';
+
+# A name server that answers A questions from a file of "name address" lines,
+# written anew at each change; lives as long as the test.
+
+my $dns = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1', LocalPort => 0) or die $!;
+my $dir = File::Temp->newdir('dns.XXXXXX', TMPDIR => 1);
+
+sub names {
+    my (%names) = @_;
+    open my $f, '>', "$dir/new" or die $!;
+    print $f "$_ $names{$_}\n" for keys %names;
+    close $f;
+    rename "$dir/new", "$dir/names";
+}
+
+names();
+my $server = fork // die $!;
+if ($server == 0) {
+    while (defined $dns->recv(my $question, 512)) {
+        my ($id, $rest) = (substr($question, 0, 2), substr($question, 12));
+        my (@labels, $at);
+        for ($at = 0; my $n = ord substr $rest, $at; $at += $n + 1) {
+            push @labels, substr $rest, $at + 1, $n;
+        }
+        my $name = join '.', @labels;
+        my $type = unpack 'n', substr $rest, $at + 1, 2;
+        open my $f, '<', "$dir/names";
+        my %names = map { /^(\S+) (\S+)/ } <$f>;
+        my $address = $type == 1 ? $names{$name} : undef;
+        my $answer = $id . pack('n5', exists $names{$name} ? 0x8180 : 0x8183, 1, defined $address ? 1 : 0, 0, 0) . substr($rest, 0, $at + 5);
+        $answer .= pack('nnnNn', 0xc00c, 1, 1, 1, 4) . pack('C4', split /\./, $address) if defined $address;
+        $dns->send($answer);
+    }
+    POSIX::_exit(0);
+}
+END { local $?; kill 'KILL', $server if $server; waitpid $server, 0 if $server }
+
+my $resolver = 'resolver 127.0.0.1:' . $dns->sockport . ' valid=1s ipv6=off; resolver_timeout 1s;';
+
+sub lines { my ($gw) = @_; return grep { /\[(?:error|warn)\].*ampersand: / } split /\n/, $gw->error_log }
+
+sub up {
+    my ($gw) = @_;
+    return $gw->wait_for(5, sub { my $s = $gw->status; $s->{redis_links_up} == $s->{redis_links} && $s->{redis_events_up} });
+}
+
+my $real = Gateway::Redis->start;
+my $n = 0;
+sub served {
+    my ($gw, @fakes) = @_;
+    my $token = $gw->tenant('n' . ++$n, args => [ '--redis', $real->url ]);
+    $_->copy($real) for @fakes;
+    return $gw->get($path, token => $token)->{status};
+}
+
+subtest 'a record that changes is followed' => sub {
+    my $first = Gateway::FakeRedis->start;
+    my $port = $first->port;
+    my $second = eval { Gateway::FakeRedis->start(address => '127.0.0.2', port => $port) };
+    plan skip_all => "no 127.0.0.2: $@" if !$second;
+    names('localhost' => '127.0.0.1');
+    my $gw = Gateway->start(redis => $real, redis_url => "redis://localhost:$port", http => $resolver);
+    ok up($gw), 'the first address';
+    is served($gw, $first, $second), 200, 'serves';
+    cmp_ok $first->count('GET'), '>', 0, 'there';
+    names('localhost' => '127.0.0.2');
+    sleep 2;    # nginx keeps what it has heard for a second
+    $first->kick;
+    ok $gw->wait_for(5, sub { $second->count('SUBSCRIBE') }), 'the second one after a reconnect';
+    ok up($gw), 'is up';
+    is served($gw, $first, $second), 200, 'serves';
+    cmp_ok $second->count('GET'), '>', 0, 'there';
+    is scalar(lines($gw)), 0, 'no error' or diag lines($gw);
+
+    names();
+    sleep 2;
+    $second->kick;
+    ok up($gw), 'a name that is gone: what it was when nginx started';
+    $gw->finish;
+};
+
+subtest 'a name that a Sentinel announces' => sub {
+    my ($sentinel, $master) = map { Gateway::FakeRedis->start } 1 .. 2;
+    my $bulk = sub { '$' . length($_[0]) . "\r\n$_[0]\r\n" };
+    $sentinel->fault({ on => 'SENTINEL', reply => "*2\r\n" . $bulk->('master.test') . $bulk->($master->port) });
+    $master->fault({ on => 'ROLE', reply => "*1\r\n" . $bulk->('master') });
+    my $url = 'redis+sentinel://127.0.0.1:' . $sentinel->port . '/main';
+
+    my $gw = Gateway->start(redis => $real, redis_url => $url);
+    ok $gw->wait_for(3, sub { lines($gw) }), 'without a resolver it is an error';
+    sleep 0.5;
+    my @said = grep { /\[error\]/ } lines($gw);
+    is scalar @said, 1, 'said once' or diag @said;
+    like $said[0], qr/Redis "master\.test:\d+" is named, not addressed, .* add "resolver" to http\{\}/, 'with what to do';
+    is served($gw, $master), 503, 'nobody is served';
+    $gw->finish;
+
+    names('master.test' => '127.0.0.1');
+    $gw = Gateway->start(redis => $real, redis_url => $url, http => $resolver);
+    ok up($gw), 'with one it is resolved';
+    is served($gw, $master), 200, 'served';
+    $gw->finish;
+};
+
+done_testing;
