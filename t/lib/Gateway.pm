@@ -22,7 +22,7 @@ package Gateway;
 #   $res = $gw->raw($bytes);                   # exactly these bytes, one answer
 #   $gw->upstream->requests;                   # what it saw: [{ head, body, method, target, headers }]
 #   $gw->ctl('limit', 'set', ...);             # ampctl; dies on failure.  try_ctl: ($exit, $out, $err)
-#   $gw->reload; $gw->error_log; $gw->access_log; $gw->workers_pids;
+#   $gw->reload; $gw->error_log; $gw->access_log; $gw->workers_pids; $gw->connections_to(@ports);
 #   $gw->finish;                               # stops all; asserts a clean error log
 
 use strict;
@@ -91,6 +91,11 @@ sub pid      { $_[0]{pid} }
 sub upstream_url { $_[0]{o}{upstream} || $_[0]{upstream}->url }
 sub redis_url    { $_[0]{o}{redis_url} || $_[0]{redis}->url }
 
+sub _redis_args {
+    my ($self) = @_;
+    return $self->{o}{redis_args} // ($self->{o}{redis_url} ? '' : $self->{redis}->args);
+}
+
 sub _slurp {
     my ($path) = @_;
     open my $f, '<', $path or return '';
@@ -145,8 +150,7 @@ sub _configure {
     my $extra   = ($o->{server} || '') =~ s{include PROXY;}{include $dir/ampersand/proxy.conf;}gr;
     my $listen  = $o->{listen} || '';
     my $gateway = $o->{gateway} || "include $dir/ampersand/gateway.conf;";
-    my $args    = $o->{redis_args} // ($o->{redis_url} ? '' : $self->{redis}->args);
-    my $redis   = $self->redis_url . " $args";
+    my $redis   = $self->redis_url . ' ' . $self->_redis_args;
     my $needed  = $o->{directives} || <<"E";
     ampersand_zone        @{[ $o->{zone} || '4m' ]};
     ampersand_redis       $redis;
@@ -265,13 +269,33 @@ sub workers_pids {
     return @pids;
 }
 
+# How many connections the workers have to each of these ports.
+
+sub connections_to {
+    my ($self, @ports) = @_;
+    my %ours;
+    for my $pid ($self->workers_pids) {
+        for my $fd (glob "/proc/$pid/fd/*") {
+            $ours{$1} = 1 if (readlink $fd // '') =~ /^socket:\[(\d+)\]/;
+        }
+    }
+    my %count = map { $_ => 0 } @ports;
+    for my $line (split /\n/, _slurp('/proc/net/tcp')) {
+        my (undef, undef, $remote, $state, @rest) = split ' ', $line;
+        next unless ($state // '') eq '01' && $ours{ $rest[5] };
+        my $port = hex +($remote =~ /:(\w+)/)[0];
+        $count{$port}++ if exists $count{$port};
+    }
+    return map { $count{$_} } @ports;
+}
+
 # The last argument may be a reference to a text for standard input.
 
 sub try_ctl {
     my ($self, @args) = @_;
     my $stdin = ref $args[-1] ? ${ pop @args } : '';
     my $dir = $self->dir;
-    local %ENV = (%ENV, AMPERSAND_MASTER_KEY_FILE => "$dir/master.key", $self->{redis} ? $self->{redis}->env : ());
+    local %ENV = (%ENV, AMPERSAND_MASTER_KEY_FILE => "$dir/master.key", Gateway::Redis->env($self->_redis_args));
     $ENV{AMPERSAND_REDIS}    = $self->redis_url;
     $ENV{AMPERSAND_UPSTREAM} = $self->upstream_url;
 

@@ -121,12 +121,14 @@ sub args {
         ? ' cert_file=' . $certs->file('client.pem') . ' key_file=' . $certs->file('client.key') : '');
 }
 
+# What ampctl needs for what ampersand_redis is told.
+
 sub env {
-    my ($self) = @_;
-    my $certs = $self->{certs} or return;
-    return (AMPERSAND_REDIS_CA => $certs->ca, $self->{o}{clients} ? (
-        AMPERSAND_REDIS_CERT => $certs->file('client.pem'), AMPERSAND_REDIS_KEY => $certs->file('client.key'),
-    ) : ());
+    my ($self, $args) = @_;
+    $args //= $self->args;
+    my %given = map { split /=/, $_, 2 } split ' ', $args;
+    my %names = (ca_file => 'CA', cert_file => 'CERT', key_file => 'KEY', server_name => 'SERVER_NAME');
+    return map { defined $given{$_} ? ("AMPERSAND_REDIS_$names{$_}" => $given{$_}) : () } keys %names;
 }
 
 sub log {
