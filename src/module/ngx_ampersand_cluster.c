@@ -501,6 +501,8 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_ampersand_cluster_t *cluster = data;
 
+    size_t                   len;
+    u_char                  *text;
     ngx_ampersand_refusal_t  refusal;
 
     cluster->asking = 0;
@@ -527,18 +529,21 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
 
     if (!cluster->refused) {
         cluster->refused = 1;
-        refusal.len = 0;
+        text = (u_char *) "it is malformed";
+        len = ngx_strlen(text);
 
         if (reply->type == REDIS_REPLY_ERROR) {
+            refusal.len = 0;
             ngx_ampersand_refusal_set(&refusal, reply);
+            text = refusal.text;
+            len = refusal.len;
         }
 
         ngx_log_error(NGX_LOG_ERR, cluster->log, 0,
                       "ampersand: Redis \"%s:%ui\" gives no slot map: %*s",
                       ngx_ampersand_link_host(cluster->ask)->host,
                       (ngx_uint_t) ngx_ampersand_link_host(cluster->ask)->port,
-                      refusal.len ? refusal.len : sizeof("it is malformed") - 1,
-                      refusal.len ? refusal.text : (u_char *) "it is malformed");
+                      len, text);
 
         cluster->changed(cluster->data, 0);
     }

@@ -29,7 +29,7 @@ typedef struct ngx_ampersand_cluster_s  ngx_ampersand_cluster_t;
 typedef enum {
     NGX_AMPERSAND_CLUSTER_STARTING = 0,
     NGX_AMPERSAND_CLUSTER_UP,
-    NGX_AMPERSAND_CLUSTER_DEGRADED      /* no map; a slot or a node is missing */
+    NGX_AMPERSAND_CLUSTER_DEGRADED      /* no map, slot or node         */
 } ngx_ampersand_cluster_state_e;
 
 

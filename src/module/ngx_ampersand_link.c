@@ -452,9 +452,14 @@ ngx_ampersand_link_failed(void *data, const char *why, ngx_err_t err,
         return;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, link->opts.log, link->moved ? 0 : err,
+    if (link->moved) {
+        why = "refuses: ";
+        err = 0;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, link->opts.log, err,
                   "ampersand: %s \"%V\" %s%*s, connecting again",
-                  link->opts.kind, &link->shown, link->moved ? "refuses: " : why,
+                  link->opts.kind, &link->shown, why,
                   link->refusal.len, link->refusal.text);
 
     ngx_ampersand_count(link->opts.counters, failures);
