@@ -138,6 +138,8 @@ sub log {
     return <$f> // '';
 }
 
+sub tail { return "$_[0]{port}:\n", $_[0]->log =~ /((?:.*\n){0,6})\z/ }
+
 # A Sentinel keeps what it knows in its file, so all it has stands there; a
 # server has options only.
 

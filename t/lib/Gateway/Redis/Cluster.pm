@@ -11,7 +11,7 @@ package Gateway::Redis::Cluster;
 #   $c->nodes; $c->masters;            # Gateway::Redis each; masters: as a living node sees them now
 #   $c->slot('amp:tenant:x'); $c->master_of($slot);
 #   $c->move($slot);                   # to the next master, with its keys: the answer is MOVED there
-#   $c->migrate($slot);                # the same, but never ended: keys have gone, the answer is ASK
+#   $c->migrate($slot);                # the same, but not ended before move(): keys have gone, the answer is ASK
 #   $c->crash($master);                # kill -9, or $c->pause($master): waits until its replica has
 #                                      # its slots; answers the seconds that took
 #   $c->settle;                        # all nodes are back and all agree
@@ -140,6 +140,7 @@ sub _next {
 
 sub migrate {
     my ($self, $slot) = @_;
+    return @{ $self->{on_its_way}{$slot} } if $self->{on_its_way}{$slot};
     my $from = $self->master_of($slot);
     my $to = $self->_next($from);
     $to->command('CLUSTER', 'SETSLOT', $slot, 'IMPORTING', $self->_id($from));
@@ -148,12 +149,14 @@ sub migrate {
     my $password = $self->{o}{password};
     $from->command('MIGRATE', '127.0.0.1', $to->port, '', 0, 5000,
         defined $password ? ('AUTH', $password) : (), 'KEYS', @keys) if @keys;
+    $self->{on_its_way}{$slot} = [ $from, $to ];
     return ($from, $to);
 }
 
 sub move {
     my ($self, $slot) = @_;
     my ($from, $to) = $self->migrate($slot);
+    delete $self->{on_its_way}{$slot};
     my $id = $self->_id($to);
     $_->command('CLUSTER', 'SETSLOT', $slot, 'NODE', $id) for $to, $from;
     # a replica that was not told yet would not take this slot over
@@ -174,7 +177,7 @@ sub _lose {
             !$master || $master == $node || $self->_state($_) ne 'ok';
         } $self->_alive;
         return !@unaware;
-    }) or die "no replica was promoted\n", map { $_->log } $self->nodes;
+    }) or die "no replica was promoted\n", map { $_->tail } $self->nodes;
     return time - $begin;
 }
 

@@ -35,7 +35,7 @@ sub start {
         $self = bless { o => \%o }, $class;
         return $self if $self->_start;
     }
-    die "Sentinels do not start\n", map { $_->log } $self->sentinels;
+    die "Sentinels do not start\n", map { $_->tail } $self->sentinels;
 }
 
 sub _start {
@@ -172,7 +172,7 @@ sub failover {
     Gateway::Redis::wait_for(15, sub {
         my $new = $self->master;
         return $new != $old && $new->info('replication')->{role} eq 'master';
-    }) or die "no fail-over\n", map { $_->log } $self->sentinels;
+    }) or die "no fail-over\n", map { $_->tail } $self->sentinels;
     return time - $begin;
 }
 
