@@ -124,7 +124,7 @@ subtest 'a handshake that never ends' => sub {
     );
     my $token = $gw->tenant('hangs', args => [ '--redis', $redis->url(':canary-password@'), '--redis-ca', $certs->ca ]);
     my $begin = time;
-    is $gw->get($path, token => $token)->{status}, 503, '503';
+    is $gw->get($path, token => $token)->{status}, 503, 'an unknown tenant gets 503';
     cmp_ok time - $begin, '<', 0.5, 'in time';
     ok $gw->wait_for(2, sub { errors($gw) == 1 }), 'one line';
     $gw->finish;
