@@ -110,8 +110,8 @@ bad 'the same master key twice', http("$good $master"), 'twice|duplicate|already
 # Redis
 
 bad "Redis at $_->[0]", http("$zone ampersand_redis $_->[0]; $master $block"), @$_[1 .. $#$_]
-    for [ "rediss://u:$PASSWORD\@h:6379", 'not supported', 'redis://' ],
-        [ "redis+sentinel://h:1,h:2/name", 'not supported' ], [ "redis+cluster://:$PASSWORD\@h:1,h:2", 'not supported' ],
+    for [ "rediss://u:$PASSWORD\@h.invalid:6379", 'host not found' ],
+        [ "redis+sentinel://h.invalid:1,127.0.0.1:2/name", 'host not found' ], [ "redis+cluster://:$PASSWORD\@127.0.0.1,h.invalid:2", 'host not found' ],
         [ "http://u:$PASSWORD\@h", 'redis://' ], [ 'localhost:6379', 'redis://' ],
         [ 'redis://', 'redis://' ], [ "redis://u:$PASSWORD\@", 'host' ], [ "redis://:$PASSWORD\@h:x", 'port' ],
         [ "redis://:$PASSWORD\@h:0", 'port' ], [ "redis://:$PASSWORD\@h:70000", 'port' ],
@@ -121,7 +121,7 @@ bad "Redis at $_->[0]", http("$zone ampersand_redis $_->[0]; $master $block"), @
         [ 'redis://u@127.0.0.1', 'password_file=' ];
 bad "ampersand_redis ... $_->[0]", http("$zone ampersand_redis redis://127.0.0.1 $_->[0]; $master $block"), $_->[1]
     for [ 'timeout=x', 'timeout=100ms' ], [ 'timeout=0', 'timeout=100ms' ], [ 'prefix=', 'prefix' ],
-        [ 'prefix=a*b', 'prefix' ], [ 'x', 'timeout=, prefix= and password_file=' ],
+        [ 'prefix=a*b', 'prefix' ], [ 'x', 'timeout=, prefix=, password_file=, .*server_name=' ],
         [ "password_file=$tmp/none", 'No such file' ],
         [ 'password_file=' . file('open', "$PASSWORD\n", 0644), 'chmod 600' ],
         [ 'password_file=' . file('empty', ''), 'empty' ];

@@ -64,7 +64,7 @@ ngx_ampersand_calls_command(ngx_ampersand_calls_t *calls, amp_span_t key,
     }
 
     call->slot = slot;
-    call->deadline = ngx_current_msec + calls->conf->timeout;
+    call->deadline = ngx_current_msec + calls->links->conf->timeout;
     call->handler = handler;
     call->data = data;
 
@@ -89,7 +89,7 @@ ngx_ampersand_calls_command(ngx_ampersand_calls_t *calls, amp_span_t key,
 
     if (rc == NGX_AGAIN) {
         if (calls->parked < NGX_AMPERSAND_LINK_QUEUE) {
-            ngx_ampersand_call_park(call, calls->conf->timeout, 1);
+            ngx_ampersand_call_park(call, calls->links->conf->timeout, 1);
             return NGX_OK;
         }
 
@@ -153,7 +153,7 @@ ngx_ampersand_call_create(ngx_ampersand_calls_t *calls, ngx_uint_t argc,
         size += argv[i].len;
     }
 
-    call = ngx_calloc(ngx_max(size, sizeof(*call)), calls->log);
+    call = ngx_calloc(ngx_max(size, sizeof(*call)), calls->links->log);
     if (call == NULL) {
         return NULL;
     }
@@ -170,7 +170,7 @@ ngx_ampersand_call_create(ngx_ampersand_calls_t *calls, ngx_uint_t argc,
 
     call->timer.handler = ngx_ampersand_call_timer_handler;
     call->timer.data = call;
-    call->timer.log = calls->log;
+    call->timer.log = calls->links->log;
 
     ngx_queue_insert_tail(&calls->queue, &call->queue);
 
@@ -223,7 +223,7 @@ ngx_ampersand_call_reply(void *data, ngx_int_t rc, redisReply *reply)
     if (rc != NGX_OK && ngx_ampersand_call_left(call) > 0
         && ngx_ampersand_cluster_refresh(calls->cluster) == NGX_OK)
     {
-        ngx_ampersand_call_park(call, calls->conf->timeout, 1);
+        ngx_ampersand_call_park(call, calls->links->conf->timeout, 1);
         return;
     }
 
@@ -241,7 +241,7 @@ ngx_ampersand_call_redirect(ngx_ampersand_call_t *call,
 
     cluster = call->calls->cluster;
 
-    ngx_ampersand_count(call->calls->counters, redirects);
+    ngx_ampersand_count(call->calls->links->counters, redirects);
 
     if (redirect->host.host[0] == '\0') {
         (void) ngx_cpystrn((u_char *) redirect->host.host,

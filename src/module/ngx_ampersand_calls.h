@@ -32,12 +32,10 @@
 
 
 typedef struct {
-    ngx_ampersand_redis_conf_t      *conf;
-    ngx_ampersand_redis_counters_t  *counters;
-    ngx_ampersand_cluster_t         *cluster;
-    ngx_log_t                       *log;
-    ngx_queue_t                      queue;
-    ngx_uint_t                       parked;
+    ngx_ampersand_links_t    *links;
+    ngx_ampersand_cluster_t  *cluster;
+    ngx_queue_t               queue;
+    ngx_uint_t                parked;
 } ngx_ampersand_calls_t;
 
 

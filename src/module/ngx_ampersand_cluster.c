@@ -13,9 +13,7 @@ typedef struct {
 
 
 struct ngx_ampersand_cluster_s {
-    ngx_ampersand_redis_conf_t      *conf;
-    ngx_log_t                       *log;
-    ngx_ampersand_redis_counters_t  *counters;
+    ngx_ampersand_links_t           *links;
     ngx_ampersand_cluster_pt         changed;
     void                            *data;
 
@@ -66,32 +64,29 @@ static void ngx_ampersand_cluster_sweep_handler(ngx_event_t *ev);
 
 
 ngx_ampersand_cluster_t *
-ngx_ampersand_cluster_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
-    ngx_ampersand_redis_counters_t *counters, ngx_ampersand_cluster_pt changed,
-    void *data)
+ngx_ampersand_cluster_create(ngx_ampersand_links_t *links,
+    ngx_ampersand_cluster_pt changed, void *data)
 {
     ngx_ampersand_cluster_t    *cluster;
     ngx_ampersand_link_opts_t   opts;
 
-    cluster = ngx_calloc(sizeof(*cluster), log);
+    cluster = ngx_calloc(sizeof(*cluster), links->log);
     if (cluster == NULL) {
         return NULL;
     }
 
-    cluster->conf = conf;
-    cluster->log = log;
-    cluster->counters = counters;
+    cluster->links = links;
     cluster->changed = changed;
     cluster->data = data;
 
     cluster->refresh.handler = ngx_ampersand_cluster_refresh_handler;
     cluster->refresh.data = cluster;
-    cluster->refresh.log = log;
+    cluster->refresh.log = links->log;
     cluster->refresh.cancelable = 1;
 
     cluster->sweep.handler = ngx_ampersand_cluster_sweep_handler;
     cluster->sweep.data = cluster;
-    cluster->sweep.log = log;
+    cluster->sweep.log = links->log;
     cluster->sweep.cancelable = 1;
 
     /* not all workers ask the same node */
@@ -101,13 +96,11 @@ ngx_ampersand_cluster_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
 
     ngx_memzero(&opts, sizeof(opts));
 
-    opts.conf = conf;
-    opts.log = log;
-    opts.counters = counters;
+    opts.links = links;
     opts.kind = "Redis";
     opts.effect = "another node is asked for the slot map";
     opts.level = NGX_LOG_ERR;
-    opts.turns = conf->nhosts;
+    opts.turns = links->conf->nhosts;
     opts.state = ngx_ampersand_cluster_ask_state;
     opts.data = cluster;
     opts.locate = ngx_ampersand_cluster_next;
@@ -302,13 +295,13 @@ ngx_ampersand_cluster_next(void *data, ngx_ampersand_link_t *link,
     }
 
     n = ngx_ampersand_cluster_turn(cluster, 0, NULL);
-    turn = cluster->turns[0] % (n + cluster->conf->nhosts);
+    turn = cluster->turns[0] % (n + cluster->links->conf->nhosts);
 
     if (turn < n) {
         (void) ngx_ampersand_cluster_turn(cluster, turn, host);
 
     } else {
-        *host = cluster->conf->hosts[turn - n].host;
+        *host = cluster->links->conf->hosts[turn - n].host;
     }
 
     return NGX_OK;
@@ -425,7 +418,7 @@ ngx_ampersand_cluster_node(ngx_ampersand_cluster_t *cluster,
         return 0;
     }
 
-    node = ngx_calloc(sizeof(*node), cluster->log);
+    node = ngx_calloc(sizeof(*node), cluster->links->log);
     if (node == NULL) {
         return 0;
     }
@@ -456,9 +449,7 @@ ngx_ampersand_cluster_link(ngx_ampersand_cluster_t *cluster, ngx_uint_t n)
 
     ngx_memzero(&opts, sizeof(opts));
 
-    opts.conf = cluster->conf;
-    opts.log = cluster->log;
-    opts.counters = cluster->counters;
+    opts.links = cluster->links;
     opts.kind = "Redis";
     opts.effect = "known tenants of its slots are served from memory, unknown "
                   "ones get 503";
@@ -491,7 +482,7 @@ ngx_ampersand_cluster_refresh_handler(ngx_event_t *ev)
         == NGX_OK)
     {
         cluster->asking = 1;
-        ngx_ampersand_count(cluster->counters, refreshes);
+        ngx_ampersand_count(cluster->links->counters, refreshes);
     }
 }
 
@@ -539,7 +530,7 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
             len = refusal.len;
         }
 
-        ngx_log_error(NGX_LOG_ERR, cluster->log, 0,
+        ngx_log_error(NGX_LOG_ERR, cluster->links->log, 0,
                       "ampersand: Redis \"%s:%ui\" gives no slot map: %*s",
                       ngx_ampersand_link_host(cluster->ask)->host,
                       (ngx_uint_t) ngx_ampersand_link_host(cluster->ask)->port,

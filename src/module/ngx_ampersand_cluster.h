@@ -41,8 +41,7 @@ typedef void (*ngx_ampersand_cluster_pt)(void *data, ngx_uint_t map);
 /* NULL without memory. */
 
 ngx_ampersand_cluster_t *ngx_ampersand_cluster_create(
-    ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
-    ngx_ampersand_redis_counters_t *counters, ngx_ampersand_cluster_pt changed,
+    ngx_ampersand_links_t *links, ngx_ampersand_cluster_pt changed,
     void *data);
 
 ngx_ampersand_cluster_state_e ngx_ampersand_cluster_state(

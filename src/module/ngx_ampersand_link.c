@@ -35,9 +35,6 @@ struct ngx_ampersand_link_s {
     u_char                       text[AMP_REDIS_URL_TEXT + sizeof(":65535")];
     ngx_ampersand_greeting_t     greeting;
     ngx_ampersand_refusal_t      refusal;       /* the link has to go         */
-    char                         complaint[NGX_AMPERSAND_COMMAND_NAME];
-                                                /* command that Redis refuses */
-    ngx_msec_t                   complained;    /* when it did, last          */
     unsigned                     proven:1;
     unsigned                     moved:1;       /* the master is elsewhere    */
     unsigned                     mute:1;        /* the channel was refused    */
@@ -77,7 +74,7 @@ ngx_ampersand_link_create(ngx_ampersand_link_t **out,
 {
     ngx_ampersand_link_t  *link;
 
-    link = ngx_calloc(sizeof(*link), opts->log);
+    link = ngx_calloc(sizeof(*link), opts->links->log);
     if (link == NULL) {
         return NGX_ERROR;
     }
@@ -85,22 +82,22 @@ ngx_ampersand_link_create(ngx_ampersand_link_t **out,
     *out = link;
 
     link->opts = *opts;
-    link->shown = opts->conf->display;
+    link->shown = opts->links->conf->display;
     link->readonly = ngx_current_msec - NGX_AMPERSAND_LINK_READONLY;
 
-    ngx_ampersand_commands_init(&link->commands, opts->log);
-    ngx_ampersand_commands_init(&link->early, opts->log);
+    ngx_ampersand_commands_init(&link->commands, opts->links->log);
+    ngx_ampersand_commands_init(&link->early, opts->links->log);
 
     link->wire.commands = &link->commands;
-    link->wire.log = opts->log;
-    link->wire.tls = opts->conf->tls;
+    link->wire.log = opts->links->log;
+    link->wire.tls = opts->links->conf->tls;
     link->wire.host = link->host.host;
     link->wire.connected = ngx_ampersand_link_connected;
     link->wire.reply = ngx_ampersand_link_reply;
     link->wire.failed = ngx_ampersand_link_failed;
     link->wire.data = link;
 
-    link->greeting.conf = opts->conf;
+    link->greeting.conf = opts->links->conf;
     link->greeting.commands = &link->commands;
     link->greeting.refusal = &link->refusal;
     link->greeting.done = ngx_ampersand_link_greeted;
@@ -110,11 +107,11 @@ ngx_ampersand_link_create(ngx_ampersand_link_t **out,
 
     link->deadline.handler = ngx_ampersand_link_deadline_handler;
     link->deadline.data = link;
-    link->deadline.log = opts->log;
+    link->deadline.log = opts->links->log;
 
     link->later.handler = ngx_ampersand_link_later_handler;
     link->later.data = link;
-    link->later.log = opts->log;
+    link->later.log = opts->links->log;
     link->later.cancelable = 1;
 
     ngx_ampersand_link_connect(link, NULL);
@@ -144,10 +141,11 @@ ngx_ampersand_link_command(ngx_ampersand_link_t *link, ngx_uint_t argc,
     }
 
     rc = ngx_ampersand_commands_add(commands, argc, argv,
-                                    link->opts.conf->timeout, handler, data);
+                                    link->opts.links->conf->timeout, handler,
+                                    data);
 
     if (rc == NGX_OK) {
-        ngx_ampersand_count(link->opts.counters, commands);
+        ngx_ampersand_count(link->opts.links->counters, commands);
 
         if (ready) {
             ngx_ampersand_wire_flush(&link->wire);
@@ -190,8 +188,8 @@ ngx_ampersand_link_move(ngx_ampersand_link_t *link,
     }
 
     if (!same && link->host.port && !link->opts.sentinel) {
-        ngx_ampersand_count(link->opts.counters, moves);
-        ngx_log_error(NGX_LOG_NOTICE, link->opts.log, 0,
+        ngx_ampersand_count(link->opts.links->counters, moves);
+        ngx_log_error(NGX_LOG_NOTICE, link->opts.links->log, 0,
                       "ampersand: %s \"%V\" is left for the one at %s:%ui",
                       link->opts.kind, &link->shown, host->host,
                       (ngx_uint_t) host->port);
@@ -278,7 +276,7 @@ ngx_ampersand_link_connect(ngx_ampersand_link_t *link,
     link->moved = 0;
     link->mute = 0;
 
-    ngx_add_timer(&link->deadline, link->opts.conf->timeout);
+    ngx_add_timer(&link->deadline, link->opts.links->conf->timeout);
 
     if (host == NULL) {
         host = link->opts.host;
@@ -315,7 +313,7 @@ ngx_ampersand_link_resolve(ngx_ampersand_link_t *link,
 
     /* "redis://host:port/db" says more than the host */
 
-    if (link->opts.conf->form != AMP_REDIS_SINGLE) {
+    if (link->opts.links->conf->form != AMP_REDIS_SINGLE) {
         p = ngx_snprintf(link->text, sizeof(link->text),
                          ngx_strchr(host->host, ':') ? "[%s]:%ui" : "%s:%ui",
                          host->host, (ngx_uint_t) host->port);
@@ -324,12 +322,12 @@ ngx_ampersand_link_resolve(ngx_ampersand_link_t *link,
         link->shown.len = p - link->text;
     }
 
-    ngx_ampersand_count(link->opts.counters, connects);
+    ngx_ampersand_count(link->opts.links->counters, connects);
 
     link->state = NGX_AMPERSAND_LINK_RESOLVING;
 
-    rc = ngx_ampersand_address_find(&link->address, link->opts.conf, host,
-                                    ngx_ampersand_link_resolved, link);
+    rc = ngx_ampersand_address_find(&link->address, link->opts.links->conf,
+                                    host, ngx_ampersand_link_resolved, link);
 
     if (rc != NGX_AGAIN) {
         ngx_ampersand_link_resolved(link, rc);
@@ -409,7 +407,7 @@ ngx_ampersand_link_up(ngx_ampersand_link_t *link)
         ngx_del_timer(&link->deadline);
     }
 
-    ngx_add_timer(&link->later, link->opts.conf->timeout * 10);
+    ngx_add_timer(&link->later, link->opts.links->conf->timeout * 10);
 
     ngx_ampersand_wire_flush(&link->wire);
     ngx_ampersand_link_arm(link);
@@ -424,7 +422,7 @@ static void
 ngx_ampersand_link_prove(ngx_ampersand_link_t *link)
 {
     if (link->failures) {
-        ngx_log_error(NGX_LOG_NOTICE, link->opts.log, 0,
+        ngx_log_error(NGX_LOG_NOTICE, link->opts.links->log, 0,
                       "ampersand: %s \"%V\" is back after %ui attempts",
                       link->opts.kind, &link->shown, link->failures);
     }
@@ -457,12 +455,12 @@ ngx_ampersand_link_failed(void *data, const char *why, ngx_err_t err,
         err = 0;
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, link->opts.log, err,
+    ngx_log_error(NGX_LOG_NOTICE, link->opts.links->log, err,
                   "ampersand: %s \"%V\" %s%*s, connecting again",
                   link->opts.kind, &link->shown, why,
                   link->refusal.len, link->refusal.text);
 
-    ngx_ampersand_count(link->opts.counters, failures);
+    ngx_ampersand_count(link->opts.links->counters, failures);
     ngx_ampersand_link_again(link, NULL);
 }
 
@@ -510,13 +508,13 @@ ngx_ampersand_link_down(ngx_ampersand_link_t *link, const char *why,
     level = link->mute ? NGX_LOG_ERR : link->opts.level;
 
     if (link->failures == 0) {
-        ngx_log_error(level, link->opts.log, err,
+        ngx_log_error(level, link->opts.links->log, err,
                       "ampersand: %s \"%V\" %s%s%*s, %s",
                       link->opts.kind, &link->shown, why, len ? ": " : "",
                       len, text, link->opts.effect);
     }
 
-    ngx_ampersand_count(link->opts.counters, failures);
+    ngx_ampersand_count(link->opts.links->counters, failures);
 
     was_ready = (link->state == NGX_AMPERSAND_LINK_READY);
 
@@ -605,7 +603,7 @@ ngx_ampersand_link_reply(void *data, redisReply *reply)
     }
 
     if (link->commands.waiting
-        && (kind == NGX_AMPERSAND_REFUSAL_SAID || link->complaint[0]))
+        && (kind == NGX_AMPERSAND_REFUSAL_SAID || link->opts.links->refused[0]))
     {
         ngx_ampersand_link_complain(link, reply);
     }
@@ -637,43 +635,45 @@ static void
 ngx_ampersand_link_complain(ngx_ampersand_link_t *link, redisReply *reply)
 {
     const char               *name;
+    ngx_ampersand_links_t    *links;
     ngx_ampersand_refusal_t   refusal;
 
+    links = link->opts.links;
     name = ngx_ampersand_commands_name(&link->commands);
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        link->complained = ngx_current_msec;
+        links->refused_at = ngx_current_msec;
 
-        if (link->complaint[0]) {
+        if (links->refused[0]) {
             return;
         }
 
         refusal.len = 0;
         ngx_ampersand_refusal_set(&refusal, reply);
 
-        ngx_log_error(NGX_LOG_ERR, link->opts.log, 0,
+        ngx_log_error(NGX_LOG_ERR, links->log, 0,
                       "ampersand: %s \"%V\" refuses %s: %*s",
                       link->opts.kind, &link->shown, name, refusal.len,
                       refusal.text);
 
-        (void) ngx_cpystrn((u_char *) link->complaint, (u_char *) name,
-                           sizeof(link->complaint));
+        (void) ngx_cpystrn((u_char *) links->refused, (u_char *) name,
+                           sizeof(links->refused));
         return;
     }
 
-    if (ngx_strcmp(link->complaint, name) == 0
-        && ngx_current_msec - link->complained > NGX_AMPERSAND_LINK_REFUSED)
+    if (ngx_strcmp(links->refused, name) == 0
+        && ngx_current_msec - links->refused_at > NGX_AMPERSAND_LINK_REFUSED)
     {
-        ngx_log_error(NGX_LOG_NOTICE, link->opts.log, 0,
+        ngx_log_error(NGX_LOG_NOTICE, links->log, 0,
                       "ampersand: %s \"%V\" accepts %s again",
                       link->opts.kind, &link->shown, name);
 
-        link->complaint[0] = '\0';
+        links->refused[0] = '\0';
     }
 }
 
 
-/* RESP2 pushes: [subscribe, channel, n], [message, channel, text], [pong, ""] */
+/* RESP2: [subscribe, channel, n], [message, channel, text], [pong, ""] */
 
 static ngx_int_t
 ngx_ampersand_link_pushed(ngx_ampersand_link_t *link, redisReply *reply)
@@ -731,7 +731,7 @@ ngx_ampersand_link_deadline_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_ampersand_count(link->opts.counters, timeouts);
+    ngx_ampersand_count(link->opts.links->counters, timeouts);
     ngx_ampersand_link_down(link, "does not answer in time", 0);
 }
 
@@ -769,7 +769,7 @@ ngx_ampersand_link_later_handler(ngx_event_t *ev)
     }
 
     ngx_ampersand_wire_flush(&link->wire);
-    ngx_add_timer(&link->later, link->opts.conf->timeout * 10);
+    ngx_add_timer(&link->later, link->opts.links->conf->timeout * 10);
 }
 
 

@@ -33,8 +33,8 @@
  *   READONLY                              the owner is asked again where the
  *                                         master is, at most every ten seconds;
  *                                         else as the next ones
- *   NOPERM MISCONF OOM CLUSTERDOWN        the command's caller gets it; one line
- *                                         until a command of that name succeeds
+ *   NOPERM MISCONF OOM CLUSTERDOWN        the command's caller gets it; a line a
+ *                                         worker, until it succeeds for good
  *   others                                the command's caller gets it
  * Garbage, a reply that nobody asked for or one of more than a megabyte takes
  * the link down.
@@ -87,12 +87,23 @@ typedef void (*ngx_ampersand_link_state_pt)(void *data,
     ngx_ampersand_link_t *link, ngx_uint_t up);
 
 
-/* Copied; what it points to has to outlive the link. */
+/* What the links of a worker share. */
 
 typedef struct {
     ngx_ampersand_redis_conf_t      *conf;
-    ngx_log_t                       *log;
+    ngx_log_t                       *log;       /* the cycle's                */
     ngx_ampersand_redis_counters_t  *counters;  /* shared memory              */
+    char                             refused[NGX_AMPERSAND_COMMAND_NAME];
+                                                /* the command that one of them
+                                                   said is, or empty          */
+    ngx_msec_t                       refused_at;
+} ngx_ampersand_links_t;
+
+
+/* Copied; what it points to has to outlive the link. */
+
+typedef struct {
+    ngx_ampersand_links_t           *links;
     const char                      *kind;      /* "Redis", for the log       */
     const char                      *effect;    /* what an outage means       */
     ngx_uint_t                       level;     /* of the line that says so   */

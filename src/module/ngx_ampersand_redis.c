@@ -4,9 +4,7 @@
 
 
 struct ngx_ampersand_redis_s {
-    ngx_ampersand_redis_conf_t      *conf;
-    ngx_log_t                       *log;
-    ngx_ampersand_redis_counters_t  *counters;
+    ngx_ampersand_links_t            links;
     ngx_ampersand_redis_state_pt     on_state;
     void                            *data;
     ngx_ampersand_redis_state_e      state;
@@ -50,23 +48,21 @@ ngx_ampersand_redis_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
         return NULL;
     }
 
-    redis->conf = conf;
-    redis->log = log;
-    redis->counters = counters;
+    redis->links.conf = conf;
+    redis->links.log = log;
+    redis->links.counters = counters;
     redis->on_state = state;
     redis->data = data;
 
     ngx_ampersand_redis_state(redis, NGX_AMPERSAND_REDIS_STARTING);
 
     if (conf->form == AMP_REDIS_CLUSTER) {
-        redis->cluster = ngx_ampersand_cluster_create(conf, log, counters,
+        redis->cluster = ngx_ampersand_cluster_create(&redis->links,
                                            ngx_ampersand_redis_cluster_changed,
                                            redis);
 
-        redis->calls.conf = conf;
-        redis->calls.counters = counters;
+        redis->calls.links = &redis->links;
         redis->calls.cluster = redis->cluster;
-        redis->calls.log = log;
         ngx_queue_init(&redis->calls.queue);
 
         rc = redis->cluster ? NGX_OK : NGX_ERROR;
@@ -164,11 +160,9 @@ ngx_ampersand_redis_link(ngx_ampersand_redis_t *redis,
 {
     ngx_ampersand_redis_conf_t  *conf;
 
-    conf = redis->conf;
+    conf = redis->links.conf;
 
-    opts->conf = conf;
-    opts->log = redis->log;
-    opts->counters = redis->counters;
+    opts->links = &redis->links;
     opts->kind = "Redis";
 
     switch (conf->form) {
@@ -179,8 +173,7 @@ ngx_ampersand_redis_link(ngx_ampersand_redis_t *redis,
 
     case AMP_REDIS_SENTINEL:
         if (redis->sentinel == NULL) {
-            redis->sentinel = ngx_ampersand_sentinel_create(conf, redis->log,
-                                                            redis->counters);
+            redis->sentinel = ngx_ampersand_sentinel_create(&redis->links);
             if (redis->sentinel == NULL) {
                 return NGX_ERROR;
             }

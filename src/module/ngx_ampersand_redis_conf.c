@@ -321,7 +321,7 @@ static char *
 ngx_ampersand_redis_conf_tls(ngx_conf_t *cf, ngx_ampersand_tls_t *said,
     ngx_ampersand_redis_conf_t *conf)
 {
-    ngx_str_t   key;
+    ngx_str_t    key;
     const char  *wrong;
 
     wrong = NULL;
@@ -361,8 +361,15 @@ ngx_ampersand_redis_conf_tls(ngx_conf_t *cf, ngx_ampersand_tls_t *said,
         ngx_explicit_memzero(key.data, key.len);
     }
 
-    return ngx_ampersand_tls_init(cf, conf->tls) == NGX_OK
-           ? NGX_CONF_OK : NGX_CONF_ERROR;
+    if (ngx_ampersand_tls_init(cf, conf->tls) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no TLS to \"%V\", ca_file=, cert_file= and "
+                           "key_file= have to be PEM files",
+                           &conf->display);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

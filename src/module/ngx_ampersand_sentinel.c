@@ -17,9 +17,8 @@ typedef struct {
 
 
 struct ngx_ampersand_sentinel_s {
+    ngx_ampersand_links_t           *links;
     ngx_ampersand_redis_conf_t      *conf;
-    ngx_log_t                       *log;
-    ngx_ampersand_redis_counters_t  *counters;
     ngx_ampersand_link_t            *ask;
     ngx_uint_t                       current;   /* index of whom it asks      */
     ngx_ampersand_watch_t            watches[AMP_REDIS_HOSTS_MAX];
@@ -57,27 +56,25 @@ static ngx_int_t ngx_ampersand_sentinel_host(amp_redis_host_t *host,
 
 
 ngx_ampersand_sentinel_t *
-ngx_ampersand_sentinel_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
-    ngx_ampersand_redis_counters_t *counters)
+ngx_ampersand_sentinel_create(ngx_ampersand_links_t *links)
 {
     ngx_uint_t                  i;
     ngx_ampersand_watch_t      *watch;
     ngx_ampersand_sentinel_t   *sentinel;
     ngx_ampersand_link_opts_t   opts;
 
-    sentinel = ngx_calloc(sizeof(*sentinel), log);
+    sentinel = ngx_calloc(sizeof(*sentinel), links->log);
     if (sentinel == NULL) {
         return NULL;
     }
 
-    sentinel->conf = conf;
-    sentinel->log = log;
-    sentinel->counters = counters;
+    sentinel->links = links;
+    sentinel->conf = links->conf;
 
     ngx_ampersand_sentinel_opts(sentinel, &opts);
 
     opts.level = NGX_LOG_WARN;
-    opts.turns = conf->nhosts;
+    opts.turns = sentinel->conf->nhosts;
     opts.state = ngx_ampersand_sentinel_ask_state;
     opts.data = sentinel;
     opts.locate = ngx_ampersand_sentinel_next;
@@ -87,7 +84,7 @@ ngx_ampersand_sentinel_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
         goto failed;
     }
 
-    for (i = 0; i < conf->nhosts; i++) {
+    for (i = 0; i < sentinel->conf->nhosts; i++) {
         watch = &sentinel->watches[i];
         watch->sentinel = sentinel;
         watch->index = i;
@@ -100,7 +97,7 @@ ngx_ampersand_sentinel_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
         opts.state = ngx_ampersand_sentinel_watch_state;
         opts.message = ngx_ampersand_sentinel_message;
         opts.data = watch;
-        opts.host = &conf->hosts[i].host;
+        opts.host = &sentinel->conf->hosts[i].host;
         ngx_str_set(&opts.channel, "+switch-master");
         ngx_str_set(&opts.also, "+promoted-slave");
 
@@ -172,9 +169,7 @@ ngx_ampersand_sentinel_opts(ngx_ampersand_sentinel_t *sentinel,
 {
     ngx_memzero(opts, sizeof(*opts));
 
-    opts->conf = sentinel->conf;
-    opts->log = sentinel->log;
-    opts->counters = sentinel->counters;
+    opts->links = sentinel->links;
     opts->kind = "Sentinel";
     opts->effect = "another one is asked";
     opts->sentinel = 1;

@@ -33,8 +33,7 @@ typedef struct ngx_ampersand_sentinel_s  ngx_ampersand_sentinel_t;
 /* NULL without memory. */
 
 ngx_ampersand_sentinel_t *ngx_ampersand_sentinel_create(
-    ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
-    ngx_ampersand_redis_counters_t *counters);
+    ngx_ampersand_links_t *links);
 
 /*
  * Makes a link to the master, as opts says but for locate and master, which
