@@ -307,7 +307,8 @@ sub _call {
     my ($self, @args) = @_;
     my $text = '*' . @args . "\r\n";
     for my $arg (@args) {
-        utf8::encode(my $bytes = $arg);
+        my $bytes = $arg;
+        utf8::encode($bytes) if utf8::is_utf8($bytes);
         $text .= '$' . length($bytes) . "\r\n$bytes\r\n";
     }
     local $SIG{PIPE} = 'IGNORE';
