@@ -92,12 +92,6 @@ sub url {
         . join ',', map { "127.0.0.1:$_" } @{ $self->{seeds} };
 }
 
-sub _node {
-    my ($self, $port) = @_;
-    my ($node) = grep { $_->port == $port } $self->nodes;
-    return $node // die "no node has port $port\n";
-}
-
 sub _alive {
     my ($self) = @_;
     return grep { $_->pid && !$self->{frozen}{$_} } $self->nodes;
@@ -108,7 +102,7 @@ sub _alive {
 sub _slots {
     my ($self, $node) = @_;
     ($node) = $self->_alive unless $node;
-    return map { [ $_->[0], $_->[1], $self->_node($_->[2][1]) ] } @{ $node->command('CLUSTER', 'SLOTS') };
+    return map { [ $_->[0], $_->[1], $self->{nodes}[ hex($_->[2][2]) - 1 ] ] } @{ $node->command('CLUSTER', 'SLOTS') };
 }
 
 sub masters {
@@ -214,15 +208,16 @@ sub settle {
 
 sub command {
     my ($self, @args) = @_;
-    my $node = $self->master_of($self->slot($args[1]));
+    my $slot = $self->slot($args[1]);
+    my $node = $self->master_of($slot);
     my $asking;
     for my $hop (1 .. 5) {
         $node->command('ASKING') if $asking;
         my $answer = eval { $node->command(@args) };
         return $answer unless $@;
-        my ($why, $port) = $@ =~ /^redis error: (MOVED|ASK) \d+ \S*:(\d+)/ or die $@;
-        $node = $self->_node($port);
-        $asking = $why eq 'ASK';
+        $@ =~ /^redis error: (MOVED|ASK)/ or die $@;
+        $asking = $1 eq 'ASK';
+        $node = $asking ? $self->{on_its_way}{$slot}[1] : $self->master_of($slot);
     }
     die "too many hops for @args\n";
 }
