@@ -450,7 +450,7 @@ done:
 void
 ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
 {
-    uint32_t                       hash, gen;
+    uint32_t                       hash;
     ngx_ampersand_node_t          *node;
     ngx_ampersand_shared_t        *sh;
     ngx_ampersand_tenant_node_t   *ten;
@@ -500,16 +500,10 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
                                       event->project, event->project_len);
         if (node) {
             pn = ngx_ampersand_node_body(node);
-            gen = (uint32_t) event->rev;
 
-            /* lower than ours: read before it was announced, or emptied */
+            /* lower than ours: Redis was emptied, or the next is on its way */
 
-            if (gen < pn->gens[event->family]) {
-                node->epoch = sh->epoch - 1;
-
-            } else {
-                pn->gens[event->family] = gen;
-            }
+            pn->gens[event->family] = (uint32_t) event->rev;
         }
     }
 
