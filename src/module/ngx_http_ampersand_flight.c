@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_flight.h"
+#include "ngx_ampersand_refusal.h"
 #include "amp_keys.h"
 
 
@@ -184,7 +185,12 @@ ngx_http_ampersand_flight_reply(void *data, ngx_int_t rc, redisReply *reply)
     if (reply->type == REDIS_REPLY_ERROR) {
         level = ngx_http_ampersand_log_level(flight->amcf);
 
-        if (flight->amcf->refusing) {
+        /* the link says what is more than this look-up's */
+
+        if (flight->amcf->refusing
+            || ngx_ampersand_refusal_kind(reply)
+               != NGX_AMPERSAND_REFUSAL_CALLER)
+        {
             level = NGX_LOG_INFO;
         }
 
