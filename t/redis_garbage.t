@@ -155,6 +155,7 @@ subtest 'what no subscriber should get' => sub {
         [ 'a number', ":7\r\n" ], [ 'half a message', "*2\r\n\$7\r\nmessage\r\n\$10\r\namp:events\r\n" ],
         [ 'numbers', "*3\r\n:1\r\n:2\r\n:3\r\n" ], [ 'nested', "*3\r\n\$7\r\nmessage\r\n*1\r\n:1\r\n*1\r\n:1\r\n" ],
         [ 'deeply nested', "*1\r\n" x 50 . ":1\r\n" ], [ 'garbage', "\0\xff\x80garbage\r\n" ],
+        [ 'two thousand million elements', "*2147483647\r\n:1\r\n" ],
         [ 'a text of 2 GiB', "*3\r\n\$7\r\nmessage\r\n\$10\r\namp:events\r\n\$2147483647\r\nxx" ],
         [ 'a text of 2 MiB', "*3\r\n\$7\r\nmessage\r\n\$10\r\namp:events\r\n\$2097152\r\n" . 'x' x 2097152 . "\r\n" ],
         [ 'another channel', "*3\r\n\$7\r\nmessage\r\n\$5\r\nother\r\n\$2\r\n{}\r\n" ],

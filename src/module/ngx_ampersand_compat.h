@@ -25,5 +25,11 @@
 
 #define ngx_ampersand_reply_len(reply)  ((size_t) (reply)->len)
 
+#if (HIREDIS_MAJOR < 1)
+typedef int     ngx_ampersand_elements_t;
+#else
+typedef size_t  ngx_ampersand_elements_t;
+#endif
+
 
 #endif /* NGX_AMPERSAND_COMPAT_H */

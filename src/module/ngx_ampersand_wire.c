@@ -1,9 +1,13 @@
 #include "ngx_ampersand_wire.h"
 
 
-#define NGX_AMPERSAND_WIRE_READ  16384
+#define NGX_AMPERSAND_WIRE_READ      16384
+#define NGX_AMPERSAND_WIRE_ELEMENTS  (64 * 1024)
 
 
+static redisReader *ngx_ampersand_wire_reader(void);
+static void *ngx_ampersand_wire_array(const redisReadTask *task,
+    ngx_ampersand_elements_t n);
 static void ngx_ampersand_wire_connect_handler(ngx_event_t *ev);
 static void ngx_ampersand_wire_handshake_handler(ngx_connection_t *c);
 static void ngx_ampersand_wire_ready(ngx_ampersand_wire_t *wire);
@@ -12,6 +16,11 @@ static void ngx_ampersand_wire_read_handler(ngx_event_t *ev);
 static const char *ngx_ampersand_wire_replies(ngx_ampersand_wire_t *wire);
 static void ngx_ampersand_wire_hush(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len);
+
+
+static redisReplyObjectFunctions  ngx_ampersand_wire_objects;
+static void                      *(*ngx_ampersand_wire_create_array)(
+    const redisReadTask *task, ngx_ampersand_elements_t n);
 
 
 ngx_int_t
@@ -40,7 +49,7 @@ ngx_ampersand_wire_connect(ngx_ampersand_wire_t *wire,
     pc->log = &wire->quiet;
     pc->log_error = NGX_ERROR_ERR;
 
-    wire->reader = redisReaderCreate();
+    wire->reader = ngx_ampersand_wire_reader();
     if (wire->reader == NULL) {
         return NGX_ERROR;
     }
@@ -70,6 +79,36 @@ ngx_ampersand_wire_connect(ngx_ampersand_wire_t *wire,
     }
 
     return NGX_OK;
+}
+
+
+/* hiredis takes an array's announced length at its word, and memory for it. */
+
+static redisReader *
+ngx_ampersand_wire_reader(void)
+{
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+    if (reader == NULL) {
+        return NULL;
+    }
+
+    ngx_ampersand_wire_create_array = reader->fn->createArray;
+    ngx_ampersand_wire_objects = *reader->fn;
+    ngx_ampersand_wire_objects.createArray = ngx_ampersand_wire_array;
+
+    reader->fn = &ngx_ampersand_wire_objects;
+
+    return reader;
+}
+
+
+static void *
+ngx_ampersand_wire_array(const redisReadTask *task, ngx_ampersand_elements_t n)
+{
+    return n > NGX_AMPERSAND_WIRE_ELEMENTS
+           ? NULL : ngx_ampersand_wire_create_array(task, n);
 }
 
 
