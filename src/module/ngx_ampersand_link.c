@@ -28,6 +28,8 @@ struct ngx_ampersand_link_s {
     ngx_event_t                  later;         /* cancelable: connects again;
                                                    proves, and PINGs, a link
                                                    that is READY              */
+    ngx_uint_t                   hasty;         /* times it was lost before it
+                                                   was proven                 */
     ngx_uint_t                   silent;        /* PINGs without an answer    */
     ngx_msec_t                   readonly;      /* when it was, last          */
 
@@ -428,6 +430,7 @@ ngx_ampersand_link_prove(ngx_ampersand_link_t *link)
     }
 
     link->failures = 0;
+    link->hasty = 0;
     link->proven = 1;
 }
 
@@ -443,7 +446,15 @@ ngx_ampersand_link_failed(void *data, const char *why, ngx_err_t err,
 {
     ngx_ampersand_link_t *link = data;
 
-    if (!link->proven || !(closed || link->moved)
+    ngx_uint_t  hope;
+
+    /* a refusal is no hanging up, unless it says that the master moved */
+
+    hope = link->proven
+           || (link->state == NGX_AMPERSAND_LINK_READY && link->failures == 0
+               && link->hasty++ < NGX_AMPERSAND_LINK_HASTY);
+
+    if (!hope || !(closed || link->moved)
         || (link->refusal.len && !link->moved))
     {
         ngx_ampersand_link_down(link, why, err);

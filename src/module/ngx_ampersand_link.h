@@ -19,9 +19,10 @@
  *
  * A link is proven by the first command it answers, or by staying READY for
  * ten time-outs.  Losing a proven link is no outage yet: Redis was restarted or
- * threw idle clients out, and it connects again at once.  An outage is one
- * line when it begins and one when the link is proven again; attempts follow
- * each other with jittered back-off, so that many workers are no storm.
+ * threw idle clients out, and it connects again at once; so it does a few times
+ * when one that was READY is lost before it is proven.  An outage is one line
+ * when it begins and one when the link is proven again; attempts follow each
+ * other with jittered back-off, so that many workers are no storm.
  *
  * Each command has a deadline.  The oldest one missing it takes the whole link
  * down: what follows it on the same connection could only be later.
@@ -51,6 +52,7 @@
 #define NGX_AMPERSAND_LINK_QUEUE        4096        /* commands in flight     */
 #define NGX_AMPERSAND_LINK_BACKOFF      100         /* ms, doubled each time  */
 #define NGX_AMPERSAND_LINK_BACKOFF_MAX  1000
+#define NGX_AMPERSAND_LINK_HASTY        3
 #define NGX_AMPERSAND_LINK_READONLY     10000       /* ms                     */
 #define NGX_AMPERSAND_LINK_REFUSED      1000        /* ms, a refusal is not
                                                        over before            */
