@@ -794,8 +794,5 @@ ngx_ampersand_link_arm(ngx_ampersand_link_t *link)
     if (link->commands.waiting) {
         left = ngx_ampersand_commands_left(&link->commands);
         ngx_add_timer(&link->deadline, (ngx_msec_t) ngx_max(left, 1));
-
-    } else if (link->deadline.timer_set) {
-        ngx_del_timer(&link->deadline);
     }
 }
