@@ -180,7 +180,7 @@ subtest 'a dead line: no FIN, no answer' => sub {
     until_all($all, $token, 200);
     $fake->fault({ on => 'PING', silent => 1, times => 1 });
     put($id, disabled(1), rev => $far);
-    cmp_ok until_all($all, $token, 401), '<', 3000, 'noticed within twenty time-outs';
+    cmp_ok until_all($all, $token, 401), '<', 3000, 'noticed within eleven time-outs, and the back-off';
     $fake->fault;
     $gw->finish;
 };

@@ -30,7 +30,7 @@ struct ngx_ampersand_link_s {
                                                    that is READY              */
     ngx_uint_t                   hasty;         /* times it was lost before it
                                                    was proven                 */
-    ngx_uint_t                   silent;        /* PINGs without an answer    */
+    ngx_uint_t                   silent;        /* a PING has no answer yet   */
     ngx_msec_t                   readonly;      /* when it was, last          */
 
     ngx_str_t                    shown;         /* of the host, for the log   */
@@ -715,6 +715,10 @@ ngx_ampersand_link_pushed(ngx_ampersand_link_t *link, redisReply *reply)
     } else if (ngx_strcmp(kind->str, "pong") == 0) {
         link->silent = 0;
 
+        if (link->deadline.timer_set) {
+            ngx_del_timer(&link->deadline);
+        }
+
     } else if (ngx_strcmp(kind->str, "subscribe") == 0
                && link->state == NGX_AMPERSAND_LINK_GREETING)
     {
@@ -734,7 +738,7 @@ ngx_ampersand_link_deadline_handler(ngx_event_t *ev)
 
     /* ngx_add_timer() does not move a timer by less than 300 ms */
 
-    if (link->state == NGX_AMPERSAND_LINK_READY
+    if (link->state == NGX_AMPERSAND_LINK_READY && !link->silent
         && (link->commands.waiting == 0
             || ngx_ampersand_commands_left(&link->commands) > 0))
     {
@@ -772,14 +776,15 @@ ngx_ampersand_link_later_handler(ngx_event_t *ev)
 
     argv[0] = amp_span("PING");
 
-    if (link->silent++
-        || ngx_ampersand_commands_write(&link->commands, 1, argv) != NGX_OK)
-    {
-        ngx_ampersand_link_down(link, "does not answer in time", 0);
+    if (ngx_ampersand_commands_write(&link->commands, 1, argv) != NGX_OK) {
+        ngx_ampersand_link_down(link, "no memory", 0);
         return;
     }
 
+    link->silent = 1;
+
     ngx_ampersand_wire_flush(&link->wire);
+    ngx_add_timer(&link->deadline, link->opts.links->conf->timeout);
     ngx_add_timer(&link->later, link->opts.links->conf->timeout * 10);
 }
 

@@ -25,7 +25,8 @@
  * other with jittered back-off, so that many workers are no storm.
  *
  * Each command has a deadline.  The oldest one missing it takes the whole link
- * down: what follows it on the same connection could only be later.
+ * down: what follows it on the same connection could only be later.  A
+ * subscription, silent by nature, is asked for a PONG every ten time-outs.
  *
  * What an error reply does:
  *   in greeting, to SUBSCRIBE             the link goes down
