@@ -43,6 +43,20 @@ static void amp_escape_but(amp_span_t s, unsigned keep, amp_buf_t *out);
 
 
 void
+amp_hex(const unsigned char *data, size_t len, unsigned char *out)
+{
+    static const unsigned char  digits[] = "0123456789abcdef";
+
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        *out++ = digits[data[i] >> 4];
+        *out++ = digits[data[i] & 15];
+    }
+}
+
+
+void
 amp_escape(amp_span_t s, amp_buf_t *out)
 {
     amp_escape_but(s, AMP_UNRESERVED, out);

@@ -1,6 +1,6 @@
 /*
  * Bytes of a URI: the character classes of RFC 3986, percent-decoding and
- * percent-encoding.
+ * percent-encoding; and bytes as hex.
  */
 
 #ifndef AMP_ESCAPE_H
@@ -40,6 +40,10 @@ amp_unhex(const unsigned char *p, const unsigned char *last)
            | ((p[1] & 0x0f) + (p[1] >> 6) * 9);
 }
 
+
+/* 2 * len lower-case hex digits. */
+
+void amp_hex(const unsigned char *data, size_t len, unsigned char *out);
 
 /* Appends s with everything but unreserved as %XX, upper case. */
 

@@ -1,4 +1,5 @@
 #include "amp_event.h"
+#include "amp_escape.h"
 #include "amp_json.h"
 
 

@@ -1,5 +1,5 @@
 #include "amp_seal.h"
-#include "amp_token.h"
+#include "amp_escape.h"
 
 #include <stdlib.h>
 
@@ -13,6 +13,7 @@
 #define AMP_SEAL_VERSION  "v1."
 #define AMP_SEAL_HEAD     (3 + AMP_MASTER_KEY_ID_LEN + 1)
 #define AMP_TAG_LEN       16
+#define AMP_DIGEST_LEN    32
 #define AMP_PACKET_MAX    (AMP_NONCE_LEN + AMP_SECRET_MAX + AMP_TAG_LEN)
 #define AMP_AAD_MAX       128
 #define AMP_MASTER_KEY_LABEL  "ampersand-gateway master key"
@@ -184,7 +185,7 @@ amp_master_key_id(const unsigned char key[AMP_MASTER_KEY_LEN],
     unsigned char id[AMP_MASTER_KEY_ID_LEN])
 {
     int            rc;
-    unsigned char  digest[AMP_TOKEN_DIGEST];
+    unsigned char  digest[AMP_DIGEST_LEN];
     unsigned char  text[sizeof(AMP_MASTER_KEY_LABEL) - 1 + AMP_MASTER_KEY_LEN];
 
     memcpy(text, AMP_MASTER_KEY_LABEL, sizeof(AMP_MASTER_KEY_LABEL) - 1);

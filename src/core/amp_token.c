@@ -140,20 +140,6 @@ amp_token_digest(amp_span_t token, unsigned char digest[AMP_TOKEN_DIGEST])
 #pragma GCC diagnostic pop
 
 
-void
-amp_hex(const unsigned char *data, size_t len, unsigned char *out)
-{
-    static const unsigned char  digits[] = "0123456789abcdef";
-
-    size_t  i;
-
-    for (i = 0; i < len; i++) {
-        *out++ = digits[data[i] >> 4];
-        *out++ = digits[data[i] & 15];
-    }
-}
-
-
 int
 amp_base62(const unsigned char *random, size_t n, unsigned char *out,
     size_t len)

@@ -38,10 +38,6 @@ int amp_token_valid(amp_span_t token);
 
 int amp_token_digest(amp_span_t token, unsigned char digest[AMP_TOKEN_DIGEST]);
 
-/* 2 * len lower-case hex digits. */
-
-void amp_hex(const unsigned char *data, size_t len, unsigned char *out);
-
 /* len base62 characters of n random bytes, as amp_token_make() draws them. */
 
 int amp_base62(const unsigned char *random, size_t n, unsigned char *out,

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../core/amp_token.h"
+#include "../core/amp_escape.h"
 #include "ampctl.h"
 #include "record.h"
 #include "secret.h"

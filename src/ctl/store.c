@@ -13,7 +13,7 @@
 
 #include <openssl/evp.h>
 
-#include "../core/amp_token.h"
+#include "../core/amp_escape.h"
 #include "fault.h"
 #include "store.h"
 

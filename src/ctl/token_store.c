@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/amp_escape.h"
 #include "../core/amp_event.h"
 #include "../core/amp_keys.h"
 #include "secret.h"

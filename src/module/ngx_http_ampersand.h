@@ -186,6 +186,10 @@ typedef struct {
     ((r) == (r)->main                                                         \
      || ((r)->background && (r)->loc_conf == (r)->main->loc_conf))
 
+#define ngx_http_ampersand_count_up(amcf, counter)                            \
+    (void) ngx_atomic_fetch_add(                                              \
+               &ngx_ampersand_zone_counters((amcf)->zone)->counter, 1)
+
 #define ngx_http_ampersand_span(s)  amp_span_make((s).data, (s).len)
 
 

@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_flight.h"
 #include "ngx_ampersand_refusal.h"
+#include "amp_escape.h"
 #include "amp_keys.h"
 
 
@@ -83,7 +84,8 @@ ngx_http_ampersand_flight_close(ngx_http_ampersand_main_conf_t *amcf)
 
 ngx_http_ampersand_flight_t *
 ngx_http_ampersand_flight_start(ngx_http_ampersand_main_conf_t *amcf,
-    ngx_queue_t *bucket, ngx_http_ampersand_ctx_t *ctx)
+    ngx_queue_t *bucket, ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_landed_pt landed)
 {
     ngx_http_ampersand_flight_t  *flight;
 
@@ -93,6 +95,7 @@ ngx_http_ampersand_flight_start(ngx_http_ampersand_main_conf_t *amcf,
     }
 
     flight->amcf = amcf;
+    flight->landed = landed;
     flight->log = ngx_cycle->log;
     flight->by_token = (ctx->identity.data == NULL);
     ngx_queue_init(&flight->waiters);
@@ -178,7 +181,7 @@ ngx_http_ampersand_flight_reply(void *data, ngx_int_t rc, redisReply *reply)
             return;
         }
 
-        ngx_http_ampersand_landed(flight, AMP_STORE_DOWN);
+        flight->landed(flight, AMP_STORE_DOWN);
         return;
     }
 
@@ -199,7 +202,7 @@ ngx_http_ampersand_flight_reply(void *data, ngx_int_t rc, redisReply *reply)
                       &flight->amcf->redis->display,
                       ngx_ampersand_reply_len(reply), reply->str);
         flight->amcf->refusing = 1;
-        ngx_http_ampersand_landed(flight, AMP_STORE_DOWN);
+        flight->landed(flight, AMP_STORE_DOWN);
         return;
     }
 
@@ -218,12 +221,12 @@ ngx_http_ampersand_flight_reply(void *data, ngx_int_t rc, redisReply *reply)
     }
 
     if (reason != AMP_OK || flight->step == NGX_HTTP_AMPERSAND_LANDED) {
-        ngx_http_ampersand_landed(flight, reason);
+        flight->landed(flight, reason);
         return;
     }
 
     if (ngx_http_ampersand_flight_ask(flight) != NGX_OK) {
-        ngx_http_ampersand_landed(flight, AMP_STORE_DOWN);
+        flight->landed(flight, AMP_STORE_DOWN);
     }
 }
 

@@ -13,11 +13,6 @@
 #define NGX_HTTP_AMPERSAND_BUCKETS  256     /* of flights, by digest or id */
 
 
-#define ngx_http_ampersand_count_up(amcf, counter)                            \
-    (void) ngx_atomic_fetch_add(                                              \
-               &ngx_ampersand_zone_counters((amcf)->zone)->counter, 1)
-
-
 typedef enum {
     NGX_HTTP_AMPERSAND_TOKEN = 0,
     NGX_HTTP_AMPERSAND_TENANT,
@@ -26,10 +21,20 @@ typedef enum {
 } ngx_http_ampersand_step_e;
 
 
+/*
+ * The flight is over.  AMP_OK: with flight->tenant and gens; or why not.  Wakes
+ * everybody who waits and frees the flight.
+ */
+
+typedef void (*ngx_http_ampersand_landed_pt)(
+    ngx_http_ampersand_flight_t *flight, amp_reason_e reason);
+
+
 struct ngx_http_ampersand_flight_s {
     ngx_queue_t                      queue;     /* its bucket                 */
     ngx_queue_t                      waiters;   /* ctx->waiter                */
     ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_http_ampersand_landed_pt     landed;
     ngx_log_t                       *log;
     ngx_http_ampersand_step_e        step;
     ngx_uint_t                       retries;
@@ -54,17 +59,9 @@ struct ngx_http_ampersand_flight_s {
 
 ngx_http_ampersand_flight_t *ngx_http_ampersand_flight_start(
     ngx_http_ampersand_main_conf_t *amcf, ngx_queue_t *bucket,
-    ngx_http_ampersand_ctx_t *ctx);
+    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_landed_pt landed);
 
 void ngx_http_ampersand_flight_free(ngx_http_ampersand_flight_t *flight);
-
-/*
- * resolve: the flight is over.  AMP_OK: with flight->tenant and gens; or why
- * not.  Wakes everybody who waits and frees the flight.
- */
-
-void ngx_http_ampersand_landed(ngx_http_ampersand_flight_t *flight,
-    amp_reason_e reason);
 
 
 /*

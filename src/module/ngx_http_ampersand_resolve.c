@@ -18,6 +18,8 @@
 #define NGX_HTTP_AMPERSAND_ROOM  512            /* most tenants fit           */
 
 
+static void ngx_http_ampersand_landed(ngx_http_ampersand_flight_t *flight,
+    amp_reason_e reason);
 static ngx_ampersand_zone_e ngx_http_ampersand_known(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_wait(ngx_http_request_t *r);
@@ -100,7 +102,7 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
 }
 
 
-void
+static void
 ngx_http_ampersand_landed(ngx_http_ampersand_flight_t *flight,
     amp_reason_e reason)
 {
@@ -222,7 +224,8 @@ ngx_http_ampersand_join(ngx_http_request_t *r,
             return AMP_BUSY;
         }
 
-        flight = ngx_http_ampersand_flight_start(amcf, bucket, ctx);
+        flight = ngx_http_ampersand_flight_start(amcf, bucket, ctx,
+                                                 ngx_http_ampersand_landed);
 
         if (flight == NULL) {
             return AMP_STORE_DOWN;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "amp_escape.h"
 #include "amp_token.h"
 
 
