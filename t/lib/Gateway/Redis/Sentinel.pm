@@ -141,7 +141,7 @@ sub settle {
     return Gateway::Redis::wait_for(30, sub {
         my $master = $self->master;
         my $info = $master->info('replication');
-        return $info->{role} eq 'master' && $self->nodes - 1 == (grep { /^slave\d/ && $info->{$_} =~ /state=online/ } keys %$info)
+        return $info->{role} eq 'master' && $self->nodes - 1 == (grep { /^slave\d/ && $info->{$_} =~ /state=online,offset=[1-9]/ } keys %$info)
             && !(grep { $_ != $master && $_->info('replication')->{master_link_status} ne 'up' } $self->nodes)
             && !(grep { $self->_settled($_) != $master } $self->sentinels);
     });
