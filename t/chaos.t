@@ -150,7 +150,7 @@ sub chaos {
             !$s->{redis_events_up} || $s->{redis_links_up} != $workers || $s->{redis_links} != $workers;
         } @gateways;
     };
-    my $up = sub { $first->wait_for(6, $well) };
+    my $up = sub { $first->wait_for(15, $well) };
     ok $up->(), 'two gateways' or BAIL_OUT(join '', map { $_->error_log } @gateways);
 
     my %load = (
@@ -184,7 +184,7 @@ sub chaos {
         }
         my $over = time;
         my $new = shift @tenants || $known[0];
-        my $fine = $first->wait_for(6, sub { $served->($new) });
+        my $fine = $first->wait_for(15, sub { $served->($new) });
         my $recovered = time - $over;
         $fine &&= $up->();
         push @log, { name => $name, lasted => $over - $begin, recovered => $recovered, all => time - $over, fine => $fine };
