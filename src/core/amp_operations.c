@@ -22,7 +22,8 @@
  *
  * What an answer embeds counts as read: an installation shows its connection
  * and group, a connection its provider app and group, an integration its
- * latest revision.  What a write may remove in passing counts as written.
+ * latest revision.  What a write may remove in passing counts as written.  A GET
+ * writes by its state query only.
  * generateUploadUrl is a GET of the class "write": its answer lets the holder
  * upload a deployment.
  */
@@ -70,12 +71,12 @@ static const amp_operation_t  amp_table[] = {
     OP(PLATFORM, PATCH, P "/api-keys/{apiKey}", "updateApiKey", "API Key", SECRETS, PATH, NOWHERE, 0, 0, F(API_KEYS), "", "", "", "updateMask!,apiKey!"),
     OP(PLATFORM, GET, P "/connections", "listConnections", "Connection", READ, PATH, QUERY, 30, F(CONNECTIONS) | F(PROVIDER_APPS) | F(GROUPS), 0, "provider,groupRef,consumerRef", "", "", ""),
     OP(PLATFORM, POST, P "/connections:generate", "generateConnection", "Connection", WRITE, PATH, BODY, 0, 0, F(CONNECTIONS) | F(INSTALLATIONS) | F(GROUPS), "", "", "", "providerWorkspaceRef,providerMetadata,groupName,groupRef,consumerName,consumerRef,provider,apiKey,customAuth,basicAuth,oauth2ClientCredentials,oauth2PasswordCredentials,oauth2AuthorizationCode"),
-    OP(PLATFORM, GET, P "/connections/{connectionId}", "getConnection", "Connection", READ, PATH, NOWHERE, 30, F(CONNECTIONS) | F(PROVIDER_APPS) | F(GROUPS), 0, "includeCreds,includeRefreshToken,refresh", "includeCreds,includeRefreshToken", "refresh", ""),
+    OP(PLATFORM, GET, P "/connections/{connectionId}", "getConnection", "Connection", READ, PATH, NOWHERE, 30, F(CONNECTIONS) | F(PROVIDER_APPS) | F(GROUPS), F(CONNECTIONS), "includeCreds,includeRefreshToken,refresh", "includeCreds,includeRefreshToken", "refresh", ""),
     OP(PLATFORM, PATCH, P "/connections/{connectionId}", "updateConnection", "Connection", WRITE, PATH, NOWHERE, 0, 0, F(CONNECTIONS) | F(INSTALLATIONS), "", "", "", "updateMask!,connection!"),
     OP(PLATFORM, DELETE, P "/connections/{connectionId}", "deleteConnection", "Connection", WRITE, PATH, NOWHERE, 0, 0, F(CONNECTIONS) | F(INSTALLATIONS), "", "", "", ""),
     OP(PLATFORM, POST, P "/destinations", "createDestination", "Destination", WRITE, PATH, NOWHERE, 0, 0, F(DESTINATIONS), "", "", "", "name!,type!,secrets,metadata!"),
     OP(PLATFORM, GET, P "/destinations", "listDestinations", "Destination", READ, PATH, NOWHERE, 60, F(DESTINATIONS), 0, "", "", "", ""),
-    OP(PLATFORM, GET, P "/destinations/{destination}", "getDestination", "Destination", READ, PATH, NOWHERE, 60, F(DESTINATIONS), 0, "includeSecrets,rotate", "includeSecrets", "rotate", ""),
+    OP(PLATFORM, GET, P "/destinations/{destination}", "getDestination", "Destination", READ, PATH, NOWHERE, 60, F(DESTINATIONS), F(DESTINATIONS), "includeSecrets,rotate", "includeSecrets", "rotate", ""),
     OP(PLATFORM, PATCH, P "/destinations/{destination}", "updateDestination", "Destination", WRITE, PATH, NOWHERE, 0, 0, F(DESTINATIONS) | F(ROUTES), "", "", "", "updateMask!,destination!"),
     OP(PLATFORM, DELETE, P "/destinations/{destination}", "deleteDestination", "Destination", WRITE, PATH, NOWHERE, 0, 0, F(DESTINATIONS) | F(ROUTES), "", "", "", ""),
     OP(PLATFORM, GET, "/generate-upload-url", "generateUploadUrl", "Upload URL", WRITE, NOWHERE, NOWHERE, 0, 0, 0, "", "", "", ""),

@@ -104,7 +104,8 @@ typedef struct {
     amp_place_e   group_in;     /* NOWHERE, QUERY, BODY, HEADER               */
     unsigned      ttl;          /* cache lifetime, seconds; 0: never stored   */
     uint32_t      reads;        /* AMP_F(...) | ...: whose generations key it */
-    uint32_t      writes;       /* AMP_F(...) | ...: bumped by a success      */
+    uint32_t      writes;       /* AMP_F(...) | ...: bumped by a success; of a
+                                   GET with one of state_query only           */
     const char   *query;        /* declared query parameters, comma-separated
                                    in the document's order, "!" = required;
                                    "" for none                                */

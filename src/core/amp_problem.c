@@ -183,6 +183,12 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         "Send the request without Range."
     },
 
+    [AMP_NOT_CACHED] = {
+        "not-cached", 504, 0, "Not in the cache",
+        "The request says only-if-cached, and no usable answer is stored.",
+        "Send the request without Cache-Control: only-if-cached."
+    },
+
     [AMP_RATE_LIMITED] = {
         "rate-limited", 429, 1, "Rate limit reached",
         "The tenant has used up its rate.",

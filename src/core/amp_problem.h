@@ -53,6 +53,8 @@ typedef enum {
     AMP_PRECONDITION,
     AMP_RANGE,
 
+    AMP_NOT_CACHED,             /* 504: only-if-cached, and it is not          */
+
     /* 429 with Retry-After */
     AMP_RATE_LIMITED,
     AMP_COOLING_DOWN,           /* Ampersand itself answered 429              */

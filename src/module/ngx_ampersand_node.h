@@ -69,6 +69,7 @@ typedef struct {
 typedef struct {
     uint32_t               gens[AMP_FAMILY_COUNT];
     uint32_t               bumps[AMP_FAMILY_COUNT];
+    uint32_t               owed;        /* families, see ngx_ampersand_owed_t */
     u_char                 id[1];       /* node->len bytes                    */
 } ngx_ampersand_project_node_t;
 
@@ -92,6 +93,7 @@ typedef struct ngx_ampersand_shared_s {
     uint64_t                   seq;         /* events so far                  */
     uint64_t                   distrusted;  /* seq at the last distrust       */
     uint64_t                   named[NGX_AMPERSAND_ZONE_NAMED];
+    ngx_atomic_t               owing;       /* some project may owe something */
 } ngx_ampersand_shared_t;
 
 

@@ -3,6 +3,8 @@
 
 static ngx_uint_t ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh,
     uint64_t begun, uint32_t hash);
+static ngx_ampersand_node_t *ngx_ampersand_zone_project(
+    ngx_ampersand_zone_t *zone, amp_span_t project);
 static ngx_uint_t ngx_ampersand_zone_unknown(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);
 static ngx_uint_t ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
@@ -343,21 +345,9 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     overtaken = ngx_ampersand_zone_overtaken(sh, begun, hash);
 
-    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, hash,
-                                  project.data, project.len);
+    node = ngx_ampersand_zone_project(zone, project);
     if (node == NULL) {
-        node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_PROJECT, hash,
-                                    offsetof(ngx_ampersand_project_node_t, id)
-                                    + project.len, 0);
-        if (node == NULL) {
-            goto done;
-        }
-
-        pn = ngx_ampersand_node_body(node);
-        ngx_memzero(pn, sizeof(*pn));
-        ngx_memcpy(pn->id, project.data, project.len);
-        node->len = (u_char) project.len;
-        node->epoch -= overtaken;
+        goto done;
     }
 
     pn = ngx_ampersand_node_body(node);
@@ -538,9 +528,8 @@ ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_PROJECT,
-                           ngx_ampersand_zone_hash(project.data, project.len),
-                           project.data, project.len);
+    node = ngx_ampersand_zone_project(zone, project);
+
     if (node) {
         pn = ngx_ampersand_node_body(node);
 
@@ -552,6 +541,77 @@ ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_ampersand_zone_owe(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_owed_t *owed)
+{
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_project_node_t  *pn;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_ampersand_zone_project(zone,
+                                      amp_span_make(owed->project, owed->len));
+    if (node) {
+        pn = ngx_ampersand_node_body(node);
+        pn->owed |= owed->families;
+        zone->sh->owing = 1;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+ngx_uint_t
+ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone, ngx_ampersand_owed_t *owed,
+    ngx_uint_t max)
+{
+    ngx_uint_t                     n;
+    ngx_queue_t                   *q;
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_shared_t        *sh;
+    ngx_ampersand_project_node_t  *pn;
+
+    sh = zone->sh;
+    n = 0;
+
+    if (!sh->owing) {
+        return 0;
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (q = ngx_queue_head(&sh->lru);
+         q != ngx_queue_sentinel(&sh->lru) && n < max;
+         q = ngx_queue_next(q))
+    {
+        node = ngx_queue_data(q, ngx_ampersand_node_t, queue);
+
+        if (node->kind != NGX_AMPERSAND_PROJECT) {
+            continue;
+        }
+
+        pn = ngx_ampersand_node_body(node);
+
+        if (pn->owed) {
+            owed[n].families = pn->owed;
+            owed[n].len = node->len;
+            ngx_memcpy(owed[n].project, pn->id, node->len);
+            pn->owed = 0;
+            n++;
+        }
+    }
+
+    if (n < max) {
+        sh->owing = 0;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return n;
 }
 
 
@@ -658,6 +718,40 @@ ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh, uint64_t begun,
 {
     return sh->named[hash % NGX_AMPERSAND_ZONE_NAMED] > begun
            || sh->distrusted > begun;
+}
+
+
+/* Found or made; a new one has generations that are to be asked for. */
+
+static ngx_ampersand_node_t *
+ngx_ampersand_zone_project(ngx_ampersand_zone_t *zone, amp_span_t project)
+{
+    uint32_t                       hash;
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_project_node_t  *pn;
+
+    hash = ngx_ampersand_zone_hash(project.data, project.len);
+
+    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_PROJECT, hash,
+                                  project.data, project.len);
+    if (node) {
+        return node;
+    }
+
+    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_PROJECT, hash,
+                                  offsetof(ngx_ampersand_project_node_t, id)
+                                  + project.len, 0);
+    if (node == NULL) {
+        return NULL;
+    }
+
+    pn = ngx_ampersand_node_body(node);
+    ngx_memzero(pn, sizeof(*pn));
+    ngx_memcpy(pn->id, project.data, project.len);
+    node->len = (u_char) project.len;
+    node->epoch--;
+
+    return node;
 }
 
 

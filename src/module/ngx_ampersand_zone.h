@@ -86,6 +86,15 @@ typedef struct {
 } ngx_ampersand_known_t;
 
 
+/* Families of a project that were written, and Redis does not know it. */
+
+typedef struct {
+    uint32_t       families;
+    size_t         len;
+    u_char         project[AMP_PROJECT_ID_MAX];
+} ngx_ampersand_owed_t;
+
+
 typedef struct {
     ngx_uint_t  tokens;
     ngx_uint_t  tenants;
@@ -172,6 +181,16 @@ void ngx_ampersand_zone_distrust(ngx_ampersand_zone_t *zone);
 
 void ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
     uint32_t families);
+
+/* Redis could not be told: remembers it, as long as the zone and its room last. */
+
+void ngx_ampersand_zone_owe(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_owed_t *owed);
+
+/* Takes off up to max of them: their number. */
+
+ngx_uint_t ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_owed_t *owed, ngx_uint_t max);
 
 /*
  * Takes one unit of each limit that applies to the class: the tenant's own and

@@ -69,6 +69,7 @@ typedef struct {
 typedef struct {
     ngx_int_t                       index;      /* operation, or ...           */
     ngx_int_t                       class;      /* ... class, or neither: all  */
+    ngx_uint_t                      status;     /* 404, or 0: of a 200         */
     time_t                          ttl;
 } ngx_http_ampersand_ttl_t;
 
@@ -81,6 +82,7 @@ typedef struct {
     off_t                           body_max;
     ngx_array_t                    *ttls;       /* ngx_http_ampersand_ttl_t    */
     uint32_t                       *ttl;        /* by operation, seconds       */
+    time_t                          ttl_missing; /* of a 404, 0: not stored    */
     u_char                         *file;       /* where "ampersand" stands    */
     ngx_uint_t                      line;
 } ngx_http_ampersand_loc_conf_t;
@@ -102,6 +104,9 @@ typedef struct {
     unsigned                        encoded:1;  /* content-encoding           */
     unsigned                        malformed:1; /* repeated x-amp-* header    */
     unsigned                        uncacheable:1; /* several Accept headers   */
+    unsigned                        no_cache:1;    /* cache-control:           */
+    unsigned                        no_store:1;
+    unsigned                        only_if_cached:1;
 } ngx_http_ampersand_headers_t;
 
 
@@ -148,6 +153,7 @@ typedef struct {
     ngx_str_t                       uri;        /* composed, escaped           */
     ngx_str_t                       cache_key;
     uint32_t                        ttl;        /* 0: neither read nor stored  */
+    uint32_t                        writes;     /* families, AMP_F(...) | ...  */
     off_t                           body_seen;
     ngx_uint_t                      log_level;  /* the connection's, READING  */
 
@@ -307,9 +313,33 @@ void ngx_http_ampersand_wipe_key(ngx_http_request_t *r);
 ngx_int_t ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
-/* A write succeeded, or may have: the families it writes are others now. */
+/*
+ * written: the write succeeded, or may have, so the families it writes are
+ * others now; once a request.  writing: its upstream request is made, a client
+ * that leaves does not end it any more.
+ */
 
-void ngx_http_ampersand_cache_written(ngx_http_request_t *r,
+void ngx_http_ampersand_written(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+void ngx_http_ampersand_writing(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* For init_process, with the link made. */
+
+void ngx_http_ampersand_written_init(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_log_t *log);
+
+/*
+ * store: what is stored for how long.  Runs for the request and for its
+ * background refresh, just before nginx decides.
+ */
+
+void ngx_http_ampersand_store(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* Cache-Status, X-Cache-Status and Age of an answer that is not our own. */
+
+ngx_int_t ngx_http_ampersand_store_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
 /* status: the directive */

@@ -278,12 +278,19 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
         ctx->observed = 1;
     }
 
+    /* a GET writes by a parameter only */
+
+    if (query->changes || ctx->op->method != AMP_METHOD_GET) {
+        ctx->writes = ctx->op->writes;
+    }
+
     ctx->ttl = 0;
 
     /* a body is in no cache key */
 
     if ((r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
-        && !query->secret && !query->changes && !ctx->headers.uncacheable
+        && !query->secret && !query->changes
+        && !ctx->headers.uncacheable && !ctx->headers.no_store
         && r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)
     {
         ctx->ttl = alcf->ttl[amp_operation_index(ctx->op)];
@@ -351,6 +358,10 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
         return AMP_OK;
     }
 
+    if (ctx->headers.only_if_cached) {
+        return AMP_NOT_CACHED;
+    }
+
     return ngx_http_ampersand_limit(r, ctx);
 }
 
@@ -414,4 +425,10 @@ ngx_http_ampersand_close(void *data)
 
     ctx->closed = 1;
     ngx_http_ampersand_wipe_key(ctx->request);
+
+    /* nobody knows what became of it */
+
+    if (ctx->key_used && !ctx->answered) {
+        ngx_http_ampersand_written(ctx->request, ctx);
+    }
 }

@@ -1,5 +1,4 @@
 #include "ngx_http_ampersand.h"
-#include "amp_keys.h"
 
 
 /*
@@ -23,17 +22,6 @@
 
 
 static u_char *ngx_http_ampersand_number(u_char *p, uint32_t n);
-
-
-/* One key, one slot; the events of one call leave with the change. */
-
-static const char  ngx_http_ampersand_bump_script[] =
-    "for i = 3, #ARGV do "
-    "local g = redis.call('HINCRBY', KEYS[1], ARGV[i], 1) "
-    "redis.call('PUBLISH', ARGV[1], "
-    "'{\"v\":1,\"type\":\"generation\",\"project\":\"' .. ARGV[2] .. "
-    "'\",\"family\":\"' .. ARGV[i] .. '\",\"rev\":' .. g .. '}') "
-    "end return 1";
 
 
 ngx_int_t
@@ -106,56 +94,6 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     ctx->cache_key.len = p - ctx->cache_key.data;
 
     return NGX_OK;
-}
-
-
-void
-ngx_http_ampersand_cache_written(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    u_char                           name[AMP_KEYS_MAX], events[AMP_KEYS_MAX];
-    amp_buf_t                        key, channel;
-    amp_span_t                       argv[6 + AMP_FAMILY_COUNT];
-    amp_span_t                       project, prefix;
-    ngx_uint_t                       i, n;
-    const char                      *family;
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    if (ctx->op->writes == 0) {
-        return;
-    }
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    prefix = ngx_http_ampersand_span(amcf->redis->prefix);
-    project = amp_tenant_field(ctx->known.tenant,
-                               ctx->known.tenant->project_id);
-
-    ngx_ampersand_zone_bump(amcf->zone, project, ctx->op->writes);
-
-    amp_buf_init(&key, name, sizeof(name));
-    amp_keys_gen(prefix, project, &key);
-    amp_buf_init(&channel, events, sizeof(events));
-    amp_keys_events(prefix, &channel);
-
-    n = 0;
-    argv[n++] = amp_span("EVAL");
-    argv[n++] = amp_span(ngx_http_ampersand_bump_script);
-    argv[n++] = amp_span("1");
-    argv[n++] = amp_buf_written(&key);
-    argv[n++] = amp_buf_written(&channel);
-    argv[n++] = project;
-
-    for (i = 0; i < AMP_FAMILY_COUNT; i++) {
-        if (ctx->op->writes & (1u << i)) {
-            family = amp_family_name(i);
-            argv[n++] = amp_span_make(family, ngx_strlen(family));
-        }
-    }
-
-    /* without Redis the others see the write when their entries expire */
-
-    (void) ngx_ampersand_redis_command(amcf->link, argv[3], n, argv, NULL,
-                                       NULL);
 }
 
 

@@ -230,6 +230,8 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ttl->ttl = ngx_parse_time(&value[2], 1);
     op = amp_operation_find(name);
 
+    ttl->status = (ngx_strcmp(value[1].data, "404") == 0) ? 404 : 0;
+
     if (op) {
         ttl->index = amp_operation_index(op);
     }
@@ -254,12 +256,12 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (op == NULL && ttl->class < 0
+    if (op == NULL && ttl->class < 0 && ttl->status == 0
         && ngx_strcmp(value[1].data, "default") != 0)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is no operation, class or \"default\", see "
-                           "\"ampctl operations\"", &value[1]);
+                           "\"%V\" is no operation, class, \"default\" or 404, "
+                           "see \"ampctl operations\"", &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -273,7 +275,9 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     others = alcf->ttls->elts;
 
     for (i = 0; i < alcf->ttls->nelts - 1; i++) {
-        if (others[i].index == ttl->index && others[i].class == ttl->class) {
+        if (others[i].index == ttl->index && others[i].class == ttl->class
+            && others[i].status == ttl->status)
+        {
             return "is duplicate";
         }
     }

@@ -79,6 +79,8 @@ static ngx_str_t  ngx_http_ampersand_proxy_declared[] = {
 
 static void ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
     ngx_http_ampersand_headers_t *found, ngx_uint_t *seen);
+static void ngx_http_ampersand_headers_caching(ngx_str_t *value,
+    ngx_http_ampersand_headers_t *found);
 static void ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
     ngx_table_elt_t *authorization, ngx_http_ampersand_headers_t *found);
 static ngx_uint_t ngx_http_ampersand_headers_in(ngx_str_t *names,
@@ -152,6 +154,9 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
         } else if (ngx_http_ampersand_is(&h[i], "accept")) {
             found->uncacheable |= (found->accept.data != NULL);
             found->accept = h[i].value;
+
+        } else if (ngx_http_ampersand_is(&h[i], "cache-control")) {
+            ngx_http_ampersand_headers_caching(&h[i].value, found);
 
         } else if (ngx_http_ampersand_is(&h[i], "x-request-id")) {
             found->request_id = h[i].value;
@@ -359,6 +364,52 @@ ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
 
     found->malformed |= ((*seen & bit) != 0);
     *seen |= bit;
+}
+
+
+/*
+ * RFC 9111, 5.2.1.  Of max-age only 0: nginx has no place to refuse an entry by
+ * its age.
+ */
+
+static void
+ngx_http_ampersand_headers_caching(ngx_str_t *value,
+    ngx_http_ampersand_headers_t *found)
+{
+    u_char      *p, *last;
+    amp_span_t   name;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+
+        if (*p == ' ' || *p == '\t' || *p == ',') {
+            p++;
+            continue;
+        }
+
+        name.data = p;
+
+        while (p < last && *p != ' ' && *p != '\t' && *p != ',') {
+            p++;
+        }
+
+        name.len = p - name.data;
+
+        if (amp_span_caseeq(name, amp_span("no-cache"))
+            || amp_span_caseeq(name, amp_span("max-age=0"))
+            || amp_span_caseeq(name, amp_span("max-age=\"0\"")))
+        {
+            found->no_cache = 1;
+
+        } else if (amp_span_caseeq(name, amp_span("no-store"))) {
+            found->no_store = 1;
+
+        } else if (amp_span_caseeq(name, amp_span("only-if-cached"))) {
+            found->only_if_cached = 1;
+        }
+    }
 }
 
 

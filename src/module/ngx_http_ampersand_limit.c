@@ -111,6 +111,10 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
         reason = AMP_NO_KEY;
     }
 
+    if (reason == AMP_OK && ctx->headers.only_if_cached) {
+        reason = AMP_NOT_CACHED;
+    }
+
     if (reason == AMP_OK) {
         reason = ngx_http_ampersand_limit(r, ctx);
     }
@@ -123,6 +127,8 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
         ctx->keepalive = r->main->keepalive;
         return NGX_ERROR;
     }
+
+    ngx_http_ampersand_writing(r, ctx);
 
     return ascf->init_peer(r, us);
 }

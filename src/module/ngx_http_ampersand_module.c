@@ -204,6 +204,7 @@ ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf)
      *
      *     alcf->upstream = { 0, NULL };
      *     alcf->ttl = NULL;
+     *     alcf->ttl_missing = 0;
      */
 
     alcf->api = NGX_CONF_UNSET_UINT;
@@ -383,6 +384,11 @@ ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
             ttl = (ngx_http_ampersand_ttl_t *) alcf->ttls->elts
                   + j % alcf->ttls->nelts;
 
+            if (ttl->status) {
+                alcf->ttl_missing = ttl->ttl;
+                continue;
+            }
+
             switch (j / alcf->ttls->nelts) {
 
             case 0:
@@ -513,6 +519,8 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     if (amcf->link == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_http_ampersand_written_init(amcf, cycle->log);
 
     if (ngx_worker != 0) {
         return NGX_OK;

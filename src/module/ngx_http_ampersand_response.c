@@ -2,8 +2,8 @@
 
 
 /*
- * The way back: lifetimes for the cache, the gateway's own headers, problems
- * in place of nginx's error pages, and the array around listProjects.
+ * The way back: the gateway's own headers, problems in place of nginx's error
+ * pages, and the array around listProjects.
  *
  * A second nginx module, because filters and access handlers want different
  * places in nginx's order of modules (see config).
@@ -13,12 +13,8 @@
 static ngx_int_t ngx_http_ampersand_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-static void ngx_http_ampersand_lifetime(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
-static void ngx_http_ampersand_forget(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-static ngx_int_t ngx_http_ampersand_age(ngx_http_request_t *r);
 static void ngx_http_ampersand_finished(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
@@ -106,7 +102,7 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    ngx_http_ampersand_lifetime(r, ctx);
+    ngx_http_ampersand_store(r, ctx);
 
     if (r != r->main) {
         return ngx_http_next_header_filter(r);
@@ -208,94 +204,11 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
 }
 
 
-/*
- * Runs for the request and for its background refresh, just before nginx
- * decides whether and for how long to store: an upstream that says nothing
- * leaves it to the table.
- */
-
-static void
-ngx_http_ampersand_lifetime(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    ngx_uint_t            status;
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-
-    if (u == NULL || r->cache == NULL || r->cached || r->err_status
-        || ctx->state != NGX_HTTP_AMPERSAND_PASSED)
-    {
-        return;
-    }
-
-    status = u->headers_in.status_n;
-
-    /* a lifetime that upstream gave its errors would have them stored */
-
-    if (u->cacheable && ctx->ttl && status == NGX_HTTP_OK) {
-        if (r->cache->valid_sec == 0) {
-            r->cache->valid_sec = ngx_time() + ctx->ttl;
-        }
-
-        return;
-    }
-
-    u->cacheable = 0;
-
-    if (status >= NGX_HTTP_OK && status < NGX_HTTP_INTERNAL_SERVER_ERROR
-        && status != NGX_HTTP_TOO_MANY_REQUESTS)
-    {
-        ngx_http_ampersand_forget(r);
-    }
-}
-
-
-/*
- * The answer is final and is not stored (404, 401, no-store): without this,
- * proxy_cache_use_stale would serve the expired entry for as long as somebody
- * asks for it, each background refresh leaving it where it is.
- */
-
-static void
-ngx_http_ampersand_forget(ngx_http_request_t *r)
-{
-    ngx_uint_t                    known;
-    ngx_http_cache_t             *c;
-    ngx_http_file_cache_node_t   *node;
-
-    c = r->cache;
-    node = c->node;
-
-    if (node == NULL || c->file.name.len == 0) {
-        return;
-    }
-
-    ngx_shmtx_lock(&c->file_cache->shpool->mutex);
-
-    known = node->exists;
-
-    if (known) {
-        c->file_cache->sh->size -= node->fs_size;
-        node->fs_size = 0;
-        node->exists = 0;
-    }
-
-    ngx_shmtx_unlock(&c->file_cache->shpool->mutex);
-
-    if (known) {
-        (void) ngx_delete_file(c->file.name.data);
-    }
-}
-
-
 static ngx_int_t
 ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_str_t                  value;
-    ngx_uint_t                 n;
-    static ngx_str_t           bypass = ngx_string("BYPASS");
+    ngx_str_t  value;
 
     if (ngx_http_ampersand_header(r, "X-Request-Id", &ctx->request_id)
         != NGX_OK)
@@ -319,70 +232,7 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    n = r->upstream->cache_status;
-    value = n ? ngx_http_cache_status[n - 1] : bypass;
-
-    if (ngx_http_ampersand_header(r, "X-Cache-Status", &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_ampersand_age(r);
-}
-
-
-/* RFC 9111, 4.2.3, and what it was old when it came. */
-
-static ngx_int_t
-ngx_http_ampersand_age(ngx_http_request_t *r)
-{
-    time_t            age;
-    ngx_int_t         n;
-    ngx_str_t         value;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    age = 0;
-
-    if (r->cached && r->cache) {
-        age = ngx_max(ngx_time() - r->cache->date, 0);
-    }
-
-    part = &r->upstream->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == 3 && ngx_memcmp(h[i].lowcase_key, "age", 3) == 0) {
-            n = ngx_atoi(h[i].value.data, h[i].value.len);
-            age += (n > 0 && n < NGX_MAX_INT32_VALUE) ? n : 0;
-            break;
-        }
-    }
-
-    if (age == 0) {
-        ngx_str_set(&value, "0");
-        return ngx_http_ampersand_header(r, "Age", &value);
-    }
-
-    value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
-    if (value.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.len = ngx_sprintf(value.data, "%T", age) - value.data;
-
-    return ngx_http_ampersand_header(r, "Age", &value);
+    return ngx_http_ampersand_store_headers(r, ctx);
 }
 
 
@@ -428,7 +278,7 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
     if (status < NGX_HTTP_BAD_REQUEST
         || status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
     {
-        ngx_http_ampersand_cache_written(r, ctx);
+        ngx_http_ampersand_written(r, ctx);
     }
 }
 

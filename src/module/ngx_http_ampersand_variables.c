@@ -331,7 +331,7 @@ ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
 }
 
 
-/* For proxy_cache_bypass and proxy_no_cache; "1" whenever in doubt. */
+/* For proxy_cache_bypass: the client wants no stored answer, or in doubt. */
 
 static ngx_int_t
 ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
@@ -341,7 +341,7 @@ ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
 
     ctx = ngx_http_ampersand_variable_passed(r, v);
 
-    if (ctx && ctx->ttl) {
+    if (ctx && ctx->ttl && !ctx->headers.no_cache) {
         ngx_http_ampersand_variable_set(v, "0", 1);
 
     } else {

@@ -1,0 +1,321 @@
+#include "ngx_http_ampersand.h"
+
+
+/*
+ * What is stored, for how long, and what an answer says of it.
+ *
+ * Only a 200 of what the table calls cacheable is stored, and a 404 where
+ * "ampersand_cache_ttl 404" gives it a time.  An upstream that says nothing of
+ * lifetimes leaves them to the configuration, then the table; a 404 never lives
+ * longer than configured.
+ *
+ * Cache-Status (RFC 9211) by what nginx found:
+ *
+ *   HIT                               hit
+ *   HIT, after another's upstream     fwd=miss; collapsed
+ *   STALE, UPDATING                   hit, with a negative ttl
+ *   STALE, after upstream failed      fwd=stale; fwd-status=<its status, if any>
+ *   REVALIDATED                       fwd=stale; fwd-status=304
+ *   EXPIRED                           fwd=stale
+ *   MISS                              fwd=miss, fwd=vary-miss
+ *   BYPASS, by Cache-Control          fwd=request
+ *   never cached                      fwd=bypass, fwd=method
+ *
+ * and "stored" where it will be, and "ttl" where anything is.  The gateway's own
+ * refusals and nginx's errors are no cache's answers and say nothing (RFC 9211,
+ * 2).
+ */
+
+
+#define NGX_HTTP_AMPERSAND_CACHE_STATUS                                       \
+    (sizeof("ampersand; fwd=vary-miss; fwd-status=; collapsed; stored; ttl=") \
+     + NGX_INT_T_LEN + NGX_TIME_T_LEN)
+
+
+static time_t ngx_http_ampersand_lifetime(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_forget(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ampersand_cache_status(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static const char *ngx_http_ampersand_forwarded(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_age(ngx_http_request_t *r);
+
+
+void
+ngx_http_ampersand_store(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+{
+    time_t                valid;
+    ngx_uint_t            status;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u == NULL || r->cache == NULL || r->cached || r->err_status
+        || ctx->state != NGX_HTTP_AMPERSAND_PASSED)
+    {
+        return;
+    }
+
+    status = u->headers_in.status_n;
+
+    if (u->cacheable) {
+        valid = ngx_http_ampersand_lifetime(r, ctx);
+
+        if (valid) {
+            r->cache->valid_sec = valid;
+            return;
+        }
+    }
+
+    u->cacheable = 0;
+
+    if (status >= NGX_HTTP_OK && status < NGX_HTTP_INTERNAL_SERVER_ERROR
+        && status != NGX_HTTP_TOO_MANY_REQUESTS)
+    {
+        ngx_http_ampersand_forget(r);
+    }
+}
+
+
+/* Until when it is fresh; 0: not to be stored. */
+
+static time_t
+ngx_http_ampersand_lifetime(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    time_t                          valid, most;
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    valid = r->cache->valid_sec;
+
+    if (ctx->ttl == 0) {
+        return 0;
+    }
+
+    switch (r->upstream->headers_in.status_n) {
+
+    case NGX_HTTP_OK:
+        return valid ? valid : ngx_time() + (time_t) ctx->ttl;
+
+    case NGX_HTTP_NOT_FOUND:
+        alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+
+        if (alcf->ttl_missing == 0) {
+            return 0;
+        }
+
+        most = ngx_time() + alcf->ttl_missing;
+
+        return (valid && valid < most) ? valid : most;
+
+    default:
+
+        /* a lifetime that upstream gave its errors would have them stored */
+
+        return 0;
+    }
+}
+
+
+/*
+ * The answer is final and is not stored (404, 401, no-store): without this,
+ * proxy_cache_use_stale would serve the expired entry for as long as somebody
+ * asks for it, each background refresh leaving it where it is.
+ */
+
+static void
+ngx_http_ampersand_forget(ngx_http_request_t *r)
+{
+    ngx_uint_t                    known;
+    ngx_http_cache_t             *c;
+    ngx_http_file_cache_node_t   *node;
+
+    c = r->cache;
+
+    /* of what was not looked up nginx knows it only when it stores, see there */
+
+    if (r->upstream->cache_status == NGX_HTTP_CACHE_BYPASS
+        && ngx_http_file_cache_create(r) != NGX_OK)
+    {
+        return;
+    }
+
+    node = c->node;
+
+    if (node == NULL || c->file.name.len == 0) {
+        return;
+    }
+
+    ngx_shmtx_lock(&c->file_cache->shpool->mutex);
+
+    known = node->exists;
+
+    if (known) {
+        c->file_cache->sh->size -= node->fs_size;
+        node->fs_size = 0;
+        node->exists = 0;
+    }
+
+    ngx_shmtx_unlock(&c->file_cache->shpool->mutex);
+
+    if (known) {
+        (void) ngx_delete_file(c->file.name.data);
+    }
+}
+
+
+ngx_int_t
+ngx_http_ampersand_store_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_str_t         value;
+    ngx_uint_t        n;
+    static ngx_str_t  bypass = ngx_string("BYPASS");
+
+    n = r->upstream->cache_status;
+    value = n ? ngx_http_cache_status[n - 1] : bypass;
+
+    if (ngx_http_ampersand_header(r, "X-Cache-Status", &value) != NGX_OK
+        || ngx_http_ampersand_cache_status(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_ampersand_age(r);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_cache_status(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    u_char               *p;
+    ngx_str_t             value;
+    const char           *forwarded;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    p = ngx_pnalloc(r->pool, NGX_HTTP_AMPERSAND_CACHE_STATUS);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    forwarded = ngx_http_ampersand_forwarded(r, ctx);
+
+    if (forwarded == NULL) {
+        p = ngx_cpymem(p, "ampersand; hit", sizeof("ampersand; hit") - 1);
+
+    } else {
+        p = ngx_sprintf(p, "ampersand; fwd=%s", forwarded);
+
+        if (!r->cached) {
+            if (u->cacheable && r->cache && r->cache->valid_sec) {
+                p = ngx_cpymem(p, "; stored", sizeof("; stored") - 1);
+            }
+
+        } else if (!ctx->key_used) {
+            p = ngx_cpymem(p, "; collapsed", sizeof("; collapsed") - 1);
+
+        } else if (u->state && u->state->status) {
+            p = ngx_sprintf(p, "; fwd-status=%ui", u->state->status);
+        }
+    }
+
+    if (r->cache && r->cache->valid_sec && (r->cached || u->cacheable)) {
+        p = ngx_sprintf(p, "; ttl=%T", r->cache->valid_sec - ngx_time());
+    }
+
+    value.len = p - value.data;
+
+    return ngx_http_ampersand_header(r, "Cache-Status", &value);
+}
+
+
+/* Why upstream was asked; NULL: it was not. */
+
+static const char *
+ngx_http_ampersand_forwarded(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    if (r->cached) {
+        return ctx->key_used ? "stale" : r->cache->wait_time ? "miss" : NULL;
+    }
+
+    switch (r->upstream->cache_status) {
+
+    case NGX_HTTP_CACHE_MISS:
+        return r->cache->secondary ? "vary-miss" : "miss";
+
+    case NGX_HTTP_CACHE_EXPIRED:
+        return "stale";
+
+    case NGX_HTTP_CACHE_BYPASS:
+        return "request";
+
+    default:
+        if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+            return "method";
+        }
+
+        return ctx->headers.no_store ? "request" : "bypass";
+    }
+}
+
+
+/* RFC 9111, 4.2.3, and what it was old when it came. */
+
+static ngx_int_t
+ngx_http_ampersand_age(ngx_http_request_t *r)
+{
+    time_t            age;
+    ngx_int_t         n;
+    ngx_str_t         value;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    age = 0;
+
+    if (r->cached && r->cache) {
+        age = ngx_max(ngx_time() - r->cache->date, 0);
+    }
+
+    part = &r->upstream->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == 3 && ngx_memcmp(h[i].lowcase_key, "age", 3) == 0) {
+            n = ngx_atoi(h[i].value.data, h[i].value.len);
+            age += (n > 0 && n < NGX_MAX_INT32_VALUE) ? n : 0;
+            break;
+        }
+    }
+
+    if (age == 0) {
+        ngx_str_set(&value, "0");
+        return ngx_http_ampersand_header(r, "Age", &value);
+    }
+
+    value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%T", age) - value.data;
+
+    return ngx_http_ampersand_header(r, "Age", &value);
+}

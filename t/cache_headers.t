@@ -1,0 +1,179 @@
+#!/usr/bin/perl
+
+# What an answer says of the cache, and what a client may ask of it:
+# Cache-Status (RFC 9211) and Cache-Control (RFC 9111, 5.2.1).
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use lib "$FindBin::Bin/lib";
+use Gateway;
+
+my $gw = Gateway->start(workers => 2, http => <<'E');
+    ampersand_cache_ttl listTopics 1s;
+    ampersand_cache_ttl listProviderApps 1s;
+    ampersand_cache_ttl 404 2s;
+E
+my $up = $gw->upstream;
+my $token = $gw->tenant('acme', project => 'p-1', key => 'key-acme');
+$up->answer({ echo => 1 });
+
+sub get { my ($path, @h) = @_; return $gw->get($path, token => $token, headers => \@h) }
+sub number { my $doc = $gw->json($_[0]); return ref $doc eq 'HASH' ? $doc->{n} : undef }
+sub said { return $_[0]{headers}{'cache-status'} // 'none' }
+sub asked { my ($path, $control) = @_; return get($path, 'Cache-Control' => $control) }
+
+my $i = 0;
+sub path { return '/v1/destinations/d' . ++$i }
+
+subtest 'hit, miss and what is never cached' => sub {
+    my $path = path();
+    is said(get($path)), 'ampersand; fwd=miss; stored; ttl=60', 'a miss';
+    like said(get($path)), qr/^ampersand; hit; ttl=(?:60|59)$/, 'a hit';
+    like said($gw->request('HEAD', $path, token => $token)), qr/^ampersand; hit; ttl=(?:60|59)$/, 'HEAD the same';
+    is said($gw->request('PATCH', $path, token => $token, json => {})), 'ampersand; fwd=method', 'a write';
+    is said(get("$path?rotate=true")), 'ampersand; fwd=bypass', 'an operation that is never cached';
+    $up->answer({ echo => 1, headers => [ 'Cache-Control' => 'no-store' ] });
+    is said(get(path())), 'ampersand; fwd=miss', 'not stored';
+    $up->answer({ echo => 1, headers => [ Vary => 'Accept-Language' ] });
+    $path = path();
+    get($path, 'Accept-Language' => 'de');
+    is said(get($path, 'Accept-Language' => 'en')), 'ampersand; fwd=vary-miss; stored; ttl=60', 'another language';
+    $up->answer({ echo => 1, headers => [ 'Cache-Status' => 'theirs; hit' ] });
+    is_deeply [ map { $_->[1] } grep { lc $_->[0] eq 'cache-status' } @{ get(path())->{all} } ],
+        [ 'theirs; hit', 'ampersand; fwd=miss; stored; ttl=60' ], 'a cache behind us comes first';
+    $up->answer({ echo => 1 });
+};
+
+subtest 'what no cache answered says nothing of one' => sub {
+    for my $res ($gw->get('/v1/destinations'), get('/v1/nothing'), get('/v1/projects/p-2/destinations')) {
+        cmp_ok $res->{status}, '>=', 400, "a refusal, $res->{status}";
+        is $res->{headers}{$_}, undef, "no $_" for qw(cache-status x-cache-status age);
+    }
+};
+
+subtest 'one entry, several who waited for it' => sub {
+    my $path = path();
+    $up->answer({ echo => 1, delay => 0.2 });
+    my @sockets = map {
+        my $s = $gw->connect;
+        syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $token\r\n\r\n";
+        $s;
+    } 1 .. 5;
+    my @said = sort map { said(Gateway::read_response($_)) } @sockets;
+    $up->answer({ echo => 1 });
+    is scalar(grep { /^ampersand; fwd=miss; stored; ttl=60$/ } @said), 1, 'one asked';
+    is scalar(grep { /^ampersand; fwd=miss; collapsed; ttl=(?:60|59)$/ } @said), 4, 'four waited' or diag "@said";
+};
+
+subtest 'Cache-Control: no-cache' => sub {
+    for my $control ('no-cache', 'max-age=0', 'No-Cache', 'foo, max-age=0 , bar', 'no-transform,no-cache') {
+        my $path = path();
+        my $old = number(get($path));
+        is number(get($path)), $old, 'kept';
+        my $res = asked($path, $control);
+        isnt number($res), $old, "$control: asked again";
+        is $res->{headers}{'x-cache-status'}, 'BYPASS', "$control: X-Cache-Status";
+        is said($res), 'ampersand; fwd=request; stored; ttl=60', "$control: Cache-Status";
+        ok $gw->wait_for(1, sub { number(get($path)) == number($res) }), "$control: the entry is replaced";
+    }
+    for my $control ('max-age=60', 'no-cachex', 'x-no-cache', 'max-stale', 'public') {
+        my $path = path();
+        my $old = number(get($path));
+        is number(asked($path, $control)), $old, "$control: the stored one will do";
+    }
+    my $path = path();
+    get($path);
+    $up->answer({ status => 410 });
+    is asked($path, 'no-cache')->{status}, 410, 'what is gone since';
+    ok $gw->wait_for(1, sub { get($path)->{status} == 410 }), 'is gone for all';
+    $up->answer({ echo => 1 });
+    my $kept = path();
+    my $old = number(get($kept));
+    $up->answer({ status => 503 });
+    is asked($kept, 'no-cache')->{status}, 503, 'a failure passes';
+    is number(get($kept)), $old, 'and takes nothing away';
+    $up->answer({ echo => 1 });
+};
+
+subtest 'no-store and only-if-cached' => sub {
+    my $path = path();
+    my $res = asked($path, 'no-store');
+    is said($res), 'ampersand; fwd=request', 'no-store';
+    is get($path)->{headers}{'x-cache-status'}, 'MISS', 'is not stored';
+    is number(asked($path, 'only-if-cached')), number(get($path)), 'only-if-cached: from the cache';
+    my $seen = $up->requests;
+    for my $case ([ path() ], [ path(), 'only-if-cached, no-cache' ], ["$path?rotate=true"], [ $path, 'only-if-cached, no-store' ]) {
+        my ($path, $control) = @$case;
+        $res = asked($path, $control || 'only-if-cached');
+        is $res->{status}, 504, $control || 'only-if-cached';
+        is $gw->json($res)->{type}, 'urn:ampersand-gateway:problem:not-cached', 'with its problem';
+    }
+    is scalar($up->requests), $seen, 'and nothing goes upstream';
+};
+
+subtest 'rate limits apply to what a client wants anew' => sub {
+    my $slow = $gw->tenant('slow', project => 'p-9', args => [ '--rate', '1/m', '--burst', '3' ]);
+    my $ask = sub { $gw->get('/v1/destinations/x', token => $slow, headers => [ 'Cache-Control' => 'no-cache' ])->{status} };
+    is_deeply [ map { $ask->() } 1 .. 5 ], [ 200, 200, 200, 429, 429 ], 'three, then no more';
+    is $gw->get('/v1/destinations/x', token => $slow)->{status}, 200, 'the stored one is still had';
+};
+
+subtest 'expired, and failing' => sub {
+    get($_) for '/v1/topics', '/v1/provider-apps';
+    ok $gw->wait_for(4, sub { said(get('/v1/topics')) =~ /^ampersand; hit; ttl=-[12]$/ }), 'stale, and refreshed behind';
+    $up->answer({ status => 503 });
+    ok $gw->wait_for(4, sub { said(get('/v1/provider-apps')) =~ /^ampersand; hit; ttl=-\d+$/ }), 'stale when Ampersand fails';
+    $up->answer({ echo => 1 });
+};
+
+subtest 'a 404 is kept as long as ampersand_cache_ttl 404 says' => sub {
+    my $path = path();
+    $up->answer({ status => 404 });
+    is said(get($path)), 'ampersand; fwd=miss; stored; ttl=2', 'stored';
+    like said(get($path)), qr/^ampersand; hit/, 'and kept';
+    is get($path)->{status}, 404, 'as what it is';
+    $up->answer({ status => 404, headers => [ 'Cache-Control' => 'max-age=3600' ] });
+    is said(get(path())), 'ampersand; fwd=miss; stored; ttl=2', 'no longer, whatever Ampersand says';
+    $up->answer({ status => 404, headers => [ 'Cache-Control' => 'max-age=1' ] });
+    is said(get(path())), 'ampersand; fwd=miss; stored; ttl=1', 'shorter where it says so';
+    $up->answer({ status => 404, headers => [ 'Cache-Control' => 'no-store' ] });
+    is said(get(path())), 'ampersand; fwd=miss', 'not at all where it says so';
+    $up->answer({ status => 410 });
+    is said(get(path())), 'ampersand; fwd=miss', 'and no other error';
+    $up->answer({ echo => 1 });
+    $gw->request('PATCH', $path, token => $token, json => {});
+    is get($path)->{status}, 200, 'a write ends it';
+};
+
+# Without background refresh and stale answers, as nginx's directives have it.
+
+my $plain = Gateway->start(
+    like => $gw, http => 'ampersand_cache_ttl default 1s;',
+    proxy_conf => { proxy_cache_background_update => 'off', proxy_cache_use_stale => 'error http_503' },
+);
+
+subtest 'background refresh off: the client waits, and is told' => sub {
+    my $ask = sub { $plain->get('/v1/topics', token => $token) };
+    $up->answer({ echo => 1 });
+    my $old = number($ask->());
+    my $res;
+    ok $plain->wait_for(4, sub { $res = $ask->(); number($res) != $old }), 'a new one';
+    is said($res), 'ampersand; fwd=stale; stored; ttl=1', 'at once';
+    sleep 2.1;
+    $up->answer({ status => 503 });
+    $res = $ask->();
+    is $res->{status}, 200, 'stale when Ampersand fails';
+    like said($res), qr/^ampersand; fwd=stale; fwd-status=503$/, 'and says so';
+    $up->answer({ status => 500 });
+    is $ask->()->{status}, 500, 'not for what was switched off';
+    $up->answer({ echo => 1 });
+};
+
+$plain->finish;
+$gw->finish;
+done_testing;
