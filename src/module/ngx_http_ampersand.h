@@ -358,6 +358,7 @@ ngx_int_t ngx_http_ampersand_add_header(ngx_http_request_t *r,
 
 extern ngx_module_t  ngx_http_ampersand_module;
 extern ngx_module_t  ngx_http_ampersand_filter_module;
+extern ngx_module_t  ngx_http_ampersand_etag_filter_module;
 
 
 #endif /* NGX_HTTP_AMPERSAND_H */

@@ -131,7 +131,6 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
 
     if (ctx->wrap) {
         ngx_http_clear_accept_ranges(r);
-        ngx_http_clear_etag(r);
 
         if (r->headers_out.content_length_n >= 0) {
             r->headers_out.content_length_n += 2;

@@ -4,7 +4,7 @@ package Gateway::Upstream;
 #
 #   my $up = Gateway::Upstream->start(sub { my ($req) = @_; return $answer });
 #   $req: { head, body, method, target, headers => [[name, value], ...], n, host }
-#   $answer: raw bytes; or { status, headers => [name => value, ...], body, delay, close, drop };
+#   $answer: raw bytes; { bytes, delay, close } or { status, headers => [name => value, ...], body, delay, close, drop };
 #            undef: 200 {"ok":true}.  drop: closes without an answer.
 #   $up->url; $up->requests; $up->clear; $up->connections; $up->stop
 #   $up->take;                       # the requests since the last take()
@@ -242,6 +242,7 @@ sub _bytes {
     $res //= {};
     return ($res, 0, 0) unless ref $res;
     return (undef, 0, 1) if $res->{drop};
+    return ($res->{bytes}, $res->{delay} || 0, $res->{close} || 0) if defined $res->{bytes};
     my $status = $res->{status} || 200;
     my $body = $res->{body} // '{"ok":true}';
     my @headers = @{ $res->{headers} || [] };
