@@ -81,6 +81,7 @@ statuses(void **state)
                : (i == AMP_BAD_ENCODING) ? 415
                : (i == AMP_PRECONDITION) ? 412
                : (i == AMP_RANGE) ? 416
+               : (i == AMP_NOT_CACHED) ? 504
                : (i <= AMP_COOLING_DOWN) ? 429
                : (i <= AMP_NO_KEY) ? 503
                : (i == AMP_UPSTREAM_FAILED) ? 502
@@ -91,8 +92,9 @@ statuses(void **state)
                : (i == AMP_FORBIDDEN) ? 403 : 500;
 
         assert_int_equal(p->status, want);
-        assert_int_equal(p->retryable, want == 408 || want == 429
-                                       || (want > 501 && want < 505));
+        assert_int_equal(p->retryable, i != AMP_NOT_CACHED
+                                       && (want == 408 || want == 429
+                                           || (want > 501 && want < 505)));
     }
 }
 
