@@ -150,6 +150,34 @@ subtest 'a 404 is kept as long as ampersand_cache_ttl 404 says' => sub {
     is get($path)->{status}, 200, 'a write ends it';
 };
 
+subtest 'lifetimes of a tenant' => sub {
+    my $own = $gw->tenant('own', project => 'p-3', key => 'key-own');
+    my $ttl = sub {
+        my $said = said($gw->get($_[0], token => $own, headers => [ 'Cache-Control' => 'no-cache' ]));
+        return $said =~ /; ttl=(\d+)$/ ? $1 : $said;
+    };
+    my $became = sub {
+        my ($path, $want, $why) = @_;
+        my $is;
+        $gw->wait_for(2, sub { ($is = $ttl->($path)) eq $want });
+        is $is, $want, $why;
+    };
+    is $ttl->('/v1/destinations'), 60, "the table's";
+    is $ttl->('/v1/topics'), 1, "the configuration's";
+    $gw->ctl(qw(cache set own --ttl 7s));
+    $became->('/v1/destinations', 7, "the tenant's");
+    is $ttl->('/v1/topics'), 7, "which beats the configuration's";
+    isnt $ttl->('/v1/providers'), 7, 'not for what is shared by all tenants';
+    is $ttl->('/v1/api-keys'), 'none', 'not granted';
+    $gw->ctl(qw(cache set own --for listTopics --ttl 0));
+    $became->('/v1/topics', 'ampersand; fwd=bypass', '0 is never');
+    is $ttl->('/v1/destinations'), 7, 'of that operation';
+    is said(get('/v1/topics', 'Cache-Control' => 'no-cache')), 'ampersand; fwd=request; stored; ttl=1', "others have theirs";
+    is $ttl->('/proxy/x/y'), 'ampersand; fwd=bypass', 'the proxy API by name only';
+    $gw->ctl(qw(cache set own --for proxyRequest --ttl 9s));
+    $became->('/proxy/x/y', 9, 'and then it is');
+};
+
 # Without background refresh and stale answers, as nginx's directives have it.
 
 my $plain = Gateway->start(

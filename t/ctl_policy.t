@@ -86,6 +86,20 @@ subtest 'a record without grants shows what the gateway takes' => sub {
     is_deeply record()->{grants}, { deny => ['deleteConnection'] }, 'allow stays the default';
 };
 
+subtest 'cache lifetimes' => sub {
+    is_deeply $ctl->json(qw(cache show acme))->{doc}, { tenant => 'acme', cache => {} }, 'none';
+    like $ctl->run(qw(cache show acme))->{out}, qr/^FOR +TTL\ndefault +none$/, 'as text';
+    my $rev = record()->{rev};
+    is_deeply $ctl->json(qw(cache set acme --ttl 5m))->{doc}, { tenant => 'acme', cache => { default => '5m' } }, 'default';
+    $ctl->run(qw(cache set acme --for listTopics --ttl 0));
+    is_deeply record()->{cache}, { default => '5m', listTopics => '0' }, 'in the record';
+    is record()->{rev}, $rev + 2, 'each a revision';
+    like $ctl->run(qw(cache show acme))->{out}, qr/^default +5m\nlistTopics +0$/m, 'both';
+    $ctl->run(qw(cache set acme --ttl none));
+    is_deeply record()->{cache}, { listTopics => '0' }, 'taken away';
+    like $ctl->run(qw(cache set acme --ttl 1w))->{err}, qr/"1w" is no time\n.*30s, 5m/, 'a remedy';
+};
+
 subtest 'cache purge bumps a generation and tells' => sub {
     drain();
     my $r = $ctl->json(qw(cache purge acme));

@@ -121,8 +121,8 @@ subtest 'a tenant that is not there is exit 1 everywhere' => sub {
     for my $args (
         [qw(tenant show)], [qw(tenant disable)], [qw(tenant enable)], [qw(tenant remove)],
         [qw(token issue)], [qw(token list)], [qw(key list)], [qw(key verify)],
-        [qw(limit show)], [qw(grant show)], [qw(cache purge)],
-        [qw(limit set --rate 5/s)], [qw(grant set --allow read)],
+        [qw(limit show)], [qw(grant show)], [qw(cache purge)], [qw(cache show)],
+        [qw(limit set --rate 5/s)], [qw(cache set --ttl 5m)], [qw(grant set --allow read)],
         [qw(key set --key-file), $key],
     ) {
         my $r = $ctl->json(@$args, 'nobody');

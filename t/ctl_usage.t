@@ -21,7 +21,7 @@ my @commands = (
     (map { [ 'token', $_ ] } qw(issue list revoke)),
     (map { [ 'key', $_ ] } qw(set list verify retire)),
     (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)),
-    [qw(cache purge)], ['operations'], ['doctor'],
+    (map { [ 'cache', $_ ] } qw(set show purge)), ['operations'], ['doctor'],
 );
 
 subtest 'every command has its own help, and the overview names it' => sub {
@@ -69,7 +69,10 @@ subtest 'wrong usage is exit 2, on stderr, with what to do' => sub {
         [qw(limit set a)], [qw(limit set a --rate 5/s --class nope)], [qw(limit set a --rate x)],
         [qw(limit set a --rate 5/s --burst x)], [qw(limit set a --rate 5/s --class), "\xff"],
         [qw(grant set a)], [qw(grant set a --allow nope)], [qw(grant set a --allow read --deny nope)],
-        [qw(cache purge a --family nope)], [qw(operations --api nope)],
+        [qw(cache purge a --family nope)], [qw(cache set a)], [qw(cache set a --ttl x)],
+        [qw(cache set a --ttl 5m --for nope)], [qw(cache set a --ttl 5m --for createGroup)],
+        [qw(cache set a --ttl 5m --for catalog)], [qw(cache set a --ttl 31d)], [qw(cache set a --ttl 5m --for), "\xff"],
+        [qw(operations --api nope)],
         [qw(tenant list --timeout x)], [qw(tenant list --timeout 0)],
         ['tenant', 'list', '--prefix', 'a b'], ['tenant', 'list', '--upstream', 'ftp://x'],
         ['tenant', 'list', '--upstream', 'http://u:p@x'],

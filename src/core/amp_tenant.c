@@ -274,12 +274,6 @@ amp_tenant_read_identity(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 
     t->disabled = json_is_true(disabled);
 
-    if (json_object_get(json, "cache") != NULL
-        && !json_is_object(json_object_get(json, "cache")))
-    {
-        return "\"cache\" is no object";
-    }
-
     return NULL;
 }
 
@@ -559,6 +553,67 @@ amp_tenant_read_limits(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 }
 
 
+/* Resolved here, so that a request has one bit to look at. */
+
+static const char *
+amp_tenant_read_cache(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
+{
+    size_t                  i, n;
+    json_t                 *cache, *item;
+    uint32_t                seconds, lifetimes[AMP_OPERATIONS_MAX];
+    unsigned                rank, ranks[AMP_OPERATIONS_MAX] = { 0 };
+    amp_span_t              name;
+    const char             *key;
+    unsigned char          *start = out->pos;
+    const amp_operation_t  *op;
+
+    cache = json_object_get(json, "cache");
+
+    if (cache != NULL && !json_is_object(cache)) {
+        return "\"cache\" is no object";
+    }
+
+    if (json_object_size(cache) == 0) {
+        return NULL;
+    }
+
+    op = amp_operations(&n);
+
+    json_object_foreach(cache, key, item) {
+        name = amp_span_make(key, strlen(key));
+
+        if (amp_lifetime_name(name) != AMP_LIFETIME_OWN) {
+            continue;
+        }
+
+        if (amp_lifetime_parse(amp_json_text(item), &seconds) != 0) {
+            return "an item of \"cache\" is no time";
+        }
+
+        for (i = 0; i < n; i++) {
+            rank = amp_lifetime_rank(name, &op[i]);
+
+            if (rank > ranks[i] && op[i].class != AMP_CLASS_CATALOG) {
+                ranks[i] = rank;
+                lifetimes[i] = seconds;
+            }
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ranks[i]) {
+            t->cached[i / 64] |= UINT64_C(1) << (i % 64);
+            amp_buf_put(out, &lifetimes[i], sizeof(lifetimes[i]));
+        }
+    }
+
+    t->cache.offset = (uint16_t) (start - (unsigned char *) t);
+    t->cache.len = (uint16_t) (out->pos - start);
+
+    return NULL;
+}
+
+
 static const char *
 amp_tenant_read(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 {
@@ -584,6 +639,10 @@ amp_tenant_read(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 
     if (error == NULL) {
         error = amp_tenant_read_limits(json, t, out);
+    }
+
+    if (error == NULL) {
+        error = amp_tenant_read_cache(json, t, out);
     }
 
     if (error == NULL && out->overflow) {
@@ -651,6 +710,30 @@ amp_tenant_rate(const amp_tenant_t *t, amp_limit_e limit, amp_rate_t *rate)
 
     memcpy(rate, amp_tenant_field(t, t->rates).data + before * sizeof(*rate),
            sizeof(*rate));
+
+    return 1;
+}
+
+
+int
+amp_tenant_lifetime(const amp_tenant_t *t, unsigned index, uint32_t *seconds)
+{
+    size_t    i, before;
+    uint64_t  bit = UINT64_C(1) << (index % 64);
+
+    if (!(t->cached[index / 64] & bit)) {
+        return 0;
+    }
+
+    before = (size_t) __builtin_popcountll(t->cached[index / 64] & (bit - 1));
+
+    for (i = 0; i < index / 64; i++) {
+        before += (size_t) __builtin_popcountll(t->cached[i]);
+    }
+
+    memcpy(seconds,
+           amp_tenant_field(t, t->cache).data + before * sizeof(*seconds),
+           sizeof(*seconds));
 
     return 1;
 }

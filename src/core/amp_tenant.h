@@ -10,7 +10,7 @@
  *     "grants": { "allow": [ "catalog", "read", ... ], "deny": [ ... ] },
  *     "groups": [ "g1" ],
  *     "limits": { "default": { "rate": "50/s", "burst": 100 }, "read": {} },
- *     "cache": {}, "disabled": false }
+ *     "cache": { "read": "5m", "listTopics": "10s" }, "disabled": false }
  * An item of allow or deny is a class, "tag:<tag>" or a tag without spaces, or
  * an operationId.  Deny wins.  Unknown members are ignored and kept by writers;
  * an unknown grant item is ignored by the gateway and refused by ampctl.
@@ -20,6 +20,7 @@
 #define AMP_TENANT_H
 
 
+#include "amp_lifetime.h"
 #include "amp_operations.h"
 #include "amp_problem.h"
 #include "amp_rate.h"
@@ -55,6 +56,8 @@ typedef struct {
     uint32_t     limits;            /* bit set: 1 << amp_limit_e              */
     uint64_t     rev;
     uint64_t     granted[AMP_OPERATIONS_MAX / 64];
+    uint64_t     cached[AMP_OPERATIONS_MAX / 64];   /* has a lifetime of the
+                                       tenant's own                           */
     unsigned     disabled:1;
     unsigned     secrets:1;         /* class "secrets" granted                */
     unsigned     changes:1;         /* class "write" granted                  */
@@ -67,7 +70,8 @@ typedef struct {
     amp_field_t  groups;            /* ngroups times: uint16_t len, bytes     */
     amp_field_t  rates;             /* amp_rate_t for each bit of limits, in
                                        order, unaligned                       */
-    amp_field_t  cache;             /* reserved for per-tenant lifetimes      */
+    amp_field_t  cache;             /* uint32_t seconds for each bit of
+                                       cached, in order, unaligned            */
 } amp_tenant_t;
 
 
@@ -87,7 +91,8 @@ amp_tenant_field(const amp_tenant_t *t, amp_field_t f)
  * A tenant without keys decodes; without "grants" or "grants.allow" it has
  * every class but secrets.  "v", "rev", "id" and "project.id" must be there;
  * null counts as absent for "project.name" alone.  A limit of {} is none; a
- * rate without "burst" has its count as burst.
+ * rate without "burst" has its count as burst.  "cache" is of amp_lifetime.h;
+ * unknown names and those that the tenant has no say in are passed over.
  */
 
 size_t amp_tenant_decode(amp_span_t json, void *out, size_t cap,
@@ -97,6 +102,14 @@ size_t amp_tenant_decode(amp_span_t json, void *out, size_t cap,
 
 int amp_tenant_rate(const amp_tenant_t *t, amp_limit_e limit,
     amp_rate_t *rate);
+
+/*
+ * The tenant's own cache lifetime of an operation, by its index: 1 and *seconds
+ * filled, or 0 and it stays.
+ */
+
+int amp_tenant_lifetime(const amp_tenant_t *t, unsigned index,
+    uint32_t *seconds);
 
 /* Is the group one of the tenant's? */
 

@@ -1,5 +1,6 @@
 /*
- * ampctl cache: what the gateways have stored becomes unreachable.
+ * ampctl cache: what the gateways have stored becomes unreachable, and how long
+ * they keep it for a tenant.
  */
 
 #include <stdio.h>
@@ -13,7 +14,9 @@
 
 
 enum {
-    CACHE_FAMILY = CTL_OPTION
+    CACHE_FAMILY = CTL_OPTION,
+    CACHE_FOR,
+    CACHE_TTL
 };
 
 
@@ -21,6 +24,18 @@ static const ctl_option_t  cache_purge_options[] = {
 
     { CACHE_FAMILY, "family", "F",
       "of one resource family only, e.g. connections; default: all", 0 },
+
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
+static const ctl_option_t  cache_set_options[] = {
+
+    { CACHE_FOR, "for", "NAME",
+      "an operationId, or the class read; default: all that is cached", 0 },
+
+    { CACHE_TTL, "ttl", "TIME",
+      "30s, 5m, 1h, 1d; 0: never; none: as for all tenants", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
@@ -149,7 +164,120 @@ cache_purge(ctl_t *ctl)
 }
 
 
+/* Prints {"tenant": ..., "cache": {...}} or the same as a table. */
+
+static int
+cache_report(ctl_t *ctl, const json_t *record)
+{
+    json_t                    *cache, *time;
+    const char                *name;
+    output_table_t            *table;
+    static const char *const   heads[] = { "FOR", "TTL" };
+
+    cache = json_object_get(record, "cache");
+
+    if (ctl->json) {
+        return output_json(json_pack("{s:s, s:o}", "tenant", ctl->args[0],
+                                     "cache", cache ? json_incref(cache)
+                                                    : json_object()));
+    }
+
+    table = output_table(2, heads);
+
+    json_object_foreach(cache, name, time) {
+        output_row(table, name, json_is_string(time)
+                                ? json_string_value(time) : NULL);
+    }
+
+    if (json_object_size(cache) == 0) {
+        output_row(table, "default", "none");
+    }
+
+    output_table_print(table);
+
+    return CTL_DONE;
+}
+
+
+static int
+cache_show(ctl_t *ctl)
+{
+    int          rc;
+    json_t      *record;
+    amp_span_t   id;
+
+    if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    rc = tenant_load(ctl->store, &ctl->error, id, &record);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    rc = cache_report(ctl, record);
+    json_decref(record);
+
+    return rc;
+}
+
+
+static int
+cache_change(json_t *record, void *data, ctl_error_t *error)
+{
+    ctl_t  *ctl = data;
+
+    return record_lifetime(record, ctl_value(ctl, CACHE_FOR),
+                           ctl_value(ctl, CACHE_TTL), error);
+}
+
+
+static int
+cache_set(ctl_t *ctl)
+{
+    int          rc;
+    json_t      *trial;
+    amp_span_t   id;
+
+    if (ctl_value(ctl, CACHE_TTL) == NULL) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "how long?");
+        return ctl_remedy(&ctl->error, "add --ttl, e.g. --for listIntegrations "
+                          "--ttl 5m; --ttl none takes it away");
+    }
+
+    if (ctl_tenant_id(ctl, &id) != 0) {
+        return -1;
+    }
+
+    /* wrong words are wrong usage whatever Redis holds, and without it */
+
+    trial = json_object();
+    rc = cache_change(trial, ctl, &ctl->error);
+    json_decref(trial);
+
+    if (rc != 0 || ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    rc = tenant_change(ctl->store, &ctl->error, id, cache_change, ctl);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    }
+
+    return cache_show(ctl);
+}
+
+
 const ctl_command_t  ctl_cache_commands[] = {
+
+    { "cache", "set", "ID", "set how long a tenant's answers are kept",
+      "An operation's own time beats its class's, and that the default. Where a\n"
+      "tenant has none, ampersand_cache_ttl and the table say. For example:\n"
+      "  ampctl cache set acme --for listIntegrations --ttl 5m",
+      cache_set_options, cache_set },
+
+    { "cache", "show", "ID", "a tenant's cache lifetimes", NULL, NULL,
+      cache_show },
 
     { "cache", "purge", "ID", "forget the cached answers of a tenant's project",
       "A generation goes up: nothing is searched or deleted, whatever the\n"

@@ -485,3 +485,58 @@ record_group(json_t *record, const char *group, ctl_error_t *error)
 
     return 0;
 }
+
+
+int
+record_lifetime(json_t *record, const char *name, const char *time,
+    ctl_error_t *error)
+{
+    json_t    *cache;
+    uint32_t   seconds;
+
+    name = name ? name : "default";
+
+    switch (amp_lifetime_name(record_span(name))) {
+
+    case AMP_LIFETIME_UNKNOWN:
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no operation or class",
+                  name);
+        return ctl_remedy(error, "give an operationId, read or default; ampctl "
+                          "operations lists them");
+
+    case AMP_LIFETIME_NEVER:
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is never cached", name);
+        return ctl_remedy(error, "it is no GET that only reads, or its answers "
+                          "hold secrets");
+
+    case AMP_LIFETIME_SHARED:
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is cached for all tenants "
+                  "together", name);
+        return ctl_remedy(error, "set ampersand_cache_ttl in nginx's "
+                          "configuration");
+
+    case AMP_LIFETIME_OWN:
+        break;
+    }
+
+    cache = json_object_get(record, "cache");
+    if (cache == NULL) {
+        cache = json_object();
+        json_object_set_new(record, "cache", cache);
+    }
+
+    if (strcmp(time, "none") == 0) {
+        json_object_del(cache, name);
+        return 0;
+    }
+
+    if (amp_lifetime_parse(record_span(time), &seconds) != 0) {
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no time", time);
+        return ctl_remedy(error, "give seconds, minutes, hours or days, at most "
+                          "30d: 30s, 5m, 1h; 0 is never, none takes it away");
+    }
+
+    json_object_set_new(cache, name, json_string(time));
+
+    return 0;
+}

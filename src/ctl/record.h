@@ -78,6 +78,14 @@ int record_limit(json_t *record, const char *class, const char *rate,
 int record_limit_class(const char *class, ctl_error_t *error);
 
 /*
+ * Sets the cache lifetime of an operation or class, or the tenant's default for
+ * NULL; the time "none" takes it away.
+ */
+
+int record_lifetime(json_t *record, const char *name, const char *time,
+    ctl_error_t *error);
+
+/*
  * Adds an item to a list of grants; "default" stands for every class but
  * secrets, "none" adds nothing.  Unknown items are refused.
  */

@@ -67,9 +67,8 @@ typedef struct {
 
 
 typedef struct {
-    ngx_int_t                       index;      /* operation, or ...           */
-    ngx_int_t                       class;      /* ... class, or neither: all  */
-    ngx_uint_t                      status;     /* 404, or 0: of a 200         */
+    ngx_str_t                       name;       /* see amp_lifetime.h, or 404  */
+    ngx_uint_t                      missing;    /* 404                         */
     time_t                          ttl;
 } ngx_http_ampersand_ttl_t;
 

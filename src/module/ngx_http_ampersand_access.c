@@ -262,6 +262,7 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
     amp_query_t *query)
 {
+    unsigned      index;
     amp_reason_e  reason;
 
     reason = amp_scope_grant(ctx->known.tenant, ctx->op, query);
@@ -293,7 +294,10 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
         && !ctx->headers.uncacheable && !ctx->headers.no_store
         && r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)
     {
-        ctx->ttl = alcf->ttl[amp_operation_index(ctx->op)];
+        index = amp_operation_index(ctx->op);
+        ctx->ttl = alcf->ttl[index];
+
+        (void) amp_tenant_lifetime(ctx->known.tenant, index, &ctx->ttl);
     }
 
     return AMP_OK;

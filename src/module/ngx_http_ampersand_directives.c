@@ -205,13 +205,29 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_ampersand_loc_conf_t *alcf = conf;
 
     ngx_str_t                 *value;
-    amp_span_t                 name;
-    ngx_uint_t                 i, never;
-    const amp_operation_t     *op;
+    ngx_uint_t                 i, missing;
+    amp_lifetime_e             what;
     ngx_http_ampersand_ttl_t  *ttl, *others;
 
     value = cf->args->elts;
-    name = ngx_http_ampersand_span(value[1]);
+    missing = (ngx_strcmp(value[1].data, "404") == 0);
+    what = amp_lifetime_name(ngx_http_ampersand_span(value[1]));
+
+    if (what == AMP_LIFETIME_NEVER) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is never cached: it is no GET that only "
+                           "reads, or its answers hold secrets; write an "
+                           "operation, catalog, read, default or 404",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (what == AMP_LIFETIME_UNKNOWN && !missing) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is no operation, class, \"default\" or 404, "
+                           "see \"ampctl operations\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
 
     if (alcf->ttls == NGX_CONF_UNSET_PTR) {
         alcf->ttls = ngx_array_create(cf->pool, 4, sizeof(*ttl));
@@ -225,45 +241,9 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    ttl->index = -1;
-    ttl->class = amp_class_find(name);
+    ttl->name = value[1];
+    ttl->missing = missing;
     ttl->ttl = ngx_parse_time(&value[2], 1);
-    op = amp_operation_find(name);
-
-    ttl->status = (ngx_strcmp(value[1].data, "404") == 0) ? 404 : 0;
-
-    if (op) {
-        ttl->index = amp_operation_index(op);
-    }
-
-    /* generateUploadUrl is a GET of the class "write" */
-
-    if (op) {
-        never = (op->method != AMP_METHOD_GET && op->method != AMP_METHOD_ANY)
-                || op->class == AMP_CLASS_SECRETS
-                || op->class == AMP_CLASS_WRITE;
-
-    } else {
-        never = (ttl->class >= 0 && ttl->class != AMP_CLASS_CATALOG
-                 && ttl->class != AMP_CLASS_READ);
-    }
-
-    if (never) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is never cached: it is no GET that only "
-                           "reads, or its answers hold secrets; write an "
-                           "operation, catalog, read or default", &value[1]);
-        return NGX_CONF_ERROR;
-    }
-
-    if (op == NULL && ttl->class < 0 && ttl->status == 0
-        && ngx_strcmp(value[1].data, "default") != 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is no operation, class, \"default\" or 404, "
-                           "see \"ampctl operations\"", &value[1]);
-        return NGX_CONF_ERROR;
-    }
 
     if (ttl->ttl == (time_t) NGX_ERROR) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -275,8 +255,8 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     others = alcf->ttls->elts;
 
     for (i = 0; i < alcf->ttls->nelts - 1; i++) {
-        if (others[i].index == ttl->index && others[i].class == ttl->class
-            && others[i].status == ttl->status)
+        if (others[i].name.len == ttl->name.len
+            && ngx_strcmp(others[i].name.data, ttl->name.data) == 0)
         {
             return "is duplicate";
         }

@@ -360,7 +360,7 @@ ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf)
 {
     size_t                     n;
-    ngx_uint_t                 i, j;
+    ngx_uint_t                 i, j, rank, best;
     const amp_operation_t     *op;
     ngx_http_ampersand_ttl_t  *ttl;
 
@@ -373,42 +373,27 @@ ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
 
     for (i = 0; i < n; i++) {
         alcf->ttl[i] = op[i].ttl;
+    }
 
-        if (alcf->ttls == NULL) {
-            continue;
-        }
+    if (alcf->ttls == NULL) {
+        return NGX_CONF_OK;
+    }
 
-        /* an operation beats its class, a class beats "default" */
+    ttl = alcf->ttls->elts;
 
-        for (j = 0; j < 3 * alcf->ttls->nelts; j++) {
-            ttl = (ngx_http_ampersand_ttl_t *) alcf->ttls->elts
-                  + j % alcf->ttls->nelts;
+    for (i = 0; i < n; i++) {
+        best = 0;
 
-            if (ttl->status) {
-                alcf->ttl_missing = ttl->ttl;
-                continue;
+        for (j = 0; j < alcf->ttls->nelts; j++) {
+            rank = amp_lifetime_rank(ngx_http_ampersand_span(ttl[j].name),
+                                     &op[i]);
+            if (rank > best) {
+                best = rank;
+                alcf->ttl[i] = (uint32_t) ttl[j].ttl;
             }
 
-            switch (j / alcf->ttls->nelts) {
-
-            case 0:
-                if (ttl->index < 0 && ttl->class < 0 && op[i].ttl) {
-                    alcf->ttl[i] = (uint32_t) ttl->ttl;
-                }
-
-                break;
-
-            case 1:
-                if (ttl->class == (ngx_int_t) op[i].class && op[i].ttl) {
-                    alcf->ttl[i] = (uint32_t) ttl->ttl;
-                }
-
-                break;
-
-            default:
-                if (ttl->index == (ngx_int_t) i) {
-                    alcf->ttl[i] = (uint32_t) ttl->ttl;
-                }
+            if (ttl[j].missing) {
+                alcf->ttl_missing = ttl[j].ttl;
             }
         }
     }

@@ -33,7 +33,8 @@ check_field(const amp_tenant_t *t, amp_field_t f, size_t max)
 static void
 check_block(const amp_tenant_t *t)
 {
-    unsigned    limit, n;
+    uint32_t    seconds;
+    unsigned    i, limit, n;
     amp_rate_t  rate;
 
     check_field(t, t->id, AMP_TENANT_ID_MAX);
@@ -43,7 +44,16 @@ check_block(const amp_tenant_t *t)
     check_field(t, t->sealed, 768);
     check_field(t, t->groups, AMP_TENANT_FLAT_MAX);
     check_field(t, t->rates, AMP_LIMIT_COUNT * sizeof(amp_rate_t));
-    check_field(t, t->cache, 0);
+    check_field(t, t->cache, AMP_OPERATIONS_MAX * sizeof(uint32_t));
+
+    for (i = 0, n = 0; i < AMP_OPERATIONS_MAX; i++) {
+        if (amp_tenant_lifetime(t, i, &seconds)) {
+            check(seconds <= AMP_LIFETIME_MAX);
+            n++;
+        }
+    }
+
+    check(t->cache.len == n * sizeof(seconds));
 
     check(amp_tenant_id_valid(amp_tenant_field(t, t->id)));
     check(amp_project_id_valid(amp_tenant_field(t, t->project_id)));

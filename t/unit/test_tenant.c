@@ -132,6 +132,48 @@ whole_record(void **state)
 }
 
 
+/* An operation's own lifetime beats its class's, and that the default. */
+
+static void
+lifetimes(void **state)
+{
+    size_t                  i, n;
+    uint32_t                seconds;
+    const amp_tenant_t     *t;
+    const amp_operation_t  *op;
+
+    t = decode(HEAD ",\"cache\":{\"listTopics\":\"10s\",\"default\":\"1h\","
+               "\"read\":\"5m\",\"getDestination\":\"0\",\"later\":{},"
+               "\"listProviders\":\"1d\",\"createGroup\":\"1d\","
+               "\"catalog\":\"1d\",\"listApiKeys\":\"1d\","
+               "\"proxyRequest\":\"2s\"}}");
+
+    op = amp_operations(&n);
+
+    for (i = 0; i < n; i++, op++) {
+        seconds = 77;
+
+        if (amp_tenant_lifetime(t, (unsigned) i, &seconds)) {
+            assert_int_equal(seconds,
+                             strcmp(op->id, "listTopics") == 0 ? 10
+                             : strcmp(op->id, "getDestination") == 0 ? 0
+                             : strcmp(op->id, "proxyRequest") == 0 ? 2 : 300);
+
+        } else {
+            assert_int_equal(seconds, 77);
+            assert_true(op->ttl == 0 || op->class == AMP_CLASS_CATALOG);
+        }
+    }
+
+    t = decode(HEAD ",\"cache\":{\"getDestination\":\"9\"}}");
+    assert_int_equal(t->cache.len, sizeof(seconds));
+
+    refuse(HEAD ",\"cache\":{\"read\":\"SENTINEL\"}}", "\"cache\"");
+    refuse(HEAD ",\"cache\":{\"read\":5}}", "\"cache\"");
+    refuse(HEAD ",\"cache\":{\"default\":null}}", "\"cache\"");
+}
+
+
 static void
 least_record(void **state)
 {
@@ -613,6 +655,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(whole_record),
+        cmocka_unit_test(lifetimes),
         cmocka_unit_test(least_record),
         cmocka_unit_test(rates),
         cmocka_unit_test(limit_names),
