@@ -94,6 +94,7 @@ typedef struct ngx_ampersand_shared_s {
     uint64_t                   distrusted;  /* seq at the last distrust       */
     uint64_t                   named[NGX_AMPERSAND_ZONE_NAMED];
     ngx_atomic_t               owing;       /* some project may owe something */
+    volatile uint64_t          unshared[NGX_AMPERSAND_UNSHARED];
 } ngx_ampersand_shared_t;
 
 

@@ -82,6 +82,13 @@ ngx_ampersand_zone_counters(ngx_ampersand_zone_t *zone)
 }
 
 
+volatile uint64_t *
+ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone)
+{
+    return zone->sh->unshared;
+}
+
+
 ngx_ampersand_zone_e
 ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     amp_span_t id, ngx_ampersand_known_t *known)

@@ -42,6 +42,7 @@
 #define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms that "unknown" is kept,
                                                    or ttl if that is shorter  */
 #define NGX_AMPERSAND_WORKERS        256
+#define NGX_AMPERSAND_UNSHARED       512
 
 
 typedef struct ngx_ampersand_zone_s  ngx_ampersand_zone_t;
@@ -122,6 +123,10 @@ ngx_int_t ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
 ngx_ampersand_counters_t *ngx_ampersand_zone_counters(
     ngx_ampersand_zone_t *zone);
+
+/* NGX_AMPERSAND_UNSHARED words, see ngx_http_ampersand_collapse.c */
+
+volatile uint64_t *ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone);
 
 /*
  * By token digest (AMP_TOKEN_DIGEST bytes), or by tenant id when digest is

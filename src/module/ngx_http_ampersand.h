@@ -141,7 +141,8 @@ typedef struct {
 
     ngx_http_request_t             *request;
     ngx_http_ampersand_flight_t    *flight;     /* while RESOLVING             */
-    ngx_queue_t                     waiter;     /* in the flight               */
+    ngx_queue_t                     waiter;     /* in the flight, then in
+                                                   .._collapse.c              */
     amp_reason_e                    resolved;   /* what the look-up said       */
 
     ngx_ampersand_known_t           known;      /* known.tenant: the record    */
@@ -171,6 +172,7 @@ typedef struct {
     unsigned                        replace:1;  /* the body is a problem       */
     unsigned                        answered:1; /* the header filter saw it    */
     unsigned                        key_used:1; /* the upstream request is made */
+    unsigned                        entered:1;  /* in a queue of .._collapse.c */
     unsigned                        closed:1;   /* the request is being freed  */
     ngx_chain_t                    *problem;
 } ngx_http_ampersand_ctx_t;
@@ -340,6 +342,19 @@ void ngx_http_ampersand_store(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_ampersand_store_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+
+/*
+ * collapse: wakes those who wait for the answer to the same request.  enter:
+ * the request's key is being read; leave: it ends; unshared: its final answer
+ * will not be stored; abandoned: its client has left, an answer that will be
+ * stored goes to nobody else, and the header filters are done.
+ */
+
+void ngx_http_ampersand_collapse_enter(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+void ngx_http_ampersand_collapse_leave(ngx_http_ampersand_ctx_t *ctx);
+void ngx_http_ampersand_collapse_unshared(ngx_http_request_t *r);
+ngx_uint_t ngx_http_ampersand_collapse_abandoned(ngx_http_request_t *r);
 
 /* status: the directive */
 

@@ -428,6 +428,7 @@ ngx_http_ampersand_close(void *data)
     ngx_http_ampersand_ctx_t *ctx = data;
 
     ctx->closed = 1;
+    ngx_http_ampersand_collapse_leave(ctx);
     ngx_http_ampersand_wipe_key(ctx->request);
 
     /* nobody knows what became of it */

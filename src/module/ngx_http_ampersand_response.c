@@ -126,6 +126,10 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
 
     ngx_http_ampersand_finished(r, ctx);
 
+    if (ngx_http_ampersand_collapse_abandoned(r)) {
+        return NGX_OK;
+    }
+
     ctx->wrap = (ctx->wrap && r->headers_out.status == NGX_HTTP_OK
                  && ctx->state == NGX_HTTP_AMPERSAND_PASSED);
 

@@ -73,6 +73,7 @@ ngx_http_ampersand_store(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     if (status >= NGX_HTTP_OK && status < NGX_HTTP_INTERNAL_SERVER_ERROR
         && status != NGX_HTTP_TOO_MANY_REQUESTS)
     {
+        ngx_http_ampersand_collapse_unshared(r);
         ngx_http_ampersand_forget(r);
     }
 }

@@ -298,6 +298,7 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
     ctx = ngx_http_ampersand_variable_passed(r, v);
 
     if (ctx) {
+        ngx_http_ampersand_collapse_enter(r, ctx);
         ngx_http_ampersand_variable_set(v, ctx->cache_key.data,
                                         ctx->cache_key.len);
     }

@@ -3,11 +3,12 @@ package Gateway::Upstream;
 # A raw recording upstream: takes any bytes that come, keeps them, answers.
 #
 #   my $up = Gateway::Upstream->start(sub { my ($req) = @_; return $answer });
-#   $req: { head, body, method, target, headers => [[name, value], ...], n, host }
+#   $req: { head, body, method, target, headers => [[name, value], ...], n, host, peer }
 #   $answer: raw bytes; { bytes, delay, close } or { status, headers => [name => value, ...], body, delay, close, drop };
 #            undef: 200 {"ok":true}.  drop: closes without an answer.
 #   $up->url; $up->requests; $up->clear; $up->connections; $up->stop
 #   $up->take;                       # the requests since the last take()
+#   $up->answered;                   # [n, time] of each answer that was delayed
 #   $up->strays;                     # bytes that were no whole request when a connection ended
 #   $up->answer($answer);                # without code: from now on this, as a hash; raw: bytes; echo => 1:
 #                                        # the body tells {"n","method","target","key"} of the request
@@ -62,6 +63,7 @@ sub _records {
 
 sub requests    { return grep { exists $_->{head} } $_[0]->_records }
 sub connections { return scalar grep { $_->{connection} } $_[0]->_records }
+sub answered    { return map { $_->{answered} // () } $_[0]->_records }
 sub strays      { return map { $_->{stray} // () } $_[0]->_records }
 sub clear       { truncate $_[0]{file}->filename, 0; $_[0]{taken} = 0 }
 
@@ -148,6 +150,7 @@ sub _serve {
             my $l = shift @later;
             next unless $in{ $l->{c} };
             _write($l->{c}, $l->{bytes});
+            print $log $JSON->encode({ answered => [ $l->{n}, time ] }), "\n";
             $close->($l->{c}) if $l->{close};
         }
 
@@ -169,13 +172,14 @@ sub _serve {
 
             while ($in{$c} && (my $req = _parse(\$in{$c}{data}))) {
                 $req->{n} = $n++;
+                $req->{peer} = $c->peerport;
                 print $log $JSON->encode($req), "\n";
                 my $res = $answer ? $answer->($req) : _scripted($file, $req);
                 my ($bytes, $delay, $end) = _bytes($res, $req);
                 if (!defined $bytes) {
                     $close->($c);
                 } elsif ($delay) {
-                    push @later, { c => $c, at => time + $delay, bytes => $bytes, close => $end };
+                    push @later, { c => $c, n => $req->{n}, at => time + $delay, bytes => $bytes, close => $end };
                     @later = sort { $a->{at} <=> $b->{at} } @later;
                 } else {
                     _write($c, $bytes);
