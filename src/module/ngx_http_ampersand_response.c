@@ -274,12 +274,16 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
         (void) ngx_atomic_fetch_add(&counters->upstream, 1);
     }
 
-    /* a 5xx may have come after the change */
+    /*
+     * A 5xx may have come after the change; and a 404 too, when nginx asked
+     * twice because the first answer to a DELETE or PUT was lost.
+     */
 
     status = r->headers_out.status;
 
     if (status < NGX_HTTP_BAD_REQUEST
-        || status >= NGX_HTTP_INTERNAL_SERVER_ERROR)
+        || status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+        || (r->upstream_states && r->upstream_states->nelts > 1))
     {
         ngx_http_ampersand_written(r, ctx);
     }
