@@ -429,13 +429,6 @@ ngx_http_ampersand_close(void *data)
 
     ctx->closed = 1;
     ngx_http_ampersand_collapse_leave(ctx);
-
-    /* its client left: a write may have been done all the same */
-
-    if (ctx->key_used && !ctx->answered) {
-        ngx_http_ampersand_cache_written(ctx->request, ctx);
-    }
-
     ngx_http_ampersand_wipe_key(ctx->request);
 
     /* nobody knows what became of it */
