@@ -314,10 +314,10 @@ for my $read (@judged) {
 
 is scalar @foreign, 0, 'nobody sees what is not its own' or diag join "\n", @foreign[ 0 .. 5 ];
 is scalar @old, 0, 'no answer is older than it may be' or diag join "\n", grep { defined } @old[ 0 .. 9 ];
-cmp_ok scalar @judged, '>', 100 * $seconds, scalar(@judged) . ' answers were judged';
+cmp_ok scalar @judged, '>', 30 * $seconds, scalar(@judged) . ' answers were judged';
 cmp_ok scalar @ends, '>', 10 * $seconds, scalar(@ends) . ' changes were made';
-is join(' ', grep { !$count{$_} } 'read HIT', 'read MISS', 'write 200', 'write 404', 'write 409', 'write 500', 'write 502', 'write 504', 'write left'), '',
-    'of all kinds';
+my @kinds = ('read HIT', 'read MISS', map { "write $_" } qw(200 404 409 500 502 504 left));
+is join(' ', grep { !$count{$_} } @kinds), '', 'of all kinds';
 is scalar(grep { $_->{text} } @clients), 0, 'every request was answered';
 note "$_: $count{$_}" for sort keys %count;
 note sprintf 'the oldest answer elsewhere: %.1f ms after the change; %d purges', $lag * 1000, $purges;

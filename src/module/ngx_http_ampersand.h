@@ -173,6 +173,7 @@ typedef struct {
     unsigned                        answered:1; /* the header filter saw it    */
     unsigned                        key_used:1; /* the upstream request is made */
     unsigned                        entered:1;  /* in a queue of .._collapse.c */
+    unsigned                        failures:4; /* that it has waited for     */
     unsigned                        closed:1;   /* the request is being freed  */
     ngx_chain_t                    *problem;
 } ngx_http_ampersand_ctx_t;

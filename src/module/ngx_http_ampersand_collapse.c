@@ -13,8 +13,10 @@
  *          ├── an answer was stored ──▶ all are woken, ──▶ entered
  *          ├── the answer cannot be shared ──▶ all are woken, to go upstream at
  *          │   once: one after the other would be slower than without a cache
- *          └── no answer, or the lock is too old ──▶ one is woken, ──▶ entered:
- *              it asks next.  (nginx ends each wait, proxy_cache_lock_timeout)
+ *          └── it failed, or the lock is too old ──▶ one is woken, ──▶ entered:
+ *              it asks next.  After the next failure two are, then four, ...:
+ *              nobody waits for all who came before, and an upstream in trouble
+ *              does not get all at once
  *
  * Waiting ones are looked at when a request that was upstream ends in this
  * worker, and, for what ends in others or is killed there, every 2 ms while
@@ -34,6 +36,7 @@
 
 #define NGX_HTTP_AMPERSAND_LOOK      2          /* ms                         */
 #define NGX_HTTP_AMPERSAND_UNSHARED  10         /* seconds                    */
+#define NGX_HTTP_AMPERSAND_FAILURES  15         /* counted, at most           */
 #define NGX_HTTP_AMPERSAND_SECONDS   0xffffff
 
 
@@ -47,7 +50,7 @@ typedef struct {
 
 static void ngx_http_ampersand_collapse_sort(ngx_event_t *ev);
 static void ngx_http_ampersand_collapse_look(ngx_event_t *ev);
-static ngx_uint_t ngx_http_ampersand_collapse_leads(ngx_http_cache_t *c);
+static ngx_uint_t ngx_http_ampersand_collapse_woken(ngx_http_cache_t *c);
 static void ngx_http_ampersand_collapse_wake(ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_collapse_go(ngx_event_t *ev);
 static volatile uint64_t *ngx_http_ampersand_collapse_word(
@@ -159,6 +162,7 @@ ngx_http_ampersand_collapse_sort(ngx_event_t *ev)
 static void
 ngx_http_ampersand_collapse_look(ngx_event_t *ev)
 {
+    ngx_uint_t                      n;
     ngx_queue_t                    *q, *next;
     ngx_http_cache_t               *c;
     ngx_http_request_t             *r;
@@ -167,6 +171,12 @@ ngx_http_ampersand_collapse_look(ngx_event_t *ev)
     ngx_http_ampersand_collapse_t  *cl;
 
     cl = ev->data;
+
+    /* a second look, before those woken have run, would see another failure */
+
+    if (ev->posted) {
+        ngx_delete_posted_event(ev);
+    }
 
     for (q = ngx_queue_head(&cl->waiting);
          q != ngx_queue_sentinel(&cl->waiting);
@@ -196,8 +206,19 @@ ngx_http_ampersand_collapse_look(ngx_event_t *ev)
         {
             continue;
 
-        } else if (!node->exists && ngx_http_ampersand_collapse_leads(c)) {
-            continue;
+        } else if (!node->exists) {
+            n = ngx_http_ampersand_collapse_woken(c);
+
+            if (n >> ctx->failures) {
+                ctx->failures = ngx_min(ctx->failures + 1,
+                                        NGX_HTTP_AMPERSAND_FAILURES);
+                continue;
+            }
+
+            if (n) {
+                c->lock = 0;
+                c->wait_event.handler = ngx_http_ampersand_collapse_go;
+            }
         }
 
         ngx_http_ampersand_collapse_wake(ctx);
@@ -209,15 +230,17 @@ ngx_http_ampersand_collapse_look(ngx_event_t *ev)
 }
 
 
-/* Has somebody been woken who will ask for this one? */
+/* How many have just been woken to ask for the same? */
 
 static ngx_uint_t
-ngx_http_ampersand_collapse_leads(ngx_http_cache_t *c)
+ngx_http_ampersand_collapse_woken(ngx_http_cache_t *c)
 {
+    ngx_uint_t                 n;
     ngx_queue_t               *q, *entered;
     ngx_http_cache_t          *woken;
     ngx_http_ampersand_ctx_t  *ctx;
 
+    n = 0;
     entered = &ngx_http_ampersand_collapse.entered;
 
     for (q = ngx_queue_last(entered);
@@ -228,11 +251,11 @@ ngx_http_ampersand_collapse_leads(ngx_http_cache_t *c)
         woken = ctx->request->cache;
 
         if (woken && woken->node == c->node && woken->wait_event.posted) {
-            return 1;
+            n++;
         }
     }
 
-    return 0;
+    return n;
 }
 
 
