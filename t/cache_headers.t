@@ -150,6 +150,30 @@ subtest 'a 404 is kept as long as ampersand_cache_ttl 404 says' => sub {
     is get($path)->{status}, 200, 'a write ends it';
 };
 
+subtest 'Vary' => sub {
+    my $kept = sub {
+        my ($vary, $first, $next, $path) = @_;
+        $up->answer({ echo => 1, headers => [ map { ('Vary', $_) } @$vary ] });
+        $path ||= path();
+        my $old = number(get($path, @$first));
+        my $res;
+        $gw->wait_for(0.3, sub { $res = get($path, @$next); number($res) == $old });
+        return number($res) == $old;
+    };
+    my @de = ('Accept-Language' => 'de');
+    my @en = ('Accept-Language' => 'en');
+    my @site = (Origin => 'https://a', 'X-Foo' => '1');
+    ok $kept->(['Origin'], \@site, \@site), 'what Ampersand does not see does not matter';
+    ok $kept->(['Origin'], \@site, []), 'nor whether it is there';
+    ok $kept->(['X-Api-Key, x-foo', 'Authorization'], \@site, []), 'nor whose it is';
+    ok $kept->([ 'Accept-Language', 'Origin' ], [ @de, @site ], \@de), 'what it sees does';
+    ok !$kept->([ 'Accept-Language', 'Origin' ], \@de, \@en), 'in whatever line it stands';
+    ok !$kept->([ 'Origin', 'ACCEPT-LANGUAGE,X-Foo' ], \@de, \@en), 'or spelling';
+    ok !$kept->([ '*', 'Origin' ], \@de, \@de), 'a * too';
+    ok !$kept->([ map { "Accept-$_" x 5 } 1 .. 5 ], \@de, \@de), 'too many are not kept';
+    $up->answer({ echo => 1 });
+};
+
 subtest 'lifetimes of a tenant' => sub {
     my $own = $gw->tenant('own', project => 'p-3', key => 'key-own');
     my $ttl = sub {

@@ -243,6 +243,11 @@ void ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 ngx_int_t ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
+/* Does the client's header of this name go upstream? */
+
+ngx_uint_t ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx,
+    u_char *name, size_t len);
+
 /*
  * resolve: zone, then Redis.  NGX_OK: ctx->resolved says what came out,
  * known.tenant is filled when it is AMP_OK.  NGX_AGAIN: the request will be

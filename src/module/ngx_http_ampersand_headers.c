@@ -325,6 +325,29 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
 }
 
 
+ngx_uint_t
+ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx, u_char *name,
+    size_t len)
+{
+    u_char           lowcase[NGX_HTTP_CACHE_VARY_LEN];
+    ngx_table_elt_t  h;
+
+    if (len > sizeof(lowcase)) {
+        return 1;
+    }
+
+    ngx_strlow(lowcase, name, len);
+
+    h.key.data = lowcase;
+    h.key.len = len;
+    h.lowcase_key = lowcase;
+
+    return ngx_http_ampersand_headers_goes(&h, ctx->op->api,
+                                           &ctx->headers.connection)
+           && !(ctx->wrap && ngx_http_ampersand_is(&h, "accept-encoding"));
+}
+
+
 static void
 ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
     ngx_http_ampersand_headers_t *found, ngx_uint_t *seen)

@@ -34,6 +34,10 @@
 
 static time_t ngx_http_ampersand_lifetime(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_vary(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_vary_names(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_str_t *names);
 static void ngx_http_ampersand_forget(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_cache_status(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
@@ -62,7 +66,7 @@ ngx_http_ampersand_store(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     if (u->cacheable) {
         valid = ngx_http_ampersand_lifetime(r, ctx);
 
-        if (valid) {
+        if (valid && ngx_http_ampersand_vary(r, ctx) == NGX_OK) {
             r->cache->valid_sec = valid;
             return;
         }
@@ -116,6 +120,110 @@ ngx_http_ampersand_lifetime(ngx_http_request_t *r,
 
         return 0;
     }
+}
+
+
+/*
+ * nginx finds a variant by the client's headers and stores it by those that
+ * went upstream.  What upstream did not see (Origin, X-Api-Key) made no
+ * difference to its answer, so it is left out; and nginx before 1.23.0 knows
+ * the last Vary line only.  NGX_DECLINED: not to be stored.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_vary(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (r->upstream->conf->ignore_headers & NGX_HTTP_UPSTREAM_IGN_VARY) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&r->cache->vary);
+
+    part = &r->upstream->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NGX_OK;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == 4 && ngx_memcmp(h[i].lowcase_key, "vary", 4) == 0
+            && ngx_http_ampersand_vary_names(r, ctx, &h[i].value) != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+    }
+}
+
+
+/* Adds those of one line. */
+
+static ngx_int_t
+ngx_http_ampersand_vary_names(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_str_t *names)
+{
+    u_char     *p, *last, *name;
+    size_t      len;
+    ngx_str_t  *vary;
+
+    vary = &r->cache->vary;
+    p = names->data;
+    last = p + names->len;
+
+    while (p < last) {
+
+        if (*p == ' ' || *p == '\t' || *p == ',') {
+            p++;
+            continue;
+        }
+
+        name = p;
+
+        while (p < last && *p != ' ' && *p != '\t' && *p != ',') {
+            p++;
+        }
+
+        len = p - name;
+
+        if (len == 1 && *name == '*') {
+            return NGX_DECLINED;
+        }
+
+        if (!ngx_http_ampersand_headers_sent(ctx, name, len)) {
+            continue;
+        }
+
+        if (vary->len + 1 + len > NGX_HTTP_CACHE_VARY_LEN) {
+            return NGX_DECLINED;
+        }
+
+        if (vary->data == NULL) {
+            vary->data = ngx_pnalloc(r->pool, NGX_HTTP_CACHE_VARY_LEN);
+            if (vary->data == NULL) {
+                return NGX_DECLINED;
+            }
+        }
+
+        if (vary->len) {
+            vary->data[vary->len++] = ',';
+        }
+
+        ngx_memcpy(vary->data + vary->len, name, len);
+        vary->len += len;
+    }
+
+    return NGX_OK;
 }
 
 
