@@ -66,9 +66,17 @@ typedef struct {
 } ngx_ampersand_tenant_node_t;
 
 
+/*
+ * A key is made of gens and bumps.  A bump is a number of its own, not used
+ * before nor in a zone before this one; a generation never seen here does
+ * without, so that keys, and what is stored, outlive the zone.
+ */
+
 typedef struct {
     uint32_t               gens[AMP_FAMILY_COUNT];
     uint32_t               bumps[AMP_FAMILY_COUNT];
+    uint32_t               highest[AMP_FAMILY_COUNT];   /* of gens             */
+    ngx_uint_t             known;       /* gens were asked for once           */
     uint32_t               owed;        /* families, see ngx_ampersand_owed_t */
     u_char                 id[1];       /* node->len bytes                    */
 } ngx_ampersand_project_node_t;
@@ -93,6 +101,7 @@ typedef struct ngx_ampersand_shared_s {
     uint64_t                   seq;         /* events so far                  */
     uint64_t                   distrusted;  /* seq at the last distrust       */
     uint64_t                   named[NGX_AMPERSAND_ZONE_NAMED];
+    uint32_t                   bump;        /* the last one                   */
     ngx_atomic_t               owing;       /* some project may owe something */
     volatile uint64_t          unshared[NGX_AMPERSAND_UNSHARED];
 } ngx_ampersand_shared_t;

@@ -5,6 +5,9 @@ static ngx_uint_t ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh,
     uint64_t begun, uint32_t hash);
 static ngx_ampersand_node_t *ngx_ampersand_zone_project(
     ngx_ampersand_zone_t *zone, amp_span_t project);
+static uint32_t ngx_ampersand_zone_another(ngx_ampersand_shared_t *sh);
+static void ngx_ampersand_zone_generation(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_project_node_t *pn, ngx_uint_t family, uint32_t gen);
 static ngx_uint_t ngx_ampersand_zone_unknown(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);
 static ngx_uint_t ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
@@ -14,6 +17,7 @@ static ngx_uint_t ngx_ampersand_zone_usable(ngx_ampersand_zone_t *zone,
 ngx_int_t
 ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 {
+    ngx_time_t              *tp;
     ngx_uint_t               n;
     ngx_ampersand_zone_t    *zone, *old;
     ngx_ampersand_shared_t  *sh;
@@ -57,6 +61,11 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     if (sh->buckets == NULL) {
         return NGX_ERROR;
     }
+
+    /* ahead of all that the zone before this one can have used */
+
+    tp = ngx_timeofday();
+    sh->bump = (uint32_t) (tp->sec * 1000 + tp->msec);
 
     sh->magic = NGX_AMPERSAND_ZONE_MAGIC;
     sh->layout = sizeof(*sh);
@@ -360,8 +369,12 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
     pn = ngx_ampersand_node_body(node);
 
     for (i = 0; i < AMP_FAMILY_COUNT; i++) {
-        pn->gens[i] = overtaken ? ngx_max(pn->gens[i], gens[i]) : gens[i];
+        if (!overtaken || gens[i] > pn->gens[i]) {
+            ngx_ampersand_zone_generation(sh, pn, i, gens[i]);
+        }
     }
+
+    pn->known = 1;
 
     if (!overtaken) {
         node->fetched = ngx_current_msec;
@@ -500,7 +513,8 @@ ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone, const amp_event_t *event)
 
             /* lower than ours: Redis was emptied, or the next is on its way */
 
-            pn->gens[event->family] = (uint32_t) event->rev;
+            ngx_ampersand_zone_generation(sh, pn, event->family,
+                                          (uint32_t) event->rev);
         }
     }
 
@@ -542,7 +556,7 @@ ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
 
         for (i = 0; i < AMP_FAMILY_COUNT; i++) {
             if (families & (1u << i)) {
-                pn->bumps[i]++;
+                pn->bumps[i] = ngx_ampersand_zone_another(zone->sh);
             }
         }
     }
@@ -759,6 +773,45 @@ ngx_ampersand_zone_project(ngx_ampersand_zone_t *zone, amp_span_t project)
     node->epoch--;
 
     return node;
+}
+
+
+static uint32_t
+ngx_ampersand_zone_another(ngx_ampersand_shared_t *sh)
+{
+    sh->bump += (sh->bump == NGX_MAX_UINT32_VALUE) ? 2 : 1;
+
+    return sh->bump;
+}
+
+
+/*
+ * A generation that is higher than all before needs no bump; one that went
+ * back, because Redis lost some, is going to come by numbers that were used.
+ */
+
+static void
+ngx_ampersand_zone_generation(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_project_node_t *pn, ngx_uint_t family, uint32_t gen)
+{
+    if (gen == pn->gens[family]) {
+        return;
+    }
+
+    pn->gens[family] = gen;
+
+    if (gen <= pn->highest[family]) {
+        pn->bumps[family] = ngx_ampersand_zone_another(sh);
+        return;
+    }
+
+    pn->highest[family] = gen;
+
+    /* else the write may be later than the generation */
+
+    if (pn->known) {
+        pn->bumps[family] = 0;
+    }
 }
 
 
