@@ -1,6 +1,7 @@
 /*
  * Inside the zone: its nodes, in one hash table and two LRU queues.  Only
- * ngx_ampersand_zone.c uses them, with shpool->mutex held.
+ * ngx_ampersand_zone.c and ngx_ampersand_project.c use them, with shpool->mutex
+ * held.
  */
 
 #ifndef NGX_AMPERSAND_NODE_H
@@ -131,6 +132,17 @@ ngx_ampersand_zone_digest_hash(const u_char *digest)
 }
 
 
+/* Did an event name the node, or one that shares its place, since begun? */
+
+static ngx_inline ngx_uint_t
+ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh, uint64_t begun,
+    uint32_t hash)
+{
+    return sh->named[hash % NGX_AMPERSAND_ZONE_NAMED] > begun
+           || sh->distrusted > begun;
+}
+
+
 /* It may come from a worker whose clock is a few milliseconds ahead. */
 
 static ngx_inline ngx_msec_t
@@ -167,6 +179,11 @@ ngx_ampersand_node_t *ngx_ampersand_node_put(ngx_ampersand_zone_t *zone,
 
 void ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);
+
+/* Redis has this generation of a family, see ngx_ampersand_project_node_t. */
+
+void ngx_ampersand_zone_generation(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_project_node_t *pn, ngx_uint_t family, uint32_t gen);
 
 
 #endif /* NGX_AMPERSAND_NODE_H */
