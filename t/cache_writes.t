@@ -12,6 +12,7 @@ use Time::HiRes qw(sleep time);
 
 use lib "$FindBin::Bin/lib";
 use Gateway;
+use Gateway::Made;
 use Gateway::Redis;
 use Gateway::Upstream;
 
@@ -37,7 +38,8 @@ my $up = Gateway::Upstream->start(do {
 
 my $redis = Gateway::Redis->start('--appendonly', 'yes', '--appendfsync', 'always');
 my @o = (workers => 2, redis => $redis, upstream => $up->url, proxy_conf => { proxy_read_timeout => '600ms' });
-my $gw = Gateway->start(@o);
+my $h2 = Gateway::Redis::free_port();
+my $gw = Gateway->start(@o, server => "listen 127.0.0.1:$h2 http2;");
 my $far = Gateway->start(@o, like => $gw);
 my %token = (
     acme => $gw->tenant('acme', project => 'p-1', key => 'key-acme'),
@@ -139,6 +141,24 @@ subtest 'a client that leaves does not break its write off' => sub {
     sleep 0.1;
     is number($gw, 'acme', $path), 0, 'not answered: the old answer';
     ok $gw->wait_for(2, sub { number($gw, 'acme', $path) == 1 }), 'answered: the new one';
+};
+
+subtest 'nor over HTTP/2, however it leaves' => sub {
+    my %ways = (
+        close => sub { close $_[0] },
+        RST_STREAM => sub { syswrite $_[0], Gateway::Made::frame(3, 0, 1, pack 'N', 8) },
+        GOAWAY => sub { syswrite $_[0], Gateway::Made::frame(7, 0, 0, pack 'NN', 0, 0) },
+    );
+    for my $way (sort keys %ways) {
+        my $path = path();
+        number($gw, 'acme', $path);
+        my $seen = $up->requests;
+        my $socket = Gateway::Made::h2($h2, 'PATCH', $path, [ 'x-api-key' => $token{acme}, 'user-agent' => 'wait=0.3',
+            'content-type' => 'application/json', 'content-length' => 2 ], '{}');
+        ok $gw->wait_for(3, sub { $up->requests > $seen }), "$way: under way";
+        $ways{$way}->($socket);
+        ok $gw->wait_for(2, sub { number($gw, 'acme', $path) == 1 }), "$way: seen when it is done";
+    }
 };
 
 subtest 'an unknown outcome counts as a write' => sub {
