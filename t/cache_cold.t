@@ -243,7 +243,7 @@ $gw->finish;
 
 my $short = Gateway->start(
     like => $gw, workers => 2,
-    proxy_conf => { proxy_read_timeout => '400ms', proxy_cache_lock_age => '1s' },
+    proxy_conf => { proxy_read_timeout => '900ms', proxy_cache_lock_age => '1s' },
 );
 $short->get('/v1/topics', token => $token{acme});
 
