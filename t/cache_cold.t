@@ -114,7 +114,7 @@ my $soon = 350;
 $gw->get('/v1/topics', token => $token{$_}) for sort keys %token;
 
 subtest "$clients clients" => sub {
-    for my $round (1 .. 3) {
+    for my $round (1, 2) {
         $up->clear;
         my @all = herd($gw, $clients, "/v1/integrations/shared-0.7-r$round");
         is count('status', @all), "200:$clients", 'all are answered';
