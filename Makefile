@@ -15,7 +15,11 @@ PREFIX        := /usr
 NGINX_SRC     := /usr/share/nginx/src
 NGINX_MODULES := /usr/lib/nginx/modules
 FUZZ_SECONDS  := 20
-PROVE_FLAGS   :=
+
+# Two files at a time, but one that starts Redis servers by the half dozen.
+# Faults in real time need a machine that keeps up: what fails gets one more run.
+PROVE_FLAGS := -j2 --rules seq='t/{chaos,redis_*,ctl_redis_*,changes_*}.t' \
+               --rules par='**'
 
 PACKAGE := libnginx-mod-http-ampersand
 VERSION  = $(shell sed -n 's/.*AMPCTL_VERSION *"\(.*\)".*/\1/p' src/ctl/ampctl.h)
@@ -164,7 +168,9 @@ test:
 	@$(MAKE) all
 	@$(MAKE) lint-layers
 	@$(MAKE) unit
-	@prove $(PROVE_FLAGS) t
+	@prove $(PROVE_FLAGS) --statefile $(BUILD)/prove --state save t \
+	    || { echo 'once more, alone, what failed:'; \
+	         prove --statefile $(BUILD)/prove --state failed,save; }
 
 bench:
 	@docker/deps build run test bench
