@@ -118,6 +118,7 @@ subtest 'made-up identities' => sub {
     my $gw = Gateway->start(
         redis => $real, redis_url => $fake->url, server => 'ampersand_identity $arg_who;', log_level => 'error',
     );
+    $gw->wait_for(5, sub { $gw->status->{redis_events_up} });
     $fake->clear;
     is $gw->get("$path?who=nobody")->{status}, 401, 'nobody' for 1 .. 20;
     is $fake->count('GET'), 1, 'is one look-up';
