@@ -11,6 +11,7 @@
 #include "ampctl.h"
 #include "options.h"
 #include "secret.h"
+#include "tenant_store.h"
 
 
 const ctl_command_t *const  ctl_commands[] = {
@@ -124,6 +125,29 @@ ctl_tenant_id(ctl_t *ctl, amp_span_t *id)
     return ctl_remedy(&ctl->error, "give 1 to %d of A-Z a-z 0-9 . _ -, a "
                       "letter or digit first, e.g. acme or team-7",
                       AMP_TENANT_ID_MAX);
+}
+
+
+json_t *
+ctl_tenant_record(ctl_t *ctl, amp_span_t *id)
+{
+    int      rc;
+    json_t  *record;
+
+    if (ctl_tenant_id(ctl, id) != 0 || ctl_store(ctl) == NULL) {
+        return NULL;
+    }
+
+    rc = tenant_load(ctl->store, &ctl->error, *id, &record);
+    if (rc == 1) {
+        return record;
+    }
+
+    if (rc == 0) {
+        (void) ctl_no_tenant(ctl, *id);
+    }
+
+    return NULL;
 }
 
 

@@ -102,6 +102,13 @@ amp_keyring_t *ctl_ring(ctl_t *ctl);
 
 int ctl_tenant_id(ctl_t *ctl, amp_span_t *id);
 
+/*
+ * The record of the tenant that the first argument names, the caller's to
+ * release; *id is set.  NULL with ctl->error filled, also when there is none.
+ */
+
+json_t *ctl_tenant_record(ctl_t *ctl, amp_span_t *id);
+
 /* ctl->error for a tenant that is not there; -1. */
 
 int ctl_no_tenant(ctl_t *ctl, amp_span_t id);

@@ -100,20 +100,15 @@ key_set(ctl_t *ctl)
 static int
 key_list(ctl_t *ctl)
 {
-    int                        rc;
     size_t                     i;
     json_t                    *record, *view, *key, *keys;
     amp_span_t                 id;
     output_table_t            *table;
     static const char *const   heads[] = { "KEY", "STATE", "MASTER KEY" };
 
-    if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
+    record = ctl_tenant_record(ctl, &id);
+    if (record == NULL) {
         return -1;
-    }
-
-    rc = tenant_load(ctl->store, &ctl->error, id, &record);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
     }
 
     view = record_view(record);

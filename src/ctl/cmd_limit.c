@@ -83,13 +83,9 @@ limit_show(ctl_t *ctl)
     json_t      *record;
     amp_span_t   id;
 
-    if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
+    record = ctl_tenant_record(ctl, &id);
+    if (record == NULL) {
         return -1;
-    }
-
-    rc = tenant_load(ctl->store, &ctl->error, id, &record);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
     }
 
     rc = limit_report(ctl, record);

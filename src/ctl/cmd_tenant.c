@@ -414,13 +414,9 @@ tenant_show(ctl_t *ctl)
     amp_span_t     id;
     token_list_t   tokens;
 
-    if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
+    record = ctl_tenant_record(ctl, &id);
+    if (record == NULL) {
         return -1;
-    }
-
-    rc = tenant_load(ctl->store, &ctl->error, id, &record);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
     }
 
     if (token_list(ctl->store, &ctl->error, id, &tokens) != 0) {

@@ -197,13 +197,9 @@ token_list_command(ctl_t *ctl)
     token_list_t   tokens;
     token_rows_t   rows;
 
-    if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
+    record = ctl_tenant_record(ctl, &id);
+    if (record == NULL) {
         return -1;
-    }
-
-    rc = tenant_load(ctl->store, &ctl->error, id, &record);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
     }
 
     json_decref(record);

@@ -9,11 +9,12 @@
  * "|" stands in none of the first three; nothing follows Accept.  The operation
  * is the number of its line, which belongs to one API.  Generations are
  * "<family>gen.bump," for each family that the operation reads, zeroes and
- * families without either left out (see ngx_ampersand_project_node_t).  nginx hashes keys twice, byte by byte, so
- * what most would share is left out too: "/v1/projects/" in front of the
- * project's id (any other path begins with its slash), and Accept when it is
- * application/json.  The public catalogue is one entry for all tenants: its
- * tenant is "*", which is no tenant's id, and it has no generations.
+ * families without either left out (see ngx_ampersand_project_node_t).  nginx
+ * hashes keys twice, byte by byte, so what most would share is left out too:
+ * "/v1/projects/" in front of the project's id (any other path begins with its
+ * slash), and Accept when it is application/json.  The public catalogue is one
+ * entry for all tenants: its tenant is "*", which is no tenant's id, and it has
+ * no generations.
  */
 
 
