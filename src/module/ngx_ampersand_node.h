@@ -76,9 +76,10 @@ typedef struct {
 typedef struct {
     uint32_t               gens[AMP_FAMILY_COUNT];
     uint32_t               bumps[AMP_FAMILY_COUNT];
-    uint32_t               highest[AMP_FAMILY_COUNT];   /* of gens             */
-    ngx_uint_t             known;       /* gens were asked for once           */
     uint32_t               owed;        /* families, see ngx_ampersand_owed_t */
+    u_char                 known;       /* gens were asked for once           */
+    u_char                 reused;      /* a generation went back: they come
+                                           by numbers that were used          */
     u_char                 id[1];       /* node->len bytes                    */
 } ngx_ampersand_project_node_t;
 

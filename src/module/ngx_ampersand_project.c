@@ -218,8 +218,8 @@ ngx_ampersand_zone_another(ngx_ampersand_shared_t *sh)
 
 
 /*
- * A generation that is higher than all before needs no bump; one that went
- * back, because Redis lost some, is going to come by numbers that were used.
+ * Where generations only grow they need no bump.  Once one went back, because
+ * Redis lost some, each change gets a number of its own.
  */
 
 void
@@ -230,18 +230,19 @@ ngx_ampersand_zone_generation(ngx_ampersand_shared_t *sh,
         return;
     }
 
-    pn->gens[family] = gen;
-
-    if (gen <= pn->highest[family]) {
-        pn->bumps[family] = ngx_ampersand_zone_another(sh);
-        return;
+    if (gen < pn->gens[family]) {
+        pn->reused = 1;
     }
 
-    pn->highest[family] = gen;
+    pn->gens[family] = gen;
 
-    /* else the write may be later than the generation */
+    if (pn->reused) {
+        pn->bumps[family] = ngx_ampersand_zone_another(sh);
 
-    if (pn->known) {
+    } else if (pn->known) {
+
+        /* else the write may be later than the generation */
+
         pn->bumps[family] = 0;
     }
 }
