@@ -13,6 +13,7 @@
 #define AMP_SEAL_VERSION  "v1."
 #define AMP_SEAL_HEAD     (3 + AMP_MASTER_KEY_ID_LEN + 1)
 #define AMP_TAG_LEN       16
+#define AMP_BLOCK_LEN     16            /* AMP_SECRET_MAX is a multiple of it */
 #define AMP_DIGEST_LEN    32
 #define AMP_PACKET_MAX    (AMP_NONCE_LEN + AMP_SECRET_MAX + AMP_TAG_LEN)
 #define AMP_AAD_MAX       128
@@ -26,11 +27,13 @@
 typedef struct {
     unsigned char    id[AMP_MASTER_KEY_ID_LEN];
     EVP_CIPHER_CTX  *opener;
+    EVP_CIPHER_CTX  *block;             /* CIPH of GCTR                       */
 } amp_master_key_t;
 
 
 struct amp_keyring_s {
     EVP_CIPHER        *cipher;
+    EVP_CIPHER        *block;
     EVP_CIPHER_CTX    *sealer;          /* of keys[0]                         */
     amp_master_key_t  *keys;
     unsigned           n;
@@ -220,24 +223,27 @@ amp_keyring_free(amp_keyring_t *ring)
 
     for (i = 0; i < ring->n; i++) {
         EVP_CIPHER_CTX_free(ring->keys[i].opener);
+        EVP_CIPHER_CTX_free(ring->keys[i].block);
     }
 
     EVP_CIPHER_CTX_free(ring->sealer);
     EVP_CIPHER_free(ring->cipher);
+    EVP_CIPHER_free(ring->block);
     free(ring->keys);
     free(ring);
 }
 
 
 static EVP_CIPHER_CTX *
-amp_keyring_context(amp_keyring_t *ring, const unsigned char *key, int seals)
+amp_keyring_context(EVP_CIPHER *cipher, const unsigned char *key, int seals)
 {
     EVP_CIPHER_CTX  *ctx;
 
     ctx = EVP_CIPHER_CTX_new();
 
     if (ctx == NULL
-        || !EVP_CipherInit_ex2(ctx, ring->cipher, key, NULL, seals, NULL))
+        || !EVP_CipherInit_ex2(ctx, cipher, key, NULL, seals, NULL)
+        || !EVP_CIPHER_CTX_set_padding(ctx, 0))
     {
         EVP_CIPHER_CTX_free(ctx);
         return NULL;
@@ -277,21 +283,23 @@ amp_keyring_put(amp_keyring_t *ring, const unsigned char *key)
 
     if (ring->cipher == NULL) {
         ring->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+        ring->block = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
 
-        if (ring->cipher == NULL) {
+        if (ring->cipher == NULL || ring->block == NULL) {
             return "OpenSSL has no AES-256-GCM";
         }
     }
 
     if (ring->sealer == NULL) {
-        ring->sealer = amp_keyring_context(ring, key, 1);
+        ring->sealer = amp_keyring_context(ring->cipher, key, 1);
 
         if (ring->sealer == NULL) {
             return "no memory";
         }
     }
 
-    master.opener = amp_keyring_context(ring, key, 0);
+    master.opener = amp_keyring_context(ring->cipher, key, 0);
+    master.block = amp_keyring_context(ring->block, key, 1);
 
     keys = realloc(ring->keys, (ring->n + 1) * sizeof(*keys));
 
@@ -299,8 +307,9 @@ amp_keyring_put(amp_keyring_t *ring, const unsigned char *key)
         ring->keys = keys;
     }
 
-    if (keys == NULL || master.opener == NULL) {
+    if (keys == NULL || master.opener == NULL || master.block == NULL) {
         EVP_CIPHER_CTX_free(master.opener);
+        EVP_CIPHER_CTX_free(master.block);
 
         /* the next key added would be the first: it seals, not this one */
 
@@ -537,6 +546,60 @@ amp_seal_open_decoded(amp_keyring_t *ring, amp_span_t tenant,
     }
 
     return n;
+}
+
+
+/* Counter blocks for 96 bits of nonce count from 2: 1 made the tag (7.1). */
+
+int
+amp_seal_reveal(amp_keyring_t *ring, amp_span_t decoded, unsigned char *out)
+{
+    int                   n, size;
+    size_t                i, len;
+    unsigned char         stream[AMP_SECRET_MAX];
+    amp_master_key_t     *master;
+    const unsigned char  *text, *nonce;
+
+    if (decoded.len <= AMP_MASTER_KEY_ID_LEN + AMP_NONCE_LEN + AMP_TAG_LEN
+        || decoded.len > AMP_MASTER_KEY_ID_LEN + AMP_PACKET_MAX)
+    {
+        return -1;
+    }
+
+    master = amp_keyring_find(ring, decoded.data);
+
+    if (master == NULL) {
+        return -2;
+    }
+
+    nonce = decoded.data + AMP_MASTER_KEY_ID_LEN;
+    text = nonce + AMP_NONCE_LEN;
+    len = decoded.len - AMP_MASTER_KEY_ID_LEN - AMP_NONCE_LEN - AMP_TAG_LEN;
+    size = 0;
+
+    for (i = 0; i < len; i += AMP_BLOCK_LEN) {
+        memcpy(stream + i, nonce, AMP_NONCE_LEN);
+        stream[i + 12] = 0;
+        stream[i + 13] = 0;
+        stream[i + 14] = 0;
+        stream[i + 15] = (unsigned char) (i / AMP_BLOCK_LEN + 2);
+        size += AMP_BLOCK_LEN;
+    }
+
+    if (!EVP_EncryptUpdate(master->block, stream, &n, stream, size)
+        || n != size)
+    {
+        ERR_clear_error();
+        return -1;
+    }
+
+    for (i = 0; i < len; i++) {
+        out[i] = stream[i] ^ text[i];
+    }
+
+    OPENSSL_cleanse(stream, (size_t) size);
+
+    return (int) len;
 }
 
 

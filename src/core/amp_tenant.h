@@ -61,6 +61,8 @@ typedef struct {
     unsigned     disabled:1;
     unsigned     secrets:1;         /* class "secrets" granted                */
     unsigned     changes:1;         /* class "write" granted                  */
+    unsigned     opened:1;          /* the caller's: sealed was opened once,
+                                       amp_seal_reveal() will do              */
     uint16_t     ngroups;
     amp_field_t  id;
     amp_field_t  project_id;

@@ -32,6 +32,8 @@ static amp_reason_e ngx_http_ampersand_flight_token(
     ngx_http_ampersand_flight_t *flight, redisReply *reply);
 static amp_reason_e ngx_http_ampersand_flight_tenant(
     ngx_http_ampersand_flight_t *flight, redisReply *reply);
+static void ngx_http_ampersand_flight_open(
+    ngx_http_ampersand_flight_t *flight);
 static amp_reason_e ngx_http_ampersand_flight_project(
     ngx_http_ampersand_flight_t *flight, redisReply *reply);
 static amp_reason_e ngx_http_ampersand_flight_store(
@@ -321,9 +323,36 @@ ngx_http_ampersand_flight_tenant(ngx_http_ampersand_flight_t *flight,
         return AMP_BAD_RECORD;
     }
 
+    ngx_http_ampersand_flight_open(flight);
     flight->step = NGX_HTTP_AMPERSAND_PROJECT;
 
     return AMP_OK;
+}
+
+
+/*
+ * Requests need not authenticate the sealed key again.  One that does not open
+ * here may do so in a worker that was started with other master keys.
+ */
+
+static void
+ngx_http_ampersand_flight_open(ngx_http_ampersand_flight_t *flight)
+{
+    int            n;
+    u_char         secret[AMP_SECRET_MAX];
+    amp_tenant_t  *tenant;
+
+    tenant = flight->tenant;
+
+    n = amp_seal_open_decoded(flight->amcf->keyring,
+                              amp_tenant_field(tenant, tenant->id),
+                              amp_tenant_field(tenant, tenant->key_id),
+                              amp_tenant_field(tenant, tenant->sealed),
+                              secret);
+
+    tenant->opened = (n > 0 && amp_secret_valid(amp_span_make(secret, n)));
+
+    ngx_explicit_memzero(secret, sizeof(secret));
 }
 
 

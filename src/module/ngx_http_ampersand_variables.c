@@ -400,6 +400,7 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     u_char                          *p;
     ngx_int_t                        rc;
     ngx_uint_t                       level;
+    amp_span_t                       sealed;
     amp_tenant_t                    *tenant;
     ngx_http_ampersand_ctx_t        *ctx;
     ngx_http_ampersand_main_conf_t  *amcf;
@@ -436,12 +437,23 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    n = amp_seal_open_decoded(amcf->keyring,
-                              amp_tenant_field(tenant, tenant->id),
-                              amp_tenant_field(tenant, tenant->key_id),
-                              amp_tenant_field(tenant, tenant->sealed), p);
+    sealed = amp_tenant_field(tenant, tenant->sealed);
 
-    if (n <= 0 || !amp_secret_valid(amp_span_make(p, n))) {
+    if (tenant->opened) {
+        n = amp_seal_reveal(amcf->keyring, sealed, p);
+
+    } else {
+        n = amp_seal_open_decoded(amcf->keyring,
+                                  amp_tenant_field(tenant, tenant->id),
+                                  amp_tenant_field(tenant, tenant->key_id),
+                                  sealed, p);
+
+        if (n > 0 && !amp_secret_valid(amp_span_make(p, n))) {
+            n = -1;
+        }
+    }
+
+    if (n <= 0) {
 
         /* ngx_http_ampersand_init_peer() refuses to go on without it */
 

@@ -68,6 +68,53 @@ open_as(amp_keyring_t *ring, const char *tenant, const char *key_id,
 }
 
 
+/* By OpenSSL's GCM, and by its block cipher alone: the same, at every length. */
+
+static void
+what_was_opened_is_revealed(void **state)
+{
+    size_t          len;
+    amp_buf_t       sealed, decoded;
+    amp_span_t      secret, packet;
+    unsigned char   text[AMP_SEALED_MAX], bytes[AMP_SEALED_MAX];
+    unsigned char   in[AMP_SECRET_MAX], out[AMP_SECRET_MAX];
+    amp_keyring_t  *ring = ring_of(KEY_B, KEY_A), *other = ring_of(KEY_A, NULL);
+
+    (void) state;
+
+    for (len = 1; len <= AMP_SECRET_MAX; len++) {
+        in[len - 1] = (unsigned char) (len * 7);
+        secret = amp_span_make(in, len);
+
+        amp_buf_init(&sealed, text, sizeof(text));
+        assert_int_equal(amp_seal(ring, amp_span("t"), amp_span("k"), secret,
+                                  nonce, &sealed), 0);
+
+        amp_buf_init(&decoded, bytes, sizeof(bytes));
+        assert_int_equal(amp_seal_decode(amp_buf_written(&sealed), &decoded),
+                         0);
+        packet = amp_buf_written(&decoded);
+
+        assert_int_equal(amp_seal_open_decoded(ring, amp_span("t"),
+                                               amp_span("k"), packet, out),
+                         len);
+
+        memset(out, 0, sizeof(out));
+        assert_int_equal(amp_seal_reveal(ring, packet, out), len);
+        assert_memory_equal(out, in, len);
+
+        assert_int_equal(amp_seal_reveal(other, packet, out), -2);
+    }
+
+    assert_int_equal(amp_seal_reveal(ring, amp_span_make(bytes, 36), out), -1);
+    assert_int_equal(amp_seal_reveal(ring, amp_span_null, out), -1);
+    assert_int_equal(ERR_peek_error(), 0);
+
+    amp_keyring_free(ring);
+    amp_keyring_free(other);
+}
+
+
 static void
 known_answer(void **state)
 {
@@ -333,6 +380,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(known_answer),
+        cmocka_unit_test(what_was_opened_is_revealed),
         cmocka_unit_test(moved_does_not_open),
         cmocka_unit_test(mutated_does_not_open),
         cmocka_unit_test(malformed),
