@@ -41,6 +41,21 @@ amp_unhex(const unsigned char *p, const unsigned char *last)
 }
 
 
+/* How many unreserved bytes there are from p on. */
+
+static inline size_t
+amp_unreserved(const unsigned char *p, const unsigned char *last)
+{
+    const unsigned char  *start = p;
+
+    while (p < last && amp_char_is(*p, AMP_UNRESERVED)) {
+        p++;
+    }
+
+    return (size_t) (p - start);
+}
+
+
 /* 2 * len lower-case hex digits. */
 
 void amp_hex(const unsigned char *data, size_t len, unsigned char *out);

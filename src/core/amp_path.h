@@ -97,6 +97,8 @@ typedef struct {
     amp_span_t  value;          /* the same; empty without "="                */
     unsigned    declared:1;
     unsigned    has_value:1;    /* there was a "="                            */
+    unsigned    plain:1;        /* unreserved bytes only: name, "=" and value
+                                   stand where they came                      */
     unsigned    order;          /* position among the declared; the others:
                                    AMP_QUERY_ARGS                             */
 } amp_query_arg_t;
@@ -116,7 +118,7 @@ typedef struct {
 
 /*
  * Parses a raw query ("" when there is none) for an operation; scratch has at
- * least raw.len bytes and outlives q.  Pieces are split at "&" only, empty
+ * least raw.len bytes; both outlive q.  Pieces are split at "&" only, empty
  * ones are dropped; "+" is a space.  Arguments come out sorted: declared ones
  * in the table's order, then the others by name, stable.
  *

@@ -90,7 +90,10 @@ amp_query_parse(const amp_operation_t *op, amp_span_t raw,
 }
 
 
-/* Name and value of one piece.  Answers the end of what it wrote, or NULL. */
+/*
+ * Name and value of one piece.  Answers the end of what it wrote, or NULL.
+ * Mostly there is nothing to decode, and it writes nothing.
+ */
 
 static unsigned char *
 amp_query_split(amp_span_t raw, int proxy, unsigned char *dst,
@@ -98,7 +101,23 @@ amp_query_split(amp_span_t raw, int proxy, unsigned char *dst,
 {
     size_t                len;
     unsigned char        *end;
-    const unsigned char  *equals;
+    const unsigned char  *p, *last, *equals;
+
+    last = raw.data + raw.len;
+    len = amp_unreserved(raw.data, last);
+    p = raw.data + len;
+
+    arg->has_value = (p < last && *p == '=');
+    p += arg->has_value;
+
+    if (p + amp_unreserved(p, last) == last) {
+        arg->plain = 1;
+        arg->name = amp_span_make(raw.data, len);
+        arg->value = amp_span_make(p, (size_t) (last - p));
+        return dst;
+    }
+
+    arg->plain = 0;
 
     equals = memchr(raw.data, '=', raw.len);
     len = equals ? (size_t) (equals - raw.data) : raw.len;
@@ -394,6 +413,12 @@ amp_query_compose(const amp_query_t *q, amp_buf_t *out)
     for (i = 0; i < q->n; i++) {
         arg = &q->args[i];
         amp_buf_byte(out, i ? '&' : '?');
+
+        if (arg->plain) {
+            amp_buf_put(out, arg->name.data,
+                        arg->name.len + arg->has_value + arg->value.len);
+            continue;
+        }
 
         if (q->verbatim) {
             amp_escape_normalised(arg->name, out);

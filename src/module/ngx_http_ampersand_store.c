@@ -318,7 +318,8 @@ ngx_http_ampersand_cache_status(ngx_http_request_t *r,
         p = ngx_cpymem(p, "ampersand; hit", sizeof("ampersand; hit") - 1);
 
     } else {
-        p = ngx_sprintf(p, "ampersand; fwd=%s", forwarded);
+        p = ngx_cpymem(p, "ampersand; fwd=", sizeof("ampersand; fwd=") - 1);
+        p = ngx_cpymem(p, forwarded, ngx_strlen(forwarded));
 
         if (!r->cached) {
             if (u->cacheable && r->cache && r->cache->valid_sec) {

@@ -16,22 +16,22 @@ static unsigned char  scratch[AMP_QUERY_MAX + 1];
 static char           composed[3 * AMP_QUERY_MAX + 64];
 
 
+/* From a copy of the exact size, which lasts until the next call. */
+
 static amp_reason_e
 parse(const char *id, const char *raw, size_t len, amp_query_t *q)
 {
-    unsigned char          *exact;
-    amp_reason_e            rc;
     const amp_operation_t  *op;
+    static unsigned char   *exact;
 
     op = amp_operation_find(amp_span_make(id, strlen(id)));
     assert_non_null(op);
 
+    free(exact);
     exact = malloc(len ? len : 1);
     memcpy(exact, raw, len);
-    rc = amp_query_parse(op, amp_span_make(exact, len), scratch, q);
-    free(exact);
 
-    return rc;
+    return amp_query_parse(op, amp_span_make(exact, len), scratch, q);
 }
 
 
