@@ -71,8 +71,10 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     *p++ = '|';
     p = ngx_http_ampersand_number(p, amp_operation_index(ctx->op) + 1);
 
-    for (i = 0; i < AMP_FAMILY_COUNT; i++) {
-        if ((reads & (1u << i)) && (known->gens[i] | known->bumps[i])) {
+    for ( /* void */ ; reads; reads &= reads - 1) {
+        i = ffs((int) reads) - 1;
+
+        if (known->gens[i] | known->bumps[i]) {
             *p++ = (u_char) ('a' + i);
             p = ngx_http_ampersand_number(p, known->gens[i]);
             *p++ = '.';
