@@ -201,6 +201,30 @@ typedef struct {
 #define ngx_http_ampersand_span(s)  amp_span_make((s).data, (s).len)
 
 
+/* A walk over nginx's list of headers: begin with { &list->part, 0 }. */
+
+typedef struct {
+    ngx_list_part_t                *part;
+    ngx_uint_t                      i;
+} ngx_http_ampersand_walk_t;
+
+
+static ngx_inline ngx_table_elt_t *
+ngx_http_ampersand_next(ngx_http_ampersand_walk_t *walk)
+{
+    while (walk->i == walk->part->nelts) {
+        if (walk->part->next == NULL) {
+            return NULL;
+        }
+
+        walk->part = walk->part->next;
+        walk->i = 0;
+    }
+
+    return (ngx_table_elt_t *) walk->part->elts + walk->i++;
+}
+
+
 /* access: the phase handler */
 
 ngx_int_t ngx_http_ampersand_access_handler(ngx_http_request_t *r);

@@ -109,9 +109,9 @@ void
 ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     ngx_http_ampersand_headers_t *found)
 {
-    ngx_uint_t        i, keys, authorizations, connections, seen;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *key, *authorization;
+    ngx_uint_t                  keys, authorizations, connections, seen;
+    ngx_table_elt_t            *h, *key, *authorization;
+    ngx_http_ampersand_walk_t   walk;
 
     key = NULL;
     authorization = NULL;
@@ -120,62 +120,52 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     connections = 0;
     seen = 0;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    walk.part = &r->headers_in.headers.part;
+    walk.i = 0;
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
 
         /* what means something begins with one of these */
 
-        if (h[i].lowcase_key[0] != 'x' && h[i].lowcase_key[0] != 'a'
-            && h[i].lowcase_key[0] != 'c')
+        if (h->lowcase_key[0] != 'x' && h->lowcase_key[0] != 'a'
+            && h->lowcase_key[0] != 'c')
         {
             continue;
         }
 
-        if (ngx_http_ampersand_is(&h[i], "x-api-key")) {
-            key = &h[i];
+        if (ngx_http_ampersand_is(h, "x-api-key")) {
+            key = h;
             keys++;
 
-        } else if (ngx_http_ampersand_is(&h[i], "authorization")) {
-            authorization = &h[i];
+        } else if (ngx_http_ampersand_is(h, "authorization")) {
+            authorization = h;
             authorizations++;
 
-        } else if (ngx_http_ampersand_is(&h[i], "accept")) {
+        } else if (ngx_http_ampersand_is(h, "accept")) {
             found->uncacheable |= (found->accept.data != NULL);
-            found->accept = h[i].value;
+            found->accept = h->value;
 
-        } else if (ngx_http_ampersand_is(&h[i], "cache-control")) {
-            ngx_http_ampersand_headers_caching(&h[i].value, found);
+        } else if (ngx_http_ampersand_is(h, "cache-control")) {
+            ngx_http_ampersand_headers_caching(&h->value, found);
 
-        } else if (ngx_http_ampersand_is(&h[i], "x-request-id")) {
-            found->request_id = h[i].value;
+        } else if (ngx_http_ampersand_is(h, "x-request-id")) {
+            found->request_id = h->value;
 
-        } else if (ngx_http_ampersand_is(&h[i], "content-encoding")) {
+        } else if (ngx_http_ampersand_is(h, "content-encoding")) {
             found->encoded = 1;
 
-        } else if (ngx_http_ampersand_is(&h[i], "connection")) {
+        } else if (ngx_http_ampersand_is(h, "connection")) {
 
             /* nginx keeps none, and one is enough to name what is hop-by-hop */
 
             found->malformed |= connections;
-            found->connection = h[i].value;
+            found->connection = h->value;
             connections = 1;
 
-        } else if (h[i].key.len > 6
-                   && ngx_memcmp(h[i].lowcase_key, "x-amp-", 6) == 0)
+        } else if (h->key.len > 6
+                   && ngx_memcmp(h->lowcase_key, "x-amp-", 6) == 0)
         {
-            ngx_http_ampersand_headers_amp(&h[i], found, &seen);
+            ngx_http_ampersand_headers_amp(h, found, &seen);
         }
     }
 
@@ -198,13 +188,13 @@ ngx_int_t
 ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
-    size_t            j;
-    ngx_str_t         id;
-    ngx_uint_t        i, checked;
-    ngx_list_t        list;
-    amp_span_t        project;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *copy;
+    size_t                      i;
+    ngx_str_t                   id;
+    ngx_uint_t                  checked;
+    ngx_list_t                  list;
+    amp_span_t                  project;
+    ngx_table_elt_t            *h, *copy;
+    ngx_http_ampersand_walk_t   walk;
 
     static ngx_str_t  one = ngx_string("1");
     static ngx_str_t  search = ngx_string("search");
@@ -216,32 +206,21 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    walk.part = &r->headers_in.headers.part;
+    walk.i = 0;
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (!ngx_http_ampersand_headers_goes(&h[i], ctx->op->api,
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+        if (!ngx_http_ampersand_headers_goes(h, ctx->op->api,
                                              &ctx->headers.connection)
-            || (ctx->wrap && ngx_http_ampersand_is(&h[i], "accept-encoding"))
-            || (checked && ngx_http_ampersand_is(&h[i], "content-type")))
+            || (ctx->wrap && ngx_http_ampersand_is(h, "accept-encoding"))
+            || (checked && ngx_http_ampersand_is(h, "content-type")))
         {
             continue;
         }
 
-        for (j = 0; j < h[i].value.len; j++) {
-            if ((h[i].value.data[j] < 0x20 && h[i].value.data[j] != '\t')
-                || h[i].value.data[j] == 0x7f)
+        for (i = 0; i < h->value.len; i++) {
+            if ((h->value.data[i] < 0x20 && h->value.data[i] != '\t')
+                || h->value.data[i] == 0x7f)
             {
                 return NGX_DECLINED;
             }
@@ -252,7 +231,7 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        *copy = h[i];
+        *copy = *h;
         ngx_ampersand_header_init(copy);
     }
 

@@ -133,9 +133,8 @@ ngx_http_ampersand_lifetime(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_ampersand_vary(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t            *h;
+    ngx_http_ampersand_walk_t   walk;
 
     if (r->upstream->conf->ignore_headers & NGX_HTTP_UPSTREAM_IGN_VARY) {
         return NGX_OK;
@@ -143,27 +142,18 @@ ngx_http_ampersand_vary(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 
     ngx_str_null(&r->cache->vary);
 
-    part = &r->upstream->headers_in.headers.part;
-    h = part->elts;
+    walk.part = &r->upstream->headers_in.headers.part;
+    walk.i = 0;
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NGX_OK;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == 4 && ngx_memcmp(h[i].lowcase_key, "vary", 4) == 0
-            && ngx_http_ampersand_vary_names(r, ctx, &h[i].value) != NGX_OK)
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+        if (h->key.len == 4 && ngx_memcmp(h->lowcase_key, "vary", 4) == 0
+            && ngx_http_ampersand_vary_names(r, ctx, &h->value) != NGX_OK)
         {
             return NGX_DECLINED;
         }
     }
+
+    return NGX_OK;
 }
 
 
@@ -380,12 +370,11 @@ ngx_http_ampersand_forwarded(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_ampersand_age(ngx_http_request_t *r)
 {
-    time_t            age;
-    ngx_int_t         n;
-    ngx_str_t         value;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    time_t                      age;
+    ngx_int_t                   n;
+    ngx_str_t                   value;
+    ngx_table_elt_t            *h;
+    ngx_http_ampersand_walk_t   walk;
 
     age = 0;
 
@@ -393,23 +382,12 @@ ngx_http_ampersand_age(ngx_http_request_t *r)
         age = ngx_max(ngx_time() - r->cache->date, 0);
     }
 
-    part = &r->upstream->headers_in.headers.part;
-    h = part->elts;
+    walk.part = &r->upstream->headers_in.headers.part;
+    walk.i = 0;
 
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == 3 && ngx_memcmp(h[i].lowcase_key, "age", 3) == 0) {
-            n = ngx_atoi(h[i].value.data, h[i].value.len);
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+        if (h->key.len == 3 && ngx_memcmp(h->lowcase_key, "age", 3) == 0) {
+            n = ngx_atoi(h->value.data, h->value.len);
             age += (n > 0 && n < NGX_MAX_INT32_VALUE) ? n : 0;
             break;
         }
