@@ -1,0 +1,235 @@
+/*
+ * One limit on one gateway: what Redis has leased to it, what was spent, when
+ * to ask again, and what to do without Redis.
+ *
+ * The promise.  All gateways together admit, in any window of length t, at
+ * most floor(t / T) + burst requests, where T is the time of one unit: exactly
+ * what one GCRA in one place would.
+ *
+ * How.  Redis keeps one TAT a limit, in Redis time.  A lease of n units is the
+ * block [start, start + nT) of that time line, where start = max(TAT, now),
+ * and TAT moves to the block's end: blocks never overlap.  A request admitted
+ * at the moment s is given a place v in a block, v = max(start, s), if
+ *
+ *     v + T <= end   and   v - W <= s,   with W = (burst - 1) T,
+ *
+ * and start moves to v + T.  So any two places are at least T apart, whoever
+ * gave them, and s <= v <= s + W.  Requests of a window [a, b] have places in
+ * [a, b + W], of which there are at most floor((b - a + W) / T) + 1 =
+ * floor((b - a) / T) + burst.  Nothing else is needed: what is not spent
+ * lapses when s passes it, as an idle bucket lapses in GCRA, and a gateway
+ * that dies with a lease, or a lease whose answer is lost, only costs units.
+ *
+ * Blocks may reach AMP_LEASE_AHEAD beyond what may be spent at once: that is
+ * how a rate above 16 a second with a small burst is held with few calls.
+ *
+ * Clocks.  A gateway's wall clock plays no part.  Its monotonic clock and the
+ * last answer bound the Redis time s: not before R + (now - received), not
+ * after R + (now - sent).  The second is taken for v >= s, the first for
+ * v - W <= s.  Two cases count at another moment than they happen:
+ *   - requests that waited for an answer count at R, when Redis decided, as
+ *     with any limiter that asks for each request;
+ *   - where W is shorter than the answer took (burst 1, mostly), the first
+ *     bound serves for both.
+ * There a window measured at the gateways' doors is longer by the time that an
+ * answer took.  A block is dropped AMP_LEASE_LIFE after the last answer, before
+ * two clocks drift apart.
+ *
+ * Fail-over.  A replica may be promoted that lost the last leases.  They end
+ * before (old now) + W + T + AMP_LEASE_AHEAD, so the script moves the TAT of a
+ * state that another server wrote, or that is missing, behind since + that:
+ * the bucket starts empty.  since is when gateways first saw the new server.
+ * What is not covered: two masters at once, a Redis whose clock jumps forward,
+ * keys deleted or evicted.  There each costs at most one burst.
+ *
+ * Sharing.  The script knows which gateways asked in the last 2 s.  Each may
+ * always take its share of the rate, and more than that while more is there
+ * than the others will ask for until the next call.
+ *
+ * The state has no pointer, is zero at first, and may be copied; the caller
+ * locks.  All moments are nanoseconds: now, sent, received of a monotonic
+ * clock that all workers of a machine share (CLOCK_MONOTONIC, read under the
+ * lock), the rest of Redis TIME.
+ *
+ *   look ──▶ ADMIT ──▶ spend (of every limit, once all admit)
+ *     ├────▶ REFUSE, wait
+ *     └────▶ ASK ──▶ due? ask ──▶ the script ──▶ answer ──▶ look (waited)
+ *                                          └───▶ failed ──▶ local
+ */
+
+#ifndef AMP_LEASE_H
+#define AMP_LEASE_H
+
+
+#include "amp_rate.h"
+
+
+#define AMP_LEASE_SECOND   UINT64_C(1000000000)
+#define AMP_LEASE_AHEAD    (AMP_LEASE_SECOND / 8)
+#define AMP_LEASE_PACE     (AMP_LEASE_SECOND / 16)  /* between calls, 4 of    */
+#define AMP_LEASE_QUICK    4                        /* which may come at once:
+                                                       20 a second            */
+#define AMP_LEASE_LIFE     (10 * AMP_LEASE_SECOND)
+#define AMP_LEASE_LOST     (2 * AMP_LEASE_SECOND)   /* a call without an end  */
+#define AMP_LEASE_SPAN     (UINT64_C(1) << 51)      /* 26 days: a burst that
+                                                       takes longer to refill
+                                                       is cut to that         */
+#define AMP_LEASE_BLOCKS   2
+#define AMP_LEASE_ARGS     11
+#define AMP_LEASE_ANSWER   6
+#define AMP_LEASE_TEXT     32                       /* bytes of a number      */
+
+
+typedef enum {
+    AMP_LEASE_ADMIT = 0,
+    AMP_LEASE_ASK,              /* nothing here, Redis may have some          */
+    AMP_LEASE_REFUSE
+} amp_lease_e;
+
+
+typedef struct {
+    uint64_t  start;
+    uint64_t  end;              /* empty: start == end                        */
+} amp_lease_block_t;
+
+
+typedef struct {
+    amp_lease_block_t  blocks[AMP_LEASE_BLOCKS];    /* the older first        */
+    uint64_t           unit;        /* T of the blocks                        */
+    uint64_t           redis;       /* R; 0: no answer yet                    */
+    uint64_t           received;    /* when R was                             */
+    uint64_t           tail;        /* TAT after the last answer              */
+    uint64_t           local;       /* TAT without Redis, monotonic; 0: none  */
+    uint64_t           after;       /* no call before, monotonic              */
+    uint64_t           calls;       /* GCRA of the calls, monotonic           */
+    uint64_t           asked;       /* when the call under way began, or 0    */
+    uint64_t           counted;     /* start of what count counts             */
+    uint32_t           burst;       /* that the blocks are for                */
+    uint32_t           delay;       /* received - sent, microseconds          */
+    uint32_t           count;       /* requests since counted                 */
+    uint32_t           demand;      /* requests in AMP_LEASE_AHEAD, lately    */
+    uint32_t           size;        /* units of the last lease                */
+    uint32_t           waiting;     /* requests that were told to ask         */
+    uint32_t           owed;        /* units set aside for those that waited  */
+    uint32_t           gateways;    /* of the last answer                     */
+} amp_lease_t;
+
+
+/* What a call says.  wanted 0 hands back only. */
+
+typedef struct {
+    uint64_t  unit;             /* T                                          */
+    uint64_t  window;           /* W                                          */
+    uint64_t  tail;             /* the TAT that back is taken from            */
+    uint64_t  back;             /* ns of the time line handed back            */
+    uint64_t  charge;           /* ns of it spent without Redis               */
+    uint32_t  wanted;
+} amp_lease_ask_t;
+
+
+/* What the script answers: six integers, in this order. */
+
+typedef struct {
+    uint64_t  now;              /* Redis time, microseconds                   */
+    uint64_t  lead;             /* start - now, ns                            */
+    uint64_t  granted;
+    uint64_t  gateways;         /* that asked in the last 2 s, this included  */
+    uint64_t  ahead;            /* TAT - now, ns                              */
+    uint64_t  wait;             /* before which no call is of use, ns         */
+} amp_lease_answer_t;
+
+
+/*
+ * May a request be admitted?  waited: it was told to ASK before, and the call
+ * has ended since.  Counts the request as demand unless it waited.
+ *   ADMIT    spend() takes the unit; nothing is taken before
+ *   ASK      wait for the end of a call; *wait ns until due() can say yes,
+ *            0: now, or a call is under way
+ *   REFUSE   *wait ns (> 0) until this may have changed
+ * A rate that differs from the last one drops what is leased; the script
+ * carries what was spent over to the new rate.
+ */
+
+amp_lease_e amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now, int waited, uint64_t *wait);
+
+/* After look() said ADMIT, under the same lock, with the same arguments. */
+
+void amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    int waited);
+
+/*
+ * 1 when a call should be made now: somebody waits, or less than half of the
+ * last lease is left; never while one is under way or too early.
+ */
+
+int amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now);
+
+/* Begins a call: until answer(), failed() or AMP_LEASE_LOST there is no other. */
+
+void amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    amp_lease_ask_t *ask);
+
+/*
+ * Begins a call that hands back all that can be, for a tenant that went idle
+ * or a gateway that exits: 1, or 0 when there is nothing.  Its answer may be
+ * ignored; then failed() ends the call.
+ */
+
+int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    amp_lease_ask_t *ask);
+
+/*
+ * The answer of the call under way.  sent: the now of ask().  0, or -1 with
+ * the call failed: it makes no sense.
+ */
+
+int amp_lease_answer(amp_lease_t *lease, const amp_rate_t *rate,
+    const amp_lease_answer_t *answer, uint64_t sent, uint64_t received);
+
+/* No answer, or an error; asks again in a second at the earliest. */
+
+void amp_lease_failed(amp_lease_t *lease, uint64_t now);
+
+/*
+ * Without Redis: rate and burst divided by the gateways last seen (by this
+ * limit or, if that is more, by the caller), from what was left.  0 when a
+ * request may be admitted, else the ns until then; nothing is taken.  What is
+ * taken is charged to Redis when it is back.
+ */
+
+uint64_t amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,
+    unsigned gateways, uint64_t now);
+void amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
+    unsigned gateways, uint64_t now);
+
+/*
+ * Units that this gateway could admit at once, as far as it knows, and ns until
+ * the whole burst is there again: for RateLimit headers.
+ */
+
+uint32_t amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now, uint64_t *reset);
+
+
+/* The script, see amp_lease_script.c: EVALSHA sha 1 <key> and AMP_LEASE_ARGS. */
+
+extern const char  amp_lease_script[];
+extern const char  amp_lease_sha[41];       /* SHA-1, hex; NUL behind it      */
+
+/*
+ * The arguments behind the key.  text is room for the numbers, which argv
+ * points into.  gateway: 1 .. 64 bytes, its own on every gateway (machine).
+ * run: the run_id of the server asked, or empty.  since: Redis time,
+ * microseconds, when this gateway first saw that server, if it knew another
+ * one before; 0 otherwise.
+ */
+
+void amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway,
+    amp_span_t run, uint64_t since,
+    unsigned char text[AMP_LEASE_ARGS][AMP_LEASE_TEXT],
+    amp_span_t argv[AMP_LEASE_ARGS]);
+
+
+#endif /* AMP_LEASE_H */
