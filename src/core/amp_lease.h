@@ -25,8 +25,8 @@
  *
  * Clocks.  A gateway's wall clock plays no part.  Its monotonic clock and the
  * last answer bound the Redis time s: not before R + (now - received), not
- * after R + (now - sent).  The second is taken for v >= s, the first for
- * v - W <= s.  Two cases count at another moment than they happen:
+ * after R + (now - sent), both widened by what quartz drifts.  The second is
+ * taken for v >= s, the first for v - W <= s.  Two cases count at another moment than they happen:
  *   - requests that waited for an answer count at R, when Redis decided, as
  *     with any limiter that asks for each request;
  *   - where W is shorter than the answer took (burst 1, mostly), the first
@@ -53,8 +53,9 @@
  *
  *   look ──▶ ADMIT ──▶ spend (of every limit, once all admit)
  *     ├────▶ REFUSE, wait
- *     └────▶ ASK ──▶ due? ask ──▶ the script ──▶ answer ──▶ look (waited)
- *                                          └───▶ failed ──▶ local
+ *     ├────▶ ASK ──▶ due? ask ──▶ the script ──▶ answer ──▶ look (waited)
+ *     │                                    └───▶ failed ──┐
+ *     └────▶ AWAY ──▶ local, local_spend ◀────────────────┘
  */
 
 #ifndef AMP_LEASE_H
@@ -71,6 +72,7 @@
                                                        20 a second            */
 #define AMP_LEASE_LIFE     (10 * AMP_LEASE_SECOND)
 #define AMP_LEASE_LOST     (2 * AMP_LEASE_SECOND)   /* a call without an end  */
+#define AMP_LEASE_RETRY    (AMP_LEASE_SECOND / 4)   /* after a failed call    */
 #define AMP_LEASE_SPAN     (UINT64_C(1) << 51)      /* 26 days: a burst that
                                                        takes longer to refill
                                                        is cut to that         */
@@ -83,7 +85,8 @@
 typedef enum {
     AMP_LEASE_ADMIT = 0,
     AMP_LEASE_ASK,              /* nothing here, Redis may have some          */
-    AMP_LEASE_REFUSE
+    AMP_LEASE_REFUSE,
+    AMP_LEASE_AWAY              /* nothing here, and the last call failed     */
 } amp_lease_e;
 
 
@@ -107,11 +110,12 @@ typedef struct {
     uint32_t           burst;       /* that the blocks are for                */
     uint32_t           delay;       /* received - sent, microseconds          */
     uint32_t           count;       /* requests since counted                 */
-    uint32_t           demand;      /* requests in AMP_LEASE_AHEAD, lately    */
+    uint32_t           demand;      /* requests a second, lately              */
     uint32_t           size;        /* units of the last lease                */
     uint32_t           waiting;     /* requests that were told to ask         */
     uint32_t           owed;        /* units set aside for those that waited  */
     uint32_t           gateways;    /* of the last answer                     */
+    uint32_t           away;        /* the last call failed                   */
 } amp_lease_t;
 
 
@@ -141,11 +145,14 @@ typedef struct {
 
 /*
  * May a request be admitted?  waited: it was told to ASK before, and the call
- * has ended since.  Counts the request as demand unless it waited.
+ * has ended since; it looks once for each call that ends.  Counts the request
+ * as demand unless it waited.
  *   ADMIT    spend() takes the unit; nothing is taken before
  *   ASK      wait for the end of a call; *wait ns until due() can say yes,
  *            0: now, or a call is under way
  *   REFUSE   *wait ns (> 0) until this may have changed
+ *   AWAY     the fallback decides, see amp_lease_local(); due() tells when to
+ *            try again
  * A rate that differs from the last one drops what is leased; the script
  * carries what was spent over to the new rate.
  */
@@ -188,7 +195,7 @@ int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 int amp_lease_answer(amp_lease_t *lease, const amp_rate_t *rate,
     const amp_lease_answer_t *answer, uint64_t sent, uint64_t received);
 
-/* No answer, or an error; asks again in a second at the earliest. */
+/* No answer, or an error: AWAY until an answer comes. */
 
 void amp_lease_failed(amp_lease_t *lease, uint64_t now);
 

@@ -81,9 +81,7 @@ amp_rate_write(const amp_rate_t *rate, amp_buf_t *out)
 }
 
 
-/* Rounded up: a long run stays below the rate, never above it. */
-
-static uint64_t
+uint64_t
 amp_rate_interval(const amp_rate_t *rate)
 {
     return (rate->period * AMP_RATE_SECOND + rate->count - 1) / rate->count;

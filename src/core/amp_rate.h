@@ -34,6 +34,10 @@ int amp_rate_parse(amp_span_t text, amp_rate_t *rate);
 
 void amp_rate_write(const amp_rate_t *rate, amp_buf_t *out);
 
+/* Nanoseconds of one unit, rounded up. */
+
+uint64_t amp_rate_interval(const amp_rate_t *rate);
+
 /*
  * One request of cost 1 at time now (nanoseconds of any clock that does not
  * go back; a now behind the state is taken as it is and never admits more).

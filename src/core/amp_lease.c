@@ -1,0 +1,697 @@
+#include "amp_lease.h"
+
+
+#define AMP_LEASE_SLACK     (AMP_LEASE_SECOND / 1000)
+#define AMP_LEASE_DRIFT     4096            /* one in so many: 244 ppm        */
+#define AMP_LEASE_GATEWAYS  65535
+
+
+/* W for a unit and a burst. */
+
+static uint64_t
+amp_lease_window(uint64_t unit, uint32_t burst)
+{
+    uint64_t  units = (burst > 1) ? burst - 1 : 0;
+
+    return (units > AMP_LEASE_SPAN / unit) ? AMP_LEASE_SPAN : units * unit;
+}
+
+
+/* The Redis time now is not before lo, and not after hi. */
+
+static void
+amp_lease_clock(const amp_lease_t *lease, uint64_t now, uint64_t *lo,
+    uint64_t *hi)
+{
+    uint64_t  age, drift, delay;
+
+    age = now - lease->received;
+    drift = age / AMP_LEASE_DRIFT;
+    delay = (uint64_t) lease->delay * 1000;
+
+    *lo = lease->redis + age;
+    *hi = *lo;
+
+    if (amp_lease_window(lease->unit, lease->burst) >= delay + 2 * drift) {
+        *lo -= drift;
+        *hi += drift + delay;
+    }
+}
+
+
+/*
+ * Units of a block with a place v, first <= v <= last, and *start the first
+ * of these places.
+ */
+
+static uint64_t
+amp_lease_units(const amp_lease_t *lease, const amp_lease_block_t *block,
+    uint64_t first, uint64_t last, uint64_t *start)
+{
+    uint64_t  end;
+
+    *start = (block->start > first) ? block->start : first;
+
+    if (block->end < *start + lease->unit) {
+        return 0;
+    }
+
+    end = block->end - lease->unit;
+    end = (end < last) ? end : last;
+
+    return (end < *start) ? 0 : (end - *start) / lease->unit + 1;
+}
+
+
+/* What is held is to be handed back only. */
+
+static int
+amp_lease_stale(const amp_lease_t *lease, uint64_t now)
+{
+    return now > lease->received + AMP_LEASE_LIFE;
+}
+
+
+/* Units that did not lapse, to be spent now or later. */
+
+static uint64_t
+amp_lease_left(const amp_lease_t *lease, uint64_t now)
+{
+    unsigned  i;
+    uint64_t  lo, hi, n = 0, start;
+
+    if (amp_lease_stale(lease, now)) {
+        return 0;
+    }
+
+    amp_lease_clock(lease, now, &lo, &hi);
+
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        n += amp_lease_units(lease, &lease->blocks[i], hi, UINT64_MAX, &start);
+    }
+
+    return n;
+}
+
+
+/* The first block becomes one that has units left, or an empty one. */
+
+static void
+amp_lease_settle(amp_lease_t *lease, uint64_t hi)
+{
+    unsigned  i;
+    uint64_t  start;
+
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        if (amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX, &start)) {
+            return;
+        }
+
+        memmove(&lease->blocks[0], &lease->blocks[1],
+                (AMP_LEASE_BLOCKS - 1) * sizeof(lease->blocks[0]));
+        memset(&lease->blocks[AMP_LEASE_BLOCKS - 1], 0,
+               sizeof(lease->blocks[0]));
+    }
+}
+
+
+static void
+amp_lease_drop(amp_lease_t *lease)
+{
+    memset(lease->blocks, 0, sizeof(lease->blocks));
+    lease->size = 0;
+    lease->owed = 0;
+}
+
+
+/* Makes the state one of this rate. */
+
+static void
+amp_lease_fit(amp_lease_t *lease, const amp_rate_t *rate)
+{
+    double    scale;
+    uint64_t  unit;
+
+    unit = amp_rate_interval(rate);
+
+    if (lease->unit != unit || lease->burst != rate->burst) {
+        amp_lease_drop(lease);
+
+        if (lease->tail > lease->redis && lease->unit != 0) {
+            scale = (double) unit / (double) lease->unit;
+            lease->tail = lease->redis
+                          + (uint64_t) ((double) (lease->tail - lease->redis)
+                                        * scale);
+        }
+
+        lease->unit = unit;
+        lease->burst = rate->burst;
+        lease->after = lease->away ? lease->after : 0;
+    }
+}
+
+
+/* Follows a rise at once and a fall by halves. */
+
+static void
+amp_lease_count(amp_lease_t *lease, uint64_t now)
+{
+    uint64_t  past, lately;
+
+    past = now - lease->counted;
+
+    if (past >= AMP_LEASE_AHEAD) {
+        lately = lease->count * AMP_LEASE_SECOND / past;
+
+        lease->demand = (past < AMP_LEASE_SECOND && lately < lease->demand)
+                        ? (uint32_t) (lately + lease->demand) / 2
+                        : (uint32_t) lately;
+        lease->counted = now;
+        lease->count = 0;
+    }
+
+    if (lease->count < UINT32_MAX / 2) {
+        lease->count++;
+    }
+}
+
+
+/* When the pace allows the next call. */
+
+static uint64_t
+amp_lease_paced(const amp_lease_t *lease)
+{
+    return (lease->calls > (AMP_LEASE_QUICK - 1) * AMP_LEASE_PACE)
+           ? lease->calls - (AMP_LEASE_QUICK - 1) * AMP_LEASE_PACE : 0;
+}
+
+
+static int
+amp_lease_under_way(const amp_lease_t *lease, uint64_t now)
+{
+    return lease->asked != 0 && now < lease->asked + AMP_LEASE_LOST;
+}
+
+
+static int
+amp_lease_owes(const amp_lease_t *lease, uint64_t now, int waited)
+{
+    return waited && lease->owed != 0
+           && now <= lease->received + AMP_LEASE_PACE;
+}
+
+
+amp_lease_e
+amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    int waited, uint64_t *wait)
+{
+    uint64_t  lo, hi, window, start;
+
+    *wait = 0;
+
+    amp_lease_fit(lease, rate);
+
+    if (!waited) {
+        amp_lease_count(lease, now);
+    }
+
+    if (amp_lease_owes(lease, now, waited)) {
+        return AMP_LEASE_ADMIT;
+    }
+
+    amp_lease_clock(lease, now, &lo, &hi);
+    amp_lease_settle(lease, hi);
+
+    if (!amp_lease_stale(lease, now)
+        && amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX, &start))
+    {
+        window = amp_lease_window(lease->unit, lease->burst);
+
+        if (start <= lo + window) {
+            return AMP_LEASE_ADMIT;
+        }
+
+        *wait = start - window - lo;
+        return AMP_LEASE_REFUSE;
+    }
+
+    if (lease->away) {
+        return AMP_LEASE_AWAY;
+    }
+
+    if (now < lease->after) {
+        *wait = lease->after - now + AMP_LEASE_AHEAD;
+        return AMP_LEASE_REFUSE;
+    }
+
+    if (!amp_lease_under_way(lease, now) && now < amp_lease_paced(lease)) {
+        *wait = amp_lease_paced(lease) - now;
+    }
+
+    if (lease->waiting < UINT32_MAX) {
+        lease->waiting++;
+    }
+
+    return AMP_LEASE_ASK;
+}
+
+
+void
+amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    int waited)
+{
+    uint64_t  lo, hi, start;
+
+    if (amp_lease_owes(lease, now, waited)) {
+        lease->owed--;
+        return;
+    }
+
+    amp_lease_clock(lease, now, &lo, &hi);
+
+    if (amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX, &start)) {
+        lease->blocks[0].start = start + lease->unit;
+    }
+}
+
+
+/* Requests to come in AMP_LEASE_AHEAD, as far as the last ones tell. */
+
+static uint64_t
+amp_lease_demand(const amp_lease_t *lease, uint64_t now)
+{
+    uint64_t  past, demand, lately = 0;
+
+    past = now - lease->counted;
+    past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
+
+    if (lease->count > 3) {
+        lately = lease->count * AMP_LEASE_AHEAD / past;
+    }
+
+    demand = lease->demand * AMP_LEASE_AHEAD / AMP_LEASE_SECOND;
+
+    return (lately > demand) ? lately : demand;
+}
+
+
+int
+amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+{
+    if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
+        || now < lease->after)
+    {
+        return 0;
+    }
+
+    if (lease->waiting != 0 || lease->away) {
+        return 1;
+    }
+
+    if (lease->size == 0 || lease->unit != amp_rate_interval(rate)
+        || now > lease->counted + 2 * AMP_LEASE_AHEAD)
+    {
+        return 0;
+    }
+
+    /* where units are scarce nobody keeps one that may not be used */
+
+    if (lease->after != 0 && amp_lease_demand(lease, now) == 0) {
+        return 0;
+    }
+
+    return amp_lease_left(lease, now) * 2 < lease->size;
+}
+
+
+static void
+amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    amp_lease_ask_t *ask)
+{
+    memset(ask, 0, sizeof(*ask));
+
+    amp_lease_fit(lease, rate);
+
+    ask->unit = lease->unit;
+    ask->window = amp_lease_window(lease->unit, lease->burst);
+
+    lease->asked = now;
+    lease->calls = AMP_LEASE_PACE + (lease->calls > now ? lease->calls : now);
+}
+
+
+/* The TAT that Redis last told, as a moment of this machine. */
+
+static uint64_t
+amp_lease_tail(const amp_lease_t *lease)
+{
+    return (lease->tail > lease->redis)
+           ? lease->received + (lease->tail - lease->redis) : 0;
+}
+
+
+/*
+ * Lets go of the block that ends where the time line did, if there is one:
+ * only from there can Redis take something back.
+ */
+
+static int
+amp_lease_let_go(amp_lease_t *lease, uint64_t hi, amp_lease_ask_t *ask)
+{
+    unsigned            i;
+    uint64_t            start;
+    amp_lease_block_t  *block;
+
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        block = &lease->blocks[i];
+
+        if (block->end == lease->tail
+            && amp_lease_units(lease, block, hi, UINT64_MAX, &start) != 0)
+        {
+            ask->tail = block->end;
+            ask->back = block->end - start;
+            block->start = block->end;
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    amp_lease_ask_t *ask)
+{
+    uint64_t  lo, hi, left, tail, wanted;
+
+    amp_lease_begin(lease, rate, now, ask);
+
+    if (amp_lease_stale(lease, now)) {
+        amp_lease_clock(lease, now, &lo, &hi);
+        (void) amp_lease_let_go(lease, hi, ask);
+        amp_lease_drop(lease);
+    }
+
+    left = amp_lease_left(lease, now);
+    wanted = amp_lease_demand(lease, now);
+    wanted += wanted / 4;
+    wanted = (wanted > left) ? wanted - left : 0;
+    wanted = (wanted > lease->waiting) ? wanted : lease->waiting;
+
+    ask->wanted = (wanted == 0) ? 1
+                  : (wanted < UINT32_MAX) ? (uint32_t) wanted : UINT32_MAX;
+
+    /* a share of the bucket is behind by as long as the bucket is, divided */
+
+    tail = amp_lease_tail(lease);
+    tail = (tail > now) ? tail : now;
+
+    if (lease->local > tail) {
+        ask->charge = (lease->local - tail)
+                      / (lease->gateways ? lease->gateways : 1);
+    }
+}
+
+
+int
+amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    amp_lease_ask_t *ask)
+{
+    uint64_t         lo, hi;
+    amp_lease_ask_t  back;
+
+    amp_lease_fit(lease, rate);
+
+    if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
+        || lease->away)
+    {
+        return 0;
+    }
+
+    amp_lease_clock(lease, now, &lo, &hi);
+
+    if (!amp_lease_let_go(lease, hi, &back)) {
+        return 0;
+    }
+
+    amp_lease_begin(lease, rate, now, ask);
+
+    ask->tail = back.tail;
+    ask->back = back.back;
+    lease->size = 0;
+
+    return 1;
+}
+
+
+static void
+amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end)
+{
+    unsigned            i;
+    amp_lease_block_t  *block;
+
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        block = &lease->blocks[i];
+
+        if (block->start == block->end) {
+            break;
+        }
+
+        if (block->end == start) {
+            block->end = end;
+            return;
+        }
+    }
+
+    if (i == AMP_LEASE_BLOCKS) {
+        i--;
+        memmove(&lease->blocks[0], &lease->blocks[1],
+                i * sizeof(lease->blocks[0]));
+    }
+
+    lease->blocks[i].start = start;
+    lease->blocks[i].end = end;
+}
+
+
+/* Those that waited were decided upon when Redis answered. */
+
+static void
+amp_lease_owe(amp_lease_t *lease)
+{
+    unsigned  i;
+    uint64_t  n, start, window;
+
+    window = amp_lease_window(lease->unit, lease->burst);
+
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        n = amp_lease_units(lease, &lease->blocks[i], lease->redis,
+                            lease->redis + window, &start);
+
+        if (n > lease->waiting - lease->owed) {
+            n = lease->waiting - lease->owed;
+        }
+
+        if (n != 0) {
+            lease->blocks[i].start = start + n * lease->unit;
+            lease->owed += (uint32_t) n;
+        }
+    }
+}
+
+
+/* The clock went on since the last answer, and on the same server. */
+
+static int
+amp_lease_steady(const amp_lease_t *lease, uint64_t redis, uint64_t sent,
+    uint64_t received)
+{
+    uint64_t  lo, hi, slack;
+
+    slack = AMP_LEASE_SLACK + (received - lease->received) / AMP_LEASE_DRIFT;
+    hi = lease->redis + (received - lease->received)
+         + (uint64_t) lease->delay * 1000;
+    lo = lease->redis + (sent > lease->received ? sent - lease->received : 0);
+
+    return redis + slack >= lo && redis <= hi + slack;
+}
+
+
+int
+amp_lease_answer(amp_lease_t *lease, const amp_rate_t *rate,
+    const amp_lease_answer_t *answer, uint64_t sent, uint64_t received)
+{
+    uint64_t  delay, start, size, redis;
+
+    amp_lease_fit(lease, rate);
+
+    if (received < sent || received < lease->received || answer->now == 0
+        || answer->now > UINT64_MAX / 4 / 1000
+        || answer->lead > 4 * AMP_LEASE_SPAN
+        || answer->ahead > 4 * AMP_LEASE_SPAN
+        || answer->wait > 4 * AMP_LEASE_SPAN
+        || answer->granted > 4 * AMP_LEASE_SPAN / lease->unit
+        || answer->gateways > UINT32_MAX)
+    {
+        amp_lease_failed(lease, received);
+        return -1;
+    }
+
+    redis = answer->now * 1000;
+
+    if (!amp_lease_steady(lease, redis, sent, received)) {
+        amp_lease_drop(lease);
+    }
+
+    delay = (received - sent + 999) / 1000;
+
+    lease->redis = redis;
+    lease->received = received;
+    lease->delay = (delay < UINT32_MAX) ? (uint32_t) delay : UINT32_MAX;
+    lease->tail = redis + answer->ahead;
+    lease->gateways = answer->gateways ? (uint32_t) answer->gateways : 1;
+    lease->after = answer->wait ? received + answer->wait : 0;
+    lease->asked = 0;
+    lease->away = 0;
+    lease->local = 0;
+    lease->owed = 0;
+
+    /* what lapsed is dropped before something else is */
+
+    amp_lease_settle(lease, redis);
+
+    if (answer->granted != 0) {
+        start = redis + answer->lead;
+        amp_lease_append(lease, start, start + answer->granted * lease->unit);
+    }
+
+    amp_lease_owe(lease);
+
+    lease->waiting = 0;
+    size = amp_lease_left(lease, received) + lease->owed;
+    lease->size = (size < UINT32_MAX) ? (uint32_t) size : UINT32_MAX;
+
+    return 0;
+}
+
+
+void
+amp_lease_failed(amp_lease_t *lease, uint64_t now)
+{
+    lease->asked = 0;
+    lease->waiting = 0;
+    lease->away = 1;
+    lease->after = now + AMP_LEASE_RETRY;
+}
+
+
+/* Rate and burst of one gateway of several, and the TAT that they go on from. */
+
+static uint64_t
+amp_lease_share(const amp_lease_t *lease, const amp_rate_t *rate,
+    unsigned gateways, uint64_t now, uint64_t *unit, uint64_t *window)
+{
+    uint64_t  tat, tail;
+
+    gateways = (lease->gateways > gateways) ? lease->gateways : gateways;
+    gateways = (gateways < AMP_LEASE_GATEWAYS) ? gateways : AMP_LEASE_GATEWAYS;
+    gateways = gateways ? gateways : 1;
+
+    *unit = amp_rate_interval(rate) * gateways;
+    *window = amp_lease_window(*unit, rate->burst / gateways);
+
+    tail = amp_lease_tail(lease);
+    tat = (lease->local > tail) ? lease->local : tail;
+
+    return (tat > now) ? tat : now;
+}
+
+
+uint64_t
+amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,
+    unsigned gateways, uint64_t now)
+{
+    uint64_t  tat, unit, window;
+
+    tat = amp_lease_share(lease, rate, gateways, now, &unit, &window);
+
+    return (tat - now > window) ? tat - now - window : 0;
+}
+
+
+void
+amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
+    unsigned gateways, uint64_t now)
+{
+    uint64_t  tat, unit, window;
+
+    tat = amp_lease_share(lease, rate, gateways, now, &unit, &window);
+    lease->local = tat + unit;
+}
+
+
+uint32_t
+amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now, uint64_t *reset)
+{
+    unsigned  i;
+    uint64_t  lo, hi, n, tail, start, window;
+
+    *reset = 0;
+
+    if (lease->redis == 0 || lease->unit != amp_rate_interval(rate)) {
+        return rate->burst;
+    }
+
+    amp_lease_clock(lease, now, &lo, &hi);
+    window = amp_lease_window(lease->unit, lease->burst);
+    tail = (lease->tail > lo) ? lease->tail - lo : 0;
+    n = 0;
+
+    for (i = 0; i < AMP_LEASE_BLOCKS && !amp_lease_stale(lease, now); i++) {
+        n += amp_lease_units(lease, &lease->blocks[i], hi, lo + window,
+                             &start);
+    }
+
+    if (now >= lease->after && tail <= window) {
+        n += ((window - tail) / lease->unit + 1) / lease->gateways;
+    }
+
+    *reset = tail;
+
+    return (n < rate->burst) ? (uint32_t) n : rate->burst;
+}
+
+
+static amp_span_t
+amp_lease_number(uint64_t n, unsigned char *text)
+{
+    size_t  i = AMP_LEASE_TEXT;
+
+    do {
+        text[--i] = (unsigned char) ('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+
+    return amp_span_make(text + i, AMP_LEASE_TEXT - i);
+}
+
+
+void
+amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
+    uint64_t since, unsigned char text[AMP_LEASE_ARGS][AMP_LEASE_TEXT],
+    amp_span_t argv[AMP_LEASE_ARGS])
+{
+    argv[0] = amp_lease_number(ask->unit, text[0]);
+    argv[1] = amp_lease_number(ask->window, text[1]);
+    argv[2] = amp_lease_number(AMP_LEASE_AHEAD, text[2]);
+    argv[3] = amp_lease_number(ask->wanted, text[3]);
+    argv[4] = gateway;
+    argv[5] = run;
+    argv[6] = amp_lease_number(since, text[6]);
+    argv[7] = amp_lease_number(ask->tail / 1000, text[7]);
+    argv[8] = amp_lease_number(ask->tail % 1000, text[8]);
+    argv[9] = amp_lease_number(ask->back, text[9]);
+    argv[10] = amp_lease_number(ask->charge, text[10]);
+}

@@ -1,0 +1,184 @@
+/*
+ * The script of amp_lease_script.c once more, in C and with a clock of the
+ * caller's: for simulations.  t/lease_script.t holds both to the same answers.
+ */
+
+#ifndef LEASE_MODEL_H
+#define LEASE_MODEL_H
+
+
+#include <math.h>
+
+#include "amp_lease.h"
+
+
+#define MODEL_GATEWAYS  1024
+
+
+typedef struct {
+    int       there;
+    double    at;
+    double    ahead;
+    double    unit;
+    int       run;
+    double    swept;
+    int       known[MODEL_GATEWAYS];
+    double    seen[MODEL_GATEWAYS];
+    double    had[MODEL_GATEWAYS];
+    unsigned  n;                    /* of known                               */
+    unsigned  calls;
+} model_t;
+
+
+static void
+model_forget(model_t *m, int gateway)
+{
+    m->n -= (unsigned) m->known[gateway];
+    m->known[gateway] = 0;
+}
+
+
+static unsigned
+model_others(model_t *m, int me, double now)
+{
+    int  i;
+
+    if (now - m->swept > 1000000 || m->swept > now) {
+        for (i = 0; i < MODEL_GATEWAYS; i++) {
+            if (i != me && (now - m->seen[i] > 2000000 || m->seen[i] > now)) {
+                model_forget(m, i);
+            }
+        }
+
+        m->swept = now;
+    }
+
+    return m->n - (unsigned) m->known[me];
+}
+
+
+/* now: microseconds of the server's clock. */
+
+static void
+model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
+    double since, double now, amp_lease_answer_t *answer)
+{
+    double    ahead, depth, far, had, keep, most, n, own, reach, room, share, unit,
+              wait, want, wanted, window;
+    unsigned  others;
+
+    m->calls++;
+
+    if (!m->there) {
+        memset(m->known, 0, sizeof(m->known));
+        m->n = 0;
+        m->swept = 0;
+    }
+
+    unit = (double) ask->unit;
+    window = (double) ask->window;
+    wanted = ask->wanted;
+    reach = (double) AMP_LEASE_AHEAD;
+    depth = window + unit + reach;
+    ahead = 0;
+
+    if (m->there) {
+        ahead = fmax(0, m->ahead - (now - m->at) * 1000);
+
+        if (m->unit != unit) {
+            ahead = ceil(ahead / m->unit * unit);
+
+        } else if (ask->back > 0 && m->run == run
+                   && ahead == ((double) (ask->tail / 1000) - now) * 1000
+                               + (double) (ask->tail % 1000))
+        {
+            ahead = fmax(0, ahead - (double) ask->back);
+        }
+
+        if (m->run != run && since == 0) {
+            since = now;
+        }
+    }
+
+    if (since > 0 && (!m->there || m->run != run)) {
+        ahead = fmax(ahead, depth - (now - since) * 1000);
+    }
+
+    ahead = fmin(depth, ahead + (double) ask->charge);
+
+    others = model_others(m, me, now);
+
+    room = depth - ahead;
+    most = floor(room / unit);
+    share = (others + 1) * unit;
+    had = -fmax(share, reach);
+
+    if (m->known[me]) {
+        had = fmax(had, (m->had[me] - now) * 1000);
+    }
+
+    keep = reach * others / (others + 1);
+    own = (had <= reach) ? floor((reach - had) / share) + 1 : 0;
+
+    if (others > 0) {
+        most = fmin(most, fmax(own, floor((room - keep) / unit)));
+    }
+
+    want = wanted;
+
+    if (wanted > 0) {
+        far = reach;
+
+        if (m->known[me] && others == 0) {
+            far = fmax(reach, fmin(window / 2, reach * 8));
+        }
+
+        want = fmax(want, ceil((far - ahead) / unit));
+
+        if (others > 0) {
+            want = fmin(want, fmax(own, ceil((window + unit) / share)));
+        }
+    }
+
+    n = fmax(0, fmin(want, most));
+    answer->lead = (uint64_t) ahead;
+    ahead += n * unit;
+    had = fmin(had + n * share, reach + share);
+    wait = 0;
+
+    if (n < wanted && n == most) {
+        wait = ahead - window - reach;
+
+        if (others > 0) {
+            wait = fmax(wait, fmin(had - reach, fmax(wait + keep,
+                       fmin(share / 8, (window + unit) / 4))));
+        }
+    }
+
+    if (!m->known[me] && wanted > 0) {
+        m->known[me] = 1;
+        m->n++;
+    }
+
+    m->seen[me] = now;
+    m->had[me] = floor(now + had / 1000);
+
+    if (wanted == 0) {
+        model_forget(m, me);
+    }
+
+    m->there = 1;
+    m->at = now;
+    m->ahead = ahead;
+    m->unit = unit;
+    m->run = run;
+
+    answer->now = (uint64_t) now;
+    answer->granted = (uint64_t) n;
+    answer->gateways = others + 1;
+    answer->ahead = (uint64_t) ahead;
+    answer->wait = (uint64_t) fmax(0, ceil(wait));
+}
+
+
+#endif /* LEASE_MODEL_H */

@@ -1,0 +1,420 @@
+/*
+ * Gateways, one limit, one Redis, in steps of STEP ns: what they admit, when,
+ * and what it cost.  Gateways have clocks of their own, that drift; answers
+ * take their time and get lost; gateways die with what they hold; Redis is
+ * replaced by a server that lost the last writes and whose clock differs.
+ *
+ * Each admission counts at the moment that amp_lease.h says: world_excess()
+ * asks GCRA about them all, in the order of these moments.
+ */
+
+#ifndef LEASE_WORLD_H
+#define LEASE_WORLD_H
+
+
+#include <stdlib.h>
+
+#include "lease_model.h"
+
+
+#define STEP     UINT64_C(250000)
+#define SECOND   AMP_LEASE_SECOND
+#define TIMEOUT  (SECOND / 2)
+
+
+typedef struct {
+    const char  *name;
+    const char  *rate;
+    uint32_t     burst;
+    unsigned     gateways;
+    double       demand;        /* of all, in rates                           */
+    int          skew;          /* 0: all alike, else the first has half, the
+                                   second a quarter, ...                      */
+    unsigned     seconds;
+    unsigned     delay;         /* microseconds to Redis and back, at most    */
+    unsigned     loss;          /* answers and calls lost, of 1000            */
+    unsigned     deaths;        /* of gateways, in all                        */
+    unsigned     failovers;
+    double       least;         /* of what is allowed                         */
+    double       unfair;        /* how far from the mean a gateway may be     */
+} scenario_t;
+
+
+typedef struct {
+    amp_lease_t     lease;
+    uint64_t        zero;       /* its clock at 0                             */
+    int             drift;      /* ppm                                        */
+    double          demand;     /* requests a step                            */
+    unsigned        admitted;
+    unsigned        waiting;
+    int             run;        /* of the server that it is connected to      */
+    double          since;
+    int             calling;
+    int             lost;
+    uint64_t        sent;       /* its clock                                  */
+    uint64_t        arrives;    /* world's clock: at Redis                    */
+    uint64_t        returns;    /* the answer, or the time-out                */
+    int             answered;
+    amp_lease_ask_t     ask;
+    amp_lease_answer_t  answer;
+} gateway_t;
+
+
+typedef struct {
+    const scenario_t  *s;
+    amp_rate_t         rate;
+    uint64_t           now;
+    uint64_t           seed;
+    model_t           *redis;
+    model_t           *replica;     /* some calls behind                      */
+    int                run;
+    double             zero;        /* the server's clock at 0, microseconds  */
+    gateway_t         *gateways;
+    uint64_t          *moments;
+    size_t             n;
+    size_t             cap;
+    size_t             requests;
+    size_t             waited;
+    unsigned           calls;
+    unsigned           most_calls;  /* of one gateway in one second           */
+} world_t;
+
+
+static uint64_t
+world_draw(world_t *w, uint64_t below)
+{
+    w->seed ^= w->seed << 13;
+    w->seed ^= w->seed >> 7;
+    w->seed ^= w->seed << 17;
+
+    return w->seed % below;
+}
+
+
+static uint64_t
+gateway_clock(const world_t *w, const gateway_t *g)
+{
+    return g->zero + w->now + (uint64_t) ((int64_t) w->now / 1000000 * g->drift);
+}
+
+
+static double
+world_clock(const world_t *w)
+{
+    return w->zero + (double) (w->now / 1000);
+}
+
+
+static void
+world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
+{
+    uint64_t  moment = w->now, zero = (uint64_t) w->zero * 1000;
+    uint32_t  owed = g->lease.owed;
+
+    amp_lease_spend(&g->lease, &w->rate, now, waited);
+
+    if (g->lease.owed != owed) {
+        moment = g->lease.redis - zero;
+
+    } else if ((w->rate.burst - 1) * g->lease.unit
+               < (uint64_t) g->lease.delay * 1000
+                 + (now - g->lease.received) / 2048)
+    {
+        moment = g->lease.redis + (now - g->lease.received) - zero;
+    }
+
+    if (w->n == w->cap) {
+        w->cap = w->cap ? 2 * w->cap : 4096;
+        w->moments = realloc(w->moments, w->cap * sizeof(*w->moments));
+    }
+
+    w->moments[w->n++] = moment;
+    g->admitted++;
+}
+
+
+/* 1: told to wait. */
+
+static int
+world_request(world_t *w, gateway_t *g, int waited)
+{
+    uint64_t     now = gateway_clock(w, g), wait;
+    amp_lease_e  rc;
+
+    rc = amp_lease_look(&g->lease, &w->rate, now, waited, &wait);
+
+    if (rc == AMP_LEASE_ADMIT) {
+        world_admit(w, g, now, waited);
+    }
+
+    return rc == AMP_LEASE_ASK;
+}
+
+
+static void
+gateway_start(world_t *w, gateway_t *g)
+{
+    memset(&g->lease, 0, sizeof(g->lease));
+    g->zero = SECOND * (100 + world_draw(w, 1000000));
+    g->drift = (int) world_draw(w, 201) - 100;
+    g->waiting = 0;
+    g->calling = 0;
+    g->run = w->run;
+    g->since = 0;
+}
+
+
+static void
+gateway_call(world_t *w, gateway_t *g)
+{
+    uint64_t  now = gateway_clock(w, g);
+
+    if (g->calling || !amp_lease_due(&g->lease, &w->rate, now)) {
+        return;
+    }
+
+    amp_lease_ask(&g->lease, &w->rate, now, &g->ask);
+
+    g->calling = 1;
+    g->answered = 0;
+    g->sent = now;
+    g->lost = world_draw(w, 1000) < w->s->loss;
+    g->arrives = w->now + 50000 + world_draw(w, w->s->delay * 500 + 1);
+    g->returns = g->arrives + 50000 + world_draw(w, w->s->delay * 500 + 1);
+
+    if (g->lost) {
+        g->returns = w->now + TIMEOUT;
+
+        if (world_draw(w, 2)) {
+            g->arrives = UINT64_MAX;
+        }
+    }
+}
+
+
+static void
+gateway_hear(world_t *w, gateway_t *g)
+{
+    unsigned  n;
+    uint64_t  now = gateway_clock(w, g);
+
+    if (!g->calling) {
+        return;
+    }
+
+    if (!g->answered && w->now >= g->arrives) {
+        g->answered = 1;
+        w->calls++;
+
+        if (w->replica != NULL && world_draw(w, 8) == 0) {
+            *w->replica = *w->redis;
+        }
+
+        if (g->run == w->run) {
+            model_call(w->redis, &g->ask, (int) (g - w->gateways), g->run,
+                       g->since, world_clock(w), &g->answer);
+        } else {
+            g->lost = 1;
+        }
+    }
+
+    if (w->now < g->returns) {
+        return;
+    }
+
+    g->calling = 0;
+
+    if (g->lost || !g->answered) {
+        amp_lease_failed(&g->lease, now);
+
+        /* connected anew */
+
+        if (g->run != w->run) {
+            g->run = w->run;
+            g->since = world_clock(w);
+        }
+
+        g->waiting = 0;
+        return;
+    }
+
+    amp_lease_answer(&g->lease, &w->rate, &g->answer, g->sent, now);
+
+    n = g->waiting;
+    g->waiting = 0;
+
+    while (n--) {
+        g->waiting += (unsigned) world_request(w, g, 1);
+    }
+}
+
+
+static void
+world_fail_over(world_t *w)
+{
+    model_t  *lost;
+
+    lost = w->redis;
+    w->redis = w->replica;
+    w->replica = lost;
+    *w->replica = *w->redis;
+    w->run++;
+    w->zero += (double) world_draw(w, 4000000) - 2000000;
+}
+
+
+static void
+world_step(world_t *w, gateway_t *g)
+{
+    unsigned  n;
+
+    n = (unsigned) g->demand;
+    n += world_draw(w, 1000000) < (uint64_t) ((g->demand - n) * 1000000);
+
+    while (n--) {
+        w->requests++;
+
+        if (world_request(w, g, 0)) {
+            g->waiting++;
+            w->waited++;
+        }
+    }
+
+    if (g->demand != 0 || g->calling) {
+        gateway_call(w, g);
+        gateway_hear(w, g);
+    }
+}
+
+
+static void
+world_run(world_t *w, const scenario_t *s, uint64_t seed)
+{
+    double    part, sum;
+    unsigned  i;
+    uint64_t  end, next_death, next_fail;
+
+    memset(w, 0, sizeof(*w));
+
+    w->s = s;
+    w->seed = seed;
+    w->zero = 1763000000e6 + (double) world_draw(w, 1000000);
+    w->redis = calloc(1, sizeof(model_t));
+    w->replica = s->failovers ? calloc(1, sizeof(model_t)) : NULL;
+    w->gateways = calloc(s->gateways, sizeof(gateway_t));
+
+    (void) amp_rate_parse(amp_span_make(s->rate, strlen(s->rate)), &w->rate);
+    w->rate.burst = s->burst;
+
+    for (i = 0, sum = 0, part = 1; i < s->gateways; i++, part /= 2) {
+        gateway_start(w, &w->gateways[i]);
+        w->gateways[i].demand = s->skew ? part + 0.0001 : 1;
+        sum += w->gateways[i].demand;
+    }
+
+    for (i = 0; i < s->gateways; i++) {
+        w->gateways[i].demand *= s->demand * w->rate.count / w->rate.period
+                                 * ((double) STEP / SECOND) / sum;
+    }
+
+    end = s->seconds * SECOND;
+    next_death = s->deaths ? end / (s->deaths + 1) : UINT64_MAX;
+    next_fail = s->failovers ? end / (s->failovers + 1) : UINT64_MAX;
+
+    for (w->now = STEP; w->now <= end; w->now += STEP) {
+        for (i = 0; i < s->gateways; i++) {
+            world_step(w, &w->gateways[i]);
+        }
+
+        if (w->now >= next_death) {
+            gateway_start(w, &w->gateways[world_draw(w, s->gateways)]);
+            next_death += end / (s->deaths + 1);
+        }
+
+        if (w->now >= next_fail) {
+            world_fail_over(w);
+            next_fail += end / (s->failovers + 1);
+        }
+    }
+}
+
+
+static int
+world_compare(const void *a, const void *b)
+{
+    const uint64_t  *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+
+/* By how many ns the promise was broken, in the worst window. */
+
+static uint64_t
+world_excess(world_t *w)
+{
+    size_t    i;
+    uint64_t  excess = 0, tat = 0, unit, window;
+
+    unit = amp_rate_interval(&w->rate);
+    window = (w->rate.burst - 1) * unit;
+
+    qsort(w->moments, w->n, sizeof(uint64_t), world_compare);
+
+    for (i = 0; i < w->n; i++) {
+        tat = (tat > w->moments[i]) ? tat : w->moments[i];
+
+        if (tat - w->moments[i] > window + excess) {
+            excess = tat - w->moments[i] - window;
+        }
+
+        tat += unit;
+    }
+
+    return excess;
+}
+
+
+/* Of rate * time + burst, or of the demand where that is less. */
+
+static double
+world_share(const world_t *w)
+{
+    double  allowed;
+
+    allowed = (double) w->s->seconds * w->rate.count / w->rate.period
+              + w->rate.burst;
+
+    return w->n / fmin(allowed, (double) w->requests);
+}
+
+
+/* How far the gateway furthest from the mean is from it. */
+
+static double
+world_unfair(const world_t *w)
+{
+    double    mean, worst = 0;
+    unsigned  i;
+
+    mean = (double) w->n / w->s->gateways;
+
+    for (i = 0; i < w->s->gateways; i++) {
+        worst = fmax(worst, fabs(w->gateways[i].admitted - mean) / mean);
+    }
+
+    return worst;
+}
+
+
+static void
+world_end(world_t *w)
+{
+    free(w->redis);
+    free(w->replica);
+    free(w->gateways);
+    free(w->moments);
+}
+
+
+#endif /* LEASE_WORLD_H */
