@@ -54,7 +54,7 @@ LIBS    := -ljansson -lcrypto
 so     := $(BUILD)/ngx_http_ampersand_module.so
 ampctl := $(BUILD)/ampctl
 
-.PHONY: all deps run test unit lint lint-layers bench asan fuzz install deb \
+.PHONY: all deps run test unit simulate lint lint-layers bench asan fuzz install deb \
         image-check clean help FORCE
 .DELETE_ON_ERROR:
 
@@ -66,6 +66,7 @@ help:
 	@echo 'make run          deps, all, then Redis, the emulator and the gateway until Ctrl-C'
 	@echo 'make test         deps, all, then every test'
 	@echo 'make unit         the tests of src/core alone'
+	@echo 'make simulate     limits of 1 to 1,000 gateways, on paper'
 	@echo 'make lint         compilers, cppcheck, perl, sh (docker/deps lint installs the tools)'
 	@echo 'make asan         the tests again with AddressSanitizer and UBSan in nginx and ampctl'
 	@echo 'make fuzz         FUZZ_SECONDS=$(FUZZ_SECONDS) for each of t/fuzz'
@@ -142,7 +143,7 @@ $(SAN_OBJ): $(BUILD)/san/%.o: %.c $(BUILD)/settings
 $(UNIT_BIN): $(BUILD)/unit/%: t/unit/%.c $(SAN_OBJ)
 	@mkdir -p $(@D)
 	@echo '$(CC) -fsanitize $<'
-	@$(CC) $(C99) $(SAN) $(SAN_WARN) -MMD -MP -o $@ $< $(SAN_OBJ) -lcmocka $(LIBS)
+	@$(CC) $(C99) $(SAN) $(SAN_WARN) -MMD -MP -o $@ $< $(SAN_OBJ) -lcmocka $(LIBS) -lm
 
 unit: $(UNIT_BIN)
 	@for t in $^; do \
@@ -152,7 +153,20 @@ unit: $(UNIT_BIN)
 	done
 
 -include $(wildcard $(addsuffix .d,$(basename $(CTL_OBJ) $(SAN_OBJ))) \
-                    $(addsuffix .d,$(UNIT_BIN)))
+                    $(addsuffix .d,$(UNIT_BIN) $(BUILD)/limits))
+
+
+# Limits, simulated: for t/lease_script.t, and to be looked at
+
+LEASE_OBJ := $(patsubst src/%.c,$(BUILD)/src/%.o,\
+               $(wildcard src/core/amp_lease*.c) src/core/amp_rate.c)
+
+$(BUILD)/limits: t/bench/limits.c $(LEASE_OBJ)
+	@echo '$(CC) $<'
+	@$(CC) $(C99) $(CFLAGS) $(WARN) -MMD -MP -o $@ $< $(LEASE_OBJ) -lm
+
+simulate: $(BUILD)/limits
+	@$(BUILD)/limits
 
 
 # make -j builds; the steps themselves come one after another
@@ -167,6 +181,7 @@ test:
 	@$(MAKE) all
 	@$(MAKE) lint-layers
 	@$(MAKE) unit
+	@$(MAKE) $(BUILD)/limits
 	@prove $(PROVE_FLAGS) --statefile $(BUILD)/prove --state save t \
 	    || { echo 'once more, alone, what failed:'; \
 	         prove --statefile $(BUILD)/prove --state failed,save; }
@@ -202,7 +217,7 @@ lint: lint-layers $(BUILD)/nginx/Makefile
 	    command -v $$cc > /dev/null \
 	        || { echo "$$cc is not there: docker/deps lint"; exit 1; }; \
 	    echo "$$cc -fsyntax-only"; \
-	    for f in $(CTL) $(UNIT) $(FUZZ); do \
+	    for f in $(CTL) $(UNIT) $(FUZZ) t/bench/limits.c; do \
 	        $$cc $(C99) -O2 $(WARN) -fsyntax-only $$f || exit 1; \
 	    done; \
 	    [ $$cc = gcc ] || cc="$$cc -Wconditional-uninitialized"; \

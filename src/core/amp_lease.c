@@ -176,6 +176,36 @@ amp_lease_count(amp_lease_t *lease, uint64_t now)
 }
 
 
+/* The TAT that Redis last told, as a moment of this machine. */
+
+static uint64_t
+amp_lease_tail(const amp_lease_t *lease)
+{
+    return (lease->tail > lease->redis)
+           ? lease->received + (lease->tail - lease->redis) : 0;
+}
+
+
+/* Requests to come in AMP_LEASE_AHEAD, as far as the last ones tell. */
+
+static uint64_t
+amp_lease_demand(const amp_lease_t *lease, uint64_t now)
+{
+    uint64_t  past, demand, lately = 0;
+
+    past = now - lease->counted;
+    past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
+
+    if (lease->count > 3) {
+        lately = lease->count * AMP_LEASE_AHEAD / past;
+    }
+
+    demand = lease->demand * AMP_LEASE_AHEAD / AMP_LEASE_SECOND;
+
+    return (lately > demand) ? lately : demand;
+}
+
+
 /* When the pace allows the next call. */
 
 static uint64_t
@@ -240,7 +270,8 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     if (now < lease->after) {
-        *wait = lease->after - now + AMP_LEASE_AHEAD;
+        *wait = lease->after - now
+                + (amp_lease_demand(lease, now) ? AMP_LEASE_AHEAD : 0);
         return AMP_LEASE_REFUSE;
     }
 
@@ -275,29 +306,11 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 }
 
 
-/* Requests to come in AMP_LEASE_AHEAD, as far as the last ones tell. */
-
-static uint64_t
-amp_lease_demand(const amp_lease_t *lease, uint64_t now)
-{
-    uint64_t  past, demand, lately = 0;
-
-    past = now - lease->counted;
-    past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
-
-    if (lease->count > 3) {
-        lately = lease->count * AMP_LEASE_AHEAD / past;
-    }
-
-    demand = lease->demand * AMP_LEASE_AHEAD / AMP_LEASE_SECOND;
-
-    return (lately > demand) ? lately : demand;
-}
-
-
 int
 amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
+    uint64_t  window;
+
     if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
         || now < lease->after)
     {
@@ -316,7 +329,11 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 
     /* where units are scarce nobody keeps one that may not be used */
 
-    if (lease->after != 0 && amp_lease_demand(lease, now) == 0) {
+    window = amp_lease_window(lease->unit, lease->burst);
+
+    if (amp_lease_tail(lease) > now + window / 2
+        && amp_lease_demand(lease, now) == 0)
+    {
         return 0;
     }
 
@@ -337,16 +354,6 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     lease->asked = now;
     lease->calls = AMP_LEASE_PACE + (lease->calls > now ? lease->calls : now);
-}
-
-
-/* The TAT that Redis last told, as a moment of this machine. */
-
-static uint64_t
-amp_lease_tail(const amp_lease_t *lease)
-{
-    return (lease->tail > lease->redis)
-           ? lease->received + (lease->tail - lease->redis) : 0;
 }
 
 
@@ -395,6 +402,7 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     left = amp_lease_left(lease, now);
     wanted = amp_lease_demand(lease, now);
+    ask->reach = wanted ? AMP_LEASE_AHEAD : 0;
     wanted += wanted / 4;
     wanted = (wanted > left) ? wanted - left : 0;
     wanted = (wanted > lease->waiting) ? wanted : lease->waiting;
@@ -685,7 +693,7 @@ amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
 {
     argv[0] = amp_lease_number(ask->unit, text[0]);
     argv[1] = amp_lease_number(ask->window, text[1]);
-    argv[2] = amp_lease_number(AMP_LEASE_AHEAD, text[2]);
+    argv[2] = amp_lease_number(ask->reach, text[2]);
     argv[3] = amp_lease_number(ask->wanted, text[3]);
     argv[4] = gateway;
     argv[5] = run;

@@ -20,8 +20,8 @@
  * lapses when s passes it, as an idle bucket lapses in GCRA, and a gateway
  * that dies with a lease, or a lease whose answer is lost, only costs units.
  *
- * Blocks may reach AMP_LEASE_AHEAD beyond what may be spent at once: that is
- * how a rate above 16 a second with a small burst is held with few calls.
+ * Where requests come fast, blocks reach up to AMP_LEASE_AHEAD beyond what may
+ * be spent at once: so few calls hold a high rate with a small burst, too.
  *
  * Clocks.  A gateway's wall clock plays no part.  Its monotonic clock and the
  * last answer bound the Redis time s: not before R + (now - received), not
@@ -124,6 +124,7 @@ typedef struct {
 typedef struct {
     uint64_t  unit;             /* T                                          */
     uint64_t  window;           /* W                                          */
+    uint64_t  reach;            /* how far beyond W places are of use         */
     uint64_t  tail;             /* the TAT that back is taken from            */
     uint64_t  back;             /* ns of the time line handed back            */
     uint64_t  charge;           /* ns of it spent without Redis               */

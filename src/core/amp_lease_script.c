@@ -28,7 +28,8 @@ const char  amp_lease_script[] =
     "local old = redis.call('HMGET', key, 'at', 'ahead', 'unit', 'run',"
     " 'swept', me)\n"
 
-    "local depth = window + unit + reach\n"
+    "local span = 125000000\n"
+    "local depth = window + unit + span\n"
     "local ahead = 0\n"
     "if old[1] then\n"
     "  ahead = math.max(0, old[2] - (now - old[1]) * 1000)\n"
@@ -63,14 +64,14 @@ const char  amp_lease_script[] =
     "if old[6] and others > 0 then others = others - 1 end\n"
     "local gateways = others + 1\n"
 
-    "local room = depth - ahead\n"
+    "local room = window + unit + reach - ahead\n"
     "local most = math.floor(room / unit)\n"
     "local share = gateways * unit\n"
-    "local had = -math.max(share, reach)\n"
+    "local had = -math.max(share, span)\n"
     "if old[6] then\n"
     "  had = math.max(had, (string.match(old[6], '%d+$') - now) * 1000)\n"
     "end\n"
-    "local keep = reach * others / gateways\n"
+    "local keep = span * others / gateways\n"
     "local own = 0\n"
     "if had <= reach then own = math.floor((reach - had) / share) + 1 end\n"
     "if others > 0 then\n"
@@ -79,9 +80,9 @@ const char  amp_lease_script[] =
 
     "local want = wanted\n"
     "if wanted > 0 then\n"
-    "  local far = reach\n"
+    "  local far = span\n"
     "  if old[6] and others == 0 then\n"
-    "    far = math.max(reach, math.min(window / 2, reach * 8))\n"
+    "    far = math.max(far, math.min(window / 2, span * 8))\n"
     "  end\n"
     "  want = math.max(want, math.ceil((far - ahead) / unit))\n"
     "  if others > 0 then\n"
@@ -92,7 +93,7 @@ const char  amp_lease_script[] =
     "local n = math.max(0, math.min(want, most))\n"
     "local lead = ahead\n"
     "ahead = ahead + n * unit\n"
-    "had = math.min(had + n * share, reach + share)\n"
+    "had = math.min(had + n * share, span + share)\n"
 
     "local wait = 0\n"
     "if n < wanted and n == most then\n"
@@ -116,4 +117,4 @@ const char  amp_lease_script[] =
     "return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }\n";
 
 
-const char  amp_lease_sha[41] = "0000000000000000000000000000000000000000";
+const char  amp_lease_sha[41] = "0b35ec16f7b0ca24a7079f0981daa6753e44bad6";

@@ -6,6 +6,8 @@
  *
  *   limits           all scenarios
  *   limits NAME      those whose name begins so
+ *   limits script    prints the script
+ *   limits trace N   N random calls: their 11 arguments, the time, the answer
  */
 
 #include <stdio.h>
@@ -37,10 +39,99 @@ static const scenario_t  scenarios[] = {
     { "eight, chaos",   "200/s",     100,   8, 3,  0, 30, 20000, 20, 20, 5, .30, 1 },
     { "64",             "500/s",    1000,  64, 3,  0, 20,  400,  0, 0, 0, .97, .1 },
     { "64, skewed",     "500/s",    1000,  64, 3,  1, 20,  400,  0, 0, 0, .97, 99 },
-    { "1000",           "5000/s",  10000, 1000, 3,  0, 10, 400,  0, 0, 0, .97, .1 },
+    { "1000",           "5000/s",  10000, 1000, 3,  0, 30, 400,  0, 0, 0, .97, .2 },
     { "1000, slow",     "500/s",    1000, 1000, 3,  0, 20, 400,  0, 0, 0, .97, 1 },
     { "1000, skewed",   "500/s",    1000, 1000, 3,  1, 10, 400,  0, 0, 0, .97, 999 }
 };
+
+
+static unsigned
+draw(unsigned below)
+{
+    static uint64_t  seed = 7;
+
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+
+    return (unsigned) (seed % below);
+}
+
+
+static void
+trace_one(model_t *m, const amp_rate_t *rate, double now)
+{
+    int                         gateway, run;
+    unsigned                    i;
+    double                      since;
+    amp_span_t                  argv[AMP_LEASE_ARGS];
+    unsigned char               text[AMP_LEASE_ARGS][AMP_LEASE_TEXT];
+    amp_lease_ask_t             ask;
+    static amp_lease_answer_t   answer;
+    static const char *const    names = "0123456789";
+
+    memset(&ask, 0, sizeof(ask));
+
+    gateway = (int) draw(draw(3) + 1);
+    run = draw(40) == 0;
+    since = draw(20) ? 0 : now - draw(3000000);
+
+    ask.unit = amp_rate_interval(rate);
+    ask.window = (rate->burst - 1) * ask.unit;
+    ask.reach = draw(2) * AMP_LEASE_AHEAD;
+    ask.wanted = draw(8) ? 1 + draw(draw(2) ? 3 : 40) : 0;
+    ask.charge = draw(30) ? 0 : draw(1000000000);
+
+    if (draw(6) == 0) {
+        ask.tail = answer.now * 1000 + answer.ahead + (draw(4) == 0);
+        ask.back = 1 + draw(1000000000);
+    }
+
+    amp_lease_argv(&ask, amp_span_make(names + gateway, 1),
+                   amp_span_make(names + run, 1), (uint64_t) since, text, argv);
+
+    model_call(m, &ask, gateway, run, since, now, &answer);
+
+    for (i = 0; i < AMP_LEASE_ARGS; i++) {
+        printf("%.*s ", (int) argv[i].len, (const char *) argv[i].data);
+    }
+
+    printf("%.0f %llu %llu %llu %llu %llu %llu\n", now,
+           (unsigned long long) answer.now, (unsigned long long) answer.lead,
+           (unsigned long long) answer.granted,
+           (unsigned long long) answer.gateways,
+           (unsigned long long) answer.ahead,
+           (unsigned long long) answer.wait);
+}
+
+
+static void
+trace(unsigned n)
+{
+    double      now = 1763000000123456;
+    model_t     m;
+    unsigned    kind;
+    amp_rate_t  rate;
+
+    static const amp_rate_t  rates[] = {
+        { 50, 1, 100 }, { 3, 1, 7 }, { 1, 1, 1 }, { 1000, 1, 50 },
+        { 999983, 1, 2000 }, { 10000, 86400, 10000 }, { 600, 60, 1 }
+    };
+
+    memset(&m, 0, sizeof(m));
+    rate = rates[0];
+
+    while (n--) {
+        kind = draw(200);
+
+        if (kind < 4) {
+            rate = rates[draw(sizeof(rates) / sizeof(rates[0]))];
+        }
+
+        now += (kind == 5) ? 4000000 : (kind == 6) ? -1e6 : draw(kind * 1000 + 1);
+        trace_one(&m, &rate, now);
+    }
+}
 
 
 int
@@ -52,6 +143,16 @@ main(int argc, char **argv)
     world_t            w;
     uint64_t           excess;
     const scenario_t  *s;
+
+    if (argc > 1 && strcmp(argv[1], "script") == 0) {
+        fputs(amp_lease_script, stdout);
+        return 0;
+    }
+
+    if (argc > 2 && strcmp(argv[1], "trace") == 0) {
+        trace((unsigned) atoi(argv[2]));
+        return 0;
+    }
 
     printf("%-14s %8s %6s %5s %9s %9s %8s %8s %7s %7s\n", "", "rate", "burst",
            "gates", "requests", "admitted", "of max", "unfair", "waited", "calls/s");

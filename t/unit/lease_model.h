@@ -63,7 +63,7 @@ static void
 model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     double since, double now, amp_lease_answer_t *answer)
 {
-    double    ahead, depth, far, had, keep, most, n, own, reach, room, share, unit,
+    double    ahead, depth, far, had, keep, most, n, own, reach, room, share, span, unit,
               wait, want, wanted, window;
     unsigned  others;
 
@@ -78,8 +78,9 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     unit = (double) ask->unit;
     window = (double) ask->window;
     wanted = ask->wanted;
-    reach = (double) AMP_LEASE_AHEAD;
-    depth = window + unit + reach;
+    reach = (double) ask->reach;
+    span = (double) AMP_LEASE_AHEAD;
+    depth = window + unit + span;
     ahead = 0;
 
     if (m->there) {
@@ -108,16 +109,16 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
 
     others = model_others(m, me, now);
 
-    room = depth - ahead;
+    room = window + unit + reach - ahead;
     most = floor(room / unit);
     share = (others + 1) * unit;
-    had = -fmax(share, reach);
+    had = -fmax(share, span);
 
     if (m->known[me]) {
         had = fmax(had, (m->had[me] - now) * 1000);
     }
 
-    keep = reach * others / (others + 1);
+    keep = span * others / (others + 1);
     own = (had <= reach) ? floor((reach - had) / share) + 1 : 0;
 
     if (others > 0) {
@@ -127,10 +128,10 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     want = wanted;
 
     if (wanted > 0) {
-        far = reach;
+        far = span;
 
         if (m->known[me] && others == 0) {
-            far = fmax(reach, fmin(window / 2, reach * 8));
+            far = fmax(far, fmin(window / 2, span * 8));
         }
 
         want = fmax(want, ceil((far - ahead) / unit));
@@ -143,7 +144,7 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     n = fmax(0, fmin(want, most));
     answer->lead = (uint64_t) ahead;
     ahead += n * unit;
-    had = fmin(had + n * share, reach + share);
+    had = fmin(had + n * share, span + share);
     wait = 0;
 
     if (n < wanted && n == most) {

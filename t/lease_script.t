@@ -1,0 +1,95 @@
+# The script of leases in a real Redis: what the simulation thinks it answers,
+# call by call; and what it leaves behind.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Digest::SHA qw(sha1_hex);
+use Gateway::Redis;
+use Test::More;
+
+my $limits = "$FindBin::Bin/../build/limits";
+system('make', '-s', '-C', "$FindBin::Bin/..", 'build/limits') == 0 or die 'build/limits' if !-x $limits;
+
+my $redis  = Gateway::Redis->start;
+my $script = `$limits script`;
+my $key    = 'amp:limit:{acme}:default';
+is $redis->command('SCRIPT', 'LOAD', $script), sha1_hex($script), 'Redis takes the script';
+
+# unit, window, reach, wanted, gateway, run, since, tail, back, charge: 50/s, burst 100
+my %ask = (unit => 20e6, window => 1980e6, reach => 125e6, wanted => 1, gateway => 'a', run => 'r1', since => 0,
+    tail_us => 0, tail_ns => 0, back => 0, charge => 0);
+
+sub ask {
+    my %a = (%ask, @_);
+    my $answer = $redis->command('EVALSHA', sha1_hex($script), 1, $a{key} // $key,
+        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge)});
+    return { map { ((qw(now lead granted gateways ahead wait))[$_] => $answer->[$_]) } 0 .. 5 };
+}
+
+my $time = sub { my $t = $redis->command('TIME'); return $t->[0] * 1e6 + $t->[1] };
+
+subtest 'one bucket, in the time of Redis' => sub {
+    my $before = $time->();
+    my $a = ask(wanted => 60);
+    cmp_ok $a->{now}, '>=', $before, 'now is not before the call';
+    cmp_ok $a->{now}, '<=', $time->(), 'and not after it';
+    is_deeply [ @$a{qw(lead granted gateways ahead wait)} ], [ 0, 60, 1, 1200e6, 0 ], '60 of 100';
+    my $b = ask(wanted => 60, reach => 0);
+    is $b->{granted}, 40, 'the other 40';
+    is $b->{lead}, 1200e6 - ($b->{now} - $a->{now}) * 1000, 'behind the first';
+    cmp_ok $b->{wait}, '>', 0, 'no more before';
+    cmp_ok $b->{wait}, '<=', 20e6, 'the next unit';
+    cmp_ok $redis->command('PTTL', $key), '>', 5000, 'the state ends';
+    cmp_ok $redis->command('PTTL', $key), '<=', 7005, 'when nothing depends on it any more';
+
+    my $c = ask(wanted => 0, tail_us => $b->{now}, tail_ns => $b->{ahead}, back => 400e6);
+    cmp_ok $c->{ahead}, '<=', 1600e6, 'units are handed back';
+    my $d = ask(wanted => 0, tail_us => $b->{now}, tail_ns => $b->{ahead}, back => 400e6);
+    cmp_ok $d->{ahead}, '>=', 1200e6, 'but not twice';
+};
+
+subtest 'several gateways' => sub {
+    $redis->command('DEL', $key);
+    is ask(gateway => $_)->{gateways}, $_, "gateway $_ is counted" for 1 .. 4;
+    is ask(wanted => 0, gateway => 4)->{gateways}, 4, 'one that hands back';
+    is ask(gateway => 1)->{gateways}, 3, 'is gone';
+    cmp_ok ask(gateway => 1, wanted => 1000)->{granted}, '<=', 34, 'nobody takes all';
+};
+
+subtest 'another server, a new rate' => sub {
+    $redis->command('DEL', $key);
+    ask();
+    is ask(wanted => 10, reach => 0, run => 'r2')->{granted}, 0, 'the state of another server: an empty bucket';
+    cmp_ok ask(wanted => 100, reach => 0, run => 'r2')->{granted}, '<=', 1, 'which stays';
+
+    my $new = 'amp:limit:{acme}:read';
+    is ask(key => $new, wanted => 10, reach => 0, since => $time->())->{granted}, 0, 'no state in a new server: too';
+    $redis->command('DEL', $new);
+    is ask(key => $new, wanted => 10, since => $time->() - 60e6)->{granted}, 10, 'unless it is not that new';
+    is ask(key => $new, wanted => 50)->{granted}, 50, 'then goes on';
+
+    my $a = ask(key => $new, unit => 10e6, window => 990e6, reach => 0, wanted => 100);
+    cmp_ok $a->{lead}, '<=', 600e6, 'units spent stay so many units';
+    cmp_ok $a->{lead}, '>=', 500e6, 'of the new rate';
+};
+
+subtest 'what the simulation thinks' => sub {
+    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[12] \/ 1000000), ARGV[12] % 1000000 }/
+        or die 'no TIME in the script';
+    $redis->command('DEL', $key);
+    my ($n, @wrong) = (0);
+    for (split /\n/, `$limits trace 4000`) {
+        my ($call, $expected) = /^((?:\S+ ){11}\S+) (.*)$/ or die $_;
+        my $answer = join ' ', @{ $redis->command('EVAL', $other, 1, $key, split / /, $call) };
+        push @wrong, "$call: $answer, not $expected" if $answer ne $expected;
+        $n++;
+    }
+    is $n, 4000, '4000 calls';
+    is_deeply \@wrong, [], 'are answered so';
+};
+
+done_testing;
