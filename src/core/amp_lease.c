@@ -63,12 +63,12 @@ amp_lease_units(const amp_lease_t *lease, const amp_lease_block_t *block,
 }
 
 
-/* What is held is to be handed back only. */
+/* What is held is to be handed back only, if there is any. */
 
 static int
 amp_lease_stale(const amp_lease_t *lease, uint64_t now)
 {
-    return now > lease->received + AMP_LEASE_LIFE;
+    return lease->redis == 0 || now > lease->received + AMP_LEASE_LIFE;
 }
 
 
@@ -124,30 +124,13 @@ amp_lease_drop(amp_lease_t *lease)
 }
 
 
-/* Makes the state one of this rate. */
+/* Is what is held, and what was told, of this rate? */
 
-static void
-amp_lease_fit(amp_lease_t *lease, const amp_rate_t *rate)
+static int
+amp_lease_fits(const amp_lease_t *lease, const amp_rate_t *rate)
 {
-    double    scale;
-    uint64_t  unit;
-
-    unit = amp_rate_interval(rate);
-
-    if (lease->unit != unit || lease->burst != rate->burst) {
-        amp_lease_drop(lease);
-
-        if (lease->tail > lease->redis && lease->unit != 0) {
-            scale = (double) unit / (double) lease->unit;
-            lease->tail = lease->redis
-                          + (uint64_t) ((double) (lease->tail - lease->redis)
-                                        * scale);
-        }
-
-        lease->unit = unit;
-        lease->burst = rate->burst;
-        lease->after = lease->away ? lease->after : 0;
-    }
+    return lease->unit == amp_rate_interval(rate)
+           && lease->burst == rate->burst;
 }
 
 
@@ -176,13 +159,28 @@ amp_lease_count(amp_lease_t *lease, uint64_t now)
 }
 
 
-/* The TAT that Redis last told, as a moment of this machine. */
+/*
+ * The TAT that Redis last told, as a moment of this machine; for another rate
+ * as many units ahead.
+ */
 
 static uint64_t
-amp_lease_tail(const amp_lease_t *lease)
+amp_lease_tail(const amp_lease_t *lease, uint64_t unit)
 {
-    return (lease->tail > lease->redis)
-           ? lease->received + (lease->tail - lease->redis) : 0;
+    uint64_t  ahead;
+
+    if (lease->tail <= lease->redis) {
+        return 0;
+    }
+
+    ahead = lease->tail - lease->redis;
+
+    if (unit != lease->unit) {
+        ahead = (uint64_t) ((double) ahead / (double) lease->unit
+                            * (double) unit);
+    }
+
+    return lease->received + ahead;
 }
 
 
@@ -235,26 +233,27 @@ amp_lease_e
 amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited, uint64_t *wait)
 {
+    int       fits;
     uint64_t  lo, hi, window, start;
 
     *wait = 0;
-
-    amp_lease_fit(lease, rate);
 
     if (!waited) {
         amp_lease_count(lease, now);
     }
 
-    if (amp_lease_owes(lease, now, waited)) {
+    fits = amp_lease_fits(lease, rate);
+
+    if (fits && amp_lease_owes(lease, now, waited)) {
         return AMP_LEASE_ADMIT;
     }
 
-    amp_lease_clock(lease, now, &lo, &hi);
-    amp_lease_settle(lease, hi);
+    if (fits && amp_lease_left(lease, now) != 0) {
+        amp_lease_clock(lease, now, &lo, &hi);
+        amp_lease_settle(lease, hi);
+        (void) amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX,
+                               &start);
 
-    if (!amp_lease_stale(lease, now)
-        && amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX, &start))
-    {
         window = amp_lease_window(lease->unit, lease->burst);
 
         if (start <= lo + window) {
@@ -269,7 +268,7 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         return AMP_LEASE_AWAY;
     }
 
-    if (now < lease->after) {
+    if (fits && now < lease->after) {
         *wait = lease->after - now
                 + (amp_lease_demand(lease, now) ? AMP_LEASE_AHEAD : 0);
         return AMP_LEASE_REFUSE;
@@ -312,7 +311,8 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
     uint64_t  window;
 
     if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
-        || now < lease->after)
+        || (now < lease->after
+            && (lease->away || amp_lease_fits(lease, rate))))
     {
         return 0;
     }
@@ -321,7 +321,7 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
         return 1;
     }
 
-    if (lease->size == 0 || lease->unit != amp_rate_interval(rate)
+    if (lease->size == 0 || !amp_lease_fits(lease, rate)
         || now > lease->counted + 2 * AMP_LEASE_AHEAD)
     {
         return 0;
@@ -331,7 +331,7 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 
     window = amp_lease_window(lease->unit, lease->burst);
 
-    if (amp_lease_tail(lease) > now + window / 2
+    if (amp_lease_tail(lease, lease->unit) > now + window / 2
         && amp_lease_demand(lease, now) == 0)
     {
         return 0;
@@ -341,33 +341,23 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 }
 
 
-static void
-amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
-    amp_lease_ask_t *ask)
-{
-    memset(ask, 0, sizeof(*ask));
-
-    amp_lease_fit(lease, rate);
-
-    ask->unit = lease->unit;
-    ask->window = amp_lease_window(lease->unit, lease->burst);
-
-    lease->asked = now;
-    lease->calls = AMP_LEASE_PACE + (lease->calls > now ? lease->calls : now);
-}
-
-
 /*
  * Lets go of the block that ends where the time line did, if there is one:
  * only from there can Redis take something back.
  */
 
 static int
-amp_lease_let_go(amp_lease_t *lease, uint64_t hi, amp_lease_ask_t *ask)
+amp_lease_let_go(amp_lease_t *lease, uint64_t now, amp_lease_ask_t *ask)
 {
     unsigned            i;
-    uint64_t            start;
+    uint64_t            lo, hi, start;
     amp_lease_block_t  *block;
+
+    if (lease->redis == 0) {
+        return 0;
+    }
+
+    amp_lease_clock(lease, now, &lo, &hi);
 
     for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
         block = &lease->blocks[i];
@@ -386,33 +376,31 @@ amp_lease_let_go(amp_lease_t *lease, uint64_t hi, amp_lease_ask_t *ask)
 }
 
 
-void
-amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+/* The state becomes one of the rate that is asked for. */
+
+static void
+amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_ask_t *ask)
 {
-    uint64_t  lo, hi, left, tail, wanted;
+    uint64_t  tail, unit;
 
-    amp_lease_begin(lease, rate, now, ask);
+    unit = amp_rate_interval(rate);
+    tail = amp_lease_tail(lease, unit);
 
-    if (amp_lease_stale(lease, now)) {
-        amp_lease_clock(lease, now, &lo, &hi);
-        (void) amp_lease_let_go(lease, hi, ask);
-        amp_lease_drop(lease);
+    if (unit != lease->unit && tail != 0) {
+        lease->tail = lease->redis + (tail - lease->received);
     }
 
-    left = amp_lease_left(lease, now);
-    wanted = amp_lease_demand(lease, now);
-    ask->reach = wanted ? AMP_LEASE_AHEAD : 0;
-    wanted += wanted / 4;
-    wanted = (wanted > left) ? wanted - left : 0;
-    wanted = (wanted > lease->waiting) ? wanted : lease->waiting;
+    lease->unit = unit;
+    lease->burst = rate->burst;
+    lease->asked = now;
+    lease->calls = AMP_LEASE_PACE + (lease->calls > now ? lease->calls : now);
 
-    ask->wanted = (wanted == 0) ? 1
-                  : (wanted < UINT32_MAX) ? (uint32_t) wanted : UINT32_MAX;
+    ask->unit = unit;
+    ask->window = amp_lease_window(unit, rate->burst);
 
     /* a share of the bucket is behind by as long as the bucket is, divided */
 
-    tail = amp_lease_tail(lease);
     tail = (tail > now) ? tail : now;
 
     if (lease->local > tail) {
@@ -422,31 +410,51 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 }
 
 
-int
-amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+void
+amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_ask_t *ask)
 {
-    uint64_t         lo, hi;
-    amp_lease_ask_t  back;
+    uint64_t  left, wanted;
 
-    amp_lease_fit(lease, rate);
+    memset(ask, 0, sizeof(*ask));
 
-    if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
-        || lease->away)
-    {
-        return 0;
-    }
-
-    amp_lease_clock(lease, now, &lo, &hi);
-
-    if (!amp_lease_let_go(lease, hi, &back)) {
-        return 0;
+    if (amp_lease_stale(lease, now) || !amp_lease_fits(lease, rate)) {
+        (void) amp_lease_let_go(lease, now, ask);
+        amp_lease_drop(lease);
     }
 
     amp_lease_begin(lease, rate, now, ask);
 
-    ask->tail = back.tail;
-    ask->back = back.back;
+    left = amp_lease_left(lease, now);
+    wanted = amp_lease_demand(lease, now);
+    ask->reach = (wanted == 0 || (rate->burst == 1 && lease->gateways > 1))
+                 ? 0 : AMP_LEASE_AHEAD;
+    wanted += wanted / 4;
+    wanted = (wanted > left) ? wanted - left : 0;
+    wanted = (wanted > lease->waiting) ? wanted : lease->waiting;
+
+    ask->wanted = (wanted == 0) ? 1
+                  : (wanted < UINT32_MAX) ? (uint32_t) wanted : UINT32_MAX;
+}
+
+
+int
+amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    amp_lease_ask_t *ask)
+{
+    memset(ask, 0, sizeof(*ask));
+
+    if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
+        || lease->away || !amp_lease_let_go(lease, now, ask))
+    {
+        return 0;
+    }
+
+    if (!amp_lease_fits(lease, rate)) {
+        amp_lease_drop(lease);
+    }
+
+    amp_lease_begin(lease, rate, now, ask);
     lease->size = 0;
 
     return 1;
@@ -527,14 +535,13 @@ amp_lease_steady(const amp_lease_t *lease, uint64_t redis, uint64_t sent,
 
 
 int
-amp_lease_answer(amp_lease_t *lease, const amp_rate_t *rate,
-    const amp_lease_answer_t *answer, uint64_t sent, uint64_t received)
+amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
+    uint64_t sent, uint64_t received)
 {
     uint64_t  delay, start, size, redis;
 
-    amp_lease_fit(lease, rate);
-
-    if (received < sent || received < lease->received || answer->now == 0
+    if (lease->unit == 0 || received < sent || received < lease->received
+        || answer->now == 0
         || answer->now > UINT64_MAX / 4 / 1000
         || answer->lead > 4 * AMP_LEASE_SPAN
         || answer->ahead > 4 * AMP_LEASE_SPAN
@@ -609,7 +616,7 @@ amp_lease_share(const amp_lease_t *lease, const amp_rate_t *rate,
     *unit = amp_rate_interval(rate) * gateways;
     *window = amp_lease_window(*unit, rate->burst / gateways);
 
-    tail = amp_lease_tail(lease);
+    tail = amp_lease_tail(lease, amp_rate_interval(rate));
     tat = (lease->local > tail) ? lease->local : tail;
 
     return (tat > now) ? tat : now;
@@ -648,7 +655,7 @@ amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
 
     *reset = 0;
 
-    if (lease->redis == 0 || lease->unit != amp_rate_interval(rate)) {
+    if (lease->redis == 0 || !amp_lease_fits(lease, rate)) {
         return rate->burst;
     }
 

@@ -154,7 +154,7 @@ typedef struct {
  *   REFUSE   *wait ns (> 0) until this may have changed
  *   AWAY     the fallback decides, see amp_lease_local(); due() tells when to
  *            try again
- * A rate that differs from the last one drops what is leased; the script
+ * A rate that differs from the last one hands back what is leased; the script
  * carries what was spent over to the new rate.
  */
 
@@ -193,8 +193,8 @@ int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
  * the call failed: it makes no sense.
  */
 
-int amp_lease_answer(amp_lease_t *lease, const amp_rate_t *rate,
-    const amp_lease_answer_t *answer, uint64_t sent, uint64_t received);
+int amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
+    uint64_t sent, uint64_t received);
 
 /* No answer, or an error: AWAY until an answer comes. */
 

@@ -33,11 +33,12 @@ const char  amp_lease_script[] =
     "local ahead = 0\n"
     "if old[1] then\n"
     "  ahead = math.max(0, old[2] - (now - old[1]) * 1000)\n"
-    "  if old[3] ~= ARGV[1] then\n"
-    "    ahead = math.ceil(ahead / tonumber(old[3]) * unit)\n"
-    "  elseif back > 0 and old[4] == run\n"
+    "  if back > 0 and old[4] == run\n"
     "    and ahead == (ARGV[8] - now) * 1000 + ARGV[9] then\n"
     "    ahead = math.max(0, ahead - back)\n"
+    "  end\n"
+    "  if old[3] ~= ARGV[1] then\n"
+    "    ahead = math.ceil(ahead / tonumber(old[3]) * unit)\n"
     "  end\n"
     "  if old[4] ~= run and since == 0 then since = now end\n"
     "end\n"
@@ -117,4 +118,4 @@ const char  amp_lease_script[] =
     "return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }\n";
 
 
-const char  amp_lease_sha[41] = "0b35ec16f7b0ca24a7079f0981daa6753e44bad6";
+const char  amp_lease_sha[41] = "2345c1ad8377eee235ad8abb227d6bb559bf36b5";

@@ -86,14 +86,15 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     if (m->there) {
         ahead = fmax(0, m->ahead - (now - m->at) * 1000);
 
-        if (m->unit != unit) {
-            ahead = ceil(ahead / m->unit * unit);
-
-        } else if (ask->back > 0 && m->run == run
-                   && ahead == ((double) (ask->tail / 1000) - now) * 1000
-                               + (double) (ask->tail % 1000))
+        if (ask->back > 0 && m->run == run
+            && ahead == ((double) (ask->tail / 1000) - now) * 1000
+                        + (double) (ask->tail % 1000))
         {
             ahead = fmax(0, ahead - (double) ask->back);
+        }
+
+        if (m->unit != unit) {
+            ahead = ceil(ahead / m->unit * unit);
         }
 
         if (m->run != run && since == 0) {

@@ -239,7 +239,7 @@ gateway_hear(world_t *w, gateway_t *g)
         return;
     }
 
-    amp_lease_answer(&g->lease, &w->rate, &g->answer, g->sent, now);
+    amp_lease_answer(&g->lease, &g->answer, g->sent, now);
 
     n = g->waiting;
     g->waiting = 0;
