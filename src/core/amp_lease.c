@@ -305,6 +305,20 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 }
 
 
+/*
+ * With others about, units may lapse before the next requests come: then they
+ * are of use only to requests that wait for them.
+ */
+
+static int
+amp_lease_brief(const amp_lease_t *lease, const amp_rate_t *rate)
+{
+    return lease->gateways > 1
+           && (double) amp_lease_window(amp_rate_interval(rate), rate->burst)
+              * lease->demand < 2.0 * (double) AMP_LEASE_SECOND;
+}
+
+
 int
 amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
@@ -331,8 +345,9 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 
     window = amp_lease_window(lease->unit, lease->burst);
 
-    if (amp_lease_tail(lease, lease->unit) > now + window / 2
-        && amp_lease_demand(lease, now) == 0)
+    if (amp_lease_brief(lease, rate)
+        || (amp_lease_tail(lease, lease->unit) > now + window / 2
+            && amp_lease_demand(lease, now) == 0))
     {
         return 0;
     }
@@ -426,9 +441,8 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_begin(lease, rate, now, ask);
 
     left = amp_lease_left(lease, now);
-    wanted = amp_lease_demand(lease, now);
-    ask->reach = (wanted == 0 || (rate->burst == 1 && lease->gateways > 1))
-                 ? 0 : AMP_LEASE_AHEAD;
+    wanted = amp_lease_brief(lease, rate) ? 0 : amp_lease_demand(lease, now);
+    ask->reach = wanted ? AMP_LEASE_AHEAD : 0;
     wanted += wanted / 4;
     wanted = (wanted > left) ? wanted - left : 0;
     wanted = (wanted > lease->waiting) ? wanted : lease->waiting;

@@ -81,9 +81,9 @@ const char  amp_lease_script[] =
 
     "local want = wanted\n"
     "if wanted > 0 then\n"
-    "  local far = span\n"
-    "  if old[6] and others == 0 then\n"
-    "    far = math.max(far, math.min(window / 2, span * 8))\n"
+    "  local far = reach\n"
+    "  if others == 0 then\n"
+    "    far = old[6] and math.max(span, math.min(window / 2, span * 8)) or span\n"
     "  end\n"
     "  want = math.max(want, math.ceil((far - ahead) / unit))\n"
     "  if others > 0 then\n"
@@ -118,4 +118,4 @@ const char  amp_lease_script[] =
     "return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }\n";
 
 
-const char  amp_lease_sha[41] = "2345c1ad8377eee235ad8abb227d6bb559bf36b5";
+const char  amp_lease_sha[41] = "8241bd623afb5f23fbc88b6c613b101ef6ac760d";

@@ -35,7 +35,7 @@ typedef struct {
     unsigned     loss;          /* answers and calls lost, of 1000            */
     unsigned     deaths;        /* of gateways, in all                        */
     unsigned     failovers;
-    double       least;         /* of what is allowed                         */
+    double       least;         /* of what one GCRA admits                    */
     double       unfair;        /* how far from the mean a gateway may be     */
 } scenario_t;
 
@@ -75,6 +75,8 @@ typedef struct {
     size_t             n;
     size_t             cap;
     size_t             requests;
+    size_t             one;         /* admitted by one GCRA that sees all     */
+    uint64_t           tat;         /* of that                                */
     size_t             waited;
     unsigned           calls;
 } world_t;
@@ -274,6 +276,7 @@ world_step(world_t *w, gateway_t *g)
 
     while (n--) {
         w->requests++;
+        w->one += amp_rate_take(&w->rate, &w->tat, w->now) == 0;
 
         if (world_request(w, g, 0)) {
             g->waiting++;
@@ -376,17 +379,12 @@ world_excess(world_t *w)
 }
 
 
-/* Of rate * time + burst, or of the demand where that is less. */
+/* Of what one GCRA in one place would have admitted. */
 
 static double
 world_share(const world_t *w)
 {
-    double  allowed;
-
-    allowed = (double) w->s->seconds * w->rate.count / w->rate.period
-              + w->rate.burst;
-
-    return w->n / fmin(allowed, (double) w->requests);
+    return (double) w->n / (double) w->one;
 }
 
 

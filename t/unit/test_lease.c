@@ -510,7 +510,7 @@ promise(void **state)
         if (world_excess(&w) != 0 || world_share(&w) < scenarios[i].least
             || world_unfair(&w) > scenarios[i].unfair)
         {
-            fail_msg("%s: %g units above, %g of what is allowed, %g unfair",
+            fail_msg("%s: %g units above, %g of what GCRA admits, %g unfair",
                      scenarios[i].name, (double) world_excess(&w)
                      / (double) amp_rate_interval(&w.rate), world_share(&w),
                      world_unfair(&w));
