@@ -39,6 +39,16 @@ subtest 'limit set and show' => sub {
     is $ctl->run(qw(limit set acme --rate none))->{code}, 0, 'taken away';
     is_deeply [ keys %{ record()->{limits} } ], ['write'], 'record';
     is $ctl->run(qw(limit set acme --class read --burst 5))->{code}, 2, 'a burst without any rate';
+
+    is $ctl->run(qw(limit set acme --rate 10000/d))->{code}, 0, 'a rate a day';
+    is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'its number is the burst';
+    is_deeply $ctl->json(qw(limit set acme --concurrency 20))->{doc}{limits}{concurrency}, 20, 'requests in flight';
+    is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'leave the rate';
+    like $ctl->run(qw(limit show acme))->{out}, qr/^concurrency +20 at once +-$/m, 'are shown';
+    like $ctl->run(qw(tenant show acme))->{out}, qr/^limit +concurrency 20$/m, 'here too';
+    is $ctl->run(qw(limit set acme --rate 5/s --concurrency none))->{code}, 0, 'both at once';
+    is_deeply record()->{limits}, { default => { rate => '5/s', burst => 10000 },
+        write => { rate => '600/m', burst => 7 } }, 'record';
 };
 
 subtest 'a wrong rate, burst or class shows the right form' => sub {
@@ -46,6 +56,10 @@ subtest 'a wrong rate, burst or class shows the right form' => sub {
     like $ctl->run(qw(limit set acme --rate 9999999/s))->{err}, qr/is no rate/, 'rate too high';
     like $ctl->run(qw(limit set acme --rate 5/s --burst -1))->{err}, qr/is no burst\n.*--burst 100/, 'burst';
     like $ctl->run(qw(limit set acme --class all --rate 5/s))->{err}, qr/catalog, read, write, data/, 'class';
+    like $ctl->run(qw(limit set acme --concurrency), $_)->{err}, qr/"\Q$_\E" is no concurrency\n.*--concurrency 20/,
+        "concurrency $_" for qw(0 -1 many 10000001 5x);
+    is $ctl->run(qw(limit set acme --class read --concurrency 5))->{code}, 2, 'concurrency is of all classes';
+    is $ctl->run(qw(limit set acme))->{code}, 2, 'no limit at all';
 };
 
 subtest 'grant set and show' => sub {

@@ -12,7 +12,8 @@
 enum {
     LIMIT_CLASS = CTL_OPTION,
     LIMIT_RATE,
-    LIMIT_BURST
+    LIMIT_BURST,
+    LIMIT_CONCURRENCY
 };
 
 
@@ -22,10 +23,14 @@ static const ctl_option_t  limit_set_options[] = {
       "of one class only: catalog, read, write, data, secrets", 0 },
 
     { LIMIT_RATE, "rate", "RATE",
-      "requests a second, minute, hour, day: 50/s, 600/m; or none", 0 },
+      "requests a second, minute, hour, day: 50/s, 10000/d; or none", 0 },
 
     { LIMIT_BURST, "burst", "N",
       "requests at once; default: as before, else the number in the rate", 0 },
+
+    { LIMIT_CONCURRENCY, "concurrency", "N",
+      "of all of the tenant's requests, so many in flight on a gateway; or"
+      " none", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
@@ -36,7 +41,7 @@ static const ctl_option_t  limit_set_options[] = {
 static int
 limit_report(ctl_t *ctl, const json_t *record)
 {
-    char                       burst[24];
+    char                       burst[32];
     json_t                    *limits, *limit;
     unsigned                   n;
     const char                *name;
@@ -70,6 +75,14 @@ limit_report(ctl_t *ctl, const json_t *record)
         output_row(table, "default", "none", NULL);
     }
 
+    limit = json_object_get(limits, "concurrency");
+
+    if (json_is_integer(limit)) {
+        snprintf(burst, sizeof(burst), "%lld at once",
+                 (long long) json_integer_value(limit));
+        output_row(table, "concurrency", burst, NULL);
+    }
+
     output_table_print(table);
 
     return CTL_DONE;
@@ -100,6 +113,19 @@ limit_change(json_t *record, void *data, ctl_error_t *error)
 {
     ctl_t  *ctl = data;
 
+    if (ctl_value(ctl, LIMIT_CONCURRENCY) != NULL
+        && record_concurrency(record, ctl_value(ctl, LIMIT_CONCURRENCY), error)
+           != 0)
+    {
+        return -1;
+    }
+
+    if (ctl_value(ctl, LIMIT_RATE) == NULL
+        && ctl_value(ctl, LIMIT_BURST) == NULL)
+    {
+        return 0;
+    }
+
     return record_limit(record, ctl_value(ctl, LIMIT_CLASS),
                         ctl_value(ctl, LIMIT_RATE), ctl_value(ctl, LIMIT_BURST),
                         error);
@@ -114,11 +140,22 @@ limit_set(ctl_t *ctl)
     amp_span_t   id;
 
     if (ctl_value(ctl, LIMIT_RATE) == NULL
-        && ctl_value(ctl, LIMIT_BURST) == NULL)
+        && ctl_value(ctl, LIMIT_BURST) == NULL
+        && ctl_value(ctl, LIMIT_CONCURRENCY) == NULL)
     {
         ctl_error(&ctl->error, CTL_USAGE, "usage", "which limit?");
         return ctl_remedy(&ctl->error, "add --rate and --burst, e.g. --rate "
-                          "50/s --burst 100; --rate none takes it away");
+                          "50/s --burst 100, or --concurrency 20; none takes "
+                          "it away");
+    }
+
+    if (ctl_value(ctl, LIMIT_CLASS) != NULL
+        && ctl_value(ctl, LIMIT_CONCURRENCY) != NULL)
+    {
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  "--concurrency is not of a class");
+        return ctl_remedy(&ctl->error, "leave out --class, or set the limit of "
+                          "the class by a command of its own");
     }
 
     if (ctl_tenant_id(ctl, &id) != 0) {
@@ -153,10 +190,12 @@ limit_set(ctl_t *ctl)
 
 const ctl_command_t  ctl_limit_commands[] = {
 
-    { "limit", "set", "ID", "set a tenant's rate and burst",
+    { "limit", "set", "ID", "set a tenant's rate, burst and concurrency",
       "Without --class it counts all of the tenant's requests; a class may\n"
       "have a limit besides. For example:\n"
-      "  ampctl limit set acme --class write --rate 600/m --burst 20",
+      "  ampctl limit set acme --class write --rate 600/m --burst 20\n"
+      "All gateways together hold to a rate. A burst below what the rate\n"
+      "gives in a tenth of a second makes them ask Redis more often.",
       limit_set_options, limit_set },
 
     { "limit", "show", "ID", "a tenant's limits", NULL, NULL, limit_show },

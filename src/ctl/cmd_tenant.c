@@ -365,6 +365,10 @@ tenant_show_limits(const json_t *record)
             printf("limit     %s %s, burst %lld\n", name,
                    record_text(limit, "rate"), (long long)
                    json_integer_value(json_object_get(limit, "burst")));
+
+        } else if (json_is_integer(limit)) {
+            printf("limit     %s %lld\n", name,
+                   (long long) json_integer_value(limit));
         }
     }
 }

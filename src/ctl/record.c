@@ -312,23 +312,61 @@ record_limit_class(const char *class, ctl_error_t *error)
 }
 
 
-static int
-record_burst(const char *text, amp_rate_t *rate, ctl_error_t *error)
+/* 1 .. AMP_BURST_MAX requests, or 0: the text says something else. */
+
+static uint32_t
+record_requests(const char *text)
 {
     char           *end;
     unsigned long   n;
 
     n = strtoul(text, &end, 10);
 
-    if (*text < '0' || *text > '9' || *end != '\0' || n < 1
-        || n > AMP_BURST_MAX)
-    {
-        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no burst", text);
-        return ctl_remedy(error, "give 1 to %d requests, e.g. --burst 100",
-                          AMP_BURST_MAX);
+    if (*text < '0' || *text > '9' || *end != '\0' || n > AMP_BURST_MAX) {
+        return 0;
     }
 
-    rate->burst = (uint32_t) n;
+    return (uint32_t) n;
+}
+
+
+static json_t *
+record_limits(json_t *record)
+{
+    json_t  *limits;
+
+    limits = json_object_get(record, "limits");
+
+    if (limits == NULL) {
+        limits = json_object();
+        json_object_set_new(record, "limits", limits);
+    }
+
+    return limits;
+}
+
+
+int
+record_concurrency(json_t *record, const char *text, ctl_error_t *error)
+{
+    uint32_t   n;
+    json_t    *limits;
+
+    limits = record_limits(record);
+
+    if (strcmp(text, "none") == 0) {
+        json_object_del(limits, "concurrency");
+        return 0;
+    }
+
+    n = record_requests(text);
+    if (n == 0) {
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no concurrency", text);
+        return ctl_remedy(error, "give 1 to %d requests, e.g. --concurrency 20,"
+                          " or none", AMP_BURST_MAX);
+    }
+
+    json_object_set_new(limits, "concurrency", json_integer(n));
 
     return 0;
 }
@@ -349,11 +387,7 @@ record_limit(json_t *record, const char *class, const char *rate_text,
 
     class = class ? class : "default";
 
-    limits = json_object_get(record, "limits");
-    if (limits == NULL) {
-        limits = json_object();
-        json_object_set_new(record, "limits", limits);
-    }
+    limits = record_limits(record);
 
     if (rate_text != NULL && strcmp(rate_text, "none") == 0) {
         json_object_del(limits, class);
@@ -367,10 +401,11 @@ record_limit(json_t *record, const char *class, const char *rate_text,
         return ctl_remedy(error, "add --rate, e.g. --rate 50/s --burst 100");
     }
 
-    if (amp_rate_parse(record_span(rate_text ? rate_text
-                                   : record_text(limit, "rate")), &rate)
-        != 0)
-    {
+    if (rate_text == NULL) {
+        rate_text = record_text(limit, "rate");
+    }
+
+    if (amp_rate_parse(record_span(rate_text), &rate) != 0) {
         ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no rate", rate_text);
         return ctl_remedy(error, "give a number a second, minute, hour or day, "
                           "e.g. --rate 50/s, 600/m, 5000/h or 10000/d");
@@ -381,8 +416,13 @@ record_limit(json_t *record, const char *class, const char *rate_text,
     rate.burst = rate.count < AMP_BURST_MAX ? rate.count : AMP_BURST_MAX;
 
     if (burst_text != NULL) {
-        if (record_burst(burst_text, &rate, error) != 0) {
-            return -1;
+        rate.burst = record_requests(burst_text);
+
+        if (rate.burst == 0) {
+            ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no burst",
+                      burst_text);
+            return ctl_remedy(error, "give 1 to %d requests, e.g. --burst 100",
+                              AMP_BURST_MAX);
         }
 
     } else if (json_is_integer(json_object_get(limit, "burst"))) {

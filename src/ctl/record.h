@@ -73,6 +73,10 @@ int record_key_open(const json_t *record, const json_t *key,
 int record_limit(json_t *record, const char *class, const char *rate,
     const char *burst, ctl_error_t *error);
 
+/* Sets how many requests may be in flight; "none" takes that away. */
+
+int record_concurrency(json_t *record, const char *text, ctl_error_t *error);
+
 /* A class of limits is named rightly (NULL is). */
 
 int record_limit_class(const char *class, ctl_error_t *error);
