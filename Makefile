@@ -275,7 +275,7 @@ $(FUZZ_BIN): $(BUILD)/fuzz/%: t/fuzz/%.c $(CORE) $(wildcard src/core/*.h)
 	@mkdir -p $@.corpus
 	@echo 'clang -fsanitize=fuzzer $<'
 	@clang $(C99) -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=undefined -o $@ $< $(CORE) $(LIBS)
+	    -fno-sanitize-recover=undefined -o $@ $< $(CORE) $(LIBS) -lm
 
 fuzz: $(FUZZ_BIN)
 	@for f in $^; do \

@@ -167,20 +167,21 @@ amp_lease_count(amp_lease_t *lease, uint64_t now)
 static uint64_t
 amp_lease_tail(const amp_lease_t *lease, uint64_t unit)
 {
-    uint64_t  ahead;
+    double  ahead;
 
     if (lease->tail <= lease->redis) {
         return 0;
     }
 
-    ahead = lease->tail - lease->redis;
-
-    if (unit != lease->unit) {
-        ahead = (uint64_t) ((double) ahead / (double) lease->unit
-                            * (double) unit);
+    if (unit == lease->unit) {
+        return lease->received + (lease->tail - lease->redis);
     }
 
-    return lease->received + ahead;
+    ahead = (double) (lease->tail - lease->redis) / (double) lease->unit
+            * (double) unit;
+
+    return lease->received + ((ahead < (double) AMP_LEASE_SPAN)
+                              ? (uint64_t) ahead : AMP_LEASE_SPAN);
 }
 
 
