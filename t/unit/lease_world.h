@@ -33,7 +33,8 @@ typedef struct {
     unsigned     seconds;
     unsigned     delay;         /* microseconds to Redis and back, at most    */
     unsigned     loss;          /* answers and calls lost, of 1000            */
-    unsigned     deaths;        /* of gateways, in all                        */
+    unsigned     deaths;        /* of gateways, in all; and now and then one
+                                   hands back what it has                     */
     unsigned     failovers;
     double       least;         /* of what one GCRA admits                    */
     double       unfair;        /* how far from the mean a gateway may be     */
@@ -172,11 +173,18 @@ gateway_call(world_t *w, gateway_t *g)
 {
     uint64_t  now = gateway_clock(w, g);
 
-    if (g->calling || !amp_lease_due(&g->lease, &w->rate, now)) {
+    if (g->calling) {
         return;
     }
 
-    amp_lease_ask(&g->lease, &w->rate, now, &g->ask);
+    if (amp_lease_due(&g->lease, &w->rate, now)) {
+        amp_lease_ask(&g->lease, &w->rate, now, &g->ask);
+
+    } else if (w->s->deaths == 0 || world_draw(w, 20000) != 0
+               || !amp_lease_return(&g->lease, &w->rate, now, &g->ask))
+    {
+        return;
+    }
 
     g->calling = 1;
     g->answered = 0;

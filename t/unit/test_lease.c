@@ -385,6 +385,34 @@ returns(void **state)
 }
 
 
+/* What may have lapsed while the answer was on its way is not spent. */
+
+static void
+slow_answer(void **state)
+{
+    int                 n;
+    one_t               o;
+    uint64_t            wait;
+    amp_lease_ask_t     ask;
+    amp_lease_answer_t  answer = { 1763000077000000, 0, 10, 1, 200 * MS, 0 };
+
+    one_init(&o, "50/s", 100);
+
+    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+    assert_int_equal(amp_lease_answer(&o.lease, &answer, o.now,
+                                      o.now + 50 * MS), 0);
+    o.now += 50 * MS;
+
+    for (n = 0; amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait)
+                == AMP_LEASE_ADMIT; n++)
+    {
+        amp_lease_spend(&o.lease, &o.rate, o.now, 0);
+    }
+
+    assert_int_equal(n, 7);
+}
+
+
 /* Answers that no script gives, and clocks that jump. */
 
 static void
@@ -500,6 +528,7 @@ promise(void **state)
         { "skewed", "100/s",  100, 8, 3, 1, 20,   400,  0,  0, 0, .97, 9 },
         { "burst 1", "20/s",    1, 4, 3, 0, 10,  9000, 10,  9, 3, .20, 1 },
         { "burst 2", "20/s",    2, 4, 3, 0, 10,  9000, 10,  9, 3, .30, 1 },
+        { "slow",   "100/s",   20, 8, 1, 0, 20, 90000,  0, 20, 0, .50, 1 },
         { "chaos",  "200/s",  100, 8, 3, 0, 20, 20000, 20, 20, 5, .50, 1 },
         { "fail",   "10/s",    50, 4, 3, 0, 30,   400,  0,  0, 9, .50, 1 }
     };
@@ -531,6 +560,7 @@ main(void)
         cmocka_unit_test(new_rate),
         cmocka_unit_test(away),
         cmocka_unit_test(returns),
+        cmocka_unit_test(slow_answer),
         cmocka_unit_test(strange_answers),
         cmocka_unit_test(headers),
         cmocka_unit_test(script),
