@@ -39,12 +39,13 @@
  * before (old now) + W + T + AMP_LEASE_AHEAD, so the script moves the TAT of a
  * state that another server wrote, or that is missing, behind since + that:
  * the bucket starts empty.  since is when gateways first saw the new server.
- * What is not covered: two masters at once, a Redis whose clock jumps forward,
- * keys deleted or evicted.  There each costs at most one burst.
+ * Not covered: two masters at once, a Redis whose clock jumps forward, keys
+ * deleted or evicted.  Each of these costs at most one burst.
  *
  * Sharing.  The script knows which gateways asked in the last 2 s.  Each may
  * always take its share of the rate, and more than that while more is there
- * than the others will ask for until the next call.
+ * than the others will ask for until the next call.  Where W is too short for
+ * units to wait for requests, with several gateways, each request asks.
  *
  * The state has no pointer, is zero at first, and may be copied; the caller
  * locks.  All moments are nanoseconds: now, sent, received of a monotonic
