@@ -299,7 +299,7 @@ world_step(world_t *w, gateway_t *g)
 }
 
 
-static void
+static inline void
 world_run(world_t *w, const scenario_t *s, uint64_t seed)
 {
     double    part, sum;
@@ -389,7 +389,7 @@ world_excess(world_t *w)
 
 /* Of what one GCRA in one place would have admitted. */
 
-static double
+static inline double
 world_share(const world_t *w)
 {
     return (double) w->n / (double) w->one;
@@ -398,7 +398,7 @@ world_share(const world_t *w)
 
 /* How far the gateway furthest from the mean is from it, once at full load. */
 
-static double
+static inline double
 world_unfair(const world_t *w)
 {
     double    mean = 0, worst = 0;
@@ -416,7 +416,7 @@ world_unfair(const world_t *w)
 }
 
 
-static void
+static inline void
 world_end(world_t *w)
 {
     free(w->redis);
