@@ -4,6 +4,14 @@
  * amp_lease.h is broken, or the least or the fairness of a scenario is not
  * reached.
  *
+ *   of most    of rate * time + burst, which nobody may exceed
+ *   of GCRA    of what one bucket in one place admits of the same requests
+ *   unfair     how far from the mean a gateway is, in the second half
+ *   waited     requests that waited for an answer of Redis
+ *   calls/s    of the script, for each gateway
+ *   doors      units above the limit for who counts requests as they go in,
+ *              not as they are decided (see "Clocks" in amp_lease.h)
+ *
  *   limits           all scenarios
  *   limits NAME      those whose name begins so
  *   limits script    prints the script
@@ -143,7 +151,7 @@ main(int argc, char **argv)
 {
     int                rc = 0;
     size_t             i;
-    double             share, unfair;
+    double             most, share, unfair, unit;
     world_t            w;
     uint64_t           excess;
     const scenario_t  *s;
@@ -158,8 +166,9 @@ main(int argc, char **argv)
         return 0;
     }
 
-    printf("%-14s %8s %6s %5s %9s %9s %8s %8s %7s %7s\n", "", "rate", "burst",
-           "gates", "requests", "admitted", "of GCRA", "unfair", "waited", "calls/s");
+    printf("%-15s %8s %6s %5s %8s %8s %8s %8s %7s %7s %7s %6s\n", "", "rate",
+           "burst", "gates", "requests", "admitted", "of most", "of GCRA",
+           "unfair", "waited", "calls/s", "doors");
 
     for (i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
         s = &scenarios[i];
@@ -174,18 +183,21 @@ main(int argc, char **argv)
         unfair = world_unfair(&w);
         excess = world_excess(&w);
 
-        printf("%-14s %8s %6u %5u %9zu %9zu %7.1f%% %7.1f%% %6.1f%% %7.1f%s%s%s\n",
+        most = s->burst + (double) s->seconds * w.rate.count / w.rate.period;
+        unit = (double) amp_rate_interval(&w.rate);
+
+        printf("%-15s %8s %6u %5u %8zu %8zu %7.1f%% %7.1f%% %6.1f%% %6.1f%%"
+               " %7.1f %6.2f%s%s%s\n",
                s->name, s->rate, s->burst, s->gateways, w.requests, w.n,
-               100 * share, 100 * unfair,
+               100 * w.n / most, 100 * share, 100 * unfair,
                100.0 * w.waited / w.requests,
                (double) w.calls / s->seconds / s->gateways,
-               excess ? " ABOVE THE LIMIT" : "",
+               world_doors(&w) / unit, excess ? " ABOVE THE LIMIT" : "",
                share < s->least ? " too little" : "",
                unfair > s->unfair ? " unfair" : "");
 
         if (excess) {
-            printf("    by %g units\n", (double) excess
-                   / (double) amp_rate_interval(&w.rate));
+            printf("    by %g units\n", excess / unit);
         }
 
         rc |= excess || share < s->least || unfair > s->unfair;

@@ -151,6 +151,7 @@ promise(const uint8_t *data, size_t size)
 
     check(w.n == 0 || world_excess(&w) == 0);
     free(w.moments);
+    free(w.doors);
 }
 
 

@@ -73,6 +73,7 @@ typedef struct {
     double             zero;        /* the server's clock at 0, microseconds  */
     gateway_t         *gateways;
     uint64_t          *moments;
+    uint64_t          *doors;       /* when the requests went in              */
     size_t             n;
     size_t             cap;
     size_t             requests;
@@ -129,8 +130,10 @@ world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
     if (w->n == w->cap) {
         w->cap = w->cap ? 2 * w->cap : 4096;
         w->moments = realloc(w->moments, w->cap * sizeof(*w->moments));
+        w->doors = realloc(w->doors, w->cap * sizeof(*w->doors));
     }
 
+    w->doors[w->n] = w->now;
     w->moments[w->n++] = moment;
     g->admitted++;
     g->late += w->now > w->s->seconds * SECOND / 2;
@@ -360,10 +363,10 @@ world_compare(const void *a, const void *b)
 }
 
 
-/* By how many ns the promise was broken, in the worst window. */
+/* By how many ns GCRA would have refused, in the worst window. */
 
 static uint64_t
-world_excess(world_t *w)
+world_above(const world_t *w, uint64_t *moments)
 {
     size_t    i;
     uint64_t  excess = 0, tat = 0, unit, window;
@@ -371,19 +374,37 @@ world_excess(world_t *w)
     unit = amp_rate_interval(&w->rate);
     window = (w->rate.burst - 1) * unit;
 
-    qsort(w->moments, w->n, sizeof(uint64_t), world_compare);
+    qsort(moments, w->n, sizeof(uint64_t), world_compare);
 
     for (i = 0; i < w->n; i++) {
-        tat = (tat > w->moments[i]) ? tat : w->moments[i];
+        tat = (tat > moments[i]) ? tat : moments[i];
 
-        if (tat - w->moments[i] > window + excess) {
-            excess = tat - w->moments[i] - window;
+        if (tat - moments[i] > window + excess) {
+            excess = tat - moments[i] - window;
         }
 
         tat += unit;
     }
 
     return excess;
+}
+
+
+/* The promise, broken by so many ns. */
+
+static inline uint64_t
+world_excess(const world_t *w)
+{
+    return world_above(w, w->moments);
+}
+
+
+/* The same for who stands at the doors, and knows nothing of answers. */
+
+static inline uint64_t
+world_doors(const world_t *w)
+{
+    return world_above(w, w->doors);
 }
 
 
@@ -423,6 +444,7 @@ world_end(world_t *w)
     free(w->replica);
     free(w->gateways);
     free(w->moments);
+    free(w->doors);
 }
 
 
