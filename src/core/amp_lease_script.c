@@ -12,6 +12,8 @@
  *   g:<id>   of a gateway: when it last asked, and up to when it has had its
  *            share
  * amp_lease.h says why this keeps the promise, and what is asked and answered.
+ * What is near on the time line lapses soon: where the bucket is full, blocks
+ * reach as far as costs others little (far), to be there when they are needed.
  * Any change needs the new SHA-1 below; t/unit/test_lease.c knows it.
  */
 
@@ -81,9 +83,9 @@ const char  amp_lease_script[] =
 
     "local want = wanted\n"
     "if wanted > 0 then\n"
-    "  local far = reach\n"
+    "  local far = math.min(window / (others > 0 and 8 or 4), span * 8)\n"
     "  if others == 0 then\n"
-    "    far = old[6] and math.max(span, math.min(window / 2, span * 8)) or span\n"
+    "    far = old[6] and math.max(span, far) or span\n"
     "  end\n"
     "  want = math.max(want, math.ceil((far - ahead) / unit))\n"
     "  if others > 0 then\n"
@@ -118,7 +120,7 @@ const char  amp_lease_script[] =
     "return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }\n";
 
 
-const char  amp_lease_sha[41] = "8241bd623afb5f23fbc88b6c613b101ef6ac760d";
+const char  amp_lease_sha[41] = "6c2ea034cffebd8fe6e0e0fd0bdc0a166607c9d2";
 
 
 static amp_span_t

@@ -129,10 +129,10 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     want = wanted;
 
     if (wanted > 0) {
-        far = reach;
+        far = fmin(window / (others ? 8 : 4), span * 8);
 
         if (others == 0) {
-            far = m->known[me] ? fmax(span, fmin(window / 2, span * 8)) : span;
+            far = m->known[me] ? fmax(span, far) : span;
         }
 
         want = fmax(want, ceil((far - ahead) / unit));

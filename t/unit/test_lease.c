@@ -184,7 +184,7 @@ warm(void **state)
     }
 
     assert_true(waited <= 2);
-    assert_true(o.redis.calls <= 50 * 5);
+    assert_true(o.redis.calls <= 50 * 10);
 }
 
 
