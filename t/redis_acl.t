@@ -22,8 +22,8 @@ my $admin = $redis->url(':canary-admin@');
 
 # What a gateway needs, and no more.
 
-my $gateway = "on >canary-gate ~amp:* $channel -\@all +get +hgetall +eval +evalsha +script|load +hincrby +hget +hset"
-    . ' +incrby +set +time +publish +subscribe +ping +select +role +auth';
+my $gateway = "on >canary-gate ~amp:* $channel -\@all +get +hgetall +eval +evalsha +script|load +hincrby +hget +hset +hmget +hlen +hdel +pexpire"
+    . ' +incrby +set +pttl +info +time +publish +subscribe +ping +select +role +auth';
 my $ampctl = "on >canary-ops ~amp:* $channel -\@all +\@read +\@write +\@scripting +\@pubsub +\@transaction +\@connection +time +info +role";
 $ampctl =~ s/\+\@pubsub/+publish/;
 

@@ -4,7 +4,7 @@
 
 
 static const char *const  amp_event_types[] = {
-    "tenant", "token", "generation", "purge"
+    "tenant", "token", "generation", "purge", "cooldown"
 };
 
 
@@ -13,7 +13,7 @@ amp_event_type(amp_span_t name, amp_event_e *type)
 {
     unsigned  i;
 
-    for (i = 0; i <= AMP_EVENT_PURGE; i++) {
+    for (i = 0; i <= AMP_EVENT_COOLDOWN; i++) {
         if (amp_span_eq(name, amp_span_make(amp_event_types[i],
                                             strlen(amp_event_types[i]))))
         {
@@ -99,6 +99,29 @@ amp_event_family(const json_t *json, amp_event_t *event)
 
 
 static int
+amp_event_cooldown(const json_t *json, amp_event_t *event)
+{
+    json_t  *scope;
+
+    scope = json_object_get(json, "scope");
+
+    if (scope != NULL) {
+        event->scoped = 1;
+
+        if (amp_event_digest(amp_json_text(scope), event->digest) != 0) {
+            return -1;
+        }
+    }
+
+    if (amp_json_count(json_object_get(json, "ms"), &event->rev) != 0) {
+        return -1;
+    }
+
+    return amp_event_tenant(json, event);
+}
+
+
+static int
 amp_event_read(const json_t *json, amp_event_t *event)
 {
     uint64_t  v;
@@ -118,6 +141,10 @@ amp_event_read(const json_t *json, amp_event_t *event)
 
         return amp_event_digest(amp_json_text(json_object_get(json, "token")),
                                 event->digest);
+    }
+
+    if (event->type == AMP_EVENT_COOLDOWN) {
+        return amp_event_cooldown(json, event);
     }
 
     if (amp_json_count(json_object_get(json, "rev"), &event->rev) != 0) {
@@ -160,13 +187,11 @@ amp_event_decode(amp_span_t json, amp_event_t *event)
 
 
 static void
-amp_event_write_token(const amp_event_t *event, amp_buf_t *out)
+amp_event_write_digest(const amp_event_t *event, amp_buf_t *out)
 {
     unsigned char  hex[AMP_TOKEN_DIGEST_HEX];
 
     amp_hex(event->digest, AMP_TOKEN_DIGEST, hex);
-
-    amp_buf_text(out, ",\"token\":");
     amp_json_string(amp_span_make(hex, sizeof(hex)), out);
 }
 
@@ -191,18 +216,32 @@ amp_event_write(const amp_event_t *event, amp_buf_t *out)
     amp_buf_text(out, "{\"v\":1,\"type\":");
     amp_json_string(amp_span_make(type, strlen(type)), out);
 
-    if (event->type == AMP_EVENT_TENANT || event->type == AMP_EVENT_TOKEN) {
+    if (event->type == AMP_EVENT_GENERATION || event->type == AMP_EVENT_PURGE) {
+        amp_event_write_family(event, out);
+
+    } else {
         amp_buf_text(out, ",\"tenant\":");
         amp_json_string(amp_span_make(event->tenant, event->tenant_len), out);
-
-    } else {
-        amp_event_write_family(event, out);
     }
 
-    if (event->type == AMP_EVENT_TOKEN) {
-        amp_event_write_token(event, out);
+    switch (event->type) {
 
-    } else {
+    case AMP_EVENT_TOKEN:
+        amp_buf_text(out, ",\"token\":");
+        amp_event_write_digest(event, out);
+        break;
+
+    case AMP_EVENT_COOLDOWN:
+        if (event->scoped) {
+            amp_buf_text(out, ",\"scope\":");
+            amp_event_write_digest(event, out);
+        }
+
+        amp_buf_text(out, ",\"ms\":");
+        amp_json_number(event->rev, out);
+        break;
+
+    default:
         amp_buf_text(out, ",\"rev\":");
         amp_json_number(event->rev, out);
     }

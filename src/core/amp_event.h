@@ -6,8 +6,12 @@
  *   { "v": 1, "type": "generation", "project": "<id>", "family": "connections",
  *     "rev": 12 }
  *   { "v": 1, "type": "purge", "project": "<id>", "family": "*", "rev": 3 }
+ *   { "v": 1, "type": "cooldown", "tenant": "acme", "scope": "<sha256 hex>",
+ *     "ms": 30000 }
  *
- * "rev" is the record's revision, or the new generation.
+ * "rev" is the record's revision, or the new generation.  "ms" is how long the
+ * tenant, or what of it the scope names (optional), is to be left alone from
+ * now on; it is a duration because the gateways' clocks may disagree.
  */
 
 #ifndef AMP_EVENT_H
@@ -25,19 +29,21 @@ typedef enum {
     AMP_EVENT_TENANT = 0,
     AMP_EVENT_TOKEN,
     AMP_EVENT_GENERATION,
-    AMP_EVENT_PURGE
+    AMP_EVENT_PURGE,
+    AMP_EVENT_COOLDOWN
 } amp_event_e;
 
 
 typedef struct {
     amp_event_e    type;
-    uint64_t       rev;
+    uint64_t       rev;         /* COOLDOWN: ms                               */
     amp_family_e   family;
     size_t         tenant_len;
     size_t         project_len;
     unsigned char  tenant[AMP_TENANT_ID_MAX];
     unsigned char  project[AMP_PROJECT_ID_MAX];
-    unsigned char  digest[AMP_TOKEN_DIGEST];
+    unsigned char  digest[AMP_TOKEN_DIGEST];    /* the token's, or the scope's */
+    unsigned       scoped;      /* COOLDOWN: there is one                     */
 } amp_event_t;
 
 

@@ -60,6 +60,22 @@ amp_keys_limit(amp_span_t prefix, amp_span_t tenant, amp_limit_e limit,
 
 
 void
+amp_keys_cooldown(amp_span_t prefix, amp_span_t tenant, amp_span_t scope_hex,
+    amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "cooldown:{");
+    amp_buf_span(out, tenant);
+    amp_buf_byte(out, '}');
+
+    if (scope_hex.len) {
+        amp_buf_byte(out, ':');
+        amp_buf_span(out, scope_hex);
+    }
+}
+
+
+void
 amp_keys_events(amp_span_t prefix, amp_buf_t *out)
 {
     amp_buf_span(out, prefix);

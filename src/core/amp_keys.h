@@ -24,6 +24,10 @@ void amp_keys_tenants(amp_span_t prefix, amp_buf_t *out);
 void amp_keys_gen(amp_span_t prefix, amp_span_t project_id, amp_buf_t *out);
 void amp_keys_limit(amp_span_t prefix, amp_span_t tenant, amp_limit_e limit,
     amp_buf_t *out);                /* <prefix>limit:{<tenant>}:<limit>      */
+void amp_keys_cooldown(amp_span_t prefix, amp_span_t tenant,
+    amp_span_t scope_hex, amp_buf_t *out);
+                                    /* <prefix>cooldown:{<tenant>}[:<scope>]:
+                                       its time to live is what counts        */
 void amp_keys_events(amp_span_t prefix, amp_buf_t *out);
 
 /* A prefix: 1 .. AMP_KEYS_PREFIX_MAX bytes of [A-Za-z0-9._:-]. */

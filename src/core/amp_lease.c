@@ -661,6 +661,32 @@ amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
 }
 
 
+uint64_t
+amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+{
+    unsigned  i;
+    uint64_t  lo, hi, n, start;
+
+    if (lease->redis == 0 || lease->unit != amp_rate_interval(rate)
+        || lease->burst != rate->burst)
+    {
+        return 0;
+    }
+
+    n = amp_lease_owes(lease, now, 1) ? lease->owed : 0;
+
+    amp_lease_clock(lease, now, &lo, &hi);
+
+    for (i = 0; i < AMP_LEASE_BLOCKS && !amp_lease_stale(lease, now); i++) {
+        n += amp_lease_units(lease, &lease->blocks[i], hi,
+                             lo + amp_lease_window(lease->unit, lease->burst),
+                             &start);
+    }
+
+    return n;
+}
+
+
 uint32_t
 amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now, uint64_t *reset)

@@ -213,6 +213,11 @@ uint64_t amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,
 void amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
     unsigned gateways, uint64_t now);
 
+/* Units that are here to be spent now, those set aside included. */
+
+uint64_t amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now);
+
 /*
  * Units that this gateway could admit at once, as far as it knows, and ns until
  * the whole burst is there again: for RateLimit headers.

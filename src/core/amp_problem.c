@@ -196,6 +196,13 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         " ampctl limit set <tenant> --rate <rate> --burst <burst>"
     },
 
+    [AMP_TOO_MANY] = {
+        "too-many-at-once", 429, 1, "Too many requests at once",
+        "The tenant has as many requests in flight as it may have.",
+        "Wait for answers before sending more; for more, ask the platform"
+        " team: ampctl limit set <tenant> --concurrency <number>"
+    },
+
     [AMP_COOLING_DOWN] = {
         "cooling-down", 429, 1, "Ampersand's rate limit reached",
         "Ampersand has answered 429 to this tenant, and the gateway asks it"

@@ -57,6 +57,7 @@ typedef enum {
 
     /* 429 with Retry-After */
     AMP_RATE_LIMITED,
+    AMP_TOO_MANY,               /* requests of the tenant at once             */
     AMP_COOLING_DOWN,           /* Ampersand itself answered 429              */
 
     /* 503 with Retry-After: the gateway cannot decide now */

@@ -512,7 +512,8 @@ static const char *
 amp_tenant_read_limits(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 {
     int             limit, rc;
-    json_t         *limits;
+    json_t         *limits, *concurrency;
+    uint64_t        n = 0;
     amp_rate_t      rate;
     unsigned char  *start = out->pos;
 
@@ -545,6 +546,16 @@ amp_tenant_read_limits(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
             amp_buf_put(out, &rate, sizeof(rate));
         }
     }
+
+    concurrency = json_object_get(limits, "concurrency");
+
+    if (concurrency != NULL
+        && (amp_json_count(concurrency, &n) != 0 || n > AMP_BURST_MAX))
+    {
+        return "\"limits.concurrency\" is no number of requests";
+    }
+
+    t->concurrency = (uint32_t) n;
 
     t->rates.offset = (uint16_t) (start - (unsigned char *) t);
     t->rates.len = (uint16_t) (out->pos - start);

@@ -9,7 +9,8 @@
  *     "keys": [ { "id": "k1", "sealed": "v1....", "state": "active" } ],
  *     "grants": { "allow": [ "catalog", "read", ... ], "deny": [ ... ] },
  *     "groups": [ "g1" ],
- *     "limits": { "default": { "rate": "50/s", "burst": 100 }, "read": {} },
+ *     "limits": { "default": { "rate": "50/s", "burst": 100 }, "read": {},
+ *                 "concurrency": 20 },
  *     "cache": { "read": "5m", "listTopics": "10s" }, "disabled": false }
  * An item of allow or deny is a class, "tag:<tag>" or a tag without spaces, or
  * an operationId.  Deny wins.  Unknown members are ignored and kept by writers;
@@ -54,6 +55,7 @@ typedef struct {
 typedef struct {
     uint32_t     size;              /* of the whole block, this included      */
     uint32_t     limits;            /* bit set: 1 << amp_limit_e              */
+    uint32_t     concurrency;       /* requests in flight, 0: any number      */
     uint64_t     rev;
     uint64_t     granted[AMP_OPERATIONS_MAX / 64];
     uint64_t     cached[AMP_OPERATIONS_MAX / 64];   /* has a lifetime of the

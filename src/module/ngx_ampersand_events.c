@@ -1,4 +1,5 @@
 #include "ngx_ampersand_events.h"
+#include "ngx_ampersand_cooldown.h"
 #include "amp_keys.h"
 
 
@@ -49,6 +50,14 @@ ngx_ampersand_events_message(void *data, ngx_int_t rc, redisReply *reply)
     }
 
     (void) ngx_atomic_fetch_add(&ngx_ampersand_zone_counters(zone)->events, 1);
+
+    if (event.type == AMP_EVENT_COOLDOWN) {
+        (void) ngx_ampersand_cooldown_set(zone,
+                  event.scoped ? amp_span_make(event.digest, AMP_TOKEN_DIGEST)
+                               : amp_span_make(event.tenant, event.tenant_len),
+                  (ngx_msec_t) event.rev);
+        return;
+    }
 
     ngx_ampersand_zone_event(zone, &event);
 }

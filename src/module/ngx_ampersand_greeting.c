@@ -8,6 +8,10 @@ static ngx_int_t ngx_ampersand_greeting_ask(
     const amp_span_t *argv, ngx_ampersand_reply_pt handler);
 static void ngx_ampersand_greeting_accepted(void *data, ngx_int_t rc,
     redisReply *reply);
+static void ngx_ampersand_greeting_server(void *data, ngx_int_t rc,
+    redisReply *reply);
+static ngx_int_t ngx_ampersand_greeting_field(redisReply *reply,
+    const char *name, ngx_str_t *value);
 static void ngx_ampersand_greeting_answered(void *data, ngx_int_t rc,
     redisReply *reply);
 
@@ -16,6 +20,8 @@ ngx_int_t
 ngx_ampersand_greeting_begin(ngx_ampersand_greeting_t *greeting)
 {
     greeting->asked = 0;
+    greeting->server.len = 0;
+    greeting->server.time = 0;
 
     return ngx_ampersand_greeting_say(greeting);
 }
@@ -52,6 +58,13 @@ ngx_ampersand_greeting_say(ngx_ampersand_greeting_t *greeting)
                                         ngx_ampersand_greeting_accepted);
     }
 
+    if (rc == NGX_OK && !greeting->sentinel) {
+        argv[0] = amp_span("INFO");
+        argv[1] = amp_span("server");
+        rc = ngx_ampersand_greeting_ask(greeting, 2, argv,
+                                        ngx_ampersand_greeting_server);
+    }
+
     if (rc == NGX_OK) {
         argv[0] = greeting->master ? amp_span("ROLE") : amp_span("PING");
         rc = ngx_ampersand_greeting_ask(greeting, 1, argv,
@@ -80,6 +93,63 @@ ngx_ampersand_greeting_accepted(void *data, ngx_int_t rc, redisReply *reply)
     if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
         ngx_ampersand_refusal_set(greeting->refusal, reply);
     }
+}
+
+
+static void
+ngx_ampersand_greeting_server(void *data, ngx_int_t rc, redisReply *reply)
+{
+    ngx_ampersand_greeting_t *greeting = data;
+
+    ngx_int_t                time;
+    ngx_str_t                value;
+    ngx_ampersand_server_t  *server;
+
+    server = &greeting->server;
+
+    if (rc != NGX_OK || reply->type != REDIS_REPLY_STRING) {
+        return;
+    }
+
+    if (ngx_ampersand_greeting_field(reply, "\nrun_id:", &value) == NGX_OK
+        && value.len <= sizeof(server->run))
+    {
+        server->len = value.len;
+        ngx_memcpy(server->run, value.data, value.len);
+    }
+
+    if (ngx_ampersand_greeting_field(reply, "\nserver_time_usec:", &value)
+        == NGX_OK)
+    {
+        time = ngx_atoi(value.data, value.len);
+        server->time = (time > 0) ? (uint64_t) time : 0;
+    }
+}
+
+
+static ngx_int_t
+ngx_ampersand_greeting_field(redisReply *reply, const char *name,
+    ngx_str_t *value)
+{
+    u_char  *p, *last;
+    size_t   len;
+
+    len = ngx_strlen(name);
+    last = (u_char *) reply->str + ngx_ampersand_reply_len(reply);
+
+    p = ngx_strnstr((u_char *) reply->str, (char *) name,
+                    ngx_ampersand_reply_len(reply));
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    value->data = p + len;
+
+    for (p = value->data; p < last && *p > ' '; p++) { /* void */ }
+
+    value->len = p - value->data;
+
+    return NGX_OK;
 }
 
 

@@ -1,13 +1,14 @@
 /*
- * What a link says first: AUTH and SELECT where configured, then PING, or ROLE
- * where only a master will do.  A Sentinel gets PING alone, and AUTH when it
- * asks for it: most have no password.
+ * What a link says first: AUTH and SELECT where configured, INFO to learn which
+ * server this is, then PING, or ROLE where only a master will do.  A Sentinel
+ * gets PING alone, and AUTH when it asks for it: most have no password.
  *
- *   begin ──▶ AUTH ──▶ SELECT ──▶ PING or ROLE ──▶ done()
- *     │                             │ NOAUTH, a Sentinel, once
- *     └─────────────────────────────┘
+ *   begin ──▶ AUTH ──▶ SELECT ──▶ INFO ──▶ PING or ROLE ──▶ done()
+ *     │                                      │ NOAUTH, a Sentinel, once
+ *     └──────────────────────────────────────┘
  *
- * Any refusal is left in refusal, and done() is not called.
+ * Any refusal is left in refusal, and done() is not called; but INFO may be
+ * refused: then the server has no name.
  */
 
 #ifndef NGX_AMPERSAND_GREETING_H
@@ -19,10 +20,22 @@
 #include "ngx_ampersand_refusal.h"
 
 
+#define NGX_AMPERSAND_RUN_ID  40
+
+
+typedef struct {
+    u_char                       run[NGX_AMPERSAND_RUN_ID];
+    size_t                       len;       /* of run, or 0                   */
+    uint64_t                     time;      /* the server's when it said so,
+                                               microseconds; 0: not said      */
+} ngx_ampersand_server_t;
+
+
 typedef struct {
     ngx_ampersand_redis_conf_t  *conf;
     ngx_ampersand_commands_t    *commands;
     ngx_ampersand_refusal_t     *refusal;
+    ngx_ampersand_server_t       server;
     void                       (*done)(void *data);
     void                        *data;
     unsigned                     master:1;

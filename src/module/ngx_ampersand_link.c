@@ -218,6 +218,13 @@ ngx_ampersand_link_ready(ngx_ampersand_link_t *link)
 }
 
 
+const ngx_ampersand_server_t *
+ngx_ampersand_link_server(ngx_ampersand_link_t *link)
+{
+    return ngx_ampersand_link_ready(link) ? &link->greeting.server : NULL;
+}
+
+
 ngx_uint_t
 ngx_ampersand_link_failures(ngx_ampersand_link_t *link)
 {

@@ -48,6 +48,7 @@
 
 #include "ngx_ampersand_address.h"
 #include "ngx_ampersand_wire.h"
+#include "ngx_ampersand_greeting.h"
 
 
 #define NGX_AMPERSAND_LINK_QUEUE        4096        /* commands in flight     */
@@ -164,6 +165,11 @@ void ngx_ampersand_link_move(ngx_ampersand_link_t *link,
 void ngx_ampersand_link_wake(ngx_ampersand_link_t *link);
 
 ngx_uint_t ngx_ampersand_link_ready(ngx_ampersand_link_t *link);
+
+/* Who answers, valid until the link is lost; NULL unless it is READY. */
+
+const ngx_ampersand_server_t *ngx_ampersand_link_server(
+    ngx_ampersand_link_t *link);
 
 /* Attempts that failed since it was proven last. */
 

@@ -79,10 +79,14 @@ ngx_ampersand_node_is(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind,
         return amp_span_eq(amp_tenant_field(&ten->tenant, ten->tenant.id),
                            amp_span_make(id, len));
 
-    default: /* NGX_AMPERSAND_PROJECT */
+    case NGX_AMPERSAND_PROJECT:
         pn = ngx_ampersand_node_body(node);
 
         return node->len == len && ngx_memcmp(pn->id, id, len) == 0;
+
+    default: /* NGX_AMPERSAND_INFLIGHT, NGX_AMPERSAND_COOLDOWN */
+        return node->len == len
+               && ngx_memcmp(ngx_ampersand_node_body(node), id, len) == 0;
     }
 }
 
@@ -144,6 +148,12 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
         victim = ngx_queue_data(ngx_queue_last(victims), ngx_ampersand_node_t,
                                 queue);
 
+        if (victim->kind == NGX_AMPERSAND_INFLIGHT && victim->ref) {
+            ngx_queue_remove(&victim->queue);
+            ngx_queue_insert_head(&sh->lru, &victim->queue);
+            continue;
+        }
+
         /* it would have saved a look-up */
 
         if (!victim->unknown && sh->crowded == 0
@@ -181,6 +191,36 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
     ngx_queue_insert_head(queue, &node->queue);
     sh->n[kind] += !unknown;
     sh->nunknown += unknown;
+
+    return node;
+}
+
+
+ngx_ampersand_node_t *
+ngx_ampersand_node_make(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
+    amp_span_t id, size_t state)
+{
+    size_t                 len;
+    uint32_t               hash;
+    ngx_ampersand_node_t  *node;
+
+    hash = ngx_ampersand_zone_hash(id.data, id.len);
+
+    node = ngx_ampersand_node_get(zone->sh, kind, hash, id.data, id.len);
+    if (node) {
+        return node;
+    }
+
+    len = ngx_align(id.len, sizeof(uint64_t));
+
+    node = ngx_ampersand_node_put(zone, kind, hash, len + state, 0);
+    if (node == NULL) {
+        return NULL;
+    }
+
+    node->len = (u_char) id.len;
+    ngx_memcpy(ngx_ampersand_node_body(node), id.data, id.len);
+    ngx_memzero(ngx_ampersand_node_state(node), state);
 
     return node;
 }

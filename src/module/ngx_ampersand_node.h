@@ -1,7 +1,7 @@
 /*
  * Inside the zone: its nodes, in one hash table and two LRU queues.  Only
- * ngx_ampersand_zone.c and ngx_ampersand_project.c use them, with shpool->mutex
- * held.
+ * ngx_ampersand_zone.c, _project.c, _inflight.c, _cooldown.c and _lease.c use
+ * them, with shpool->mutex held.
  */
 
 #ifndef NGX_AMPERSAND_NODE_H
@@ -12,13 +12,17 @@
 
 
 #define NGX_AMPERSAND_ZONE_NAMED   1024     /* when events named what, by hash */
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7034
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7035
 
 
 typedef enum {
     NGX_AMPERSAND_TOKEN = 1,
     NGX_AMPERSAND_TENANT,
-    NGX_AMPERSAND_PROJECT
+    NGX_AMPERSAND_PROJECT,
+    NGX_AMPERSAND_INFLIGHT,             /* this and the next hold what the    */
+    NGX_AMPERSAND_COOLDOWN,             /* gateway itself has found out       */
+    NGX_AMPERSAND_LEASE,
+    NGX_AMPERSAND_KINDS
 } ngx_ampersand_kind_e;
 
 
@@ -43,10 +47,12 @@ struct ngx_ampersand_node_s {
     u_char                 invalid;     /* an event named it                  */
     u_char                 unknown;     /* there is no such token or tenant   */
     u_char                 len;         /* of the id in data                  */
-    uint32_t               ref;
+    uint32_t               ref;         /* of an INFLIGHT: requests, so it
+                                           cannot go                          */
     uint32_t               ref_serial;
     uint32_t               ref_place;   /* in units of 8 bytes; 0: not known  */
-    u_char                 data[1];     /* one of the three below             */
+    u_char                 data[1];     /* one of the three below, or an id of
+                                           len bytes and a state              */
 };
 
 
@@ -58,7 +64,6 @@ typedef struct {
 
 
 typedef struct {
-    uint64_t               tat[AMP_LIMIT_COUNT];
     uint64_t               rev;         /* the last heard of, by record or
                                            event, ...                         */
     ngx_msec_t             heard;       /* ... and when                       */
@@ -84,6 +89,42 @@ typedef struct {
 } ngx_ampersand_project_node_t;
 
 
+/*
+ * Who counts requests in flight: a living worker.  Its successor, or whoever
+ * finds it dead, starts another generation, and what the dead one counted with
+ * the old one is void.
+ */
+
+typedef struct {
+    ngx_pid_t                  pid;
+    uint32_t                   generation;
+} ngx_ampersand_worker_t;
+
+
+/* See ngx_ampersand_lease.c. */
+
+#define NGX_AMPERSAND_SERVERS      64
+#define NGX_AMPERSAND_GATEWAY_ID   16
+
+
+typedef struct {
+    u_char                     run[NGX_AMPERSAND_RUN_ID];
+    uint64_t                   since;   /* its time, microseconds; 0: the
+                                           first one, or at the start         */
+} ngx_ampersand_seen_t;
+
+
+typedef struct {
+    u_char                     gateway[NGX_AMPERSAND_GATEWAY_ID];
+    uint64_t                   began;
+    ngx_ampersand_seen_t       servers[NGX_AMPERSAND_SERVERS];
+    ngx_uint_t                 nservers;
+    unsigned                   gateways;    /* last seen alive, ...           */
+    uint64_t                   counted;     /* ... and when                   */
+    ngx_atomic_t               away;        /* 1: Redis does not answer       */
+} ngx_ampersand_leases_t;
+
+
 typedef struct ngx_ampersand_shared_s {
     ngx_uint_t                 magic;
     size_t                     layout;      /* sizeof() of this               */
@@ -95,7 +136,7 @@ typedef struct ngx_ampersand_shared_s {
     ngx_queue_t                unknown;
     ngx_uint_t                 nunknown;
     ngx_uint_t                 unknown_max;
-    ngx_uint_t                 n[NGX_AMPERSAND_PROJECT + 1];  /* real ones    */
+    ngx_uint_t                 n[NGX_AMPERSAND_KINDS];    /* real ones        */
 
     uint32_t                   epoch;
     uint32_t                   serial;      /* of the last node made          */
@@ -106,6 +147,13 @@ typedef struct ngx_ampersand_shared_s {
     uint32_t                   bump;        /* the last one                   */
     ngx_atomic_t               owing;       /* some project may owe something */
     volatile uint64_t          unshared[NGX_AMPERSAND_UNSHARED];
+
+    ngx_atomic_t               cooling;     /* ngx_current_msec after which no
+                                               cool-down is left              */
+    ngx_ampersand_worker_t     workers[NGX_AMPERSAND_WORKERS];
+    ngx_ampersand_leases_t     leases;
+    volatile uint64_t         *stored;      /* hash of a cache key, until when */
+    ngx_uint_t                 stored_mask;
 } ngx_ampersand_shared_t;
 
 
@@ -116,6 +164,13 @@ typedef struct ngx_ampersand_shared_s {
 
 #define ngx_ampersand_node_body(node)                                         \
     ((void *) ((u_char *) (node) + ngx_ampersand_node_head))
+
+
+/* what follows the id of an INFLIGHT or a COOLDOWN */
+
+#define ngx_ampersand_node_state(node)                                        \
+    ((void *) ((u_char *) ngx_ampersand_node_body(node)                       \
+               + ngx_align((node)->len, sizeof(uint64_t))))
 
 
 #define ngx_ampersand_zone_hash(data, len)                                    \
@@ -177,6 +232,14 @@ ngx_ampersand_node_t *ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
 
 ngx_ampersand_node_t *ngx_ampersand_node_put(ngx_ampersand_zone_t *zone,
     ngx_ampersand_kind_e kind, uint32_t hash, size_t body, ngx_uint_t unknown);
+
+/*
+ * Of those that begin with an id: the one there is, or a new one with a state
+ * of so many zero bytes.  NULL when there is no room.
+ */
+
+ngx_ampersand_node_t *ngx_ampersand_node_make(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_kind_e kind, amp_span_t id, size_t state);
 
 void ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);

@@ -1,5 +1,6 @@
 #include "ngx_ampersand_redis.h"
 #include "ngx_ampersand_calls.h"
+#include "amp_slot.h"
 #include "ngx_ampersand_sentinel.h"
 
 
@@ -99,6 +100,24 @@ ngx_ampersand_redis_command(ngx_ampersand_redis_t *redis, amp_span_t key,
     }
 
     return ngx_ampersand_link_command(redis->link, argc, argv, handler, data);
+}
+
+
+const ngx_ampersand_server_t *
+ngx_ampersand_redis_server(ngx_ampersand_redis_t *redis, amp_span_t key)
+{
+    ngx_ampersand_link_t  *link;
+
+    link = redis->link;
+
+    if (redis->cluster
+        && ngx_ampersand_cluster_slot(redis->cluster, amp_slot(key), &link)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return ngx_ampersand_link_server(link);
 }
 
 

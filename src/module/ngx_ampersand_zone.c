@@ -1,4 +1,5 @@
 #include "ngx_ampersand_node.h"
+#include "ngx_ampersand_lease.h"
 
 
 static ngx_uint_t ngx_ampersand_zone_unknown(ngx_ampersand_zone_t *zone,
@@ -60,6 +61,12 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     tp = ngx_timeofday();
     sh->bump = (uint32_t) (tp->sec * 1000 + tp->msec);
 
+    sh->stored = ngx_slab_calloc(zone->shpool, n * sizeof(*sh->stored));
+    if (sh->stored == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh->stored_mask = n - 1;
     sh->magic = NGX_AMPERSAND_ZONE_MAGIC;
     sh->layout = sizeof(*sh);
     sh->mask = n - 1;
@@ -70,6 +77,11 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_queue_init(&sh->unknown);
 
     zone->sh = sh;
+
+    if (ngx_ampersand_lease_init(zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     zone->shpool->data = sh;
     zone->shpool->log_nomem = 0;
 
@@ -270,7 +282,6 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
     const amp_tenant_t *tenant)
 {
     uint32_t                      hash;
-    uint64_t                      tat[AMP_LIMIT_COUNT];
     ngx_int_t                     rc;
     amp_span_t                    id, project;
     ngx_ampersand_node_t         *node;
@@ -282,8 +293,6 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
     project = amp_tenant_field(tenant, tenant->project_id);
     hash = ngx_ampersand_zone_hash(id.data, id.len);
     rc = NGX_OK;
-
-    ngx_memzero(tat, sizeof(tat));
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
@@ -310,7 +319,6 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
             goto done;
         }
 
-        ngx_memcpy(tat, ten->tat, sizeof(tat));
         ngx_ampersand_node_drop(zone, node);
     }
 
@@ -323,7 +331,6 @@ ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     ten = ngx_ampersand_node_body(node);
 
-    ngx_memcpy(ten->tat, tat, sizeof(tat));
     ten->rev = tenant->rev;
     ten->heard = ngx_current_msec;
     ngx_memcpy(&ten->tenant, tenant, tenant->size);
@@ -467,69 +474,33 @@ ngx_ampersand_zone_distrust(ngx_ampersand_zone_t *zone)
 }
 
 
-uint64_t
-ngx_ampersand_zone_take(ngx_ampersand_zone_t *zone, const amp_tenant_t *tenant,
-    amp_class_e class)
+void
+ngx_ampersand_zone_stored(ngx_ampersand_zone_t *zone, amp_span_t key,
+    time_t until)
 {
-    uint64_t                      now, wait, longest;
-    ngx_uint_t                    i, n, limits[2];
-    amp_span_t                    id;
-    amp_rate_t                    rates[2];
-    struct timespec               ts;
-    ngx_ampersand_node_t         *node;
-    ngx_ampersand_tenant_node_t  *ten;
+    uint32_t                 hash;
+    ngx_ampersand_shared_t  *sh;
 
-    n = 0;
-    limits[0] = AMP_LIMIT_DEFAULT;
-    limits[1] = AMP_LIMIT_CATALOG + class;
+    sh = zone->sh;
+    hash = ngx_ampersand_zone_hash(key.data, key.len);
 
-    for (i = 0; i < 2; i++) {
-        if (amp_tenant_rate(tenant, limits[i], &rates[n])) {
-            limits[n++] = limits[i];
-        }
-    }
+    sh->stored[hash & sh->stored_mask] = (uint64_t) hash << 32
+                                         | (uint32_t) until;
+}
 
-    if (n == 0) {
-        return 0;
-    }
 
-    longest = 0;
-    id = amp_tenant_field(tenant, tenant->id);
+ngx_uint_t
+ngx_ampersand_zone_likely(ngx_ampersand_zone_t *zone, amp_span_t key)
+{
+    uint32_t                 hash;
+    uint64_t                 stored;
+    ngx_ampersand_shared_t  *sh;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    sh = zone->sh;
+    hash = ngx_ampersand_zone_hash(key.data, key.len);
+    stored = sh->stored[hash & sh->stored_mask];
 
-    /* read with the lock held, so that no worker goes back behind another */
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-    now = (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
-
-    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_TENANT,
-                                  ngx_ampersand_zone_hash(id.data, id.len),
-                                  id.data, id.len);
-    if (node == NULL) {
-
-        /* no room for the tenant: no state that could refuse it */
-
-        zone->sh->counters.no_memory++;
-        ngx_shmtx_unlock(&zone->shpool->mutex);
-
-        return 0;
-    }
-
-    ten = ngx_ampersand_node_body(node);
-
-    for (i = 0; i < n; i++) {
-        wait = amp_rate_peek(&rates[i], ten->tat[limits[i]], now);
-        longest = ngx_max(longest, wait);
-    }
-
-    for (i = 0; longest == 0 && i < n; i++) {
-        (void) amp_rate_take(&rates[i], &ten->tat[limits[i]], now);
-    }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return longest;
+    return stored >> 32 == hash && (uint32_t) stored > (uint32_t) ngx_time();
 }
 
 

@@ -2,9 +2,9 @@
  * What all workers of one machine know: tokens, tenants and projects, in one
  * shared memory zone.
  *
- * One hash table and one LRU queue hold three kinds of nodes:
+ * One hash table and one LRU queue hold, among others, three kinds of nodes:
  *   token    SHA-256 of a token -> tenant id, or "there is no such token"
- *   tenant   tenant id -> the flat record (sealed keys only) and rate state
+ *   tenant   tenant id -> the flat record (sealed keys only)
  *   project  project id -> generations of its resource families
  *
  * shpool->mutex guards everything but the counters; it is held for look-up,
@@ -64,6 +64,10 @@ typedef struct {
     ngx_atomic_uint_t               up[NGX_AMPERSAND_WORKERS];  /* state of
                                                    a worker's Redis         */
     ngx_atomic_uint_t               events_up;
+    ngx_atomic_uint_t               cooldowns;
+    ngx_atomic_uint_t               lease_calls;
+    ngx_atomic_uint_t               lease_failures;
+    ngx_atomic_uint_t               limit_fallbacks;
 } ngx_ampersand_counters_t;
 
 
@@ -114,6 +118,7 @@ struct ngx_ampersand_zone_s {
     ngx_shm_zone_t                 *shm_zone;
     ngx_msec_t                      ttl;
     ngx_msec_t                      grace;
+    ngx_uint_t                      worker;     /* see .._inflight.h          */
 };
 
 
@@ -151,8 +156,7 @@ ngx_int_t ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone,
 
 /*
  * As above; and of an older record than the one known NGX_DONE: it stays, and
- * serves; or NGX_ABORT: an event named what is known, neither may serve.  The
- * rate state of a tenant survives its record.
+ * serves; or NGX_ABORT: an event named what is known, neither may serve.
  */
 
 ngx_int_t ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone,
@@ -198,13 +202,14 @@ ngx_uint_t ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone,
     ngx_ampersand_owed_t *owed, ngx_uint_t max);
 
 /*
- * Takes one unit of each limit that applies to the class: the tenant's own and
- * the class's.  0 when all admit; otherwise the nanoseconds to wait, nothing
- * taken.
+ * Is what has this cache key stored?  A guess, without a lock, by what was last
+ * said of a key in the same place; until: Unix seconds, 0 when it is not there.
  */
 
-uint64_t ngx_ampersand_zone_take(ngx_ampersand_zone_t *zone,
-    const amp_tenant_t *tenant, amp_class_e class);
+void ngx_ampersand_zone_stored(ngx_ampersand_zone_t *zone, amp_span_t key,
+    time_t until);
+ngx_uint_t ngx_ampersand_zone_likely(ngx_ampersand_zone_t *zone,
+    amp_span_t key);
 
 /*
  * 1, once, when something real that was still fresh had to make room: the zone

@@ -12,7 +12,7 @@
 #include "amp_scope.h"
 #include "amp_seal.h"
 #include "amp_token.h"
-#include "ngx_ampersand_zone.h"
+#include "ngx_ampersand_lease.h"
 
 
 #define NGX_HTTP_AMPERSAND_OFF    AMP_API_COUNT    /* ampersand off;           */
@@ -21,6 +21,13 @@
 
 
 #define NGX_HTTP_AMPERSAND_PLACES 1024
+
+
+/* ampersand_limit_headers */
+
+#define NGX_HTTP_AMPERSAND_NO_HEADERS    0
+#define NGX_HTTP_AMPERSAND_RATELIMIT     1      /* the IETF's draft            */
+#define NGX_HTTP_AMPERSAND_X_RATELIMIT   2      /* ... and the older ones      */
 
 
 /* See ngx_http_ampersand_stranger.c */
@@ -42,6 +49,9 @@ typedef struct {
     amp_keyring_t                  *keyring;
     ngx_msec_t                      tenant_ttl;
     ngx_msec_t                      tenant_grace;
+    amp_rate_t                      limit_default; /* count 0: there is none  */
+    ngx_uint_t                      concurrency_default;    /* 0: there is none */
+    ngx_uint_t                      limit_fallback;
     ngx_uint_t                      used;       /* some location is a gateway  */
     ngx_array_t                    *upstreams;  /* loc_confs, to be checked    */
     ngx_int_t                       key_index;  /* $ampersand_api_key          */
@@ -52,6 +62,9 @@ typedef struct {
     ngx_http_ampersand_strangers_t  strangers;
     time_t                          logged;     /* the last error of a look-up */
     ngx_uint_t                      refusing;   /* Redis answers with errors   */
+    ngx_ampersand_lessee_t          lessee;
+    ngx_queue_t                     waiting;    /* ctx->waiter: for a lease    */
+    ngx_event_t                     idle;       /* of leases, in one worker    */
 } ngx_http_ampersand_main_conf_t;
 
 
@@ -78,6 +91,8 @@ typedef struct {
     ngx_str_t                       upstream;   /* "https://name"              */
     ngx_http_complex_value_t       *identity;
     ngx_flag_t                      observe;
+    ngx_flag_t                      limit_hits;
+    ngx_uint_t                      limit_headers;
     off_t                           body_max;
     ngx_array_t                    *ttls;       /* ngx_http_ampersand_ttl_t    */
     uint32_t                       *ttl;        /* by operation, seconds       */
@@ -95,10 +110,11 @@ typedef struct {
     amp_reason_e                    credential; /* why there is none           */
     ngx_str_t                       project;    /* x-amp-project-id            */
     ngx_str_t                       group;      /* x-amp-group-ref             */
+    ngx_str_t                       installation; /* x-amp-installation-id     */
+    ngx_str_t                       integration; /* x-amp-integration-name     */
     ngx_str_t                       accept;
     ngx_str_t                       connection;
     unsigned                        has_group:1;
-    unsigned                        installation:1;
     unsigned                        proxy_version:1;
     unsigned                        encoded:1;  /* content-encoding           */
     unsigned                        malformed:1; /* repeated x-amp-* header    */
@@ -117,6 +133,8 @@ typedef enum {
     NGX_HTTP_AMPERSAND_NEW = 0,
     NGX_HTTP_AMPERSAND_RESOLVING,   /* a look-up will wake us                 */
     NGX_HTTP_AMPERSAND_RESOLVED,
+    NGX_HTTP_AMPERSAND_WAITING,     /* for a lease, or a timer, that wakes us */
+    NGX_HTTP_AMPERSAND_WOKEN,
     NGX_HTTP_AMPERSAND_READING,     /* nginx reads the body and will wake us  */
     NGX_HTTP_AMPERSAND_READ,
     NGX_HTTP_AMPERSAND_PASSED,      /* the variables hold; upstream may be    */
@@ -141,8 +159,12 @@ typedef struct {
 
     ngx_http_request_t             *request;
     ngx_http_ampersand_flight_t    *flight;     /* while RESOLVING             */
-    ngx_queue_t                     waiter;     /* in the flight, then in
+    ngx_queue_t                     waiter;     /* in the flight, then of those
+                                                   WAITING, then in
                                                    .._collapse.c              */
+    ngx_event_t                     timer;      /* WAITING                     */
+    ngx_msec_t                      deadline;   /* of waiting                  */
+    ngx_msec_t                      pause;
     amp_reason_e                    resolved;   /* what the look-up said       */
 
     ngx_ampersand_known_t           known;      /* known.tenant: the record    */
@@ -154,6 +176,11 @@ typedef struct {
     ngx_str_t                       cache_key;
     uint32_t                        ttl;        /* 0: neither read nor stored  */
     uint32_t                        writes;     /* families, AMP_F(...) | ...  */
+    ngx_ampersand_limit_t          *limits;     /* that it was held to        */
+    ngx_uint_t                      nlimits;
+    ngx_uint_t                      nexpected;  /* limits that the class has,
+                                                   of what may be cached       */
+    ngx_http_cleanup_t             *inflight;   /* while it is in flight      */
     off_t                           body_seen;
     ngx_uint_t                      log_level;  /* the connection's, READING  */
 
@@ -166,6 +193,8 @@ typedef struct {
     unsigned                        stale:1;    /* record is from before an
                                                    outage of Redis            */
     unsigned                        charged:1;  /* the limits know of it       */
+    unsigned                        waited:1;   /* for a lease                 */
+    unsigned                        expecting:1; /* to be charged later        */
     unsigned                        observed:1;
     unsigned                        wrap:1;     /* listProjects                */
     unsigned                        wrapped:1;
@@ -304,17 +333,71 @@ amp_reason_e ngx_http_ampersand_body_check(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_ampersand_body_init(ngx_conf_t *cf);
 
+/* resolve: to be called before NGX_AGAIN, so that a client that goes is seen. */
+
+ngx_int_t ngx_http_ampersand_wait(ngx_http_request_t *r);
+
 /*
- * limit: AMP_OK, or AMP_RATE_LIMITED with ctx->retry.  What may come from the
- * cache is asked when it does not, in front of the upstream; all else before.
+ * limit: AMP_OK, or AMP_RATE_LIMITED, AMP_TOO_MANY or AMP_COOLING_DOWN with
+ * ctx->retry; AMP_STORE_DOWN with "ampersand_limit_fallback deny".  What may
+ * come from the cache is asked when it does not, in front of the upstream; all
+ * else before: there, AMP_OK with state WAITING means to be called again.
  */
 
 amp_reason_e ngx_http_ampersand_limit(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
+/*
+ * What may come from the cache is about to look there: sees to it that there
+ * will be units if it does not.  As limit(), but refuses nothing.
+ */
+
+amp_reason_e ngx_http_ampersand_limit_expect(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* It is over. */
+
+void ngx_http_ampersand_limit_expected(ngx_http_ampersand_ctx_t *ctx);
+
+/*
+ * wait: until the tenant's call ends, or that many ns; then the request is
+ * woken with state WOKEN.  NGX_DECLINED: it has waited long enough.
+ */
+
+ngx_int_t ngx_http_ampersand_lease_wait(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, uint64_t ns);
+
+/* For init_process. */
+
+void ngx_http_ampersand_lease_init(ngx_http_ampersand_main_conf_t *amcf);
+
+/* It is no longer in flight: Ampersand has answered all of it. */
+
+void ngx_http_ampersand_limit_done(ngx_http_ampersand_ctx_t *ctx);
+
+/* RateLimit-Policy, RateLimit and so on, where the request was held to limits. */
+
+ngx_int_t ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
 /* Puts the limits in front of every upstream{}. */
 
 ngx_int_t ngx_http_ampersand_limit_init(ngx_conf_t *cf);
+
+/* cooldown: the ms for which Ampersand does not want to hear of the tenant. */
+
+ngx_msec_t ngx_http_ampersand_cooldown(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* An answer came: a 429 that says until when opens a cool-down. */
+
+void ngx_http_ampersand_cooldown_seen(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* Asks Redis for one that began before this gateway heard of the tenant. */
+
+void ngx_http_ampersand_cooldown_ask(ngx_http_ampersand_main_conf_t *amcf,
+    amp_span_t tenant);
 
 /* deny: the only place that refuses. */
 
@@ -342,6 +425,13 @@ void ngx_http_ampersand_wipe_key(ngx_http_request_t *r);
 /* cache: composes ctx->cache_key, sets ctx->ttl */
 
 ngx_int_t ngx_http_ampersand_cache_key(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+/* An answer is in the cache: until when; and is it likely to be there still? */
+
+void ngx_http_ampersand_cache_stored(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+ngx_uint_t ngx_http_ampersand_cache_likely(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
 /*

@@ -9,7 +9,10 @@
  *                     └─ look-up ──▶ RESOLVING ─────▶ RESOLVED
  *   RESOLVING: not our turn (NGX_AGAIN); the look-up's end posts the event
  *   RESOLVED ── match, authorize, admit, compose ──┬──▶ PASSED
- *                                 body to be read ─┴──▶ READING ──▶ READ
+ *                                 body to be read ─┼──▶ READING ──▶ READ
+ *                       no lease of a limit's units ┴──▶ WAITING ──▶ WOKEN
+ *   WAITING: not our turn; the lease's end, or a timer, posts the event
+ *   WOKEN ── admit, compose ── as RESOLVED
  *   READING: not our turn; nginx calls our body handler
  *   READ ── check and replace the body ───────────────▶ PASSED
  *   PASSED: variables hold; the content handler goes on (NGX_DECLINED)
@@ -72,6 +75,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         break;
 
     case NGX_HTTP_AMPERSAND_RESOLVED:
+    case NGX_HTTP_AMPERSAND_WOKEN:
         break;
 
     case NGX_HTTP_AMPERSAND_READ:
@@ -86,13 +90,13 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
     case NGX_HTTP_AMPERSAND_PASSED:
         return NGX_DECLINED;
 
-    default: /* RESOLVING, READING, DENIED */
+    default: /* RESOLVING, WAITING, READING, DENIED */
         return NGX_AGAIN;
     }
 
     reason = ctx->resolved;
 
-    if (reason == AMP_OK) {
+    if (reason == AMP_OK && ctx->state != NGX_HTTP_AMPERSAND_WOKEN) {
         ctx->identified = 1;
         reason = ngx_http_ampersand_authorize(r, alcf, ctx);
     }
@@ -103,6 +107,10 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 
     if (reason != AMP_OK) {
         return ngx_http_ampersand_deny(r, ctx, reason);
+    }
+
+    if (ctx->state == NGX_HTTP_AMPERSAND_WAITING) {
+        return NGX_AGAIN;
     }
 
     /* a chunked body may turn out malformed: better before there is upstream */
@@ -227,7 +235,7 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
     /* an installation may be any group's, so a bound tenant may not name one */
 
     if (tenant->ngroups && alcf->api == AMP_API_PROXY
-        && ctx->headers.installation)
+        && ctx->headers.installation.data)
     {
         return AMP_NO_GROUP;
     }
@@ -358,8 +366,12 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
         return AMP_TOO_LARGE;
     }
 
-    if (ctx->ttl) {
-        return AMP_OK;
+    if (ctx->ttl && !alcf->limit_hits) {
+        if (ngx_http_ampersand_cache_key(r, ctx) != NGX_OK) {
+            return AMP_INTERNAL;
+        }
+
+        return ngx_http_ampersand_limit_expect(r, ctx);
     }
 
     if (ctx->headers.only_if_cached) {
@@ -378,7 +390,9 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     ctx->request = r;
     ctx->client = r->headers_in.headers;
 
-    if (ngx_http_ampersand_cache_key(r, ctx) != NGX_OK) {
+    if (ctx->cache_key.data == NULL
+        && ngx_http_ampersand_cache_key(r, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -429,6 +443,7 @@ ngx_http_ampersand_close(void *data)
 
     ctx->closed = 1;
     ngx_http_ampersand_collapse_leave(ctx);
+    ngx_http_ampersand_limit_expected(ctx);
     ngx_http_ampersand_wipe_key(ctx->request);
 
     /* nobody knows what became of it */

@@ -264,3 +264,55 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return NGX_CONF_OK;
 }
+
+
+char *
+ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_main_conf_t *amcf = conf;
+
+    ngx_int_t    n;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+    amp_rate_t  *rate;
+
+    rate = &amcf->limit_default;
+
+    if (rate->count) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (amp_rate_parse(ngx_http_ampersand_span(value[1]), rate) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid rate \"%V\", write for example 50/s, "
+                           "600/m, 5000/h or 10000/d", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    rate->burst = ngx_min(rate->count, AMP_BURST_MAX);
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        n = NGX_ERROR;
+
+        if (ngx_strncmp(value[i].data, "burst=", 6) == 0) {
+            n = ngx_atoi(value[i].data + 6, value[i].len - 6);
+            rate->burst = (uint32_t) n;
+
+        } else if (ngx_strncmp(value[i].data, "concurrency=", 12) == 0) {
+            n = ngx_atoi(value[i].data + 12, value[i].len - 12);
+            amcf->concurrency_default = n;
+        }
+
+        if (n < 1 || n > AMP_BURST_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", write burst=N or "
+                               "concurrency=N, N from 1 to %d", &value[i],
+                               AMP_BURST_MAX);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}

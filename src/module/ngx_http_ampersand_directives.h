@@ -21,6 +21,8 @@ char *ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ampersand_set_upstream(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+char *ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

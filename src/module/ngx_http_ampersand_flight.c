@@ -149,6 +149,9 @@ ngx_http_ampersand_flight_ask(ngx_http_ampersand_flight_t *flight)
         break;
 
     default: /* NGX_HTTP_AMPERSAND_PROJECT */
+        ngx_http_ampersand_cooldown_ask(flight->amcf,
+                                     amp_span_make(flight->id, flight->id_len));
+
         argv[0] = amp_span("HGETALL");
         amp_keys_gen(prefix, amp_tenant_field(flight->tenant,
                                               flight->tenant->project_id),

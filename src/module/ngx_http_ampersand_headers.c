@@ -347,7 +347,7 @@ ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
         bit = 2;
 
     } else if (ngx_http_ampersand_is(h, "x-amp-installation-id")) {
-        found->installation = 1;
+        found->installation = h->value;
         bit = 4;
 
     } else if (ngx_http_ampersand_is(h, "x-amp-proxy-version")) {
@@ -355,6 +355,7 @@ ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
         bit = 8;
 
     } else if (ngx_http_ampersand_is(h, "x-amp-integration-name")) {
+        found->integration = h->value;
         bit = 16;
 
     } else if (ngx_http_ampersand_is(h, "x-amp-rate-limiter-mode")) {

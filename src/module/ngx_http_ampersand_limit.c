@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand.h"
+#include "ngx_ampersand_inflight.h"
 
 
 /*
@@ -8,49 +9,514 @@
  * each of them, so answers from the cache cost nothing, a background refresh
  * is charged, and no directive has to be remembered in an upstream{}.
  *
+ * A request is held to three things: the cool-down after a 429 of Ampersand,
+ * the number of the tenant's requests in flight, and its rates.  What one of
+ * them refuses costs the others nothing.
+ *
  * The same moment ends the life of the plaintext key in r->variables: the
  * upstream request holds its copy by now.
  */
 
 
+#define NGX_HTTP_AMPERSAND_LIMITS      2    /* the tenant's and its class's   */
+#define NGX_HTTP_AMPERSAND_LIMIT_TEXT  64   /* "catalog";q=10000000;w=86400,  */
+
+
+/* What is to be given back; outlives the context, see internal redirects. */
+
+typedef struct {
+    ngx_ampersand_zone_t  *zone;
+    size_t                 len;
+    u_char                 tenant[AMP_TENANT_ID_MAX];
+} ngx_http_ampersand_entered_t;
+
+
+static amp_reason_e ngx_http_ampersand_hold(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static amp_reason_e ngx_http_ampersand_enter(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_left(void *data);
+static amp_reason_e ngx_http_ampersand_rates(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static amp_reason_e ngx_http_ampersand_rates_refuse(
+    ngx_http_ampersand_ctx_t *ctx, uint64_t ns);
+static ngx_uint_t ngx_http_ampersand_rates_of(
+    ngx_http_ampersand_main_conf_t *amcf, ngx_http_ampersand_ctx_t *ctx,
+    ngx_ampersand_limit_t *limits);
+static uint64_t ngx_http_ampersand_window(ngx_ampersand_limit_t *limit);
+static uint64_t ngx_http_ampersand_reset(ngx_ampersand_limit_t *limit);
+static ngx_int_t ngx_http_ampersand_limit_numbers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
+
+
+/* rounded up: whoever comes back then is admitted */
+
+#define ngx_http_ampersand_seconds(ns)  (((ns) + 999999999) / 1000000000)
 
 
 amp_reason_e
 ngx_http_ampersand_limit(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 {
-    uint64_t                         wait;
-    ngx_http_ampersand_loc_conf_t   *alcf;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    amp_reason_e                    reason;
+    ngx_http_ampersand_loc_conf_t  *alcf;
 
     if (ctx->charged) {
         return AMP_OK;
     }
 
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    reason = ngx_http_ampersand_hold(r, ctx);
 
-    wait = ngx_ampersand_zone_take(amcf->zone, ctx->known.tenant,
-                                   ctx->op->class);
+    if (ctx->state == NGX_HTTP_AMPERSAND_WAITING) {
+        return AMP_OK;
+    }
+
     ctx->charged = 1;
 
-    if (wait == 0) {
-        return AMP_OK;
+    if (reason == AMP_OK || reason == AMP_INTERNAL) {
+        return reason;
     }
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
 
     if (alcf->observe) {
-        ctx->reason = AMP_RATE_LIMITED;
+        ctx->reason = reason;
         ctx->observed = 1;
+        ctx->retry = 0;
         return AMP_OK;
     }
 
-    /* rounded up: whoever comes back then is admitted */
+    return reason;
+}
 
-    ctx->retry = (time_t) ((wait + 999999999) / 1000000000);
+
+static amp_reason_e
+ngx_http_ampersand_hold(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_msec_t    left;
+    amp_reason_e  reason;
+
+    left = ngx_http_ampersand_cooldown(r, ctx);
+
+    if (left) {
+        ctx->retry = (time_t) ((left + 999) / 1000);
+        return AMP_COOLING_DOWN;
+    }
+
+    reason = ngx_http_ampersand_enter(r, ctx);
+
+    if (reason != AMP_OK) {
+        return reason;
+    }
+
+    reason = ngx_http_ampersand_rates(r, ctx);
+
+    if (reason != AMP_OK) {
+        ngx_http_ampersand_limit_done(ctx);
+    }
+
+    return reason;
+}
+
+
+void
+ngx_http_ampersand_limit_done(ngx_http_ampersand_ctx_t *ctx)
+{
+    if (ctx->inflight) {
+        ctx->inflight->handler(ctx->inflight->data);
+        ctx->inflight->handler = NULL;
+        ctx->inflight = NULL;
+    }
+}
+
+
+/* Sets ctx->inflight where there is a limit. */
+
+static amp_reason_e
+ngx_http_ampersand_enter(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+{
+    uint32_t                         max;
+    amp_span_t                       id;
+    ngx_http_cleanup_t              *cln;
+    ngx_http_ampersand_entered_t    *in;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    if (ctx->inflight) {
+        return AMP_OK;
+    }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    id = amp_tenant_field(ctx->known.tenant, ctx->known.tenant->id);
+
+    max = ctx->known.tenant->concurrency;
+
+    if (max == 0) {
+        max = (uint32_t) amcf->concurrency_default;
+    }
+
+    if (max == 0) {
+        return AMP_OK;
+    }
+
+    /* it was counted before an internal redirect */
+
+    for (cln = r->main->cleanup; cln; cln = cln->next) {
+        in = cln->data;
+
+        if (cln->handler == ngx_http_ampersand_left
+            && amp_span_eq(id, amp_span_make(in->tenant, in->len)))
+        {
+            ctx->inflight = cln;
+            return AMP_OK;
+        }
+    }
+
+    cln = ngx_http_cleanup_add(r, sizeof(*in));
+    if (cln == NULL) {
+        return AMP_INTERNAL;
+    }
+
+    if (!ngx_ampersand_inflight_enter(amcf->zone, id, max)) {
+        return AMP_TOO_MANY;
+    }
+
+    in = cln->data;
+    in->zone = amcf->zone;
+    in->len = id.len;
+    ngx_memcpy(in->tenant, id.data, id.len);
+
+    cln->handler = ngx_http_ampersand_left;
+    ctx->inflight = cln;
+
+    return AMP_OK;
+}
+
+
+static void
+ngx_http_ampersand_left(void *data)
+{
+    ngx_http_ampersand_entered_t *in = data;
+
+    ngx_ampersand_inflight_leave(in->zone, amp_span_make(in->tenant, in->len));
+}
+
+
+static amp_reason_e
+ngx_http_ampersand_rates(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+{
+    uint64_t                         wait;
+    ngx_int_t                        rc;
+    ngx_uint_t                       n;
+    ngx_ampersand_limit_t            limits[NGX_HTTP_AMPERSAND_LIMITS];
+    ngx_ampersand_lease_turn_e       turn;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    ngx_http_ampersand_limit_expected(ctx);
+
+    n = ngx_http_ampersand_rates_of(amcf, ctx, limits);
+
+    if (n == 0) {
+        return AMP_OK;
+    }
+
+    if (ctx->limits == NULL) {
+        ctx->limits = ngx_palloc(r->pool, sizeof(limits));
+        if (ctx->limits == NULL) {
+            return AMP_INTERNAL;
+        }
+    }
+
+    turn = ctx->waited ? NGX_AMPERSAND_LEASE_WAITED : NGX_AMPERSAND_LEASE_FIRST;
+
+    rc = ngx_ampersand_lease_take(&amcf->lessee,
+                                  amp_tenant_field(ctx->known.tenant,
+                                                   ctx->known.tenant->id),
+                                  limits, n, turn, &wait);
+
+    ngx_memcpy(ctx->limits, limits, n * sizeof(limits[0]));
+    ctx->nlimits = n;
+
+    switch (rc) {
+
+    case NGX_OK:
+        return AMP_OK;
+
+    case NGX_ABORT:
+        return AMP_STORE_DOWN;
+
+    case NGX_AGAIN:
+
+        /* in front of the upstream nobody can wait */
+
+        if (ctx->state == NGX_HTTP_AMPERSAND_PASSED) {
+            ngx_ampersand_zone_stored(amcf->zone,
+                                   ngx_http_ampersand_span(ctx->cache_key), 0);
+            return ngx_http_ampersand_rates_refuse(ctx, wait);
+        }
+
+        rc = ngx_http_ampersand_lease_wait(r, ctx, wait);
+
+        if (rc == NGX_OK) {
+            return AMP_OK;
+        }
+
+        return rc == NGX_DECLINED ? ngx_http_ampersand_rates_refuse(ctx, wait)
+                                  : AMP_INTERNAL;
+
+    default: /* NGX_DECLINED */
+        return ngx_http_ampersand_rates_refuse(ctx, wait);
+    }
+}
+
+
+static amp_reason_e
+ngx_http_ampersand_rates_refuse(ngx_http_ampersand_ctx_t *ctx, uint64_t ns)
+{
+    ctx->retry = (time_t) ngx_http_ampersand_seconds(ns);
 
     return AMP_RATE_LIMITED;
+}
+
+
+amp_reason_e
+ngx_http_ampersand_limit_expect(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    uint64_t                         wait;
+    ngx_int_t                        rc;
+    ngx_ampersand_limit_t            limits[NGX_HTTP_AMPERSAND_LIMITS];
+    ngx_ampersand_lease_turn_e       turn;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    ctx->nexpected = ngx_http_ampersand_rates_of(amcf, ctx, limits);
+
+    if (ctx->nexpected == 0 || ngx_http_ampersand_cache_likely(r, ctx)) {
+        return AMP_OK;
+    }
+
+    turn = ctx->waited ? NGX_AMPERSAND_LEASE_WAITED : NGX_AMPERSAND_LEASE_FIRST;
+
+    rc = ngx_ampersand_lease_expect(&amcf->lessee,
+                                    amp_tenant_field(ctx->known.tenant,
+                                                     ctx->known.tenant->id),
+                                    limits, ctx->nexpected, turn, &wait);
+
+    if (rc == NGX_OK) {
+        ctx->expecting = 1;
+
+    } else if (rc == NGX_AGAIN
+               && ngx_http_ampersand_lease_wait(r, ctx, wait) == NGX_ERROR)
+    {
+        return AMP_INTERNAL;
+    }
+
+    return AMP_OK;
+}
+
+
+void
+ngx_http_ampersand_limit_expected(ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_ampersand_limit_t            limits[NGX_HTTP_AMPERSAND_LIMITS];
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    if (!ctx->expecting) {
+        return;
+    }
+
+    ctx->expecting = 0;
+
+    amcf = ngx_http_get_module_main_conf(ctx->request,
+                                         ngx_http_ampersand_module);
+
+    ngx_ampersand_lease_expected(amcf->zone,
+                                 amp_tenant_field(ctx->known.tenant,
+                                                  ctx->known.tenant->id),
+                                 limits,
+                                 ngx_http_ampersand_rates_of(amcf, ctx,
+                                                             limits));
+}
+
+
+/* The limits that apply: the tenant's own, or else everybody's; the class's. */
+
+static ngx_uint_t
+ngx_http_ampersand_rates_of(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_http_ampersand_ctx_t *ctx, ngx_ampersand_limit_t *limits)
+{
+    ngx_uint_t     n;
+    amp_limit_e    class;
+    amp_tenant_t  *tenant;
+
+    n = 0;
+    tenant = ctx->known.tenant;
+
+    if (amp_tenant_rate(tenant, AMP_LIMIT_DEFAULT, &limits[0].rate)) {
+        limits[n++].limit = AMP_LIMIT_DEFAULT;
+
+    } else if (amcf->limit_default.count) {
+        limits[0].rate = amcf->limit_default;
+        limits[n++].limit = AMP_LIMIT_DEFAULT;
+    }
+
+    class = AMP_LIMIT_CATALOG + ctx->op->class;
+
+    if (amp_tenant_rate(tenant, class, &limits[n].rate)) {
+        limits[n++].limit = class;
+    }
+
+    return n;
+}
+
+
+/*
+ * draft-ietf-httpapi-ratelimit-headers: a quota q for a window of w seconds, of
+ * which r are available now.  Of a bucket that refills steadily, q is the burst
+ * and w the time it takes to refill, so that q/w is the rate.  t is when the
+ * next one will be admitted where there is none (Retry-After says the same),
+ * else when all of q are there again.
+ */
+
+ngx_int_t
+ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    u_char                         *p, *q;
+    size_t                          size;
+    ngx_str_t                       policy, state;
+    ngx_uint_t                      i;
+    const char                     *name, *comma;
+    ngx_ampersand_limit_t          *limit;
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+
+    if (ctx->nlimits == 0
+        || alcf->limit_headers == NGX_HTTP_AMPERSAND_NO_HEADERS)
+    {
+        return NGX_OK;
+    }
+
+    size = ctx->nlimits * NGX_HTTP_AMPERSAND_LIMIT_TEXT;
+
+    policy.data = ngx_pnalloc(r->pool, 2 * size);
+    if (policy.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    state.data = policy.data + size;
+    p = policy.data;
+    q = state.data;
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        limit = &ctx->limits[i];
+        name = amp_limit_name(limit->limit);
+        comma = i ? ", " : "";
+
+        p = ngx_sprintf(p, "%s\"%s\";q=%uD;w=%uL", comma, name,
+                        limit->rate.burst, ngx_http_ampersand_window(limit));
+        q = ngx_sprintf(q, "%s\"%s\";r=%uD;t=%uL", comma, name,
+                        limit->remaining, ngx_http_ampersand_reset(limit));
+    }
+
+    policy.len = p - policy.data;
+    state.len = q - state.data;
+
+    if (ngx_http_ampersand_header(r, "RateLimit-Policy", &policy) != NGX_OK
+        || ngx_http_ampersand_header(r, "RateLimit", &state) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (alcf->limit_headers == NGX_HTTP_AMPERSAND_RATELIMIT) {
+        return NGX_OK;
+    }
+
+    return ngx_http_ampersand_limit_numbers(r, ctx);
+}
+
+
+static uint64_t
+ngx_http_ampersand_window(ngx_ampersand_limit_t *limit)
+{
+    return ((uint64_t) limit->rate.burst * limit->rate.period
+            + limit->rate.count - 1) / limit->rate.count;
+}
+
+
+static uint64_t
+ngx_http_ampersand_reset(ngx_ampersand_limit_t *limit)
+{
+    uint64_t  ns, unit, full;
+
+    ns = limit->wait ? limit->wait : limit->reset;
+
+    /* none is left, and the next comes after one interval at most */
+
+    if (limit->wait == 0 && limit->remaining == 0) {
+        unit = limit->rate.period * UINT64_C(1000000000) / limit->rate.count;
+        full = (limit->rate.burst - 1) * unit;
+        ns = (ns > full) ? ns - full : unit;
+    }
+
+    return ngx_http_ampersand_seconds(ns);
+}
+
+
+/* X-RateLimit-*, of the limit that is nearest to its end. */
+
+static ngx_int_t
+ngx_http_ampersand_limit_numbers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    u_char                 *p;
+    ngx_str_t               value;
+    ngx_uint_t              i;
+    ngx_ampersand_limit_t  *limit;
+
+    limit = &ctx->limits[0];
+
+    for (i = 1; i < ctx->nlimits; i++) {
+        if (ctx->limits[i].remaining < limit->remaining
+            || ctx->limits[i].wait > limit->wait)
+        {
+            limit = &ctx->limits[i];
+        }
+    }
+
+    p = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_sprintf(p, "%uD", limit->rate.burst);
+    value.len = p - value.data;
+
+    if (ngx_http_ampersand_header(r, "X-RateLimit-Limit", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_sprintf(p, "%uD", limit->remaining);
+    value.len = p - value.data;
+
+    if (ngx_http_ampersand_header(r, "X-RateLimit-Remaining", &value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_sprintf(p, "%uL", ngx_http_ampersand_reset(limit));
+    value.len = p - value.data;
+
+    return ngx_http_ampersand_header(r, "X-RateLimit-Reset", &value);
 }
 
 

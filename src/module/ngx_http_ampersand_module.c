@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand.h"
 #include "ngx_ampersand_events.h"
+#include "ngx_ampersand_inflight.h"
 #include "ngx_http_ampersand_directives.h"
 
 
@@ -25,6 +26,22 @@ static ngx_int_t ngx_http_ampersand_init_process(ngx_cycle_t *cycle);
 static void ngx_http_ampersand_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_ampersand_link_state(void *data,
     ngx_ampersand_redis_state_e state);
+
+
+static ngx_conf_enum_t  ngx_http_ampersand_limit_header_sets[] = {
+    { ngx_string("off"), NGX_HTTP_AMPERSAND_NO_HEADERS },
+    { ngx_string("on"), NGX_HTTP_AMPERSAND_RATELIMIT },
+    { ngx_string("all"), NGX_HTTP_AMPERSAND_X_RATELIMIT },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_ampersand_limit_fallbacks[] = {
+    { ngx_string("local"), NGX_AMPERSAND_LEASE_LOCAL },
+    { ngx_string("allow"), NGX_AMPERSAND_LEASE_ALLOW },
+    { ngx_string("deny"), NGX_AMPERSAND_LEASE_DENY },
+    { ngx_null_string, 0 }
+};
 
 
 static ngx_command_t  ngx_http_ampersand_commands[] = {
@@ -92,6 +109,34 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       offsetof(ngx_http_ampersand_loc_conf_t, observe),
       NULL },
 
+    { ngx_string("ampersand_limit_default"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE123,
+      ngx_http_ampersand_set_limit,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_limit_fallback"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_main_conf_t, limit_fallback),
+      &ngx_http_ampersand_limit_fallbacks },
+
+    { ngx_string("ampersand_limit_hits"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_loc_conf_t, limit_hits),
+      NULL },
+
+    { ngx_string("ampersand_limit_headers"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_loc_conf_t, limit_headers),
+      &ngx_http_ampersand_limit_header_sets },
+
     { ngx_string("ampersand_body_max"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_off_slot,
@@ -158,6 +203,7 @@ ngx_http_ampersand_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    amcf->limit_fallback = NGX_CONF_UNSET_UINT;
     amcf->tenant_ttl = NGX_CONF_UNSET_MSEC;
     amcf->tenant_grace = NGX_CONF_UNSET_MSEC;
 
@@ -170,6 +216,7 @@ ngx_http_ampersand_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_ampersand_main_conf_t *amcf = conf;
 
+    ngx_conf_init_uint_value(amcf->limit_fallback, NGX_AMPERSAND_LEASE_LOCAL);
     ngx_conf_init_msec_value(amcf->tenant_ttl, 60000);
     ngx_conf_init_msec_value(amcf->tenant_grace, 3600000);
 
@@ -210,6 +257,8 @@ ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf)
     alcf->api = NGX_CONF_UNSET_UINT;
     alcf->identity = NGX_CONF_UNSET_PTR;
     alcf->observe = NGX_CONF_UNSET;
+    alcf->limit_hits = NGX_CONF_UNSET;
+    alcf->limit_headers = NGX_CONF_UNSET_UINT;
     alcf->body_max = NGX_CONF_UNSET;
     alcf->ttls = NGX_CONF_UNSET_PTR;
 
@@ -227,6 +276,9 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->upstream, prev->upstream, "");
     ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
     ngx_conf_merge_value(conf->observe, prev->observe, 0);
+    ngx_conf_merge_value(conf->limit_hits, prev->limit_hits, 0);
+    ngx_conf_merge_uint_value(conf->limit_headers, prev->limit_headers,
+                              NGX_HTTP_AMPERSAND_RATELIMIT);
     ngx_conf_merge_off_value(conf->body_max, prev->body_max,
                              NGX_HTTP_AMPERSAND_BODY_MAX);
     ngx_conf_merge_ptr_value(conf->ttls, prev->ttls, NULL);
@@ -497,6 +549,8 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 
     ngx_time_update();
 
+    ngx_ampersand_inflight_init(amcf->zone);
+
     amcf->link = ngx_ampersand_redis_create(amcf->redis, cycle->log,
                                             &counters->redis,
                                             ngx_http_ampersand_link_state,
@@ -506,6 +560,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_ampersand_written_init(amcf, cycle->log);
+    ngx_http_ampersand_lease_init(amcf);
 
     if (ngx_worker != 0) {
         return NGX_OK;

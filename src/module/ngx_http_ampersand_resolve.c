@@ -22,7 +22,6 @@ static void ngx_http_ampersand_landed(ngx_http_ampersand_flight_t *flight,
     amp_reason_e reason);
 static ngx_ampersand_zone_e ngx_http_ampersand_known(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-static ngx_int_t ngx_http_ampersand_wait(ngx_http_request_t *r);
 static amp_reason_e ngx_http_ampersand_join(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_uint_t stranger);
 static void ngx_http_ampersand_leave(void *data);
@@ -185,7 +184,7 @@ ngx_http_ampersand_known(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 
 /* A client that goes is noticed at once, as limit_req does it. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_ampersand_wait(ngx_http_request_t *r)
 {
     if (r->connection->read->ready) {

@@ -19,6 +19,8 @@ static void ngx_http_ampersand_finished(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
     ngx_chain_t *in);
+static void ngx_http_ampersand_landing(ngx_http_ampersand_ctx_t *ctx,
+    ngx_chain_t *in);
 static ngx_int_t ngx_http_ampersand_send_problem(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in);
 static ngx_int_t ngx_http_ampersand_send_wrapped(ngx_http_request_t *r,
@@ -103,6 +105,11 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
     }
 
     ngx_http_ampersand_store(r, ctx);
+    ngx_http_ampersand_cooldown_seen(r, ctx);
+
+    if (ctx->nexpected && r->upstream && ngx_http_ampersand_own(r)) {
+        ngx_http_ampersand_cache_stored(r, ctx);
+    }
 
     if (r != r->main) {
         return ngx_http_next_header_filter(r);
@@ -214,7 +221,8 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_str_t  value;
 
     if (ngx_http_ampersand_header(r, "X-Request-Id", &ctx->request_id)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_ampersand_limit_headers(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -301,6 +309,8 @@ ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
         return ngx_http_next_body_filter(r, in);
     }
 
+    ngx_http_ampersand_landing(ctx, in);
+
     if (ctx->replace) {
         return ngx_http_ampersand_send_problem(r, ctx, in);
     }
@@ -310,6 +320,19 @@ ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     return ngx_http_next_body_filter(r, in);
+}
+
+
+/* The connection may linger for seconds after the last of an answer. */
+
+static void
+ngx_http_ampersand_landing(ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
+{
+    for ( /* void */ ; ctx->inflight && in; in = in->next) {
+        if (in->buf->last_buf) {
+            ngx_http_ampersand_limit_done(ctx);
+        }
+    }
 }
 
 

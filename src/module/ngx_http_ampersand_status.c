@@ -42,7 +42,7 @@ static u_char *ngx_http_ampersand_status_html(u_char *p, u_char *last,
     ngx_ampersand_counters_t *counters);
 
 
-#define NGX_HTTP_AMPERSAND_FIGURES  32
+#define NGX_HTTP_AMPERSAND_FIGURES  40
 
 
 char *
@@ -256,6 +256,20 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("observed_total", "counter",
                               "Requests that passed because of "
                               "ampersand_observe", c->observed);
+    ngx_http_ampersand_figure("limits_degraded", "gauge",
+                              "1 while limits are held without Redis",
+                              ngx_ampersand_lease_away(amcf->zone));
+    ngx_http_ampersand_figure("lease_calls_total", "counter",
+                              "Leases asked for", c->lease_calls);
+    ngx_http_ampersand_figure("lease_failures_total", "counter",
+                              "Leases that Redis did not give an answer to",
+                              c->lease_failures);
+    ngx_http_ampersand_figure("limit_fallbacks_total", "counter",
+                              "Requests decided on by "
+                              "ampersand_limit_fallback", c->limit_fallbacks);
+    ngx_http_ampersand_figure("cooldowns_total", "counter",
+                              "Cool-downs opened by a 429 of Ampersand",
+                              c->cooldowns);
     ngx_http_ampersand_figure("zone_size_bytes", "gauge",
                               "Shared memory", zone.size);
     ngx_http_ampersand_figure("zone_free_bytes", "gauge",

@@ -50,7 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    check(event.type <= AMP_EVENT_PURGE && event.family < AMP_FAMILY_COUNT);
+    check(event.type <= AMP_EVENT_COOLDOWN && event.family < AMP_FAMILY_COUNT);
     check(event.tenant_len <= sizeof(event.tenant));
     check(event.project_len <= sizeof(event.project));
 

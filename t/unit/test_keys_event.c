@@ -173,6 +173,18 @@ events(void **state)
     assert_int_equal(e.type, AMP_EVENT_PURGE);
     assert_int_equal(e.family, AMP_FAMILY_ALL);
 
+    canonical("{\"v\":1,\"type\":\"cooldown\",\"tenant\":\"acme\","
+              "\"ms\":30000}", &e);
+    assert_int_equal(e.type, AMP_EVENT_COOLDOWN);
+    assert_int_equal(e.rev, 30000);
+    assert_false(e.scoped);
+    assert_memory_equal(e.tenant, "acme", 4);
+
+    canonical("{\"v\":1,\"type\":\"cooldown\",\"tenant\":\"acme\",\"scope\":\""
+              HEX "\",\"ms\":0}", &e);
+    assert_true(e.scoped);
+    assert_int_equal(e.digest[31], 0xff);
+
     assert_int_equal(amp_event_decode(text("{\"new\":[],\"rev\":1,\"v\":1,"
                                            "\"tenant\":\"a\","
                                            "\"type\":\"tenant\"}"), &e), 0);
@@ -228,6 +240,11 @@ no_events(void **state)
         "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":\"1\"}",
         "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":1,\"rev\":2}",
         "{\"v\":1,\"type\":\"token\",\"tenant\":\"a\"}",
+        "{\"v\":1,\"type\":\"cooldown\",\"tenant\":\"a\"}",
+        "{\"v\":1,\"type\":\"cooldown\",\"ms\":1}",
+        "{\"v\":1,\"type\":\"cooldown\",\"tenant\":\"a\",\"ms\":-1}",
+        "{\"v\":1,\"type\":\"cooldown\",\"tenant\":\"a\",\"ms\":1,"
+            "\"scope\":\"\"}",
         "{\"v\":1,\"type\":\"token\",\"token\":\"" HEX "\"}",
         "{\"v\":1,\"type\":\"token\",\"tenant\":\"a\",\"token\":\"" HEX "0\"}",
         "{\"v\":1,\"type\":\"token\",\"tenant\":\"a\",\"token\":\"F001020304050"

@@ -480,6 +480,9 @@ list_faults(void **state)
     refuse(HEAD ",\"limits\":{\"catalog\":{\"rate\":\"SENTINEL\"}}}",
            "\"limits.catalog\"");
     refuse(HEAD ",\"limits\":{\"read\":{\"burst\":1}}}", "\"limits.read\"");
+    refuse(HEAD ",\"limits\":{\"concurrency\":\"5\"}}", "\"limits.concurrency\"");
+    refuse(HEAD ",\"limits\":{\"concurrency\":10000001}}",
+           "\"limits.concurrency\"");
     refuse(HEAD ",\"limits\":{\"write\":{\"rate\":\"5/s\",\"burst\":0}}}",
            "\"limits.write\"");
     refuse(HEAD ",\"limits\":{\"data\":{\"rate\":\"5/s\",\"burst\":10000001}}}",

@@ -1,0 +1,70 @@
+#include "ngx_ampersand_cooldown.h"
+#include "ngx_ampersand_node.h"
+
+
+/* The state of a node of kind COOLDOWN: ngx_current_msec when it ends. */
+
+
+ngx_uint_t
+ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone, amp_span_t id,
+    ngx_msec_t ms)
+{
+    ngx_msec_t            *end, until;
+    ngx_uint_t             begins;
+    ngx_ampersand_node_t  *node;
+
+    begins = 0;
+    until = ngx_current_msec + ngx_min(ms, NGX_AMPERSAND_COOLDOWN_MAX);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_ampersand_node_make(zone, NGX_AMPERSAND_COOLDOWN, id,
+                                   sizeof(*end));
+    if (node) {
+        end = ngx_ampersand_node_state(node);
+        begins = (*end <= ngx_current_msec);
+        *end = ngx_max(*end, until);
+        zone->sh->cooling = ngx_max(zone->sh->cooling, *end);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return begins;
+}
+
+
+ngx_msec_t
+ngx_ampersand_cooldown_left(ngx_ampersand_zone_t *zone, amp_span_t id)
+{
+    ngx_msec_t             left, *end;
+    ngx_ampersand_node_t  *node;
+
+    left = 0;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_COOLDOWN,
+                                  ngx_ampersand_zone_hash(id.data, id.len),
+                                  id.data, id.len);
+    if (node) {
+        end = ngx_ampersand_node_state(node);
+
+        if (*end > ngx_current_msec) {
+            left = *end - ngx_current_msec;
+
+        } else {
+            ngx_ampersand_node_drop(zone, node);
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return left;
+}
+
+
+ngx_uint_t
+ngx_ampersand_cooldown_any(ngx_ampersand_zone_t *zone)
+{
+    return zone->sh->cooling > ngx_current_msec;
+}

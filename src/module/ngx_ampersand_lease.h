@@ -1,0 +1,104 @@
+/*
+ * Rates that are exact for all gateways: units are leased from Redis
+ * (core/amp_lease.h says how and why) and spent from the zone, by all workers
+ * of the machine.
+ *
+ *   take ──▶ OK        a unit of each limit is spent
+ *     ├────▶ DECLINED  until limits[i].wait
+ *     ├────▶ AGAIN     a call is under way, here or in another worker: come
+ *     │                again when woken, or after *wait
+ *     └────▶ ABORT     Redis is away, and that is to be an error
+ *
+ * A call belongs to the worker that makes it; the zone remembers that there is
+ * one.  Whoever waits in that worker is woken by its end, whoever waits in
+ * another one looks again after a few milliseconds.  A worker that dies with a
+ * call costs its lease, and the others ask again after AMP_LEASE_LOST.
+ */
+
+#ifndef NGX_AMPERSAND_LEASE_H
+#define NGX_AMPERSAND_LEASE_H
+
+
+#include "ngx_ampersand_zone.h"
+#include "amp_lease.h"
+
+
+/* ampersand_limit_fallback */
+
+#define NGX_AMPERSAND_LEASE_LOCAL  0
+#define NGX_AMPERSAND_LEASE_ALLOW  1
+#define NGX_AMPERSAND_LEASE_DENY   2
+
+
+typedef enum {
+    NGX_AMPERSAND_LEASE_FIRST = 0,
+    NGX_AMPERSAND_LEASE_WAITED,     /* it was told AGAIN before               */
+    NGX_AMPERSAND_LEASE_LATE        /* it cannot wait any more                */
+} ngx_ampersand_lease_turn_e;
+
+
+/* A limit that applies to a request, and what it said. */
+
+typedef struct {
+    amp_limit_e  limit;
+    amp_rate_t   rate;
+    uint64_t     wait;              /* ns until it may admit, 0: it does      */
+    uint64_t     reset;             /* ns until the burst is full again       */
+    uint32_t     remaining;         /* units that could be taken at once      */
+} ngx_ampersand_limit_t;
+
+
+/* A worker's; the caller's memory, and filled by it. */
+
+typedef struct {
+    ngx_ampersand_zone_t   *zone;
+    ngx_ampersand_redis_t  *redis;
+    ngx_str_t              *prefix;
+    ngx_log_t              *log;
+    ngx_uint_t              fallback;
+    void                  (*wake)(void *data, uint32_t tenant);
+    void                   *data;   /* of wake(): the hash of a tenant whose
+                                       call has ended                         */
+} ngx_ampersand_lessee_t;
+
+
+#define ngx_ampersand_lease_tenant(id)  ngx_murmur_hash2((u_char *) (id).data, \
+                                                         (id).len)
+
+
+/* For a new zone: the gateway gets its name. */
+
+ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
+
+/* See above.  *wait: ns. */
+
+ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee,
+    amp_span_t tenant, ngx_ampersand_limit_t *limits, ngx_uint_t n,
+    ngx_ampersand_lease_turn_e turn, uint64_t *wait);
+
+/*
+ * Takes nothing, but sees to it that take() LATE will find units, as far as
+ * that can be: answers as take() does.  After OK the caller says expected()
+ * once, when it takes or knows that it will not.
+ */
+
+ngx_int_t ngx_ampersand_lease_expect(ngx_ampersand_lessee_t *lessee,
+    amp_span_t tenant, ngx_ampersand_limit_t *limits, ngx_uint_t n,
+    ngx_ampersand_lease_turn_e turn, uint64_t *wait);
+
+void ngx_ampersand_lease_expected(ngx_ampersand_zone_t *zone,
+    amp_span_t tenant, ngx_ampersand_limit_t *limits, ngx_uint_t n);
+
+/*
+ * Hands back what tenants that went idle have not spent; to be called about
+ * once a second, by one worker.
+ */
+
+void ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee);
+
+/* 1: the fallback decides. */
+
+ngx_uint_t ngx_ampersand_lease_away(ngx_ampersand_zone_t *zone);
+
+
+#endif /* NGX_AMPERSAND_LEASE_H */

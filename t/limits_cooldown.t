@@ -1,0 +1,152 @@
+#!/usr/bin/perl
+
+# An upstream 429 that says until when: no gateway asks for that tenant before.
+
+use strict;
+use warnings;
+
+use FindBin;
+use POSIX qw(strftime);
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use lib "$FindBin::Bin/lib";
+use Gateway;
+
+my $gw = Gateway->start(workers => 2, server => <<'E');
+        location = /v1/destinations/observed {
+            ampersand platform;
+            ampersand_observe on;
+            include PROXY;
+        }
+E
+my $second = Gateway->start(like => $gw, workers => 2);
+my $up = $gw->upstream;
+my $URN = 'urn:ampersand-gateway:problem:';
+my $n = 0;
+
+sub tenant { return $gw->tenant('t' . ++$n, project => "p-$n") }
+sub post { my ($g, $t) = @_; return $g->request('POST', '/v1/topics', token => $t, json => {}) }
+
+sub refuse { $up->answer({ status => 429, headers => [@_], body => '{}' }) }
+sub serve  { $up->answer({}) }
+
+sub cooling {
+    my ($g, $t) = @_;
+    my $res = post($g, $t);
+    return $res->{status} == 429 && ($g->json($res)->{type} // '') eq "${URN}cooling-down" ? $res->{headers}{'retry-after'} : 0;
+}
+
+subtest 'Retry-After in seconds, everywhere' => sub {
+    my $t = tenant();
+    my $other = tenant();
+    is post($_, $t)->{status}, 200, 'known' for $gw, $second;
+    refuse('Retry-After' => 2);
+    my $res = post($gw, $t);
+    is $res->{status}, 429, "Ampersand's answer";
+    is $res->{headers}{'x-gateway-source'}, 'upstream', 'told apart';
+    is $res->{headers}{'retry-after'}, 2, 'unchanged';
+    my $begun = time;
+    serve();
+    $up->take;
+    $res = post($gw, $t);
+    is $res->{status}, 429, "the gateway's answer";
+    is $res->{headers}{'x-gateway-source'}, 'gateway', 'told apart';
+    is $gw->json($res)->{type}, "${URN}cooling-down", 'type';
+    is $res->{headers}{'retry-after'}, 2, 'how long';
+    ok $gw->wait_for(0.5, sub { cooling($second, $t) }), 'the other gateway does not ask either';
+    is $gw->get('/v1/destinations/x', token => $t)->{status}, 429, 'nor for what may be cached';
+    my $third = Gateway->start(like => $gw);
+    ok cooling($third, $t), 'nor does a gateway that starts now';
+    is scalar($up->take), 0, 'Ampersand has seen none of it';
+    is post($_, $other)->{status}, 200, 'another tenant is served' for $gw, $second;
+    is $gw->get('/v1/destinations/observed', token => $t)->{status}, 200, 'ampersand_observe lets it pass';
+    ok $gw->wait_for(4, sub { post($gw, $t)->{status} == 200 }), 'it ends';
+    cmp_ok time - $begun, '>=', 1.95, 'not before its time';
+    cmp_ok time - $begun, '<', 2.6, 'and not much later';
+    ok $gw->wait_for(0.3, sub { post($second, $t)->{status} == 200 }), 'on the other gateway too';
+    is $gw->status->{cooldowns_total}, 1, 'counted once';
+    $third->finish;
+};
+
+subtest 'a date' => sub {
+    my %at = (
+        'Retry-After'       => sub { strftime '%a, %d %b %Y %T GMT', gmtime $_[0] },
+        'X-Amp-Retry-After' => sub { strftime '%a, %d %b %Y %T UTC', gmtime $_[0] },
+    );
+    for my $name (sort keys %at) {
+        my $t = tenant();
+        refuse($name => $at{$name}->(time + 30));
+        post($gw, $t);
+        my $seconds = cooling($gw, $t);
+        ok $seconds >= 28 && $seconds <= 30, "$name: $seconds s";
+
+        # the other's clock is an hour ahead
+        $t = tenant();
+        refuse(Date => $at{'Retry-After'}->(time + 3600), $name => $at{$name}->(time + 3620));
+        post($gw, $t);
+        $seconds = cooling($gw, $t);
+        ok $seconds >= 18 && $seconds <= 20, "$name by the clock of Date: $seconds s";
+    }
+    my $t = tenant();
+    refuse('Retry-After' => 3, 'X-Amp-Retry-After' => $at{'X-Amp-Retry-After'}->(time + 50));
+    post($gw, $t);
+    cmp_ok cooling($gw, $t), '>', 45, 'of two the longer';
+};
+
+subtest 'what opens none' => sub {
+    for my $headers ([], [ 'Retry-After' => 'soon' ], [ 'Retry-After' => 0 ], [ 'Retry-After' => -5 ],
+        [ 'Retry-After' => 'Thu, 06 Mar 2025 22:09:49 GMT' ], [ 'Retry-After' => '' ])
+    {
+        my $t = tenant();
+        refuse(@$headers);
+        post($gw, $t);
+        serve();
+        is post($gw, $t)->{status}, 200, "@$headers: served";
+    }
+    my $t = tenant();
+    $up->answer({ status => 503, headers => [ 'Retry-After' => 30 ], body => '' });
+    post($gw, $t);
+    serve();
+    is post($gw, $t)->{status}, 200, 'a 503: served';
+    $t = tenant();
+    refuse('Retry-After' => '99999999999');
+    post($gw, $t);
+    is cooling($gw, $t), 86400, 'a day at most';
+};
+
+subtest 'the proxy API: each installation by itself' => sub {
+    my $t = tenant();
+    my $ask = sub { my ($g, @h) = @_; return $g->get('/proxy/x' . rand, token => $t, headers => \@h) };
+    my @i1 = ('X-Amp-Installation-Id' => 'i-1');
+    my @i2 = ('X-Amp-Installation-Id' => 'i-2');
+    my @g1 = ('X-Amp-Integration-Name' => 'n', 'X-Amp-Group-Ref' => 'g1');
+    my @g2 = ('X-Amp-Integration-Name' => 'n', 'X-Amp-Group-Ref' => 'g2');
+    serve();
+    $ask->($second, @i1);
+    refuse('Retry-After' => 30);
+    $ask->($gw, @i1);
+    $ask->($gw, @g1);
+    serve();
+    for my $case ([ @i1 ], [ @g1 ]) {
+        my $res = $ask->($gw, @$case);
+        is $res->{status}, 429, "@$case: refused";
+        is $res->{headers}{'x-gateway-source'}, 'gateway', 'here';
+        ok $gw->wait_for(0.5, sub { $ask->($second, @$case)->{headers}{'x-gateway-source'} eq 'gateway' }), 'and there';
+    }
+    is $ask->($gw, @$_)->{status}, 200, "@$_: served" for \@i2, \@g2;
+    is post($gw, $t)->{status}, 200, 'the other APIs: served';
+};
+
+subtest 'without Redis it holds here' => sub {
+    my $t = tenant();
+    is post($gw, $t)->{status}, 200, 'known';
+    $gw->redis->stop;
+    refuse('Retry-After' => 30);
+    post($gw, $t);
+    serve();
+    ok cooling($gw, $t), 'cooling down';
+};
+
+$_->finish for $gw, $second;
+done_testing;
