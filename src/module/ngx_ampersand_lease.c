@@ -468,6 +468,7 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
                 break;
 
             case AMP_LEASE_AWAY:
+                round->lessee->zone->sh->counters.limit_fallbacks++;
                 return NGX_ABORT;
 
             default:
