@@ -143,7 +143,7 @@ subtest 'a change applies at once, and keeps what was spent' => sub {
     my $more = 1;
     sleep 0.05;
     $more++ while $more < 5 && $post->(1) == 200;
-    is $more, 2, 'two more, not five';
+    cmp_ok $more, '<=', 2, 'two more at most, not five';
 };
 
 subtest 'gateways are killed with leases in hand' => sub {
