@@ -128,7 +128,8 @@ ngx_http_ampersand_cache_likely(ngx_http_request_t *r,
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
 
-    return ngx_ampersand_zone_likely(amcf->zone,
+    return !ctx->headers.no_cache
+           && ngx_ampersand_zone_likely(amcf->zone,
                                      ngx_http_ampersand_span(ctx->cache_key));
 }
 
