@@ -19,8 +19,6 @@
 #define NGX_AMPERSAND_LEASE_MANY    2           /* limits of a request        */
 #define NGX_AMPERSAND_LEASE_START   (10 * AMP_LEASE_SECOND) /* in which servers
                                                    are no successors          */
-#define NGX_AMPERSAND_LEASE_EXPECT  AMP_LEASE_SECOND    /* who expects longer
-                                                   is not waited for          */
 #define NGX_AMPERSAND_LEASE_IDLE    AMP_LEASE_SECOND
 #define NGX_AMPERSAND_LEASE_RECENT  256         /* nodes that are looked at   */
 #define NGX_AMPERSAND_LEASE_BACK    8           /* calls for them             */
@@ -30,8 +28,6 @@
 typedef struct {
     amp_lease_t   lease;
     amp_rate_t    rate;
-    uint64_t      last;             /* when expecting was last changed        */
-    uint32_t      expecting;        /* requests that may come to take         */
 } ngx_ampersand_leased_t;
 
 
@@ -107,11 +103,11 @@ ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone)
 
 ngx_int_t
 ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
-    ngx_ampersand_limit_t *limits, ngx_uint_t n,
-    ngx_ampersand_lease_turn_e turn, uint64_t *wait)
+    ngx_ampersand_limit_t *limits, ngx_uint_t n, ngx_uint_t waited,
+    uint64_t *wait)
 {
     ngx_int_t                     rc;
-    ngx_uint_t                    i, waited;
+    ngx_uint_t                    i;
     amp_lease_t                  *lease;
     ngx_ampersand_leases_t       *leases;
     ngx_ampersand_lease_round_t   round;
@@ -120,8 +116,6 @@ ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
     round.tenant = tenant;
     round.limits = limits;
     round.n = n;
-
-    waited = (turn == NGX_AMPERSAND_LEASE_WAITED);
 
     ngx_shmtx_lock(&lessee->zone->shpool->mutex);
 
@@ -162,100 +156,6 @@ ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
     ngx_ampersand_lease_close(&round);
 
     return rc;
-}
-
-
-ngx_int_t
-ngx_ampersand_lease_expect(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
-    ngx_ampersand_limit_t *limits, ngx_uint_t n,
-    ngx_ampersand_lease_turn_e turn, uint64_t *wait)
-{
-    ngx_int_t                     rc;
-    ngx_uint_t                    i;
-    amp_lease_t                  *lease;
-    ngx_ampersand_leased_t       *leased;
-    ngx_ampersand_lease_round_t   round;
-
-    round.lessee = lessee;
-    round.tenant = tenant;
-    round.limits = limits;
-    round.n = n;
-
-    ngx_shmtx_lock(&lessee->zone->shpool->mutex);
-
-    if (ngx_ampersand_lease_open(&round) != NGX_OK) {
-        return NGX_OK;
-    }
-
-    for (i = 0; i < n; i++) {
-        leased = round.leased[i];
-        lease = &leased->lease;
-        limits[i].wait = 0;
-
-        if (round.now - leased->last > NGX_AMPERSAND_LEASE_EXPECT) {
-            leased->expecting = 0;
-        }
-
-        if (amp_lease_held(lease, &limits[i].rate, round.now)
-            > leased->expecting)
-        {
-            round.said[i] = AMP_LEASE_ADMIT;
-            continue;
-        }
-
-        if (turn == NGX_AMPERSAND_LEASE_WAITED
-            && ngx_ampersand_lease_pending(leased, &limits[i].rate, round.now))
-        {
-            round.said[i] = AMP_LEASE_ASK;
-            continue;
-        }
-
-        /* as if it had waited: what may be a hit is no demand */
-
-        round.said[i] = amp_lease_look(lease, &limits[i].rate, round.now, 1,
-                                       &limits[i].wait);
-
-        /* there are some, for others: more may be had, once */
-
-        if (round.said[i] == AMP_LEASE_ADMIT
-            && turn == NGX_AMPERSAND_LEASE_FIRST && round.now >= lease->after)
-        {
-            lease->waiting++;
-            round.said[i] = AMP_LEASE_ASK;
-        }
-    }
-
-    rc = ngx_ampersand_lease_sum(&round, wait);
-
-    for (i = 0; rc == NGX_OK && i < n; i++) {
-        round.leased[i]->expecting++;
-        round.leased[i]->last = round.now;
-    }
-
-    ngx_ampersand_lease_close(&round);
-
-    return rc;
-}
-
-
-void
-ngx_ampersand_lease_expected(ngx_ampersand_zone_t *zone, amp_span_t tenant,
-    ngx_ampersand_limit_t *limits, ngx_uint_t n)
-{
-    ngx_uint_t               i;
-    ngx_ampersand_leased_t  *leased;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    for (i = 0; i < n; i++) {
-        leased = ngx_ampersand_lease_state(zone, tenant, limits[i].limit, 0);
-
-        if (leased && leased->expecting) {
-            leased->expecting--;
-        }
-    }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
 }
 
 

@@ -30,13 +30,6 @@
 #define NGX_AMPERSAND_LEASE_DENY   2
 
 
-typedef enum {
-    NGX_AMPERSAND_LEASE_FIRST = 0,
-    NGX_AMPERSAND_LEASE_WAITED,     /* it was told AGAIN before               */
-    NGX_AMPERSAND_LEASE_LATE        /* it cannot wait any more                */
-} ngx_ampersand_lease_turn_e;
-
-
 /* A limit that applies to a request, and what it said. */
 
 typedef struct {
@@ -70,24 +63,11 @@ typedef struct {
 
 ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
 
-/* See above.  *wait: ns. */
+/* See above.  waited: it was told AGAIN before.  *wait: ns. */
 
 ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee,
     amp_span_t tenant, ngx_ampersand_limit_t *limits, ngx_uint_t n,
-    ngx_ampersand_lease_turn_e turn, uint64_t *wait);
-
-/*
- * Takes nothing, but sees to it that take() LATE will find units, as far as
- * that can be: answers as take() does.  After OK the caller says expected()
- * once, when it takes or knows that it will not.
- */
-
-ngx_int_t ngx_ampersand_lease_expect(ngx_ampersand_lessee_t *lessee,
-    amp_span_t tenant, ngx_ampersand_limit_t *limits, ngx_uint_t n,
-    ngx_ampersand_lease_turn_e turn, uint64_t *wait);
-
-void ngx_ampersand_lease_expected(ngx_ampersand_zone_t *zone,
-    amp_span_t tenant, ngx_ampersand_limit_t *limits, ngx_uint_t n);
+    ngx_uint_t waited, uint64_t *wait);
 
 /*
  * Hands back what tenants that went idle have not spent; to be called about

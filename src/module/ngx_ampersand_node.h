@@ -152,8 +152,6 @@ typedef struct ngx_ampersand_shared_s {
                                                cool-down is left              */
     ngx_ampersand_worker_t     workers[NGX_AMPERSAND_WORKERS];
     ngx_ampersand_leases_t     leases;
-    volatile uint64_t         *stored;      /* hash of a cache key, until when */
-    ngx_uint_t                 stored_mask;
 } ngx_ampersand_shared_t;
 
 

@@ -61,12 +61,6 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     tp = ngx_timeofday();
     sh->bump = (uint32_t) (tp->sec * 1000 + tp->msec);
 
-    sh->stored = ngx_slab_calloc(zone->shpool, n * sizeof(*sh->stored));
-    if (sh->stored == NULL) {
-        return NGX_ERROR;
-    }
-
-    sh->stored_mask = n - 1;
     sh->magic = NGX_AMPERSAND_ZONE_MAGIC;
     sh->layout = sizeof(*sh);
     sh->mask = n - 1;
@@ -471,36 +465,6 @@ ngx_ampersand_zone_distrust(ngx_ampersand_zone_t *zone)
     zone->sh->distrusted = ++zone->sh->seq;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
-}
-
-
-void
-ngx_ampersand_zone_stored(ngx_ampersand_zone_t *zone, amp_span_t key,
-    time_t until)
-{
-    uint32_t                 hash;
-    ngx_ampersand_shared_t  *sh;
-
-    sh = zone->sh;
-    hash = ngx_ampersand_zone_hash(key.data, key.len);
-
-    sh->stored[hash & sh->stored_mask] = (uint64_t) hash << 32
-                                         | (uint32_t) until;
-}
-
-
-ngx_uint_t
-ngx_ampersand_zone_likely(ngx_ampersand_zone_t *zone, amp_span_t key)
-{
-    uint32_t                 hash;
-    uint64_t                 stored;
-    ngx_ampersand_shared_t  *sh;
-
-    sh = zone->sh;
-    hash = ngx_ampersand_zone_hash(key.data, key.len);
-    stored = sh->stored[hash & sh->stored_mask];
-
-    return stored >> 32 == hash && (uint32_t) stored > (uint32_t) ngx_time();
 }
 
 

@@ -202,16 +202,6 @@ ngx_uint_t ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone,
     ngx_ampersand_owed_t *owed, ngx_uint_t max);
 
 /*
- * Is what has this cache key stored?  A guess, without a lock, by what was last
- * said of a key in the same place; until: Unix seconds, 0 when it is not there.
- */
-
-void ngx_ampersand_zone_stored(ngx_ampersand_zone_t *zone, amp_span_t key,
-    time_t until);
-ngx_uint_t ngx_ampersand_zone_likely(ngx_ampersand_zone_t *zone,
-    amp_span_t key);
-
-/*
  * 1, once, when something real that was still fresh had to make room: the zone
  * is too small, and somebody should say so.
  */

@@ -162,8 +162,10 @@ typedef struct {
     ngx_queue_t                     waiter;     /* in the flight, then of those
                                                    WAITING, then in
                                                    .._collapse.c              */
-    ngx_event_t                     timer;      /* WAITING                     */
-    ngx_msec_t                      deadline;   /* of waiting                  */
+    ngx_http_request_t             *waits;      /* for a lease, or NULL        */
+    ngx_event_t                     timer;      /* ... of that                 */
+    ngx_msec_t                      since;
+    ngx_msec_int_t                  patience;   /* ms that are left            */
     ngx_msec_t                      pause;
     amp_reason_e                    resolved;   /* what the look-up said       */
 
@@ -178,8 +180,6 @@ typedef struct {
     uint32_t                        writes;     /* families, AMP_F(...) | ...  */
     ngx_ampersand_limit_t          *limits;     /* that it was held to        */
     ngx_uint_t                      nlimits;
-    ngx_uint_t                      nexpected;  /* limits that the class has,
-                                                   of what may be cached       */
     ngx_http_cleanup_t             *inflight;   /* while it is in flight      */
     off_t                           body_seen;
     ngx_uint_t                      log_level;  /* the connection's, READING  */
@@ -193,8 +193,9 @@ typedef struct {
     unsigned                        stale:1;    /* record is from before an
                                                    outage of Redis            */
     unsigned                        charged:1;  /* the limits know of it       */
-    unsigned                        waited:1;   /* for a lease                 */
-    unsigned                        expecting:1; /* to be charged later        */
+    unsigned                        waited:1;   /* for a lease that it asked
+                                                   for                         */
+    unsigned                        joined:1;   /* another asks for the same   */
     unsigned                        observed:1;
     unsigned                        wrap:1;     /* listProjects                */
     unsigned                        wrapped:1;
@@ -341,31 +342,25 @@ ngx_int_t ngx_http_ampersand_wait(ngx_http_request_t *r);
  * limit: AMP_OK, or AMP_RATE_LIMITED, AMP_TOO_MANY or AMP_COOLING_DOWN with
  * ctx->retry; AMP_STORE_DOWN with "ampersand_limit_fallback deny".  What may
  * come from the cache is asked when it does not, in front of the upstream; all
- * else before: there, AMP_OK with state WAITING means to be called again.
+ * else before.  AMP_OK with ctx->waits: nothing is decided, the phase will be
+ * run again.
  */
 
 amp_reason_e ngx_http_ampersand_limit(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
 /*
- * What may come from the cache is about to look there: sees to it that there
- * will be units if it does not.  As limit(), but refuses nothing.
- */
-
-amp_reason_e ngx_http_ampersand_limit_expect(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
-
-/* It is over. */
-
-void ngx_http_ampersand_limit_expected(ngx_http_ampersand_ctx_t *ctx);
-
-/*
- * wait: until the tenant's call ends, or that many ns; then the request is
- * woken with state WOKEN.  NGX_DECLINED: it has waited long enough.
+ * lease_wait: until the tenant's call ends, or that many ns; then the request
+ * runs its phase again.  lease_join: the same, until who asks for the same entry
+ * of the cache has gone on; NGX_DECLINED when nobody does.  NGX_OK: ctx->waits
+ * is set, the caller returns to nginx with the request suspended.  NGX_DONE: it
+ * has waited long enough.
  */
 
 ngx_int_t ngx_http_ampersand_lease_wait(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, uint64_t ns);
+ngx_int_t ngx_http_ampersand_lease_join(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
 
 /* For init_process. */
 
@@ -422,16 +417,9 @@ ngx_int_t ngx_http_ampersand_add_variables(ngx_conf_t *cf);
 
 void ngx_http_ampersand_wipe_key(ngx_http_request_t *r);
 
-/* cache: composes ctx->cache_key, sets ctx->ttl */
+/* cache: composes ctx->cache_key */
 
 ngx_int_t ngx_http_ampersand_cache_key(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
-
-/* An answer is in the cache: until when; and is it likely to be there still? */
-
-void ngx_http_ampersand_cache_stored(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
-ngx_uint_t ngx_http_ampersand_cache_likely(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
 /*
@@ -467,13 +455,15 @@ ngx_int_t ngx_http_ampersand_store_headers(ngx_http_request_t *r,
  * collapse: wakes those who wait for the answer to the same request.  enter:
  * the request's key is being read; leave: it ends; unshared: its final answer
  * will not be stored; abandoned: its client has left, an answer that will be
- * stored goes to nobody else, and the header filters are done.
+ * stored goes to nobody else, and the header filters are done; shared: the
+ * answer that it wants will be everybody's, as far as is known.
  */
 
 void ngx_http_ampersand_collapse_enter(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 void ngx_http_ampersand_collapse_leave(ngx_http_ampersand_ctx_t *ctx);
 void ngx_http_ampersand_collapse_unshared(ngx_http_request_t *r);
+ngx_uint_t ngx_http_ampersand_collapse_shared(ngx_http_request_t *r);
 ngx_uint_t ngx_http_ampersand_collapse_abandoned(ngx_http_request_t *r);
 
 /* status: the directive */

@@ -11,11 +11,12 @@
  *   RESOLVED ── match, authorize, admit, compose ──┬──▶ PASSED
  *                                 body to be read ─┼──▶ READING ──▶ READ
  *                       no lease of a limit's units ┴──▶ WAITING ──▶ WOKEN
- *   WAITING: not our turn; the lease's end, or a timer, posts the event
+ *   WAITING: not our turn; the lease's end, or a timer, runs the phase again
  *   WOKEN ── admit, compose ── as RESOLVED
  *   READING: not our turn; nginx calls our body handler
  *   READ ── check and replace the body ───────────────▶ PASSED
- *   PASSED: variables hold; the content handler goes on (NGX_DECLINED)
+ *   PASSED: variables hold; the content handler goes on (NGX_DECLINED), and is
+ *   run again after a lease that it lacked (ngx_http_ampersand_limit.c)
  *   any ── a reason ──▶ DENIED: answered here, NGX_DONE, nothing touched after
  *
  * After an internal redirect the context is gone and all of it runs again, on
@@ -109,8 +110,9 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         return ngx_http_ampersand_deny(r, ctx, reason);
     }
 
-    if (ctx->state == NGX_HTTP_AMPERSAND_WAITING) {
-        return NGX_AGAIN;
+    if (ctx->waits) {
+        ctx->state = NGX_HTTP_AMPERSAND_WAITING;
+        return ngx_http_ampersand_wait(r);
     }
 
     /* a chunked body may turn out malformed: better before there is upstream */
@@ -367,11 +369,7 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
     }
 
     if (ctx->ttl && !alcf->limit_hits) {
-        if (ngx_http_ampersand_cache_key(r, ctx) != NGX_OK) {
-            return AMP_INTERNAL;
-        }
-
-        return ngx_http_ampersand_limit_expect(r, ctx);
+        return AMP_OK;
     }
 
     if (ctx->headers.only_if_cached) {
@@ -390,9 +388,7 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     ctx->request = r;
     ctx->client = r->headers_in.headers;
 
-    if (ctx->cache_key.data == NULL
-        && ngx_http_ampersand_cache_key(r, ctx) != NGX_OK)
-    {
+    if (ngx_http_ampersand_cache_key(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -443,7 +439,6 @@ ngx_http_ampersand_close(void *data)
 
     ctx->closed = 1;
     ngx_http_ampersand_collapse_leave(ctx);
-    ngx_http_ampersand_limit_expected(ctx);
     ngx_http_ampersand_wipe_key(ctx->request);
 
     /* nobody knows what became of it */

@@ -100,40 +100,6 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 }
 
 
-void
-ngx_http_ampersand_cache_stored(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    if (r->cache == NULL || r->cache->valid_sec <= ngx_time()
-        || (!r->cached && !r->upstream->cacheable))
-    {
-        return;
-    }
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-
-    ngx_ampersand_zone_stored(amcf->zone,
-                              ngx_http_ampersand_span(ctx->cache_key),
-                              r->cache->valid_sec);
-}
-
-
-ngx_uint_t
-ngx_http_ampersand_cache_likely(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-
-    return !ctx->headers.no_cache
-           && ngx_ampersand_zone_likely(amcf->zone,
-                                     ngx_http_ampersand_span(ctx->cache_key));
-}
-
-
 /* Decimal digits, none for 0. */
 
 static u_char *

@@ -55,7 +55,6 @@ static void ngx_http_ampersand_collapse_wake(ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_collapse_go(ngx_event_t *ev);
 static volatile uint64_t *ngx_http_ampersand_collapse_word(
     ngx_http_request_t *r, uint64_t *hash);
-static ngx_uint_t ngx_http_ampersand_collapse_shared(ngx_http_request_t *r);
 
 
 /* this worker's */
@@ -333,7 +332,7 @@ ngx_http_ampersand_collapse_unshared(ngx_http_request_t *r)
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_ampersand_collapse_shared(ngx_http_request_t *r)
 {
     uint64_t            hash, value;

@@ -7,7 +7,9 @@
  * is known only after proxy_cache has looked: nginx then makes the upstream
  * request and calls the upstream{}'s peer.init.  The module stands in front of
  * each of them, so answers from the cache cost nothing, a background refresh
- * is charged, and no directive has to be remembered in an upstream{}.
+ * is charged, and no directive has to be remembered in an upstream{}.  There
+ * nobody can wait: who must ends the upstream request as if it had never been,
+ * gives the cache's lock back, and runs the content handler again later.
  *
  * A request is held to three things: the cool-down after a 429 of Ampersand,
  * the number of the tenant's requests in flight, and its rates.  What one of
@@ -49,6 +51,8 @@ static ngx_int_t ngx_http_ampersand_limit_numbers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
+static void ngx_http_ampersand_step_back(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
 
 
 /* rounded up: whoever comes back then is admitted */
@@ -68,7 +72,8 @@ ngx_http_ampersand_limit(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 
     reason = ngx_http_ampersand_hold(r, ctx);
 
-    if (ctx->state == NGX_HTTP_AMPERSAND_WAITING) {
+    if (ctx->waits) {
+        ngx_http_ampersand_limit_done(ctx);
         return AMP_OK;
     }
 
@@ -102,6 +107,10 @@ ngx_http_ampersand_hold(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     if (left) {
         ctx->retry = (time_t) ((left + 999) / 1000);
         return AMP_COOLING_DOWN;
+    }
+
+    if (ngx_http_ampersand_lease_join(r, ctx) == NGX_OK) {
+        return AMP_OK;
     }
 
     reason = ngx_http_ampersand_enter(r, ctx);
@@ -209,12 +218,9 @@ ngx_http_ampersand_rates(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     ngx_int_t                        rc;
     ngx_uint_t                       n;
     ngx_ampersand_limit_t            limits[NGX_HTTP_AMPERSAND_LIMITS];
-    ngx_ampersand_lease_turn_e       turn;
     ngx_http_ampersand_main_conf_t  *amcf;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-
-    ngx_http_ampersand_limit_expected(ctx);
 
     n = ngx_http_ampersand_rates_of(amcf, ctx, limits);
 
@@ -229,12 +235,10 @@ ngx_http_ampersand_rates(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
         }
     }
 
-    turn = ctx->waited ? NGX_AMPERSAND_LEASE_WAITED : NGX_AMPERSAND_LEASE_FIRST;
-
     rc = ngx_ampersand_lease_take(&amcf->lessee,
                                   amp_tenant_field(ctx->known.tenant,
                                                    ctx->known.tenant->id),
-                                  limits, n, turn, &wait);
+                                  limits, n, ctx->waited, &wait);
 
     ngx_memcpy(ctx->limits, limits, n * sizeof(limits[0]));
     ctx->nlimits = n;
@@ -248,23 +252,14 @@ ngx_http_ampersand_rates(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
         return AMP_STORE_DOWN;
 
     case NGX_AGAIN:
-
-        /* in front of the upstream nobody can wait */
-
-        if (ctx->state == NGX_HTTP_AMPERSAND_PASSED) {
-            ngx_ampersand_zone_stored(amcf->zone,
-                                   ngx_http_ampersand_span(ctx->cache_key), 0);
-            return ngx_http_ampersand_rates_refuse(ctx, wait);
-        }
-
         rc = ngx_http_ampersand_lease_wait(r, ctx, wait);
 
         if (rc == NGX_OK) {
             return AMP_OK;
         }
 
-        return rc == NGX_DECLINED ? ngx_http_ampersand_rates_refuse(ctx, wait)
-                                  : AMP_INTERNAL;
+        return rc == NGX_DONE ? ngx_http_ampersand_rates_refuse(ctx, wait)
+                              : AMP_INTERNAL;
 
     default: /* NGX_DECLINED */
         return ngx_http_ampersand_rates_refuse(ctx, wait);
@@ -278,68 +273,6 @@ ngx_http_ampersand_rates_refuse(ngx_http_ampersand_ctx_t *ctx, uint64_t ns)
     ctx->retry = (time_t) ngx_http_ampersand_seconds(ns);
 
     return AMP_RATE_LIMITED;
-}
-
-
-amp_reason_e
-ngx_http_ampersand_limit_expect(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    uint64_t                         wait;
-    ngx_int_t                        rc;
-    ngx_ampersand_limit_t            limits[NGX_HTTP_AMPERSAND_LIMITS];
-    ngx_ampersand_lease_turn_e       turn;
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-
-    ctx->nexpected = ngx_http_ampersand_rates_of(amcf, ctx, limits);
-
-    if (ctx->nexpected == 0 || ngx_http_ampersand_cache_likely(r, ctx)) {
-        return AMP_OK;
-    }
-
-    turn = ctx->waited ? NGX_AMPERSAND_LEASE_WAITED : NGX_AMPERSAND_LEASE_FIRST;
-
-    rc = ngx_ampersand_lease_expect(&amcf->lessee,
-                                    amp_tenant_field(ctx->known.tenant,
-                                                     ctx->known.tenant->id),
-                                    limits, ctx->nexpected, turn, &wait);
-
-    if (rc == NGX_OK) {
-        ctx->expecting = 1;
-
-    } else if (rc == NGX_AGAIN
-               && ngx_http_ampersand_lease_wait(r, ctx, wait) == NGX_ERROR)
-    {
-        return AMP_INTERNAL;
-    }
-
-    return AMP_OK;
-}
-
-
-void
-ngx_http_ampersand_limit_expected(ngx_http_ampersand_ctx_t *ctx)
-{
-    ngx_ampersand_limit_t            limits[NGX_HTTP_AMPERSAND_LIMITS];
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    if (!ctx->expecting) {
-        return;
-    }
-
-    ctx->expecting = 0;
-
-    amcf = ngx_http_get_module_main_conf(ctx->request,
-                                         ngx_http_ampersand_module);
-
-    ngx_ampersand_lease_expected(amcf->zone,
-                                 amp_tenant_field(ctx->known.tenant,
-                                                  ctx->known.tenant->id),
-                                 limits,
-                                 ngx_http_ampersand_rates_of(amcf, ctx,
-                                                             limits));
 }
 
 
@@ -566,6 +499,10 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
         return ascf->init_peer(r, us);
     }
 
+    /* it does not wait for the cache: ctx->waiter is free */
+
+    ngx_http_ampersand_collapse_leave(ctx);
+
     ngx_http_ampersand_wipe_key(r);
     ctx->key_used = 1;
 
@@ -585,6 +522,11 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
         reason = ngx_http_ampersand_limit(r, ctx);
     }
 
+    if (ctx->waits) {
+        ngx_http_ampersand_step_back(r, ctx);
+        return NGX_ERROR;
+    }
+
     if (reason != AMP_OK) {
 
         /* nginx answers 500, which the response filter turns into the problem */
@@ -597,4 +539,40 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_ampersand_writing(r, ctx);
 
     return ascf->init_peer(r, us);
+}
+
+
+/*
+ * The upstream request ends as when another takes its place
+ * (ngx_http_upstream_create()): a peer.init that fails finds it ended, and
+ * answers nothing.  Each of the two gives back a count.
+ */
+
+static void
+ngx_http_ampersand_step_back(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_buf_t            *b;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    /* it holds the tenant's key */
+
+    b = u->request_bufs->buf;
+    ngx_explicit_memzero(b->pos, b->last - b->pos);
+
+    ctx->key_used = 0;
+    ctx->key_ok = 0;
+
+    r->main->count += 2;
+    (*u->cleanup)(r);
+
+    r->upstream_states = NULL;
+    r->headers_in.headers = ctx->client;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (r == r->main) {
+        (void) ngx_http_ampersand_wait(r);
+    }
 }

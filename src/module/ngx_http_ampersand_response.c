@@ -107,10 +107,6 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
     ngx_http_ampersand_store(r, ctx);
     ngx_http_ampersand_cooldown_seen(r, ctx);
 
-    if (ctx->nexpected && r->upstream && ngx_http_ampersand_own(r)) {
-        ngx_http_ampersand_cache_stored(r, ctx);
-    }
-
     if (r != r->main) {
         return ngx_http_next_header_filter(r);
     }
