@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 use lib "$FindBin::Bin/lib";
 use Gateway;
 
-my $gw = Gateway->start(workers => 4, http => 'keepalive_requests 1000000;', server => <<'E');
+my $gw = Gateway->start(workers => 4, redis_args => 'timeout=1s', http => 'keepalive_requests 1000000;', server => <<'E');
         location = /v1/destinations/observed {
             ampersand platform;
             ampersand_observe on;
@@ -73,36 +73,34 @@ sub burst {
     return (time - $begun, \%status);
 }
 
-subtest 'rate and burst are exact over all workers' => sub {
-    for my $case ([ 100, 50, 1.5 ], [ 400, 8, 1 ], [ 20, 20, 1 ]) {
-        my ($rate, $burst, $for) = @$case;
-        my $what = "$rate/s, burst $burst";
+# Never more than rate and burst, in any round; hardly less in the best of
+# three: a busy machine may not ask at every turn.
+
+sub exact {
+    my ($rate, $burst, $for, $share) = @_;
+    my $what = "$rate/s, burst $burst";
+    my $best = 0;
+    for my $round (1 .. 3) {
         my $t = tenant('--rate', "$rate/s", '--burst', $burst);
         $up->clear;
         my ($seconds, $status) = burst($t, $for, 16, 'POST', '/v1/topics');
-        my $most = int($rate * $seconds + $burst);
         my $got = $status->{200} // 0;
         is join(' ', sort keys %$status), '200 429', "$what: admitted or refused";
         cmp_ok $status->{429}, '>', $got, "$what: there was pressure";
-        cmp_ok $got, '<=', $most, "$what: never more than rate and burst";
-        # the last answers may have been asked before the time was up
-        cmp_ok $got, '>=', 0.97 * ($rate * $for + $burst) - 1, "$what: and hardly less";
+        cmp_ok $got, '<=', int($rate * $seconds + $burst), "$what: never more than rate and burst";
         is scalar($up->requests), $got, "$what: what was refused Ampersand has not seen";
-    }
-};
 
-subtest 'a burst of one' => sub {
-    my $t = tenant('--rate', '400/s', '--burst', 1);
-    my $most = 0;
-
-    # a busy machine may not ask at every turn: the best of three counts
-    for (1 .. 3) {
-        my ($seconds, $status) = burst($t, 1, 16, 'POST', '/v1/topics');
-        cmp_ok $status->{200}, '<=', int(400 * $seconds + 1), 'never more than the rate';
-        $most = $status->{200} if $most < $status->{200};
-        last if $most >= 0.95 * 400;
+        # the last answers may have been asked before the time was up
+        my $part = ($got + 1) / ($rate * $for + $burst);
+        $best = $part if $best < $part;
+        last if $best >= $share;
     }
-    cmp_ok $most, '>=', 0.95 * 400, 'and hardly less';
+    cmp_ok $best, '>=', $share, "$what: and hardly less";
+}
+
+subtest 'rate and burst are exact over all workers' => sub {
+    exact(@$_, 0.97) for [ 100, 50, 1.5 ], [ 400, 8, 1 ], [ 20, 20, 1 ];
+    exact(400, 1, 1, 0.95);
 };
 
 subtest 'Retry-After tells the truth' => sub {
