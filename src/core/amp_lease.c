@@ -188,20 +188,9 @@ amp_lease_tail(const amp_lease_t *lease, uint64_t unit)
 /* Requests to come in AMP_LEASE_AHEAD, as far as the last ones tell. */
 
 static uint64_t
-amp_lease_demand(const amp_lease_t *lease, uint64_t now)
+amp_lease_demand(const amp_lease_t *lease)
 {
-    uint64_t  past, demand, lately = 0;
-
-    past = now - lease->counted;
-    past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
-
-    if (lease->count > 3) {
-        lately = lease->count * AMP_LEASE_AHEAD / past;
-    }
-
-    demand = lease->demand * AMP_LEASE_AHEAD / AMP_LEASE_SECOND;
-
-    return (lately > demand) ? lately : demand;
+    return lease->demand * AMP_LEASE_AHEAD / AMP_LEASE_SECOND;
 }
 
 
@@ -271,7 +260,7 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     if (fits && now < lease->after) {
         *wait = lease->after - now
-                + (amp_lease_demand(lease, now) ? AMP_LEASE_AHEAD : 0);
+                + (amp_lease_demand(lease) ? AMP_LEASE_AHEAD : 0);
         return AMP_LEASE_REFUSE;
     }
 
@@ -348,7 +337,7 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 
     if (amp_lease_brief(lease, rate)
         || (amp_lease_tail(lease, lease->unit) > now + window / 2
-            && amp_lease_demand(lease, now) == 0))
+            && amp_lease_demand(lease) == 0))
     {
         return 0;
     }
@@ -426,6 +415,45 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 }
 
 
+/*
+ * What the next requests may need.  They may not come, and others find the
+ * bucket empty then: no more than refills soon, or is little of what is left.
+ * With others about, a burst of a few ms tells nothing of what comes next.
+ */
+
+static uint64_t
+amp_lease_guess(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+{
+    uint64_t  guess, most, past, tail, unit, window;
+
+    if (amp_lease_brief(lease, rate)) {
+        return 0;
+    }
+
+    unit = amp_rate_interval(rate);
+    window = amp_lease_window(unit, rate->burst);
+    tail = amp_lease_tail(lease, unit);
+
+    most = now + window + unit;
+    most = (tail < now) ? window + unit : (tail < most) ? most - tail : 0;
+    most /= (lease->gateways > 1) ? 32 : 8;
+    most = ((most > AMP_LEASE_AHEAD) ? most : AMP_LEASE_AHEAD) / unit;
+
+    guess = amp_lease_demand(lease);
+
+    if (lease->gateways <= 1 && lease->count > 3) {
+        past = now - lease->counted;
+        past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
+        past = lease->count * AMP_LEASE_AHEAD / past;
+        guess = (guess > past) ? guess : past;
+    }
+
+    guess += guess / 4;
+
+    return (guess < most) ? guess : most;
+}
+
+
 void
 amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_ask_t *ask)
@@ -442,9 +470,8 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_begin(lease, rate, now, ask);
 
     left = amp_lease_left(lease, now);
-    wanted = amp_lease_brief(lease, rate) ? 0 : amp_lease_demand(lease, now);
+    wanted = amp_lease_guess(lease, rate, now);
     ask->reach = wanted ? AMP_LEASE_AHEAD : 0;
-    wanted += wanted / 4;
     wanted = (wanted > left) ? wanted - left : 0;
     wanted = (wanted > lease->waiting) ? wanted : lease->waiting;
 

@@ -74,7 +74,7 @@ const char  amp_lease_script[] =
     "if old[6] then\n"
     "  had = math.max(had, (string.match(old[6], '%d+$') - now) * 1000)\n"
     "end\n"
-    "local keep = span * others / gateways\n"
+    "local keep = math.floor(reach * others / share) * unit\n"
     "local own = 0\n"
     "if had <= reach then own = math.floor((reach - had) / share) + 1 end\n"
     "if others > 0 then\n"
@@ -96,14 +96,14 @@ const char  amp_lease_script[] =
     "local n = math.max(0, math.min(want, most))\n"
     "local lead = ahead\n"
     "ahead = ahead + n * unit\n"
-    "had = math.min(had + n * share, span + share)\n"
+    "had = math.min(had + n * share, span + 2 * share)\n"
 
     "local wait = 0\n"
     "if n < wanted and n == most then\n"
     "  wait = ahead - window - reach\n"
     "  if others > 0 then\n"
     "    wait = math.max(wait, math.min(had - reach, math.max(wait + keep,\n"
-    "      math.min(share / 8, (window + unit) / 4))))\n"
+    "      math.min(share, (window + unit) / 2))))\n"
     "  end\n"
     "end\n"
 
@@ -120,7 +120,7 @@ const char  amp_lease_script[] =
     "return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }\n";
 
 
-const char  amp_lease_sha[41] = "6c2ea034cffebd8fe6e0e0fd0bdc0a166607c9d2";
+const char  amp_lease_sha[41] = "0ffe74bce091845ab0d53f824dd611a4601107a6";
 
 
 static amp_span_t

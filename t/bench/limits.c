@@ -4,11 +4,11 @@
  * amp_lease.h is broken, or the least or the fairness of a scenario is not
  * reached.
  *
- *   of most    of rate * time + burst, which nobody may exceed
+ *   of most    of rate * time + burst, which nobody may exceed (at once: as GCRA)
  *   of GCRA    of what one bucket in one place admits of the same requests
  *   unfair     how far from the mean a gateway is, in the second half
  *   waited     requests that waited for an answer of Redis
- *   calls/s    of the script, for each gateway
+ *   calls/s    of the script, for each gateway (at once: for each time)
  *   doors      units above the limit for who counts requests as they go in,
  *              not as they are decided (see "Clocks" in amp_lease.h)
  *
@@ -55,7 +55,30 @@ static const scenario_t  scenarios[] = {
     { "64, skewed",     "500/s",    1000,  64, 3,  1, 40,  400,  0, 0, 0, .97, 99 },
     { "1000",           "5000/s",  10000, 1000, 3,  0, 30, 400,  0, 0, 0, .97, .2 },
     { "1000, slow",     "500/s",    1000, 1000, 3,  0, 20, 400,  0, 0, 0, .97, 9 },
-    { "1000, skewed",   "500/s",    1000, 1000, 3,  1, 10, 400,  0, 0, 0, .97, 999 }
+    { "1000, skewed",   "500/s",    1000, 1000, 3,  1, 10, 400,  0, 0, 0, .97, 999 },
+
+    /* what one bucket would admit at once is admitted at once */
+
+#define ONCE(name, rate, burst, gateways, delay, once, seen)                  \
+    { name, rate, burst, gateways, 0, 0, 3, delay, 0, 0, 0, 1, 1, once, seen }
+
+    ONCE("one, at once",    "100/s",    100, 1,  400,  100, 0),
+    ONCE("one, at once",    "100/s",    100, 1, 5000,  100, 0),
+    ONCE("one, at once",      "1/s",     50, 1,  400,   50, 0),
+    ONCE("one, at once",      "1/s",     50, 1, 5000,   50, 0),
+    ONCE("one, at once",  "10000/d",    500, 1,  400,  500, 0),
+    ONCE("one, at once",  "10000/d",    500, 1, 5000,  500, 0),
+    ONCE("one, at once",     "1/h",       3, 1, 5000,    3, 0),
+    ONCE("one, too many",   "100/s",    100, 1,  400,  200, 0),
+    ONCE("two, at once",    "100/s",    100, 2,  400,  100, 1),
+    ONCE("two, at once",      "1/s",     50, 2,  400,   50, 1),
+    ONCE("two, at once",  "10000/d",    500, 2, 5000,  500, 1),
+    ONCE("four, at once",   "100/s",    100, 4,  400,  100, 0),
+    ONCE("four, at once",   "100/s",    100, 4, 5000,  100, 0),
+    ONCE("four, at once",     "1/s",     48, 4,  400,   48, 0),
+    ONCE("four, at once", "10000/d",    500, 4,  400,  500, 0),
+    ONCE("four, at once", "10000/d",    500, 4, 5000,  500, 0)
+#undef ONCE
 };
 
 
@@ -186,6 +209,7 @@ main(int argc, char **argv)
         excess = world_excess(&w);
 
         most = s->burst + (double) s->seconds * w.rate.count / w.rate.period;
+        most = s->once ? (double) w.one : most;
         unit = (double) amp_rate_interval(&w.rate);
 
         printf("%-15s %8s %6u %5u %8zu %8zu %7.1f%% %7.1f%% %6.1f%% %6.1f%%"

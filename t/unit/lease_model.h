@@ -119,7 +119,7 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
         had = fmax(had, (m->had[me] - now) * 1000);
     }
 
-    keep = span * others / (others + 1);
+    keep = floor(reach * others / share) * unit;
     own = (had <= reach) ? floor((reach - had) / share) + 1 : 0;
 
     if (others > 0) {
@@ -145,7 +145,7 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     n = fmax(0, fmin(want, most));
     answer->lead = (uint64_t) ahead;
     ahead += n * unit;
-    had = fmin(had + n * share, span + share);
+    had = fmin(had + n * share, span + 2 * share);
     wait = 0;
 
     if (n < wanted && n == most) {
@@ -153,7 +153,7 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
 
         if (others > 0) {
             wait = fmax(wait, fmin(had - reach, fmax(wait + keep,
-                       fmin(share / 8, (window + unit) / 4))));
+                       fmin(share, (window + unit) / 2))));
         }
     }
 

@@ -17,6 +17,10 @@
 #include "lease_model.h"
 
 
+/* scenarios say only what they need */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+
 #define STEP     UINT64_C(250000)
 #define SECOND   AMP_LEASE_SECOND
 #define TIMEOUT  (SECOND / 2)
@@ -38,19 +42,24 @@ typedef struct {
     unsigned     failovers;
     double       least;         /* of what one GCRA admits                    */
     double       unfair;        /* how far from the mean a gateway may be     */
+    unsigned     once;          /* instead of a demand: so many within 3 ms,
+                                   again and again on an idle bucket          */
+    unsigned     seen;          /* gateways that have but one request, before */
 } scenario_t;
 
 
 typedef struct {
     amp_lease_t     lease;
     uint64_t        zero;       /* its clock at 0                             */
-    int             drift;      /* ppm                                        */
+    int             drift;      /* ppm, at most 200                           */
     double          demand;     /* requests a step                            */
     unsigned        admitted;
     unsigned        late;       /* of these, in the second half               */
     unsigned        waiting;
     int             run;        /* of the server that it is connected to      */
     double          since;
+    double          asked;      /* zero of the server that was asked last     */
+    double          server;     /* zero of the server that answered last      */
     int             calling;
     int             lost;
     uint64_t        sent;       /* its clock                                  */
@@ -112,7 +121,7 @@ world_clock(const world_t *w)
 static void
 world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
 {
-    uint64_t  moment = w->now, zero = (uint64_t) w->zero * 1000;
+    uint64_t  moment = w->now, zero = (uint64_t) g->server * 1000;
     uint32_t  owed = g->lease.owed;
 
     amp_lease_spend(&g->lease, &w->rate, now, waited);
@@ -163,10 +172,11 @@ gateway_start(world_t *w, gateway_t *g)
 {
     memset(&g->lease, 0, sizeof(g->lease));
     g->zero = SECOND * (100 + world_draw(w, 1000000));
-    g->drift = (int) world_draw(w, 201) - 100;
+    g->drift = (int) world_draw(w, 401) - 200;
     g->waiting = 0;
     g->calling = 0;
     g->run = w->run;
+    g->server = w->zero;
     g->since = 0;
 }
 
@@ -225,6 +235,7 @@ gateway_hear(world_t *w, gateway_t *g)
         }
 
         if (g->run == w->run) {
+            g->asked = w->zero;
             model_call(w->redis, &g->ask, (int) (g - w->gateways), g->run,
                        g->since, world_clock(w), &g->answer);
         } else {
@@ -252,6 +263,7 @@ gateway_hear(world_t *w, gateway_t *g)
         return;
     }
 
+    g->server = g->asked;
     amp_lease_answer(&g->lease, &g->answer, g->sent, now);
 
     n = g->waiting;
@@ -278,13 +290,8 @@ world_fail_over(world_t *w)
 
 
 static void
-world_step(world_t *w, gateway_t *g)
+world_requests(world_t *w, gateway_t *g, unsigned n)
 {
-    unsigned  n;
-
-    n = (unsigned) g->demand;
-    n += world_draw(w, 1000000) < (uint64_t) ((g->demand - n) * 1000000);
-
     while (n--) {
         w->requests++;
         w->one += amp_rate_take(&w->rate, &w->tat, w->now) == 0;
@@ -294,10 +301,68 @@ world_step(world_t *w, gateway_t *g)
             w->waited++;
         }
     }
+}
 
-    if (g->demand != 0 || g->calling) {
+
+static void
+world_step(world_t *w, gateway_t *g)
+{
+    unsigned  n;
+
+    n = (unsigned) g->demand;
+    n += world_draw(w, 1000000) < (uint64_t) ((g->demand - n) * 1000000);
+
+    world_requests(w, g, n);
+
+    if (g->demand != 0 || g->waiting != 0 || g->calling) {
         gateway_call(w, g);
         gateway_hear(w, g);
+    }
+}
+
+
+static void
+world_steps(world_t *w, uint64_t ns)
+{
+    unsigned  i;
+    uint64_t  end = w->now + ns;
+
+    for ( ; w->now < end; w->now += STEP) {
+        for (i = 0; i < w->s->gateways; i++) {
+            world_step(w, &w->gateways[i]);
+        }
+    }
+}
+
+
+/* Three times: some ask once, and a second later all come at once. */
+
+static void
+world_once(world_t *w)
+{
+    unsigned  i, n, round;
+
+    for (round = 0; round < 3; round++) {
+
+        for (i = w->s->gateways - w->s->seen; i < w->s->gateways; i++) {
+            world_requests(w, &w->gateways[i], 1);
+        }
+
+        world_steps(w, SECOND);
+
+        for (n = 0; n < w->s->once; n++) {
+            if (n % (w->s->once / 12 + 1) == 0) {
+                world_steps(w, STEP);
+            }
+
+            world_requests(w, &w->gateways[n % (w->s->gateways - w->s->seen)],
+                           1);
+        }
+
+        world_steps(w, SECOND);
+
+        w->now += (amp_rate_interval(&w->rate) * w->rate.burst / STEP + 1)
+                  * STEP;
     }
 }
 
@@ -332,14 +397,19 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
                                  * ((double) STEP / SECOND) / sum;
     }
 
+    w->now = STEP;
+
+    if (s->once) {
+        world_once(w);
+        return;
+    }
+
     end = s->seconds * SECOND;
     next_death = s->deaths ? end / (s->deaths + 1) : UINT64_MAX;
     next_fail = s->failovers ? end / (s->failovers + 1) : UINT64_MAX;
 
-    for (w->now = STEP; w->now <= end; w->now += STEP) {
-        for (i = 0; i < s->gateways; i++) {
-            world_step(w, &w->gateways[i]);
-        }
+    while (w->now <= end) {
+        world_steps(w, STEP);
 
         if (w->now >= next_death) {
             gateway_start(w, &w->gateways[world_draw(w, s->gateways)]);

@@ -106,8 +106,8 @@ bursts(void **state)
 {
     one_t     o;
     size_t    i;
-    uint32_t  n;
-    uint64_t  begin, wait;
+    uint32_t  n, round;
+    uint64_t  begin, unit, wait;
 
     static const struct {
         const char  *rate;
@@ -120,29 +120,27 @@ bursts(void **state)
     for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
         one_init(&o, limits[i].rate, limits[i].burst);
         begin = o.now;
+        unit = amp_rate_interval(&o.rate);
 
-        for (n = 0; one_request(&o) == 0; n++) {
-            assert_true(n < 2 * limits[i].burst);
+        for (n = 0; (wait = one_request(&o)) == 0; n++) {
+            assert_true(n < 3 * limits[i].burst);
         }
 
         assert_true(n >= limits[i].burst);
-        assert_true(n <= limits[i].burst
-                         + (o.now - begin) / amp_rate_interval(&o.rate));
 
         /* whoever comes back when told is admitted, and not much before */
 
-        for (n = 0; n < 5; n++) {
-            wait = one_request(&o);
-            assert_true(wait > 0);
-            assert_true(wait <= amp_rate_interval(&o.rate) + AMP_LEASE_AHEAD);
+        for (round = 0; round < 5; round++) {
+            assert_true(n <= limits[i].burst + (o.now - begin) / unit);
+            assert_true(wait <= unit + AMP_LEASE_AHEAD);
 
-            o.now += (wait > 2 * AMP_LEASE_AHEAD) ? wait - 2 * AMP_LEASE_AHEAD
-                                                  : 0;
             if (wait > 2 * AMP_LEASE_AHEAD) {
+                o.now += wait - 2 * AMP_LEASE_AHEAD;
                 assert_true(one_request(&o) > 0);
+                wait = 2 * AMP_LEASE_AHEAD;
             }
 
-            o.now += (wait > 2 * AMP_LEASE_AHEAD) ? 2 * AMP_LEASE_AHEAD : wait;
+            o.now += wait;
 
             while ((wait = one_request(&o)) != 0) {
 
@@ -150,6 +148,10 @@ bursts(void **state)
 
                 assert_true(wait <= AMP_LEASE_AHEAD + MS);
                 o.now += wait;
+            }
+
+            for (n++; (wait = one_request(&o)) == 0; n++) {
+                assert_true(n < 3 * limits[i].burst + 50);
             }
         }
     }
@@ -248,11 +250,10 @@ new_rate(void **state)
     begin = o.now;
 
     for (n = 0; one_request(&o) == 0; n++) {
-        assert_true(n < 200);
+        assert_true(n <= 140 + (o.now - begin) / (10 * MS) + 2);
     }
 
     assert_true(n >= 140);
-    assert_true(n <= 140 + (o.now - begin) / (10 * MS) + 2);
 
     /* and down: not more than the new burst */
 
@@ -321,7 +322,7 @@ away(void **state)
 
     o.now += SECOND;
     a = one_call(&o);
-    assert_true(a.ahead >= 3 * SECOND && a.ahead <= 3 * SECOND + 125 * MS);
+    assert_true(a.lead >= 3 * SECOND - MS && a.lead <= 3 * SECOND);
     assert_true(o.lease.local == 0);
     assert_false(o.lease.away);
 }
@@ -460,16 +461,17 @@ headers(void **state)
 {
     one_t     o;
     uint32_t  n;
-    uint64_t  reset;
+    uint64_t  begin, reset;
 
     one_init(&o, "10/s", 20);
+    begin = o.now;
     assert_int_equal(amp_lease_remaining(&o.lease, &o.rate, o.now, &reset), 20);
     assert_true(reset == 0);
 
     for (n = 1; n <= 20; n++) {
         assert_true(one_request(&o) == 0);
         assert_in_range(amp_lease_remaining(&o.lease, &o.rate, o.now, &reset),
-                        20 - n, 20 - n + 5);
+                        20 - n, 21 - n + (o.now - begin) / (100 * MS));
         assert_true(reset <= 2 * SECOND + AMP_LEASE_AHEAD);
     }
 }
@@ -523,7 +525,7 @@ promise(void **state)
         { "one",    "50/s",   100, 1, 3, 0, 10,   400,  0,  0, 0, .97, 1 },
         { "small",  "50/s",     2, 1, 3, 0, 10,   400,  0,  0, 0, .97, 1 },
         { "two",    "50/s",   100, 2, 3, 0, 10,   400,  0,  0, 0, .97, .1 },
-        { "four",   "600/m",  100, 4, 3, 0, 60,   400,  0,  0, 0, .97, .1 },
+        { "four",   "600/m",  100, 4, 3, 0, 60,   400,  0,  0, 0, .97, .3 },
         { "eight",  "50/s",   100, 8, 3, 0, 20,   400,  0,  0, 0, .97, .1 },
         { "skewed", "100/s",  100, 8, 3, 1, 20,   400,  0,  0, 0, .97, 9 },
         { "burst 1", "20/s",    1, 4, 3, 0, 10,  9000, 10,  9, 3, .20, 1 },
