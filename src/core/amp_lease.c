@@ -124,13 +124,24 @@ amp_lease_drop(amp_lease_t *lease)
 }
 
 
-/* Is what is held, and what was told, of this rate? */
+/* May what is held be spent at this rate?  A smaller burst moves TAT back. */
 
 static int
 amp_lease_fits(const amp_lease_t *lease, const amp_rate_t *rate)
 {
     return lease->unit == amp_rate_interval(rate)
-           && lease->burst == rate->burst;
+           && lease->burst <= rate->burst;
+}
+
+
+/* Was the last call told not to come back yet? */
+
+static int
+amp_lease_told(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+{
+    return now < lease->after
+           && (lease->away || (lease->unit == amp_rate_interval(rate)
+                               && lease->burst == rate->burst));
 }
 
 
@@ -219,6 +230,39 @@ amp_lease_owes(const amp_lease_t *lease, uint64_t now, int waited)
 }
 
 
+/* What was set aside, and nobody came for, is spent like the rest. */
+
+static void
+amp_lease_regain(amp_lease_t *lease)
+{
+    unsigned            i;
+    uint64_t            start;
+    amp_lease_block_t  *blocks = lease->blocks;
+
+    start = lease->aside - lease->owed * lease->unit;
+
+    if (lease->owed == 0) {
+        return;
+    }
+
+    lease->owed = 0;
+
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        if (blocks[i].start == lease->aside) {
+            blocks[i].start = start;
+            return;
+        }
+    }
+
+    if (blocks[AMP_LEASE_BLOCKS - 1].start == blocks[AMP_LEASE_BLOCKS - 1].end) {
+        memmove(&blocks[1], &blocks[0],
+                (AMP_LEASE_BLOCKS - 1) * sizeof(blocks[0]));
+        blocks[0].start = start;
+        blocks[0].end = lease->aside;
+    }
+}
+
+
 amp_lease_e
 amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited, uint64_t *wait)
@@ -238,13 +282,17 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         return AMP_LEASE_ADMIT;
     }
 
+    if (!amp_lease_owes(lease, now, 1)) {
+        amp_lease_regain(lease);
+    }
+
     if (fits && amp_lease_left(lease, now) != 0) {
         amp_lease_clock(lease, now, &lo, &hi);
         amp_lease_settle(lease, hi);
         (void) amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX,
                                &start);
 
-        window = amp_lease_window(lease->unit, lease->burst);
+        window = amp_lease_window(lease->unit, rate->burst);
 
         if (start <= lo + window) {
             return AMP_LEASE_ADMIT;
@@ -258,7 +306,7 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         return AMP_LEASE_AWAY;
     }
 
-    if (fits && now < lease->after) {
+    if (amp_lease_told(lease, rate, now)) {
         *wait = lease->after - now
                 + (amp_lease_demand(lease) ? AMP_LEASE_AHEAD : 0);
         return AMP_LEASE_REFUSE;
@@ -309,14 +357,52 @@ amp_lease_brief(const amp_lease_t *lease, const amp_rate_t *rate)
 }
 
 
+/*
+ * What the next requests may need.  They may not come, and others find the
+ * bucket empty then: no more than refills soon, or is little of what is left.
+ * With others about, a burst of a few ms tells nothing of what comes next.
+ */
+
+static uint64_t
+amp_lease_guess(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+{
+    uint64_t  guess, most, past, tail, unit, window;
+
+    if (amp_lease_brief(lease, rate)) {
+        return 0;
+    }
+
+    unit = amp_rate_interval(rate);
+    window = amp_lease_window(unit, rate->burst);
+    tail = amp_lease_tail(lease, unit);
+
+    most = now + window + unit;
+    most = (tail < now) ? window + unit : (tail < most) ? most - tail : 0;
+    most /= (lease->gateways > 1) ? 32 : 8;
+    most = ((most > AMP_LEASE_AHEAD) ? most : AMP_LEASE_AHEAD) / unit;
+
+    guess = amp_lease_demand(lease);
+
+    if (lease->gateways <= 1 && lease->count > 3) {
+        past = now - lease->counted;
+        past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
+        past = lease->count * AMP_LEASE_AHEAD / past;
+        guess = (guess > past) ? guess : past;
+    }
+
+    guess += guess / 4;
+
+    return (guess < most) ? guess : most;
+}
+
+
 int
 amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
-    uint64_t  window;
+    uint64_t  tail, unit, window;
 
     if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
-        || (now < lease->after
-            && (lease->away || amp_lease_fits(lease, rate))))
+        || amp_lease_told(lease, rate, now))
     {
         return 0;
     }
@@ -333,11 +419,13 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 
     /* where units are scarce nobody keeps one that may not be used */
 
-    window = amp_lease_window(lease->unit, lease->burst);
+    unit = lease->unit;
+    window = amp_lease_window(unit, rate->burst);
+    tail = amp_lease_tail(lease, unit);
 
-    if (amp_lease_brief(lease, rate)
-        || (amp_lease_tail(lease, lease->unit) > now + window / 2
-            && amp_lease_demand(lease) == 0))
+    if (amp_lease_guess(lease, rate, now) == 0
+        && (unit > AMP_LEASE_AHEAD || tail > now + window / 2
+            || amp_lease_brief(lease, rate)))
     {
         return 0;
     }
@@ -415,45 +503,6 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 }
 
 
-/*
- * What the next requests may need.  They may not come, and others find the
- * bucket empty then: no more than refills soon, or is little of what is left.
- * With others about, a burst of a few ms tells nothing of what comes next.
- */
-
-static uint64_t
-amp_lease_guess(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
-{
-    uint64_t  guess, most, past, tail, unit, window;
-
-    if (amp_lease_brief(lease, rate)) {
-        return 0;
-    }
-
-    unit = amp_rate_interval(rate);
-    window = amp_lease_window(unit, rate->burst);
-    tail = amp_lease_tail(lease, unit);
-
-    most = now + window + unit;
-    most = (tail < now) ? window + unit : (tail < most) ? most - tail : 0;
-    most /= (lease->gateways > 1) ? 32 : 8;
-    most = ((most > AMP_LEASE_AHEAD) ? most : AMP_LEASE_AHEAD) / unit;
-
-    guess = amp_lease_demand(lease);
-
-    if (lease->gateways <= 1 && lease->count > 3) {
-        past = now - lease->counted;
-        past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
-        past = lease->count * AMP_LEASE_AHEAD / past;
-        guess = (guess > past) ? guess : past;
-    }
-
-    guess += guess / 4;
-
-    return (guess < most) ? guess : most;
-}
-
-
 void
 amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_ask_t *ask)
@@ -463,6 +512,7 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     memset(ask, 0, sizeof(*ask));
 
     if (amp_lease_stale(lease, now) || !amp_lease_fits(lease, rate)) {
+        amp_lease_regain(lease);
         (void) amp_lease_let_go(lease, now, ask);
         amp_lease_drop(lease);
     }
@@ -485,6 +535,10 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_ask_t *ask)
 {
     memset(ask, 0, sizeof(*ask));
+
+    if (!amp_lease_owes(lease, now, 1)) {
+        amp_lease_regain(lease);
+    }
 
     if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
         || lease->away || !amp_lease_let_go(lease, now, ask))
@@ -538,24 +592,27 @@ amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end)
 static void
 amp_lease_owe(amp_lease_t *lease)
 {
-    unsigned  i;
-    uint64_t  n, start, window;
+    unsigned            i;
+    uint64_t            n = 0, start, window;
+    amp_lease_block_t  *block;
 
     window = amp_lease_window(lease->unit, lease->burst);
 
-    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
-        n = amp_lease_units(lease, &lease->blocks[i], lease->redis,
-                            lease->redis + window, &start);
+    for (i = AMP_LEASE_BLOCKS; i != 0 && n == 0; i--) {
+        block = &lease->blocks[i - 1];
 
-        if (n > lease->waiting - lease->owed) {
-            n = lease->waiting - lease->owed;
-        }
+        n = amp_lease_units(lease, block, lease->redis, lease->redis + window,
+                            &start);
+        n = (n < lease->waiting) ? n : lease->waiting;
 
         if (n != 0) {
-            lease->blocks[i].start = start + n * lease->unit;
-            lease->owed += (uint32_t) n;
+            block->start = start + n * lease->unit;
+            lease->aside = block->start;
+            lease->owed = (uint32_t) n;
         }
     }
+
+    lease->waiting = 0;
 }
 
 
@@ -596,6 +653,7 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     }
 
     redis = answer->now * 1000;
+    amp_lease_regain(lease);
 
     if (!amp_lease_steady(lease, redis, sent, received)) {
         amp_lease_drop(lease);
@@ -612,7 +670,6 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     lease->asked = 0;
     lease->away = 0;
     lease->local = 0;
-    lease->owed = 0;
 
     /* what lapsed is dropped before something else is */
 
@@ -625,7 +682,6 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
 
     amp_lease_owe(lease);
 
-    lease->waiting = 0;
     size = amp_lease_left(lease, received) + lease->owed;
     lease->size = (size < UINT32_MAX) ? (uint32_t) size : UINT32_MAX;
 
@@ -688,29 +744,34 @@ amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
 }
 
 
-uint64_t
-amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+/* Units that may be spent now by requests that did not wait. */
+
+static uint64_t
+amp_lease_ready(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
     unsigned  i;
-    uint64_t  lo, hi, n, start;
+    uint64_t  lo, hi, n = 0, start;
 
-    if (lease->redis == 0 || lease->unit != amp_rate_interval(rate)
-        || lease->burst != rate->burst)
-    {
+    if (amp_lease_stale(lease, now) || !amp_lease_fits(lease, rate)) {
         return 0;
     }
 
-    n = amp_lease_owes(lease, now, 1) ? lease->owed : 0;
-
     amp_lease_clock(lease, now, &lo, &hi);
+    lo += amp_lease_window(lease->unit, rate->burst);
 
-    for (i = 0; i < AMP_LEASE_BLOCKS && !amp_lease_stale(lease, now); i++) {
-        n += amp_lease_units(lease, &lease->blocks[i], hi,
-                             lo + amp_lease_window(lease->unit, lease->burst),
-                             &start);
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        n += amp_lease_units(lease, &lease->blocks[i], hi, lo, &start);
     }
 
     return n;
+}
+
+
+uint64_t
+amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+{
+    return amp_lease_ready(lease, rate, now)
+           + (amp_lease_owes(lease, now, 1) ? lease->owed : 0);
 }
 
 
@@ -718,30 +779,21 @@ uint32_t
 amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now, uint64_t *reset)
 {
-    unsigned  i;
-    uint64_t  lo, hi, n, tail, start, window;
+    uint64_t  n, tail, unit, window;
 
-    *reset = 0;
-
-    if (lease->redis == 0 || !amp_lease_fits(lease, rate)) {
-        return rate->burst;
-    }
-
-    amp_lease_clock(lease, now, &lo, &hi);
-    window = amp_lease_window(lease->unit, lease->burst);
-    tail = (lease->tail > lo) ? lease->tail - lo : 0;
-    n = 0;
-
-    for (i = 0; i < AMP_LEASE_BLOCKS && !amp_lease_stale(lease, now); i++) {
-        n += amp_lease_units(lease, &lease->blocks[i], hi, lo + window,
-                             &start);
-    }
-
-    if (now >= lease->after && tail <= window) {
-        n += ((window - tail) / lease->unit + 1) / lease->gateways;
-    }
+    unit = amp_rate_interval(rate);
+    window = amp_lease_window(unit, rate->burst);
+    tail = amp_lease_tail(lease, unit);
+    tail = (tail > now) ? tail - now : 0;
 
     *reset = tail;
+
+    n = amp_lease_ready(lease, rate, now);
+
+    if (!amp_lease_told(lease, rate, now) && tail <= window) {
+        n += ((window - tail) / unit + 1)
+             / (lease->gateways ? lease->gateways : 1);
+    }
 
     return (n < rate->burst) ? (uint32_t) n : rate->burst;
 }

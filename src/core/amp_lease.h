@@ -99,16 +99,17 @@ typedef struct {
 
 typedef struct {
     amp_lease_block_t  blocks[AMP_LEASE_BLOCKS];    /* the older first        */
-    uint64_t           unit;        /* T of the blocks                        */
+    uint64_t           unit;        /* T of the blocks, and of the last call  */
     uint64_t           redis;       /* R; 0: no answer yet                    */
     uint64_t           received;    /* when R was                             */
     uint64_t           tail;        /* TAT after the last answer              */
+    uint64_t           aside;       /* where what is owed ends                */
     uint64_t           local;       /* TAT without Redis, monotonic; 0: none  */
     uint64_t           after;       /* no call before, monotonic              */
     uint64_t           calls;       /* GCRA of the calls, monotonic           */
     uint64_t           asked;       /* when the call under way began, or 0    */
     uint64_t           counted;     /* start of what count counts             */
-    uint32_t           burst;       /* that the blocks are for                */
+    uint32_t           burst;       /* of the last call                       */
     uint32_t           delay;       /* received - sent, microseconds          */
     uint32_t           count;       /* requests since counted                 */
     uint32_t           demand;      /* requests a second, lately              */
@@ -155,14 +156,20 @@ typedef struct {
  *   REFUSE   *wait ns (> 0) until this may have changed
  *   AWAY     the fallback decides, see amp_lease_local(); due() tells when to
  *            try again
- * A rate that differs from the last one hands back what is leased; the script
- * carries what was spent over to the new rate.
+ * When the rate changes, or the burst gets smaller, the next call hands back
+ * what is held, as far as nobody leased behind it (else it lapses), and the
+ * script carries over what was spent: as many units, at most the whole burst.
+ * A larger burst changes nothing but W.
  */
 
 amp_lease_e amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now, int waited, uint64_t *wait);
 
-/* After look() said ADMIT, under the same lock, with the same arguments. */
+/*
+ * After look() said ADMIT, under the same lock, with the same arguments.  Units
+ * are set aside for those that waited; what they do not come for within
+ * AMP_LEASE_PACE is spent by others again: no place was given for it yet.
+ */
 
 void amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited);

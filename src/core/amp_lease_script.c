@@ -99,7 +99,7 @@ const char  amp_lease_script[] =
     "had = math.min(had + n * share, span + 2 * share)\n"
 
     "local wait = 0\n"
-    "if n < wanted and n == most then\n"
+    "if n < wanted and n >= most then\n"
     "  wait = ahead - window - reach\n"
     "  if others > 0 then\n"
     "    wait = math.max(wait, math.min(had - reach, math.max(wait + keep,\n"
@@ -120,7 +120,7 @@ const char  amp_lease_script[] =
     "return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }\n";
 
 
-const char  amp_lease_sha[41] = "0ffe74bce091845ab0d53f824dd611a4601107a6";
+const char  amp_lease_sha[41] = "23b3b7a4c470c308d0ec6369320cd35e5e0034b7";
 
 
 static amp_span_t

@@ -77,8 +77,27 @@ static const scenario_t  scenarios[] = {
     ONCE("four, at once",   "100/s",    100, 4, 5000,  100, 0),
     ONCE("four, at once",     "1/s",     48, 4,  400,   48, 0),
     ONCE("four, at once", "10000/d",    500, 4,  400,  500, 0),
-    ONCE("four, at once", "10000/d",    500, 4, 5000,  500, 0)
+    ONCE("four, at once", "10000/d",    500, 4, 5000,  500, 0),
 #undef ONCE
+
+    /* what was spent stays spent, and no more, when the rate or burst changes */
+
+#define THEN(name, rate, burst, gateways, least, then, then_burst, spread)    \
+    { name, rate, burst, gateways, 3, 0, 20, 400, 0, 0, 0, least, 9, 0, 0,    \
+      then, then_burst, spread }
+
+    THEN("one, faster",      "50/s",  100, 1, .97,  "100/s",  100,   0),
+    THEN("one, slower",      "50/s",  100, 1, .97,    "5/s",  100,   0),
+    THEN("one, wider",       "50/s",  100, 1, .97,   "50/s",  300,   0),
+    THEN("one, narrower",    "50/s",  100, 1, .97,   "50/s",   10,   0),
+    THEN("four, faster",     "50/s",  100, 4, .97,  "100/s",  100,   0),
+    THEN("four, slower",     "50/s",  100, 4, .97,    "5/s",   50,   0),
+    THEN("four, wider",      "50/s",  100, 4, .97,   "50/s",  300,   0),
+    THEN("four, narrower",   "50/s",  100, 4, .97,   "50/s",   10,   0),
+    THEN("four, in 100 ms",  "50/s",  100, 4, .97,   "20/s",   50, 100),
+    THEN("four, in 100 ms",  "50/s",  100, 4, .97,   "50/s",  500, 100),
+    THEN("four, in 100 ms",  "50/s",  100, 4, .97,   "90/s",   50, 100)
+#undef THEN
 };
 
 
@@ -209,7 +228,7 @@ main(int argc, char **argv)
         excess = world_excess(&w);
 
         most = s->burst + (double) s->seconds * w.rate.count / w.rate.period;
-        most = s->once ? (double) w.one : most;
+        most = (s->once || s->then) ? (double) w.one : most;
         unit = (double) amp_rate_interval(&w.rate);
 
         printf("%-15s %8s %6u %5u %8zu %8zu %7.1f%% %7.1f%% %6.1f%% %6.1f%%"

@@ -1,7 +1,7 @@
 /*
  * Three gateways and one limit, where the input says who does what and when:
- * requests, calls that arrive, return, fail or get lost, units handed back,
- * gateways that start anew.  Whatever happens, no more is admitted than one
+ * requests, clients that leave, calls that arrive, return, fail or get lost,
+ * units handed back, gateways that start anew.  Whatever happens, no more is admitted than one
  * GCRA would.  With an odd first byte one gateway gets rates and answers that
  * make no sense; it has to survive them.
  */
@@ -109,6 +109,9 @@ step(world_t *w, uint8_t what, uint8_t n)
     default:
         if (n > 250) {
             gateway_start(w, g);
+
+        } else if (n > 200) {
+            g->waiting = 0;
         }
     }
 }
@@ -140,6 +143,7 @@ promise(const uint8_t *data, size_t size)
     w.redis = &redis;
     w.gateways = gateways;
     w.rate = rates[data[0] / 2 % 8];
+    w.change = UINT64_MAX;
 
     for (i = 0; i < GATEWAYS; i++) {
         gateway_start(&w, &gateways[i]);

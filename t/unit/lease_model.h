@@ -148,7 +148,7 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     had = fmin(had + n * share, span + 2 * share);
     wait = 0;
 
-    if (n < wanted && n == most) {
+    if (n < wanted && n >= most) {
         wait = ahead - window - reach;
 
         if (others > 0) {

@@ -45,6 +45,9 @@ typedef struct {
     unsigned     once;          /* instead of a demand: so many within 3 ms,
                                    again and again on an idle bucket          */
     unsigned     seen;          /* gateways that have but one request, before */
+    const char  *then;          /* the rate and burst of the second half,     */
+    uint32_t     then_burst;
+    unsigned     spread;        /* ms until all gateways know                 */
 } scenario_t;
 
 
@@ -56,6 +59,7 @@ typedef struct {
     unsigned        admitted;
     unsigned        late;       /* of these, in the second half               */
     unsigned        waiting;
+    uint64_t        changes;    /* world's clock: when it learns the new rate */
     int             run;        /* of the server that it is connected to      */
     double          since;
     double          asked;      /* zero of the server that was asked last     */
@@ -74,6 +78,9 @@ typedef struct {
 typedef struct {
     const scenario_t  *s;
     amp_rate_t         rate;
+    amp_rate_t         then;
+    uint64_t           change;      /* when the rate changes                  */
+    uint64_t           changed;     /* since when the new one counts          */
     uint64_t           now;
     uint64_t           seed;
     model_t           *redis;
@@ -118,18 +125,25 @@ world_clock(const world_t *w)
 }
 
 
+static const amp_rate_t *
+gateway_rate(const world_t *w, const gateway_t *g)
+{
+    return (w->now < g->changes) ? &w->rate : &w->then;
+}
+
+
 static void
 world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
 {
     uint64_t  moment = w->now, zero = (uint64_t) g->server * 1000;
     uint32_t  owed = g->lease.owed;
 
-    amp_lease_spend(&g->lease, &w->rate, now, waited);
+    amp_lease_spend(&g->lease, gateway_rate(w, g), now, waited);
 
     if (g->lease.owed != owed) {
         moment = g->lease.redis - zero;
 
-    } else if ((w->rate.burst - 1) * g->lease.unit
+    } else if ((uint64_t) (g->lease.burst - 1) * g->lease.unit
                < (uint64_t) g->lease.delay * 1000
                  + (now - g->lease.received) / 2048)
     {
@@ -157,7 +171,7 @@ world_request(world_t *w, gateway_t *g, int waited)
     uint64_t     now = gateway_clock(w, g), wait;
     amp_lease_e  rc;
 
-    rc = amp_lease_look(&g->lease, &w->rate, now, waited, &wait);
+    rc = amp_lease_look(&g->lease, gateway_rate(w, g), now, waited, &wait);
 
     if (rc == AMP_LEASE_ADMIT) {
         world_admit(w, g, now, waited);
@@ -175,6 +189,8 @@ gateway_start(world_t *w, gateway_t *g)
     g->drift = (int) world_draw(w, 401) - 200;
     g->waiting = 0;
     g->calling = 0;
+    g->changes = w->change;
+    g->changes += w->s->spread ? world_draw(w, w->s->spread * 1000000) : 0;
     g->run = w->run;
     g->server = w->zero;
     g->since = 0;
@@ -190,11 +206,11 @@ gateway_call(world_t *w, gateway_t *g)
         return;
     }
 
-    if (amp_lease_due(&g->lease, &w->rate, now)) {
-        amp_lease_ask(&g->lease, &w->rate, now, &g->ask);
+    if (amp_lease_due(&g->lease, gateway_rate(w, g), now)) {
+        amp_lease_ask(&g->lease, gateway_rate(w, g), now, &g->ask);
 
     } else if (w->s->deaths == 0 || world_draw(w, 20000) != 0
-               || !amp_lease_return(&g->lease, &w->rate, now, &g->ask))
+               || !amp_lease_return(&g->lease, gateway_rate(w, g), now, &g->ask))
     {
         return;
     }
@@ -235,6 +251,10 @@ gateway_hear(world_t *w, gateway_t *g)
         }
 
         if (g->run == w->run) {
+            if (w->changed == 0 && w->now >= w->change) {
+                w->changed = w->now;
+            }
+
             g->asked = w->zero;
             model_call(w->redis, &g->ask, (int) (g - w->gateways), g->run,
                        g->since, world_clock(w), &g->answer);
@@ -270,7 +290,12 @@ gateway_hear(world_t *w, gateway_t *g)
     g->waiting = 0;
 
     while (n--) {
-        g->waiting += (unsigned) world_request(w, g, 1);
+
+        /* clients leave, too */
+
+        if (w->s->deaths == 0 || world_draw(w, 16) != 0) {
+            g->waiting += (unsigned) world_request(w, g, 1);
+        }
     }
 }
 
@@ -294,12 +319,59 @@ world_requests(world_t *w, gateway_t *g, unsigned n)
 {
     while (n--) {
         w->requests++;
-        w->one += amp_rate_take(&w->rate, &w->tat, w->now) == 0;
+        w->one += amp_rate_take(w->now < w->change ? &w->rate : &w->then,
+                                &w->tat, w->now) == 0;
 
         if (world_request(w, g, 0)) {
             g->waiting++;
             w->waited++;
         }
+    }
+}
+
+
+/* TAT of one rate becomes the TAT of another: as many units, at most all. */
+
+static uint64_t
+world_carry(const world_t *w, uint64_t tat, uint64_t now)
+{
+    double  ahead, unit, most;
+
+    unit = (double) amp_rate_interval(&w->then);
+    most = unit * w->then.burst;
+    ahead = (tat > now) ? (double) (tat - now) : 0;
+    ahead = ahead / (double) amp_rate_interval(&w->rate) * unit;
+
+    return now + (uint64_t) fmin(ahead, most);
+}
+
+
+/* Where all gateways know at once, no call of the old rate comes later. */
+
+static void
+world_change(world_t *w)
+{
+    unsigned    i;
+    gateway_t  *g;
+
+    w->tat = world_carry(w, w->tat, w->now);
+
+    if (w->s->spread) {
+        w->changed = w->change + w->s->spread * 1000000;
+        return;
+    }
+
+    for (i = 0; i < w->s->gateways; i++) {
+        g = &w->gateways[i];
+
+        if (g->calling && !g->answered) {
+            g->lost = 1;
+            g->arrives = UINT64_MAX;
+        }
+    }
+
+    if (amp_rate_interval(&w->rate) == amp_rate_interval(&w->then)) {
+        w->changed = w->now;
     }
 }
 
@@ -385,6 +457,14 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
 
     (void) amp_rate_parse(amp_span_make(s->rate, strlen(s->rate)), &w->rate);
     w->rate.burst = s->burst;
+    w->change = UINT64_MAX;
+
+    if (s->then) {
+        (void) amp_rate_parse(amp_span_make(s->then, strlen(s->then)),
+                              &w->then);
+        w->then.burst = s->then_burst;
+        w->change = s->seconds * SECOND / 2;
+    }
 
     for (i = 0, sum = 0, part = 1; i < s->gateways; i++, part /= 2) {
         gateway_start(w, &w->gateways[i]);
@@ -410,6 +490,10 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
 
     while (w->now <= end) {
         world_steps(w, STEP);
+
+        if (w->now == w->change) {
+            world_change(w);
+        }
 
         if (w->now >= next_death) {
             gateway_start(w, &w->gateways[world_draw(w, s->gateways)]);
@@ -439,14 +523,28 @@ static uint64_t
 world_above(const world_t *w, uint64_t *moments)
 {
     size_t    i;
-    uint64_t  excess = 0, tat = 0, unit, window;
+    uint64_t  excess = 0, tat = 0, unit, window, changed;
 
+    changed = w->changed ? w->changed : UINT64_MAX;
     unit = amp_rate_interval(&w->rate);
     window = (w->rate.burst - 1) * unit;
 
     qsort(moments, w->n, sizeof(uint64_t), world_compare);
 
     for (i = 0; i < w->n; i++) {
+
+        if (moments[i] >= changed) {
+            tat = w->s->spread ? 0 : world_carry(w, tat, changed);
+            unit = amp_rate_interval(&w->then);
+            window = (w->then.burst - 1) * unit;
+            changed = UINT64_MAX;
+
+        } else if (moments[i] >= w->change && w->s->spread
+                   && changed != UINT64_MAX)
+        {
+            continue;
+        }
+
         tat = (tat > moments[i]) ? tat : moments[i];
 
         if (tat - moments[i] > window + excess) {

@@ -59,6 +59,38 @@ one_call(one_t *o)
 }
 
 
+/* A lease of n units, for which some waited. */
+
+static void
+one_lease(one_t *o, unsigned n, unsigned waiting)
+{
+    amp_lease_ask_t     ask;
+    amp_lease_answer_t  answer;
+
+    amp_lease_ask(&o->lease, &o->rate, o->now, &ask);
+    o->lease.waiting = waiting;
+    ask.wanted = n;
+    model_call(&o->redis, &ask, o->me, 1, 0,
+               o->zero + (double) (o->now / 1000), &answer);
+    assert_int_equal(amp_lease_answer(&o->lease, &answer, o->now, o->now), 0);
+}
+
+
+/* The next request comes to the other gateway, if there are two. */
+
+static void
+one_swap(one_t *o, amp_lease_t *other, unsigned many)
+{
+    amp_lease_t  lease = o->lease;
+
+    if (many == 2) {
+        o->lease = *other;
+        *other = lease;
+        o->me = !o->me;
+    }
+}
+
+
 /* What becomes of a request, waiting included: 0, or the ns of a refusal. */
 
 static uint64_t
@@ -266,6 +298,68 @@ new_rate(void **state)
 }
 
 
+/*
+ * Exactly what is left; with two gateways but for the few units that the other
+ * one held, of a large burst.
+ */
+
+static void
+new_limit(void **state)
+{
+    one_t        o;
+    size_t       i;
+    uint32_t     n;
+    unsigned     many, left;
+    uint64_t     begin;
+    amp_lease_t  other;
+
+    static const struct {
+        const char  *rate;
+        uint32_t     burst;
+        uint32_t     used;
+        const char  *then;
+        uint32_t     then_burst;
+    } limits[] = {
+        { "1/h", 3, 3, "1/h", 5 }, { "1/h", 5, 3, "1/h", 4 },
+        { "1/h", 5, 3, "1/h", 2 }, { "1/h", 5, 3, "10/h", 5 },
+        { "10/h", 5, 3, "1/d", 4 }, { "1/h", 5, 3, "2/h", 1 },
+        { "1/h", 100, 50, "1/h", 200 }, { "1/h", 100, 50, "2/h", 60 },
+        { "10000/d", 500, 100, "10000/d", 1000 },
+        { "10000/d", 500, 100, "100/h", 150 },
+        { "10000/d", 500, 100, "10000/d", 150 }
+    };
+
+    for (i = 0; i < 2 * sizeof(limits) / sizeof(limits[0]); i++) {
+        many = (unsigned) i % 2 + 1;
+        one_init(&o, limits[i / 2].rate, limits[i / 2].burst);
+        memset(&other, 0, sizeof(other));
+        begin = o.now;
+
+        for (n = 0; n < limits[i / 2].used; n++) {
+            assert_true(one_request(&o) == 0);
+            one_swap(&o, &other, many);
+        }
+
+        left = limits[i / 2].then_burst;
+        left -= (left < n) ? left : n;
+
+        assert_int_equal(amp_rate_parse(amp_span_make(limits[i / 2].then,
+                                                  strlen(limits[i / 2].then)),
+                                        &o.rate), 0);
+        o.rate.burst = limits[i / 2].then_burst;
+
+        for (n = 0; one_request(&o) == 0; n++) {
+            one_swap(&o, &other, many);
+            assert_true(n <= left
+                             + (o.now - begin) / amp_rate_interval(&o.rate));
+        }
+
+        n += (many == 2) ? limits[i / 2].burst / 16 : 0;
+        assert_true(n >= left);
+    }
+}
+
+
 /* Without Redis, from what was left; and charged when it is back. */
 
 static void
@@ -338,7 +432,6 @@ returns(void **state)
     double              before;
     uint64_t            wait;
     amp_lease_ask_t     ask;
-    amp_lease_answer_t  answer;
 
     one_init(&o, "1/m", 100);
     assert_false(amp_lease_return(&o.lease, &o.rate, o.now, &ask));
@@ -358,15 +451,50 @@ returns(void **state)
         amp_lease_spend(&o.lease, &o.rate, o.now, 1);
     }
 
-    assert_int_equal(o.lease.owed, 2);
+    /* others have the two, once they may be spent: the call was not in vain */
+
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ASK);
+    amp_lease_failed(&o.lease, o.now);
+    o.now += AMP_LEASE_PACE + MS;
+
+    for (i = 0; i < 2; i++) {
+        assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                         AMP_LEASE_ADMIT);
+        amp_lease_spend(&o.lease, &o.rate, o.now, 0);
+    }
+
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_AWAY);
+
+    /* also when others took what is behind them; or they are handed back */
+
+    one_init(&o, "10/m", 100);
+    one_lease(&o, 5, 2);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 1, &wait),
+                     AMP_LEASE_ADMIT);
+    amp_lease_spend(&o.lease, &o.rate, o.now, 1);
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                         AMP_LEASE_ADMIT);
+        amp_lease_spend(&o.lease, &o.rate, o.now, 0);
+    }
+
+    o.now += AMP_LEASE_PACE + MS;
+    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 0);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ADMIT);
+    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 1);
+
+    one_init(&o, "10/m", 100);
+    one_lease(&o, 2, 2);
+    o.now += 2 * AMP_LEASE_PACE;
+    assert_true(amp_lease_return(&o.lease, &o.rate, o.now, &ask));
+    assert_true(ask.back > 11 * SECOND && ask.back <= 12 * SECOND);
 
     one_init(&o, "1/m", 100);
-    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
-    ask.wanted = 10;
-    model_call(&o.redis, &ask, 0, 1, 0, o.zero + (double) (o.now / 1000),
-               &answer);
-    assert_int_equal(amp_lease_answer(&o.lease, &answer, o.now, o.now),
-                     0);
+    one_lease(&o, 10, 0);
     before = o.redis.ahead;
 
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
@@ -560,6 +688,7 @@ main(void)
         cmocka_unit_test(warm),
         cmocka_unit_test(pace),
         cmocka_unit_test(new_rate),
+        cmocka_unit_test(new_limit),
         cmocka_unit_test(away),
         cmocka_unit_test(returns),
         cmocka_unit_test(slow_answer),
