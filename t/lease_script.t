@@ -19,14 +19,14 @@ my $script = `$limits script`;
 my $key    = 'amp:limit:{acme}:default';
 is $redis->command('SCRIPT', 'LOAD', $script), sha1_hex($script), 'Redis takes the script';
 
-# unit, window, reach, wanted, gateway, run, since, tail, back, charge: 50/s, burst 100
+# unit, window, reach, wanted, gateway, run, since, tail, back, charge, told: 50/s, burst 100
 my %ask = (unit => 20e6, window => 1980e6, reach => 125e6, wanted => 1, gateway => 'a', run => 'r1', since => 0,
-    tail_us => 0, tail_ns => 0, back => 0, charge => 0);
+    tail_us => 0, tail_ns => 0, back => 0, charge => 0, told => 0);
 
 sub ask {
     my %a = (%ask, @_);
     my $answer = $redis->command('EVALSHA', sha1_hex($script), 1, $a{key} // $key,
-        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge)});
+        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge told)});
     return { map { ((qw(now lead granted gateways ahead wait))[$_] => $answer->[$_]) } 0 .. 5 };
 }
 
@@ -66,7 +66,17 @@ subtest 'another server, a new rate' => sub {
     is ask(wanted => 10, reach => 0, run => 'r2')->{granted}, 0, 'the state of another server: an empty bucket';
     cmp_ok ask(wanted => 100, reach => 0, run => 'r2')->{granted}, '<=', 1, 'which stays';
 
+    is ask(wanted => 10, reach => 0, run => 'r3', told => 1)->{granted}, 0, 'also when somebody tells less';
+    $redis->command('DEL', $key);
+    ask();
+    cmp_ok ask(wanted => 10, reach => 0, run => 'r3', told => 1)->{granted}, '>=', 10, 'not for the only one who was there';
+    is ask(wanted => 10, reach => 0, run => 'r4', told => 1600e6 + 1)->{lead}, 1600e6, 'who knows what was lost';
+    is ask(wanted => 1, reach => 0, gateway => 'b', run => 'r4')->{granted}, 1, 'somebody else';
+    is ask(wanted => 10, reach => 0, run => 'r5', told => 1)->{granted}, 0, 'who may know more';
+
     my $new = 'amp:limit:{acme}:read';
+    is ask(key => $new, wanted => 10, reach => 0, since => $time->(), told => 1)->{granted}, 0, 'no state: empty';
+    $redis->command('DEL', $new);
     is ask(key => $new, wanted => 10, reach => 0, since => $time->())->{granted}, 0, 'no state in a new server: too';
     $redis->command('DEL', $new);
     is ask(key => $new, wanted => 10, since => $time->() - 60e6)->{granted}, 10, 'unless it is not that new';
@@ -78,12 +88,12 @@ subtest 'another server, a new rate' => sub {
 };
 
 subtest 'what the simulation thinks' => sub {
-    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[12] \/ 1000000), ARGV[12] % 1000000 }/
+    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[13] \/ 1000000), ARGV[13] % 1000000 }/
         or die 'no TIME in the script';
     $redis->command('DEL', $key);
     my ($n, @wrong) = (0);
     for (split /\n/, `$limits trace 4000`) {
-        my ($call, $expected) = /^((?:\S+ ){11}\S+) (.*)$/ or die $_;
+        my ($call, $expected) = /^((?:\S+ ){12}\S+) (.*)$/ or die $_;
         my $answer = join ' ', @{ $redis->command('EVAL', $other, 1, $key, split / /, $call) };
         push @wrong, "$call: $answer, not $expected" if $answer ne $expected;
         $n++;

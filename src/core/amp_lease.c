@@ -496,6 +496,11 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     tail = (tail > now) ? tail : now;
 
+    if (lease->gateways == 1) {
+        ask->told = 1 + (tail - now)
+                    + (now - lease->received) / AMP_LEASE_DRIFT;
+    }
+
     if (lease->local > tail) {
         ask->charge = (lease->local - tail)
                       / (lease->gateways ? lease->gateways : 1);

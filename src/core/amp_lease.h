@@ -39,8 +39,11 @@
  * before (old now) + W + T + AMP_LEASE_AHEAD, so the script moves the TAT of a
  * state that another server wrote, or that is missing, behind since + that:
  * the bucket starts empty.  since is when gateways first saw the new server.
+ * Only where one gateway leases, as far as that state and this gateway know,
+ * the gateway tells what was lost: it has all answers, so the bucket goes on.
  * Not covered: two masters at once, a Redis whose clock jumps forward, keys
- * deleted or evicted.  Each of these costs at most one burst.
+ * deleted or evicted, a second gateway of whose first calls all were lost.
+ * Each of these costs at most one burst.
  *
  * Sharing.  The script knows which gateways asked in the last 2 s.  Each may
  * always take its share of the rate, and more than that while more is there
@@ -78,7 +81,7 @@
                                                        takes longer to refill
                                                        is cut to that         */
 #define AMP_LEASE_BLOCKS   2
-#define AMP_LEASE_ARGS     11
+#define AMP_LEASE_ARGS     12
 #define AMP_LEASE_ANSWER   6
 #define AMP_LEASE_TEXT     32                       /* bytes of a number      */
 
@@ -130,6 +133,8 @@ typedef struct {
     uint64_t  tail;             /* the TAT that back is taken from            */
     uint64_t  back;             /* ns of the time line handed back            */
     uint64_t  charge;           /* ns of it spent without Redis               */
+    uint64_t  told;             /* 1 + how far TAT is ahead, for whom Redis saw
+                                   nobody else with; else 0                   */
     uint32_t  wanted;
 } amp_lease_ask_t;
 

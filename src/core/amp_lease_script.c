@@ -22,13 +22,17 @@ const char  amp_lease_script[] =
     "local unit, window, reach, wanted = tonumber(ARGV[1]),"
     " tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])\n"
     "local me, run, since = 'g:' .. ARGV[5], ARGV[6], tonumber(ARGV[7])\n"
-    "local back, charge = tonumber(ARGV[10]), tonumber(ARGV[11])\n"
+    "local back, charge, told = tonumber(ARGV[10]), tonumber(ARGV[11]),"
+    " tonumber(ARGV[12])\n"
     "local function text(n) return string.format('%.0f', n) end\n"
 
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000000 + time[2]\n"
     "local old = redis.call('HMGET', key, 'at', 'ahead', 'unit', 'run',"
     " 'swept', me)\n"
+
+    "local others = math.max(0, redis.call('HLEN', key) - 5)\n"
+    "if old[6] and others > 0 then others = others - 1 end\n"
 
     "local span = 125000000\n"
     "local depth = window + unit + span\n"
@@ -42,7 +46,12 @@ const char  amp_lease_script[] =
     "  if old[3] ~= ARGV[1] then\n"
     "    ahead = math.ceil(ahead / tonumber(old[3]) * unit)\n"
     "  end\n"
-    "  if old[4] ~= run and since == 0 then since = now end\n"
+    "  if old[4] ~= run and told > 0 and others == 0 then\n"
+    "    ahead = math.max(ahead, told - 1)\n"
+    "    since = 0\n"
+    "  elseif old[4] ~= run and since == 0 then\n"
+    "    since = now\n"
+    "  end\n"
     "end\n"
     "if since > 0 and old[4] ~= run then\n"
     "  ahead = math.max(ahead, depth - (now - since) * 1000)\n"
@@ -56,15 +65,13 @@ const char  amp_lease_script[] =
     "    if string.sub(all[i], 1, 2) == 'g:' then\n"
     "      local seen = tonumber(string.match(all[i + 1], '^%d+'))\n"
     "      if all[i] ~= me and (now - seen > 2000000 or seen > now) then\n"
-    "        redis.call('HDEL', key, all[i])\n"
+    "        others = others - redis.call('HDEL', key, all[i])\n"
     "      end\n"
     "    end\n"
     "  end\n"
     "  swept = now\n"
     "end\n"
 
-    "local others = math.max(0, redis.call('HLEN', key) - 5)\n"
-    "if old[6] and others > 0 then others = others - 1 end\n"
     "local gateways = others + 1\n"
 
     "local room = window + unit + reach - ahead\n"
@@ -120,7 +127,7 @@ const char  amp_lease_script[] =
     "return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }\n";
 
 
-const char  amp_lease_sha[41] = "23b3b7a4c470c308d0ec6369320cd35e5e0034b7";
+const char  amp_lease_sha[41] = "982e62c2aec45d4c995f977997c49e1cc19af3e4";
 
 
 static amp_span_t
@@ -153,4 +160,5 @@ amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
     argv[8] = amp_lease_number(ask->tail % 1000, text[8]);
     argv[9] = amp_lease_number(ask->back, text[9]);
     argv[10] = amp_lease_number(ask->charge, text[10]);
+    argv[11] = amp_lease_number(ask->told, text[11]);
 }

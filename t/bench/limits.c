@@ -15,7 +15,7 @@
  *   limits           all scenarios
  *   limits NAME      those whose name begins so
  *   limits script    prints the script
- *   limits trace N   N random calls: their 11 arguments, the time, the answer
+ *   limits trace N   N random calls: their 12 arguments, the time, the answer
  */
 
 #include <stdio.h>
@@ -51,6 +51,7 @@ static const scenario_t  scenarios[] = {
     { "eight, deaths",  "100/s",     100,   8, 3,  0, 20,  400,  0, 40, 0, .80, 1 },
     { "eight, fail",    "100/s",     100,   8, 3,  0, 20,  400,  0, 0, 3, .50, 1 },
     { "eight, chaos",   "200/s",     100,   8, 3,  0, 30, 20000, 20, 20, 5, .30, 1 },
+    { "one, fail",       "10/s",     300,   1, 3,  0, 20,  400,  0, 0, 3, .97, 1 },
     { "64",             "500/s",    1000,  64, 3,  0, 20,  400,  0, 0, 0, .97, .1 },
     { "64, skewed",     "500/s",    1000,  64, 3,  1, 40,  400,  0, 0, 0, .97, 99 },
     { "1000",           "5000/s",  10000, 1000, 3,  0, 30, 400,  0, 0, 0, .97, .2 },
@@ -137,6 +138,7 @@ trace_one(model_t *m, const amp_rate_t *rate, double now)
     ask.reach = draw(2) * AMP_LEASE_AHEAD;
     ask.wanted = draw(8) ? 1 + draw(draw(2) ? 3 : 40) : 0;
     ask.charge = draw(30) ? 0 : draw(1000000000);
+    ask.told = draw(2) ? 0 : 1 + draw(2000000000);
 
     if (draw(6) == 0) {
         ask.tail = answer.now * 1000 + answer.ahead + (draw(4) == 0);

@@ -38,8 +38,8 @@ model_forget(model_t *m, int gateway)
 }
 
 
-static unsigned
-model_others(model_t *m, int me, double now)
+static void
+model_sweep(model_t *m, int me, double now)
 {
     int  i;
 
@@ -52,8 +52,6 @@ model_others(model_t *m, int me, double now)
 
         m->swept = now;
     }
-
-    return m->n - (unsigned) m->known[me];
 }
 
 
@@ -97,7 +95,11 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
             ahead = ceil(ahead / m->unit * unit);
         }
 
-        if (m->run != run && since == 0) {
+        if (m->run != run && ask->told > 0 && m->n == (unsigned) m->known[me]) {
+            ahead = fmax(ahead, (double) (ask->told - 1));
+            since = 0;
+
+        } else if (m->run != run && since == 0) {
             since = now;
         }
     }
@@ -108,7 +110,8 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
 
     ahead = fmin(depth, ahead + (double) ask->charge);
 
-    others = model_others(m, me, now);
+    model_sweep(m, me, now);
+    others = m->n - (unsigned) m->known[me];
 
     room = window + unit + reach - ahead;
     most = floor(room / unit);

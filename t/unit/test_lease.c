@@ -20,6 +20,7 @@ typedef struct {
     uint64_t     now;               /* monotonic                              */
     double       zero;              /* Redis time when now is 0, microseconds */
     int          me;
+    int          run;               /* of the server                          */
 } one_t;
 
 
@@ -49,7 +50,7 @@ one_call(one_t *o)
     assert_false(amp_lease_due(&o->lease, &o->rate, o->now));
 
     o->now += 200000;
-    model_call(&o->redis, &ask, o->me, 1, 0,
+    model_call(&o->redis, &ask, o->me, o->run, 0,
                o->zero + (double) (o->now / 1000), &answer);
     o->now += 200000;
 
@@ -70,7 +71,7 @@ one_lease(one_t *o, unsigned n, unsigned waiting)
     amp_lease_ask(&o->lease, &o->rate, o->now, &ask);
     o->lease.waiting = waiting;
     ask.wanted = n;
-    model_call(&o->redis, &ask, o->me, 1, 0,
+    model_call(&o->redis, &ask, o->me, o->run, 0,
                o->zero + (double) (o->now / 1000), &answer);
     assert_int_equal(amp_lease_answer(&o->lease, &answer, o->now, o->now), 0);
 }
@@ -360,6 +361,46 @@ new_limit(void **state)
 }
 
 
+/*
+ * Redis is back with its data, but for the last writes: a gateway that is alone
+ * knows them.  For all others the bucket is empty.
+ */
+
+static void
+restart(void **state)
+{
+    int          round;
+    one_t        o;
+    uint32_t     n;
+    amp_lease_t  other;
+
+    for (round = 0; round < 3; round++) {
+        one_init(&o, "10000/d", 500);
+        memset(&other, 0, sizeof(other));
+
+        for (n = 0; n < 100; n++) {
+            assert_true(one_request(&o) == 0);
+            one_swap(&o, &other, round ? 2 : 1);
+        }
+
+        if (round == 2) {
+            memset(&o.lease, 0, sizeof(o.lease));
+        }
+
+        o.run++;
+        o.redis.ahead /= 3;
+        o.now += AMP_LEASE_LIFE;
+        o.zero += 3e6 * (round - 1);
+
+        for ( ; one_request(&o) == 0; n++) {
+            assert_true(n < 500 + (o.now - 77 * SECOND) / (8640 * MS));
+        }
+
+        assert_true(round == 0 ? n >= 500 : n <= 100);
+    }
+}
+
+
 /* Without Redis, from what was left; and charged when it is back. */
 
 static void
@@ -616,11 +657,11 @@ script(void **state)
 
     static const amp_lease_ask_t  ask = {
         20000000, 1980000000, 0, UINT64_C(1763000000123456789), UINT64_MAX, 0,
-        UINT32_MAX
+        7, UINT32_MAX
     };
     static const char *const  expected[AMP_LEASE_ARGS] = {
         "20000000", "1980000000", "0", "4294967295", "gw", "run", "17",
-        "1763000000123456", "789", "18446744073709551615", "0"
+        "1763000000123456", "789", "18446744073709551615", "0", "7"
     };
 
     SHA1((const unsigned char *) amp_lease_script, strlen(amp_lease_script),
@@ -689,6 +730,7 @@ main(void)
         cmocka_unit_test(pace),
         cmocka_unit_test(new_rate),
         cmocka_unit_test(new_limit),
+        cmocka_unit_test(restart),
         cmocka_unit_test(away),
         cmocka_unit_test(returns),
         cmocka_unit_test(slow_answer),
