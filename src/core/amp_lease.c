@@ -1,127 +1,8 @@
-#include "amp_lease.h"
+#include "amp_lease_blocks.h"
 
 
 #define AMP_LEASE_SLACK     (AMP_LEASE_SECOND / 1000)
-#define AMP_LEASE_DRIFT     4096            /* one in so many: 244 ppm        */
 #define AMP_LEASE_GATEWAYS  65535
-
-
-/* W for a unit and a burst. */
-
-static uint64_t
-amp_lease_window(uint64_t unit, uint32_t burst)
-{
-    uint64_t  units = (burst > 1) ? burst - 1 : 0;
-
-    return (units > AMP_LEASE_SPAN / unit) ? AMP_LEASE_SPAN : units * unit;
-}
-
-
-/* The Redis time now is not before lo, and not after hi. */
-
-static void
-amp_lease_clock(const amp_lease_t *lease, uint64_t now, uint64_t *lo,
-    uint64_t *hi)
-{
-    uint64_t  age, drift, delay;
-
-    age = now - lease->received;
-    drift = age / AMP_LEASE_DRIFT;
-    delay = (uint64_t) lease->delay * 1000;
-
-    *lo = lease->redis + age;
-    *hi = *lo;
-
-    if (amp_lease_window(lease->unit, lease->burst) >= delay + 2 * drift) {
-        *lo -= drift;
-        *hi += drift + delay;
-    }
-}
-
-
-/*
- * Units of a block with a place v, first <= v <= last, and *start the first
- * of these places.
- */
-
-static uint64_t
-amp_lease_units(const amp_lease_t *lease, const amp_lease_block_t *block,
-    uint64_t first, uint64_t last, uint64_t *start)
-{
-    uint64_t  end;
-
-    *start = (block->start > first) ? block->start : first;
-
-    if (block->end < *start + lease->unit) {
-        return 0;
-    }
-
-    end = block->end - lease->unit;
-    end = (end < last) ? end : last;
-
-    return (end < *start) ? 0 : (end - *start) / lease->unit + 1;
-}
-
-
-/* What is held is to be handed back only, if there is any. */
-
-static int
-amp_lease_stale(const amp_lease_t *lease, uint64_t now)
-{
-    return lease->redis == 0 || now > lease->received + AMP_LEASE_LIFE;
-}
-
-
-/* Units that did not lapse, to be spent now or later. */
-
-static uint64_t
-amp_lease_left(const amp_lease_t *lease, uint64_t now)
-{
-    unsigned  i;
-    uint64_t  lo, hi, n = 0, start;
-
-    if (amp_lease_stale(lease, now)) {
-        return 0;
-    }
-
-    amp_lease_clock(lease, now, &lo, &hi);
-
-    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
-        n += amp_lease_units(lease, &lease->blocks[i], hi, UINT64_MAX, &start);
-    }
-
-    return n;
-}
-
-
-/* The first block becomes one that has units left, or an empty one. */
-
-static void
-amp_lease_settle(amp_lease_t *lease, uint64_t hi)
-{
-    unsigned  i;
-    uint64_t  start;
-
-    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
-        if (amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX, &start)) {
-            return;
-        }
-
-        memmove(&lease->blocks[0], &lease->blocks[1],
-                (AMP_LEASE_BLOCKS - 1) * sizeof(lease->blocks[0]));
-        memset(&lease->blocks[AMP_LEASE_BLOCKS - 1], 0,
-               sizeof(lease->blocks[0]));
-    }
-}
-
-
-static void
-amp_lease_drop(amp_lease_t *lease)
-{
-    memset(lease->blocks, 0, sizeof(lease->blocks));
-    lease->size = 0;
-    lease->owed = 0;
-}
 
 
 /* May what is held be spent at this rate?  A smaller burst moves TAT back. */
@@ -222,53 +103,12 @@ amp_lease_under_way(const amp_lease_t *lease, uint64_t now)
 }
 
 
-static int
-amp_lease_owes(const amp_lease_t *lease, uint64_t now, int waited)
-{
-    return waited && lease->owed != 0
-           && now <= lease->received + AMP_LEASE_PACE;
-}
-
-
-/* What was set aside, and nobody came for, is spent like the rest. */
-
-static void
-amp_lease_regain(amp_lease_t *lease)
-{
-    unsigned            i;
-    uint64_t            start;
-    amp_lease_block_t  *blocks = lease->blocks;
-
-    start = lease->aside - lease->owed * lease->unit;
-
-    if (lease->owed == 0) {
-        return;
-    }
-
-    lease->owed = 0;
-
-    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
-        if (blocks[i].start == lease->aside) {
-            blocks[i].start = start;
-            return;
-        }
-    }
-
-    if (blocks[AMP_LEASE_BLOCKS - 1].start == blocks[AMP_LEASE_BLOCKS - 1].end) {
-        memmove(&blocks[1], &blocks[0],
-                (AMP_LEASE_BLOCKS - 1) * sizeof(blocks[0]));
-        blocks[0].start = start;
-        blocks[0].end = lease->aside;
-    }
-}
-
-
 amp_lease_e
 amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited, uint64_t *wait)
 {
     int       fits;
-    uint64_t  lo, hi, window, start;
+    uint64_t  lo, place, window;
 
     *wait = 0;
 
@@ -286,19 +126,14 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         amp_lease_regain(lease);
     }
 
-    if (fits && amp_lease_left(lease, now) != 0) {
-        amp_lease_clock(lease, now, &lo, &hi);
-        amp_lease_settle(lease, hi);
-        (void) amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX,
-                               &start);
-
+    if (fits && amp_lease_place(lease, now, &place, &lo)) {
         window = amp_lease_window(lease->unit, rate->burst);
 
-        if (start <= lo + window) {
+        if (place <= lo + window) {
             return AMP_LEASE_ADMIT;
         }
 
-        *wait = start - window - lo;
+        *wait = place - window - lo;
         return AMP_LEASE_REFUSE;
     }
 
@@ -328,17 +163,13 @@ void
 amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited)
 {
-    uint64_t  lo, hi, start;
+    uint64_t  lo, place;
 
     if (amp_lease_owes(lease, now, waited)) {
         lease->owed--;
-        return;
-    }
 
-    amp_lease_clock(lease, now, &lo, &hi);
-
-    if (amp_lease_units(lease, &lease->blocks[0], hi, UINT64_MAX, &start)) {
-        lease->blocks[0].start = start + lease->unit;
+    } else if (amp_lease_place(lease, now, &place, &lo)) {
+        lease->blocks[0].start = place + lease->unit;
     }
 }
 
@@ -430,42 +261,7 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
         return 0;
     }
 
-    return amp_lease_left(lease, now) * 2 < lease->size;
-}
-
-
-/*
- * Lets go of the block that ends where the time line did, if there is one:
- * only from there can Redis take something back.
- */
-
-static int
-amp_lease_let_go(amp_lease_t *lease, uint64_t now, amp_lease_ask_t *ask)
-{
-    unsigned            i;
-    uint64_t            lo, hi, start;
-    amp_lease_block_t  *block;
-
-    if (lease->redis == 0) {
-        return 0;
-    }
-
-    amp_lease_clock(lease, now, &lo, &hi);
-
-    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
-        block = &lease->blocks[i];
-
-        if (block->end == lease->tail
-            && amp_lease_units(lease, block, hi, UINT64_MAX, &start) != 0)
-        {
-            ask->tail = block->end;
-            ask->back = block->end - start;
-            block->start = block->end;
-            return 1;
-        }
-    }
-
-    return 0;
+    return amp_lease_here(lease, now, AMP_LEASE_EVER) * 2 < lease->size;
 }
 
 
@@ -524,7 +320,7 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     amp_lease_begin(lease, rate, now, ask);
 
-    left = amp_lease_left(lease, now);
+    left = amp_lease_here(lease, now, AMP_LEASE_EVER);
     wanted = amp_lease_guess(lease, rate, now);
     ask->reach = wanted ? AMP_LEASE_AHEAD : 0;
     wanted = (wanted > left) ? wanted - left : 0;
@@ -559,65 +355,6 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     lease->size = 0;
 
     return 1;
-}
-
-
-static void
-amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end)
-{
-    unsigned            i;
-    amp_lease_block_t  *block;
-
-    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
-        block = &lease->blocks[i];
-
-        if (block->start == block->end) {
-            break;
-        }
-
-        if (block->end == start) {
-            block->end = end;
-            return;
-        }
-    }
-
-    if (i == AMP_LEASE_BLOCKS) {
-        i--;
-        memmove(&lease->blocks[0], &lease->blocks[1],
-                i * sizeof(lease->blocks[0]));
-    }
-
-    lease->blocks[i].start = start;
-    lease->blocks[i].end = end;
-}
-
-
-/* Those that waited were decided upon when Redis answered. */
-
-static void
-amp_lease_owe(amp_lease_t *lease)
-{
-    unsigned            i;
-    uint64_t            n = 0, start, window;
-    amp_lease_block_t  *block;
-
-    window = amp_lease_window(lease->unit, lease->burst);
-
-    for (i = AMP_LEASE_BLOCKS; i != 0 && n == 0; i--) {
-        block = &lease->blocks[i - 1];
-
-        n = amp_lease_units(lease, block, lease->redis, lease->redis + window,
-                            &start);
-        n = (n < lease->waiting) ? n : lease->waiting;
-
-        if (n != 0) {
-            block->start = start + n * lease->unit;
-            lease->aside = block->start;
-            lease->owed = (uint32_t) n;
-        }
-    }
-
-    lease->waiting = 0;
 }
 
 
@@ -676,18 +413,11 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     lease->away = 0;
     lease->local = 0;
 
-    /* what lapsed is dropped before something else is */
-
-    amp_lease_settle(lease, redis);
-
-    if (answer->granted != 0) {
-        start = redis + answer->lead;
-        amp_lease_append(lease, start, start + answer->granted * lease->unit);
-    }
-
+    start = redis + answer->lead;
+    amp_lease_append(lease, start, start + answer->granted * lease->unit);
     amp_lease_owe(lease);
 
-    size = amp_lease_left(lease, received) + lease->owed;
+    size = amp_lease_here(lease, received, AMP_LEASE_EVER) + lease->owed;
     lease->size = (size < UINT32_MAX) ? (uint32_t) size : UINT32_MAX;
 
     return 0;
@@ -754,21 +484,12 @@ amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
 static uint64_t
 amp_lease_ready(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
-    unsigned  i;
-    uint64_t  lo, hi, n = 0, start;
-
-    if (amp_lease_stale(lease, now) || !amp_lease_fits(lease, rate)) {
+    if (!amp_lease_fits(lease, rate)) {
         return 0;
     }
 
-    amp_lease_clock(lease, now, &lo, &hi);
-    lo += amp_lease_window(lease->unit, rate->burst);
-
-    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
-        n += amp_lease_units(lease, &lease->blocks[i], hi, lo, &start);
-    }
-
-    return n;
+    return amp_lease_here(lease, now,
+                          amp_lease_window(lease->unit, rate->burst));
 }
 
 
