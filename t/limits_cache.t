@@ -87,6 +87,26 @@ subtest 'many clients, one cold key' => sub {
     }
 };
 
+subtest 'many clients, eight cold keys' => sub {
+    for my $round (1, 2) {
+        my $t = tenant('--rate', '1/h', '--burst', 60);
+        $up->clear;
+        is herd(200, map { text($t, "/v1/integrations/shared-0.3-$_") } 1 .. 8), '200:200', 'all are answered';
+        is scalar $up->requests, 8, 'upstream is asked once for each';
+        my $more = 0;
+        for (1 .. 70) {
+            my $status = post($t);
+            $more += $status == 200;
+            sleep 0.07 if $status != 200;
+            last if $status != 200 && post($t) != 200;
+        }
+
+        # one for each worker, and a few where the one who asked had just gone on
+        cmp_ok $more, '>=', 60 - 3 * 8, 'and not charged for all that wait';
+        cmp_ok $more, '<=', 60 - 8, 'but for each';
+    }
+};
+
 subtest 'an answer that may not be shared: each is charged, none is refused' => sub {
     my $t = tenant('--rate', '1000/s', '--burst', 1000);
     for my $round (1, 2) {
