@@ -4,7 +4,7 @@
  * of the machine.
  *
  *   take ──▶ OK        a unit of each limit is spent
- *     ├────▶ DECLINED  until limits[i].wait
+ *     ├────▶ DECLINED  until limits[i].wait; also where the zone has no room
  *     ├────▶ AGAIN     a call is under way, here or in another worker: come
  *     │                again when woken, or after *wait
  *     └────▶ ABORT     Redis is away, and that is to be an error

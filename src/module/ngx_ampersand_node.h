@@ -101,7 +101,7 @@ typedef struct {
 } ngx_ampersand_worker_t;
 
 
-/* See ngx_ampersand_lease.c. */
+/* See ngx_ampersand_lease_call.c. */
 
 #define NGX_AMPERSAND_SERVERS      64
 #define NGX_AMPERSAND_GATEWAY_ID   16

@@ -12,8 +12,8 @@
  *   joined ──┘   (joined: if nobody asks for the same any more, else it waits)
  *
  * Of those who want one missing entry of the cache only one goes upstream, so
- * only one asks, in each worker: what it is granted is charged at most once
- * too much for each other worker, where that one's request was not yet sent.
+ * only one asks, in each worker.  What may be charged too much is one unit for
+ * each other worker: its one asked, too, and then had no use for the answer.
  *
  * ctx->waits is the request that waits, NULL when none does: the main one, or
  * its background refresh.  Its phase is access or content; either begins anew,

@@ -1,0 +1,64 @@
+/*
+ * One call to Redis for one limit of one tenant: amp_lease_ask() or
+ * amp_lease_return() has said what, under the lock; it is sent without it.
+ *
+ *   call ──▶ ask ──▶ send ──▶ EVALSHA ──┬── an answer ──▶ the state, wake
+ *                       (NOSCRIPT: EVAL)└── none ───────▶ the state is AWAY, wake
+ *
+ * Its memory is freed by its end, of which there is exactly one.  Calls that
+ * are under way when the worker exits go with the process.
+ */
+
+#ifndef NGX_AMPERSAND_LEASE_CALL_H
+#define NGX_AMPERSAND_LEASE_CALL_H
+
+
+#include "ngx_ampersand_lease.h"
+#include "ngx_ampersand_refusal.h"
+
+
+/* What a node of kind LEASE holds. */
+
+typedef struct {
+    amp_lease_t   lease;
+    amp_rate_t    rate;             /* of the last call                       */
+} ngx_ampersand_leased_t;
+
+
+typedef struct {
+    ngx_ampersand_lessee_t  *lessee;
+    amp_limit_e              limit;
+    amp_lease_ask_t          ask;
+    uint64_t                 sent;
+    ngx_uint_t               eval;      /* with the whole script              */
+    ngx_ampersand_refusal_t  refusal;   /* why there is no answer             */
+    size_t                   len;
+    u_char                   tenant[AMP_TENANT_ID_MAX];
+} ngx_ampersand_lease_call_t;
+
+
+/*
+ * The caller fills call->ask and sends it, or frees it with ngx_free().  now:
+ * the one of amp_lease_ask().  NULL without memory.
+ */
+
+ngx_ampersand_lease_call_t *ngx_ampersand_lease_call(
+    ngx_ampersand_lessee_t *lessee, amp_span_t tenant, amp_limit_e limit,
+    uint64_t now);
+
+/* The lock not held; may end, and wake, before it returns. */
+
+void ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call);
+
+
+/* lease: with the lock held.  NULL: not there, or with make no room. */
+
+ngx_ampersand_leased_t *ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone,
+    amp_span_t tenant, amp_limit_e limit, ngx_uint_t make);
+
+/* CLOCK_MONOTONIC, ns. */
+
+uint64_t ngx_ampersand_lease_now(void);
+
+
+#endif /* NGX_AMPERSAND_LEASE_CALL_H */
