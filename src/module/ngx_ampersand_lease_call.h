@@ -2,8 +2,8 @@
  * One call to Redis for one limit of one tenant: amp_lease_ask() or
  * amp_lease_return() has said what, under the lock; it is sent without it.
  *
- *   call ──▶ ask ──▶ send ──▶ EVALSHA ──┬── an answer ──▶ the state, wake
- *                       (NOSCRIPT: EVAL)└── none ───────▶ the state is AWAY, wake
+ *   call ──▶ send ──▶ EVALSHA ──┬── an answer ──▶ the state has it ──▶ wake
+ *               (NOSCRIPT: EVAL)└── none ───────▶ the state is AWAY ─▶ wake
  *
  * Its memory is freed by its end, of which there is exactly one.  Calls that
  * are under way when the worker exits go with the process.

@@ -370,9 +370,13 @@ void ngx_http_ampersand_lease_init(ngx_http_ampersand_main_conf_t *amcf);
 
 void ngx_http_ampersand_limit_done(ngx_http_ampersand_ctx_t *ctx);
 
-/* RateLimit-Policy, RateLimit and so on, where the request was held to limits. */
+/* ratelimit: RateLimit-Policy and so on, where the request was held to limits. */
 
-ngx_int_t ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
+/* ns in seconds, rounded up: whoever comes back then is admitted */
+
+#define ngx_http_ampersand_seconds(ns)  (((ns) + 999999999) / 1000000000)
+
+ngx_int_t ngx_http_ampersand_ratelimit(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
 /* Puts the limits in front of every upstream{}. */

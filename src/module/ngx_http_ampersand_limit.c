@@ -20,8 +20,7 @@
  */
 
 
-#define NGX_HTTP_AMPERSAND_LIMITS      2    /* the tenant's and its class's   */
-#define NGX_HTTP_AMPERSAND_LIMIT_TEXT  64   /* "catalog";q=10000000;w=86400,  */
+#define NGX_HTTP_AMPERSAND_LIMITS  2        /* the tenant's and its class's   */
 
 
 /* What is to be given back; outlives the context, see internal redirects. */
@@ -45,19 +44,10 @@ static amp_reason_e ngx_http_ampersand_rates_refuse(
 static ngx_uint_t ngx_http_ampersand_rates_of(
     ngx_http_ampersand_main_conf_t *amcf, ngx_http_ampersand_ctx_t *ctx,
     ngx_ampersand_limit_t *limits);
-static uint64_t ngx_http_ampersand_window(ngx_ampersand_limit_t *limit);
-static uint64_t ngx_http_ampersand_reset(ngx_ampersand_limit_t *limit);
-static ngx_int_t ngx_http_ampersand_limit_numbers(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static void ngx_http_ampersand_step_back(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-
-
-/* rounded up: whoever comes back then is admitted */
-
-#define ngx_http_ampersand_seconds(ns)  (((ns) + 999999999) / 1000000000)
 
 
 amp_reason_e
@@ -304,152 +294,6 @@ ngx_http_ampersand_rates_of(ngx_http_ampersand_main_conf_t *amcf,
     }
 
     return n;
-}
-
-
-/*
- * draft-ietf-httpapi-ratelimit-headers: a quota q for a window of w seconds, of
- * which r are available now.  Of a bucket that refills steadily, q is the burst
- * and w the time it takes to refill, so that q/w is the rate.  t is when the
- * next one will be admitted where there is none (Retry-After says the same),
- * else when all of q are there again.
- */
-
-ngx_int_t
-ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    u_char                         *p, *q;
-    size_t                          size;
-    ngx_str_t                       policy, state;
-    ngx_uint_t                      i;
-    const char                     *name, *comma;
-    ngx_ampersand_limit_t          *limit;
-    ngx_http_ampersand_loc_conf_t  *alcf;
-
-    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
-
-    if (ctx->nlimits == 0
-        || alcf->limit_headers == NGX_HTTP_AMPERSAND_NO_HEADERS)
-    {
-        return NGX_OK;
-    }
-
-    size = ctx->nlimits * NGX_HTTP_AMPERSAND_LIMIT_TEXT;
-
-    policy.data = ngx_pnalloc(r->pool, 2 * size);
-    if (policy.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    state.data = policy.data + size;
-    p = policy.data;
-    q = state.data;
-
-    for (i = 0; i < ctx->nlimits; i++) {
-        limit = &ctx->limits[i];
-        name = amp_limit_name(limit->limit);
-        comma = i ? ", " : "";
-
-        p = ngx_sprintf(p, "%s\"%s\";q=%uD;w=%uL", comma, name,
-                        limit->rate.burst, ngx_http_ampersand_window(limit));
-        q = ngx_sprintf(q, "%s\"%s\";r=%uD;t=%uL", comma, name,
-                        limit->remaining, ngx_http_ampersand_reset(limit));
-    }
-
-    policy.len = p - policy.data;
-    state.len = q - state.data;
-
-    if (ngx_http_ampersand_header(r, "RateLimit-Policy", &policy) != NGX_OK
-        || ngx_http_ampersand_header(r, "RateLimit", &state) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (alcf->limit_headers == NGX_HTTP_AMPERSAND_RATELIMIT) {
-        return NGX_OK;
-    }
-
-    return ngx_http_ampersand_limit_numbers(r, ctx);
-}
-
-
-static uint64_t
-ngx_http_ampersand_window(ngx_ampersand_limit_t *limit)
-{
-    return ((uint64_t) limit->rate.burst * limit->rate.period
-            + limit->rate.count - 1) / limit->rate.count;
-}
-
-
-static uint64_t
-ngx_http_ampersand_reset(ngx_ampersand_limit_t *limit)
-{
-    uint64_t  ns, unit, full;
-
-    ns = limit->wait ? limit->wait : limit->reset;
-
-    /* none is left, and the next comes after one interval at most */
-
-    if (limit->wait == 0 && limit->remaining == 0) {
-        unit = limit->rate.period * UINT64_C(1000000000) / limit->rate.count;
-        full = (limit->rate.burst - 1) * unit;
-        ns = (ns > full) ? ns - full : unit;
-    }
-
-    return ngx_http_ampersand_seconds(ns);
-}
-
-
-/* X-RateLimit-*, of the limit that is nearest to its end. */
-
-static ngx_int_t
-ngx_http_ampersand_limit_numbers(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    u_char                 *p;
-    ngx_str_t               value;
-    ngx_uint_t              i;
-    ngx_ampersand_limit_t  *limit;
-
-    limit = &ctx->limits[0];
-
-    for (i = 1; i < ctx->nlimits; i++) {
-        if (ctx->limits[i].remaining < limit->remaining
-            || ctx->limits[i].wait > limit->wait)
-        {
-            limit = &ctx->limits[i];
-        }
-    }
-
-    p = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
-    p = ngx_sprintf(p, "%uD", limit->rate.burst);
-    value.len = p - value.data;
-
-    if (ngx_http_ampersand_header(r, "X-RateLimit-Limit", &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
-    p = ngx_sprintf(p, "%uD", limit->remaining);
-    value.len = p - value.data;
-
-    if (ngx_http_ampersand_header(r, "X-RateLimit-Remaining", &value)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
-    p = ngx_sprintf(p, "%uL", ngx_http_ampersand_reset(limit));
-    value.len = p - value.data;
-
-    return ngx_http_ampersand_header(r, "X-RateLimit-Reset", &value);
 }
 
 

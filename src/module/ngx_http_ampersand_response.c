@@ -218,7 +218,7 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
 
     if (ngx_http_ampersand_header(r, "X-Request-Id", &ctx->request_id)
         != NGX_OK
-        || ngx_http_ampersand_limit_headers(r, ctx) != NGX_OK)
+        || ngx_http_ampersand_ratelimit(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }

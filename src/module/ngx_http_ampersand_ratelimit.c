@@ -1,0 +1,208 @@
+#include "ngx_http_ampersand.h"
+
+
+/*
+ * What an answer says of the limits that its request was held to.
+ *
+ * draft-ietf-httpapi-ratelimit-headers: a quota q for a window of w seconds, of
+ * which r are available now.  Of a bucket that refills steadily, q is the burst
+ * and w the time it takes to refill, so that q/w is the rate.  t is when the
+ * next one will be admitted where there is none (Retry-After says the same),
+ * else when all of q are there again.
+ */
+
+
+#define NGX_HTTP_AMPERSAND_RATELIMIT_TEXT  64   /* of each limit */
+
+
+static u_char *ngx_http_ampersand_ratelimit_name(u_char *p,
+    ngx_ampersand_limit_t *limit);
+static u_char *ngx_http_ampersand_ratelimit_number(u_char *p, const char *key,
+    uint64_t n);
+static uint64_t ngx_http_ampersand_ratelimit_window(
+    ngx_ampersand_limit_t *limit);
+static uint64_t ngx_http_ampersand_ratelimit_reset(
+    ngx_ampersand_limit_t *limit);
+static ngx_int_t ngx_http_ampersand_ratelimit_older(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_ampersand_ratelimit(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    u_char                         *p, *q;
+    size_t                          size;
+    uint64_t                        window, reset;
+    ngx_str_t                       policy, state;
+    ngx_uint_t                      i;
+    ngx_ampersand_limit_t          *limit;
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+
+    if (ctx->nlimits == 0
+        || alcf->limit_headers == NGX_HTTP_AMPERSAND_NO_HEADERS)
+    {
+        return NGX_OK;
+    }
+
+    size = ctx->nlimits * NGX_HTTP_AMPERSAND_RATELIMIT_TEXT;
+
+    policy.data = ngx_pnalloc(r->pool, 2 * size);
+    if (policy.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    state.data = policy.data + size;
+    p = policy.data;
+    q = state.data;
+
+    for (i = 0; i < ctx->nlimits; i++) {
+        limit = &ctx->limits[i];
+        window = ngx_http_ampersand_ratelimit_window(limit);
+        reset = ngx_http_ampersand_ratelimit_reset(limit);
+
+        if (i) {
+            p = ngx_cpymem(p, ", ", 2);
+            q = ngx_cpymem(q, ", ", 2);
+        }
+
+        p = ngx_http_ampersand_ratelimit_name(p, limit);
+        p = ngx_http_ampersand_ratelimit_number(p, ";q=", limit->rate.burst);
+        p = ngx_http_ampersand_ratelimit_number(p, ";w=", window);
+
+        q = ngx_http_ampersand_ratelimit_name(q, limit);
+        q = ngx_http_ampersand_ratelimit_number(q, ";r=", limit->remaining);
+        q = ngx_http_ampersand_ratelimit_number(q, ";t=", reset);
+    }
+
+    policy.len = p - policy.data;
+    state.len = q - state.data;
+
+    if (ngx_http_ampersand_header(r, "RateLimit-Policy", &policy) != NGX_OK
+        || ngx_http_ampersand_header(r, "RateLimit", &state) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (alcf->limit_headers == NGX_HTTP_AMPERSAND_RATELIMIT) {
+        return NGX_OK;
+    }
+
+    return ngx_http_ampersand_ratelimit_older(r, ctx);
+}
+
+
+static u_char *
+ngx_http_ampersand_ratelimit_name(u_char *p, ngx_ampersand_limit_t *limit)
+{
+    const char  *name;
+
+    name = amp_limit_name(limit->limit);
+
+    *p++ = '"';
+    p = ngx_cpymem(p, name, ngx_strlen(name));
+    *p++ = '"';
+
+    return p;
+}
+
+
+/* On each answer: ngx_sprintf() would take as long as the limits themselves. */
+
+static u_char *
+ngx_http_ampersand_ratelimit_number(u_char *p, const char *key, uint64_t n)
+{
+    u_char  digits[NGX_INT64_LEN], *d;
+
+    d = digits + sizeof(digits);
+
+    do {
+        *--d = (u_char) ('0' + n % 10);
+        n /= 10;
+    } while (n);
+
+    p = ngx_cpymem(p, key, 3);
+
+    return ngx_cpymem(p, d, digits + sizeof(digits) - d);
+}
+
+
+static uint64_t
+ngx_http_ampersand_ratelimit_window(ngx_ampersand_limit_t *limit)
+{
+    return ((uint64_t) limit->rate.burst * limit->rate.period
+            + limit->rate.count - 1) / limit->rate.count;
+}
+
+
+static uint64_t
+ngx_http_ampersand_ratelimit_reset(ngx_ampersand_limit_t *limit)
+{
+    uint64_t  ns, unit, full;
+
+    ns = limit->wait ? limit->wait : limit->reset;
+
+    /* none is left, and the next comes after one interval at most */
+
+    if (limit->wait == 0 && limit->remaining == 0) {
+        unit = limit->rate.period * UINT64_C(1000000000) / limit->rate.count;
+        full = (limit->rate.burst - 1) * unit;
+        ns = (ns > full) ? ns - full : unit;
+    }
+
+    return ngx_http_ampersand_seconds(ns);
+}
+
+
+/* X-RateLimit-*, of the limit that is nearest to its end. */
+
+static ngx_int_t
+ngx_http_ampersand_ratelimit_older(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    u_char                 *p;
+    ngx_str_t               value;
+    ngx_uint_t              i;
+    ngx_ampersand_limit_t  *limit;
+
+    limit = &ctx->limits[0];
+
+    for (i = 1; i < ctx->nlimits; i++) {
+        if (ctx->limits[i].remaining < limit->remaining
+            || ctx->limits[i].wait > limit->wait)
+        {
+            limit = &ctx->limits[i];
+        }
+    }
+
+    p = ngx_pnalloc(r->pool, 3 * NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_sprintf(p, "%uD", limit->rate.burst);
+    value.len = p - value.data;
+
+    if (ngx_http_ampersand_header(r, "X-RateLimit-Limit", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_sprintf(p, "%uD", limit->remaining);
+    value.len = p - value.data;
+
+    if (ngx_http_ampersand_header(r, "X-RateLimit-Remaining", &value)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+    p = ngx_sprintf(p, "%uL", ngx_http_ampersand_ratelimit_reset(limit));
+    value.len = p - value.data;
+
+    return ngx_http_ampersand_header(r, "X-RateLimit-Reset", &value);
+}
