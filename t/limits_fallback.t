@@ -11,11 +11,20 @@ use Time::HiRes qw(sleep time);
 
 use lib "$FindBin::Bin/lib";
 use Gateway;
+use Gateway::Flood;
+use Gateway::Redis;
 
-my %gw = (local => Gateway->start(workers => 2));
-$gw{$_} = Gateway->start(like => $gw{local}, workers => 2, http => "ampersand_limit_fallback $_;") for qw(allow deny);
+my $keep = 'keepalive_requests 1000000;';
+my %gw = (local => Gateway->start(workers => 2, http => $keep, redis => Gateway::Redis->start('--appendonly', 'yes')));
+$gw{$_} = Gateway->start(like => $gw{local}, workers => 2, http => "$keep ampersand_limit_fallback $_;") for qw(allow deny);
 my %t = map { $_ => $gw{local}->tenant($_, args => [ '--rate', $_ eq 'local' ? '1/h' : '20/s', '--burst', 4 ]) } keys %gw;
 my $free = $gw{local}->tenant('free');
+my $share = $gw{local}->tenant('share', args => [ '--rate', '40/s', '--burst', 8 ]);
+
+sub metric {
+    my ($gw, $name) = @_;
+    return ($gw->get('/-/status?format=prometheus')->{body} =~ /^ampersand_$name(?:\{\})? (\d+)/m)[0];
+}
 
 sub statuses {
     my ($how, $token, $n) = @_;
@@ -24,7 +33,8 @@ sub statuses {
 
 for my $how (sort keys %gw) {
     is statuses($how, $t{$how}, 1), 200, "$how: known";
-    is statuses($how, $free, 1), 200, "$how: without limits";
+    is statuses($how, $_, 1), 200, "$how: known, too" for $free, $share;
+    is metric($gw{$how}, 'limits_degraded'), 0, "$how: not degraded";
     ok $gw{$how}->wait_for(2, sub { $gw{$how}->get('/v1/destinations/' . rand, token => $t{$how})->{status} == 429 }), "$how: at its limit";
 }
 $gw{local}->redis->stop;
@@ -47,11 +57,34 @@ subtest 'deny' => sub {
 subtest 'local' => sub {
     is statuses('local', $t{local}, 3), '429 429 429', 'what was spent is spent';
     is statuses('local', $free, 3), '200 200 200', 'tenants without limits do not notice';
+    my $f = Gateway::Flood->run(token => $share, on => [ $gw{local} ], seconds => 1.5, connections => 4);
+    is $f->others, 0, 'no errors';
+    cmp_ok $f->good, '<=', 40 * $f->seconds + 8, 'never more than the limit';
+    cmp_ok $f->good, '>=', 40 / 3, 'and at least a share of it';
+    note $f->good, ' of ', 40 * $f->seconds + 8, ', three gateways';
 };
 
+my %effect = (
+    local => 'each gateway holds tenants to its share of their limits', allow => 'tenants are not held to their limits',
+    deny => 'tenants that have limits get 503',
+);
+
 for my $how (sort keys %gw) {
-    is scalar(() = $gw{$how}->error_log =~ /no leases from Redis/g) <= 2, 1, "$how: said once";
-    cmp_ok $gw{$how}->status->{limit_fallbacks_total}, '>', 0, "$how: counted" if $how ne 'local';
+    my @said = $gw{$how}->error_log =~ /\[warn\].*no leases from Redis, (.*?):/g;
+    ok @said >= 1 && @said <= 2, "$how: said once";
+    is $said[0], $effect{$how}, "$how: and what it means";
+    my $status = $gw{$how}->status;
+    is $status->{limits_degraded}, 1, "$how: degraded";
+    is metric($gw{$how}, 'limits_degraded'), 1, "$how: also as a metric";
+    cmp_ok $status->{limit_fallbacks_total}, '>', 0, "$how: counted";
+    cmp_ok metric($gw{$how}, 'limit_fallbacks_total'), '>=', $status->{limit_fallbacks_total}, "$how: also as a metric";
+    cmp_ok $status->{lease_failures_total}, '>', 0, "$how: and the failures";
+}
+
+$gw{local}->redis->restart;
+for my $how (sort keys %gw) {
+    ok $gw{$how}->wait_for(5, sub { statuses($how, $share, 1); !$gw{$how}->status->{limits_degraded} }), "$how: until it is back";
+    like $gw{$how}->error_log, qr/leases come from Redis again/, "$how: said, too";
 }
 my ($ok, $out) = Gateway->configtest('events {} http { ampersand_limit_fallback maybe; }');
 like $out, qr/invalid value "maybe"/, 'bad configuration';
