@@ -109,10 +109,36 @@ subtest 'what opens none' => sub {
     post($gw, $t);
     serve();
     is post($gw, $t)->{status}, 200, 'a 503: served';
-    $t = tenant();
-    refuse('Retry-After' => '99999999999');
+    for my $long ('99999999999', '9' x 40) {
+        $t = tenant();
+        refuse('Retry-After' => $long);
+        post($gw, $t);
+        is cooling($gw, $t), 86400, 'a day at most';
+    }
+};
+
+subtest 'a longer one that comes later counts everywhere' => sub {
+    my $t = tenant();
+    serve();
+    is post($_, $t)->{status}, 200, 'known' for $gw, $second;
+    $up->answer({ status => 429, headers => [ 'Retry-After' => 30 ], body => '{}', delay => 0.4 });
+    my $slow = $gw->connect;
+    syswrite $slow, "POST /v1/topics HTTP/1.1\r\nHost: a\r\nX-Api-Key: $t\r\nContent-Length: 2\r\n\r\n{}";
+    sleep 0.1;
+    refuse('Retry-After' => 2);
     post($gw, $t);
-    is cooling($gw, $t), 86400, 'a day at most';
+    ok $gw->wait_for(0.3, sub { my $s = cooling($second, $t); $s && $s <= 2 }), 'two seconds';
+    serve();
+    ok $gw->wait_for(2, sub { cooling($second, $t) > 20 }), 'then thirty';
+};
+
+subtest 'HEAD' => sub {
+    my $t = tenant();
+    refuse('Retry-After' => 30);
+    is $gw->request('HEAD', '/v1/destinations/x', token => $t)->{status}, 429, "Ampersand's answer";
+    serve();
+    my $res = $gw->request('HEAD', '/v1/destinations/x', token => $t);
+    is "$res->{status} $res->{headers}{'x-gateway-source'} $res->{body}", '429 gateway ', "the gateway's";
 };
 
 subtest 'the proxy API: each installation by itself' => sub {

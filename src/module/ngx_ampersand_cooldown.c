@@ -10,10 +10,10 @@ ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone, amp_span_t id,
     ngx_msec_t ms)
 {
     ngx_msec_t            *end, until;
-    ngx_uint_t             begins;
+    ngx_uint_t             news;
     ngx_ampersand_node_t  *node;
 
-    begins = 0;
+    news = 0;
     until = ngx_current_msec + ngx_min(ms, NGX_AMPERSAND_COOLDOWN_MAX);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
@@ -22,14 +22,14 @@ ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone, amp_span_t id,
                                    sizeof(*end));
     if (node) {
         end = ngx_ampersand_node_state(node);
-        begins = (*end <= ngx_current_msec);
+        news = (ngx_max(*end, ngx_current_msec) + 1000 <= until);
         *end = ngx_max(*end, until);
         zone->sh->cooling = ngx_max(zone->sh->cooling, *end);
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    return begins;
+    return news;
 }
 
 

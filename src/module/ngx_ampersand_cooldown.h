@@ -15,8 +15,8 @@
 
 
 /*
- * From now on for so many ms, if that is longer than what is known.  1: it was
- * not cooling down before.
+ * From now on for so many ms, if that is longer than what is known.  1: by a
+ * second or more, others should hear of it.
  */
 
 ngx_uint_t ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone,

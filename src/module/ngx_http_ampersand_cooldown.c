@@ -234,13 +234,19 @@ ngx_http_ampersand_cooldown_asked(ngx_http_request_t *r)
 static time_t
 ngx_http_ampersand_cooldown_seconds(ngx_str_t *value, time_t date)
 {
+    size_t     i;
     time_t     until;
     ngx_int_t  n;
 
-    n = ngx_atoi(value->data, value->len);
+    for (i = 0; i < value->len; i++) {
+        if (value->data[i] < '0' || value->data[i] > '9') {
+            break;
+        }
+    }
 
-    if (n != NGX_ERROR) {
-        return n;
+    if (i && i == value->len) {
+        n = ngx_atoi(value->data, value->len);
+        return n == NGX_ERROR ? NGX_AMPERSAND_COOLDOWN_MAX : n;
     }
 
     /* "UTC" passes for "GMT": what follows the seconds is not looked at */
