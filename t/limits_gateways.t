@@ -91,6 +91,17 @@ subtest 'what is not spent is handed back' => sub {
     is join(' ', map { sleep 0.05; post(1, $t) } 1 .. 3), '200 200 429', 'two there';
 };
 
+subtest 'a gateway that quits hands back' => sub {
+    my $t = tenant('--rate', '1/m', '--burst', 3000);
+    my $going = Gateway->start(like => $first, @like);
+    my $there = Gateway::Flood->run(token => $t, on => [$going], seconds => 0.2, connections => 2)->good;
+    $going->finish;
+    my $here = Gateway::Flood->run(token => $t, on => [$first], seconds => 8, connections => 4, until => 429)->good;
+    cmp_ok $there + $here, '>=', 3000 - 4, 'what it had leased and not spent is here';
+    cmp_ok $there + $here, '<=', 3000 + 1, 'no more';
+    note "$there there, $here here";
+};
+
 subtest 'a change applies at once, and keeps what was spent' => sub {
     my $t = tenant('--rate', '1/h', '--burst', 3);
     is join(' ', map { post(1, $t) } 0 .. 3), '200 200 200 429', 'three';

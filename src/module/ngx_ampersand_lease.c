@@ -34,6 +34,8 @@ static ngx_int_t ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round);
 static ngx_int_t ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round,
     ngx_uint_t make);
 static void ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round);
+static ngx_uint_t ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee,
+    uint64_t unused);
 static ngx_int_t ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round,
     uint64_t *wait);
 static amp_lease_e ngx_ampersand_lease_fallback(
@@ -233,6 +235,28 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
 void
 ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee)
 {
+    (void) ngx_ampersand_lease_back(lessee, NGX_AMPERSAND_LEASE_IDLE);
+}
+
+
+void
+ngx_ampersand_lease_exit(ngx_ampersand_lessee_t *lessee, ngx_uint_t all)
+{
+    lessee->closing = 1;
+
+    while (all && !ngx_ampersand_lease_away(lessee->zone)
+           && ngx_ampersand_lease_back(lessee, 0))
+    {
+        /* void */
+    }
+}
+
+
+/* Of those that were not used for so many ns; how many calls were made. */
+
+static ngx_uint_t
+ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee, uint64_t unused)
+{
     u_char                      *id;
     uint64_t                     now;
     ngx_uint_t                   i, n;
@@ -263,8 +287,8 @@ ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee)
         leased = ngx_ampersand_node_state(node);
 
         if (leased->lease.size == 0 || leased->rate.count == 0
-            || now < leased->lease.received + NGX_AMPERSAND_LEASE_IDLE
-            || now < leased->lease.counted + NGX_AMPERSAND_LEASE_IDLE)
+            || now < leased->lease.received + unused
+            || now < leased->lease.counted + unused)
         {
             continue;
         }
@@ -276,6 +300,12 @@ ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee)
                                         id[node->len - 1], now);
         if (call == NULL) {
             break;
+        }
+
+        /* there is no later call for which this one would come too early */
+
+        if (lessee->closing) {
+            leased->lease.calls = 0;
         }
 
         if (!amp_lease_return(&leased->lease, &leased->rate, now, &call->ask)) {
@@ -292,6 +322,8 @@ ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee)
     for (i = 0; i < n; i++) {
         ngx_ampersand_lease_send(calls[i]);
     }
+
+    return n;
 }
 
 

@@ -52,6 +52,7 @@ typedef struct {
     void                  (*wake)(void *data, uint32_t tenant);
     void                   *data;   /* of wake(): the hash of a tenant whose
                                        call has ended                         */
+    ngx_uint_t              closing;
 } ngx_ampersand_lessee_t;
 
 
@@ -75,6 +76,14 @@ ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee,
  */
 
 void ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee);
+
+/*
+ * The worker exits: calls that end from now on say nothing of Redis, and wake
+ * nobody.  all: hands back what is leased, as far as Redis takes it at once;
+ * after a reload that is leased again.
+ */
+
+void ngx_ampersand_lease_exit(ngx_ampersand_lessee_t *lessee, ngx_uint_t all);
 
 /* 1: the fallback decides. */
 

@@ -245,6 +245,16 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     now = ngx_ampersand_lease_now();
     leased = ngx_ampersand_lease_state(zone, tenant, call->limit, 0);
 
+    if (lessee->closing && answer == NULL) {
+        if (leased) {
+            leased->lease.asked = 0;
+        }
+
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+        ngx_free(call);
+        return;
+    }
+
     if (leased && answer) {
         failed = (amp_lease_answer(&leased->lease, answer, call->sent, now)
                   != 0);

@@ -5,8 +5,8 @@
  *   call ──▶ send ──▶ EVALSHA ──┬── an answer ──▶ the state has it ──▶ wake
  *               (NOSCRIPT: EVAL)└── none ───────▶ the state is AWAY ─▶ wake
  *
- * Its memory is freed by its end, of which there is exactly one.  Calls that
- * are under way when the worker exits go with the process.
+ * Its memory is freed by its end, of which there is exactly one.  When the
+ * worker exits a call ends without an answer, and another may be made at once.
  */
 
 #ifndef NGX_AMPERSAND_LEASE_CALL_H

@@ -583,6 +583,12 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_ampersand_lease_exit(&amcf->lessee, ngx_worker == 0);
+
+    /* the link writes in an event of its own, and there is no next turn */
+
+    ngx_event_process_posted(cycle, &ngx_posted_events);
+
     ngx_ampersand_redis_close(amcf->link);
     ngx_http_ampersand_flight_close(amcf);
 }

@@ -6,6 +6,7 @@ package Gateway::Flood;
 #   my $f = Gateway::Flood->run(
 #       token => $token, on => [ $gw, ... ], seconds => 2, connections => 2,    # of each gateway
 #       meanwhile => sub { ... },          # in a process of its own, from the start
+#       until => 429,                      # a connection that gets this answer ends
 #   );
 #   $f->seconds;             # from the first request to the last answer
 #   $f->good; $f->others;    # answers 200; those that are neither 200 nor 429
@@ -60,7 +61,7 @@ sub run {
             push @{ $self->{answers} },
                 { at => time - $self->{begun}, status => substr($from->{in}, 9, 3), gateway => $from->{gateway} };
             substr $from->{in}, 0, $end, '';
-            if (time - $self->{begun} < $o{seconds}) {
+            if (time - $self->{begun} < $o{seconds} && $self->{answers}[-1]{status} != ($o{until} // 0)) {
                 syswrite $s, $text;
             } else {
                 $select->remove($s);
