@@ -394,6 +394,10 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
         return -1;
     }
 
+    if (sent < lease->asked || sent < lease->received) {
+        return 0;
+    }
+
     redis = answer->now * 1000;
     amp_lease_regain(lease);
 
@@ -401,7 +405,7 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
         amp_lease_drop(lease);
     }
 
-    delay = (received - sent + 999) / 1000;
+    delay = (received - sent) / 1000 + 2;       /* R is cut to microseconds */
 
     lease->redis = redis;
     lease->received = received;

@@ -26,13 +26,15 @@
  * Clocks.  A gateway's wall clock plays no part.  Its monotonic clock and the
  * last answer bound the Redis time s: not before R + (now - received), not
  * after R + (now - sent), both widened by what quartz drifts.  The second is
- * taken for v >= s, the first for v - W <= s.  Two cases count at another moment than they happen:
+ * taken for v >= s, the first for v - W <= s.  Two cases count at another
+ * moment than they happen:
  *   - requests that waited for an answer count at R, when Redis decided, as
  *     with any limiter that asks for each request;
  *   - where W is shorter than the answer took (burst 1, mostly), the first
  *     bound serves for both.
  * There a window measured at the gateways' doors is longer by the time that an
- * answer took.  A block is dropped AMP_LEASE_LIFE after the last answer, before
+ * answer took, and by what then passed, at most AMP_LEASE_PACE, until who had
+ * waited came.  A block is dropped AMP_LEASE_LIFE after the last answer, before
  * two clocks drift apart.
  *
  * Fail-over.  A replica may be promoted that lost the last leases.  They end
@@ -44,6 +46,10 @@
  * Not covered: two masters at once, a Redis whose clock jumps forward, keys
  * deleted or evicted, a second gateway of whose first calls all were lost.
  * Each of these costs at most one burst.
+ *
+ * Changes.  The promise holds for the new rate and burst from when all gateways
+ * know them.  Until then the script sees both: what was spent is kept, as many
+ * units, but never more than the burst of who asks.
  *
  * Sharing.  The script knows which gateways asked in the last 2 s.  Each may
  * always take its share of the rate, and more than that while more is there
@@ -203,7 +209,8 @@ int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
 /*
  * The answer of the call under way.  sent: the now of ask().  0, or -1 with
- * the call failed: it makes no sense.
+ * the call failed: it makes no sense.  What comes later than another call's is
+ * not looked at: its units lapse.
  */
 
 int amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,

@@ -19,8 +19,8 @@ amp_lease_clock(const amp_lease_t *lease, uint64_t now, uint64_t *lo,
     uint64_t  age, drift, delay;
 
     age = now - lease->received;
-    drift = age / AMP_LEASE_DRIFT;
     delay = (uint64_t) lease->delay * 1000;
+    drift = (age + delay) / AMP_LEASE_DRIFT;
 
     *lo = lease->redis + age;
     *hi = *lo;
@@ -135,6 +135,14 @@ amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end)
 
     if (start == end) {
         return;
+    }
+
+    /* or was leased again, as somebody moved TAT back */
+
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        if (lease->blocks[i].end > start) {
+            amp_lease_drop(lease);
+        }
     }
 
     for (i = 0; i < AMP_LEASE_BLOCKS; i++) {

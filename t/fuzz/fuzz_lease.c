@@ -210,8 +210,9 @@ nonsense(const uint8_t *data, size_t size)
         case 3:
             n = (size - i < sizeof(answer)) ? size - i : sizeof(answer);
             memcpy(&answer, data + i, n);
-            (void) amp_lease_answer(&lease, &answer, now - pause_of(data[i]) % now,
-                                    now);
+            (void) amp_lease_answer(&lease, &answer,
+                                    (data[i] & 8) ? now - pause_of(data[i]) % now
+                                    : lease.asked ? lease.asked : now, now);
             break;
 
         case 4:

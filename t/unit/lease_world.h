@@ -136,6 +136,7 @@ static void
 world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
 {
     uint64_t  moment = w->now, zero = (uint64_t) g->server * 1000;
+    uint64_t  delay = (uint64_t) g->lease.delay * 1000;
     uint32_t  owed = g->lease.owed;
 
     amp_lease_spend(&g->lease, gateway_rate(w, g), now, waited);
@@ -144,8 +145,7 @@ world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
         moment = g->lease.redis - zero;
 
     } else if ((uint64_t) (g->lease.burst - 1) * g->lease.unit
-               < (uint64_t) g->lease.delay * 1000
-                 + (now - g->lease.received) / 2048)
+               < delay + 2 * ((now - g->lease.received + delay) / 4096))
     {
         moment = g->lease.redis + (now - g->lease.received) - zero;
     }

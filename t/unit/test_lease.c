@@ -625,6 +625,41 @@ strange_answers(void **state)
 }
 
 
+/* Of two calls under way the older one's answer is of no use any more. */
+
+static void
+late_answer(void **state)
+{
+    one_t               o;
+    uint64_t            sent, wait;
+    amp_lease_ask_t     ask;
+    amp_lease_answer_t  answer = { 1763000077000000, MS, 10, 1, 200 * MS, 0 };
+
+    one_init(&o, "50/s", 100);
+    sent = o.now;
+    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ASK);
+
+    o.now += AMP_LEASE_LOST;
+    o.rate.count = 1;
+    assert_true(amp_lease_due(&o.lease, &o.rate, o.now));
+    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+
+    assert_int_equal(amp_lease_answer(&o.lease, &answer, sent, o.now), 0);
+    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 0);
+    assert_int_equal(amp_lease_answer(&o.lease, &answer, o.now, o.now), 0);
+    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 10);
+
+    /* TAT is behind what is held: somebody else may have got the same */
+
+    answer.granted = 5;
+    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+    assert_int_equal(amp_lease_answer(&o.lease, &answer, o.now, o.now), 0);
+    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 5);
+}
+
+
 static void
 headers(void **state)
 {
@@ -735,6 +770,7 @@ main(void)
         cmocka_unit_test(returns),
         cmocka_unit_test(slow_answer),
         cmocka_unit_test(strange_answers),
+        cmocka_unit_test(late_answer),
         cmocka_unit_test(headers),
         cmocka_unit_test(script),
         cmocka_unit_test(promise)
