@@ -361,6 +361,30 @@ new_limit(void **state)
 }
 
 
+/* A larger burst changes nothing of what is held, wherever that is. */
+
+static void
+larger_burst(void **state)
+{
+    one_t        o;
+    uint64_t     wait;
+    amp_lease_t  other;
+
+    one_init(&o, "10/s", 20);
+    memset(&other, 0, sizeof(other));
+
+    one_lease(&o, 10, 0);
+    one_swap(&o, &other, 2);
+    one_lease(&o, 5, 0);
+    one_swap(&o, &other, 2);
+
+    o.rate.burst = 40;
+    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 9);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ADMIT);
+}
+
+
 /*
  * Redis is back with its data, but for the last writes: a gateway that is alone
  * knows them.  For all others the bucket is empty.
@@ -369,10 +393,11 @@ new_limit(void **state)
 static void
 restart(void **state)
 {
-    int          round;
-    one_t        o;
-    uint32_t     n;
-    amp_lease_t  other;
+    int              round;
+    one_t            o;
+    uint32_t         n;
+    amp_lease_t      lease, other;
+    amp_lease_ask_t  ask;
 
     for (round = 0; round < 3; round++) {
         one_init(&o, "10000/d", 500);
@@ -386,6 +411,10 @@ restart(void **state)
         if (round == 2) {
             memset(&o.lease, 0, sizeof(o.lease));
         }
+
+        lease = o.lease;
+        amp_lease_ask(&lease, &o.rate, o.now, &ask);
+        assert_int_equal(ask.told > 99 * 8640 * MS, round == 0);
 
         o.run++;
         o.redis.ahead /= 3;
@@ -765,6 +794,7 @@ main(void)
         cmocka_unit_test(pace),
         cmocka_unit_test(new_rate),
         cmocka_unit_test(new_limit),
+        cmocka_unit_test(larger_burst),
         cmocka_unit_test(restart),
         cmocka_unit_test(away),
         cmocka_unit_test(returns),
