@@ -12,6 +12,7 @@
 #include "amp_lease.h"
 
 
+#define SECOND          AMP_LEASE_SECOND
 #define MODEL_GATEWAYS  1024
 
 

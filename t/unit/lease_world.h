@@ -22,7 +22,6 @@
 
 
 #define STEP     UINT64_C(250000)
-#define SECOND   AMP_LEASE_SECOND
 #define TIMEOUT  (SECOND / 2)
 
 

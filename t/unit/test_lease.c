@@ -1,135 +1,9 @@
 /* Leases: small cases by hand, the promise by simulation. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <cmocka.h>
 #include <openssl/sha.h>
 
+#include "lease_one.h"
 #include "lease_world.h"
-
-
-#define MS  UINT64_C(1000000)
-
-
-typedef struct {
-    amp_lease_t  lease;
-    amp_rate_t   rate;
-    model_t      redis;
-    uint64_t     now;               /* monotonic                              */
-    double       zero;              /* Redis time when now is 0, microseconds */
-    int          me;
-    int          run;               /* of the server                          */
-} one_t;
-
-
-static void
-one_init(one_t *o, const char *rate, uint32_t burst)
-{
-    memset(o, 0, sizeof(*o));
-    o->now = 77 * SECOND;
-    o->zero = 1763000000e6;
-
-    assert_int_equal(amp_rate_parse(amp_span_make(rate, strlen(rate)),
-                                    &o->rate), 0);
-    o->rate.burst = burst;
-}
-
-
-/* A call that takes 200 us there and 200 us back. */
-
-static amp_lease_answer_t
-one_call(one_t *o)
-{
-    uint64_t            sent = o->now;
-    amp_lease_ask_t     ask;
-    amp_lease_answer_t  answer;
-
-    amp_lease_ask(&o->lease, &o->rate, o->now, &ask);
-    assert_false(amp_lease_due(&o->lease, &o->rate, o->now));
-
-    o->now += 200000;
-    model_call(&o->redis, &ask, o->me, o->run, 0,
-               o->zero + (double) (o->now / 1000), &answer);
-    o->now += 200000;
-
-    assert_int_equal(amp_lease_answer(&o->lease, &answer, sent,
-                                      o->now), 0);
-    return answer;
-}
-
-
-/* A lease of n units, for which some waited. */
-
-static void
-one_lease(one_t *o, unsigned n, unsigned waiting)
-{
-    amp_lease_ask_t     ask;
-    amp_lease_answer_t  answer;
-
-    amp_lease_ask(&o->lease, &o->rate, o->now, &ask);
-    o->lease.waiting = waiting;
-    ask.wanted = n;
-    model_call(&o->redis, &ask, o->me, o->run, 0,
-               o->zero + (double) (o->now / 1000), &answer);
-    assert_int_equal(amp_lease_answer(&o->lease, &answer, o->now, o->now), 0);
-}
-
-
-/* The next request comes to the other gateway, if there are two. */
-
-static void
-one_swap(one_t *o, amp_lease_t *other, unsigned many)
-{
-    amp_lease_t  lease = o->lease;
-
-    if (many == 2) {
-        o->lease = *other;
-        *other = lease;
-        o->me = !o->me;
-    }
-}
-
-
-/* What becomes of a request, waiting included: 0, or the ns of a refusal. */
-
-static uint64_t
-one_request(one_t *o)
-{
-    int          waited;
-    uint64_t     wait;
-    amp_lease_e  rc;
-
-    for (waited = 0; waited < 4; waited++) {
-        rc = amp_lease_look(&o->lease, &o->rate, o->now, waited, &wait);
-
-        if (rc == AMP_LEASE_ADMIT) {
-            amp_lease_spend(&o->lease, &o->rate, o->now, waited);
-
-            if (amp_lease_due(&o->lease, &o->rate, o->now)) {
-                one_call(o);
-            }
-
-            return 0;
-        }
-
-        if (rc == AMP_LEASE_REFUSE) {
-            assert_true(wait > 0);
-            return wait;
-        }
-
-        assert_int_equal(rc, AMP_LEASE_ASK);
-
-        o->now += wait;
-        assert_true(wait <= AMP_LEASE_PACE);
-        assert_true(amp_lease_due(&o->lease, &o->rate, o->now));
-        one_call(o);
-    }
-
-    fail_msg("asked again and again");
-    return 0;
-}
 
 
 /* As many as the burst, one after another, and then what the refusal says. */
@@ -260,173 +134,6 @@ pace(void **state)
     }
 
     assert_true(n >= 100);
-}
-
-
-/* What was spent stays spent when the rate changes, in units. */
-
-static void
-new_rate(void **state)
-{
-    one_t     o;
-    uint32_t  n;
-    uint64_t  begin;
-
-    one_init(&o, "10/s", 100);
-
-    for (n = 0; n < 60; n++) {
-        assert_true(one_request(&o) == 0);
-    }
-
-    o.rate.count = 100;
-    o.rate.burst = 200;
-    begin = o.now;
-
-    for (n = 0; one_request(&o) == 0; n++) {
-        assert_true(n <= 140 + (o.now - begin) / (10 * MS) + 2);
-    }
-
-    assert_true(n >= 140);
-
-    /* and down: not more than the new burst */
-
-    o.rate.count = 1;
-    o.rate.burst = 5;
-
-    for (n = 0; one_request(&o) == 0; n++) {
-        assert_true(n < 5);
-    }
-}
-
-
-/*
- * Exactly what is left; with two gateways but for the few units that the other
- * one held, of a large burst.
- */
-
-static void
-new_limit(void **state)
-{
-    one_t        o;
-    size_t       i;
-    uint32_t     n;
-    unsigned     many, left;
-    uint64_t     begin;
-    amp_lease_t  other;
-
-    static const struct {
-        const char  *rate;
-        uint32_t     burst;
-        uint32_t     used;
-        const char  *then;
-        uint32_t     then_burst;
-    } limits[] = {
-        { "1/h", 3, 3, "1/h", 5 }, { "1/h", 5, 3, "1/h", 4 },
-        { "1/h", 5, 3, "1/h", 2 }, { "1/h", 5, 3, "10/h", 5 },
-        { "10/h", 5, 3, "1/d", 4 }, { "1/h", 5, 3, "2/h", 1 },
-        { "1/h", 100, 50, "1/h", 200 }, { "1/h", 100, 50, "2/h", 60 },
-        { "10000/d", 500, 100, "10000/d", 1000 },
-        { "10000/d", 500, 100, "100/h", 150 },
-        { "10000/d", 500, 100, "10000/d", 150 }
-    };
-
-    for (i = 0; i < 2 * sizeof(limits) / sizeof(limits[0]); i++) {
-        many = (unsigned) i % 2 + 1;
-        one_init(&o, limits[i / 2].rate, limits[i / 2].burst);
-        memset(&other, 0, sizeof(other));
-        begin = o.now;
-
-        for (n = 0; n < limits[i / 2].used; n++) {
-            assert_true(one_request(&o) == 0);
-            one_swap(&o, &other, many);
-        }
-
-        left = limits[i / 2].then_burst;
-        left -= (left < n) ? left : n;
-
-        assert_int_equal(amp_rate_parse(amp_span_make(limits[i / 2].then,
-                                                  strlen(limits[i / 2].then)),
-                                        &o.rate), 0);
-        o.rate.burst = limits[i / 2].then_burst;
-
-        for (n = 0; one_request(&o) == 0; n++) {
-            one_swap(&o, &other, many);
-            assert_true(n <= left
-                             + (o.now - begin) / amp_rate_interval(&o.rate));
-        }
-
-        n += (many == 2) ? limits[i / 2].burst / 16 : 0;
-        assert_true(n >= left);
-    }
-}
-
-
-/* A larger burst changes nothing of what is held, wherever that is. */
-
-static void
-larger_burst(void **state)
-{
-    one_t        o;
-    uint64_t     wait;
-    amp_lease_t  other;
-
-    one_init(&o, "10/s", 20);
-    memset(&other, 0, sizeof(other));
-
-    one_lease(&o, 10, 0);
-    one_swap(&o, &other, 2);
-    one_lease(&o, 5, 0);
-    one_swap(&o, &other, 2);
-
-    o.rate.burst = 40;
-    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 9);
-    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
-                     AMP_LEASE_ADMIT);
-}
-
-
-/*
- * Redis is back with its data, but for the last writes: a gateway that is alone
- * knows them.  For all others the bucket is empty.
- */
-
-static void
-restart(void **state)
-{
-    int              round;
-    one_t            o;
-    uint32_t         n;
-    amp_lease_t      lease, other;
-    amp_lease_ask_t  ask;
-
-    for (round = 0; round < 3; round++) {
-        one_init(&o, "10000/d", 500);
-        memset(&other, 0, sizeof(other));
-
-        for (n = 0; n < 100; n++) {
-            assert_true(one_request(&o) == 0);
-            one_swap(&o, &other, round ? 2 : 1);
-        }
-
-        if (round == 2) {
-            memset(&o.lease, 0, sizeof(o.lease));
-        }
-
-        lease = o.lease;
-        amp_lease_ask(&lease, &o.rate, o.now, &ask);
-        assert_int_equal(ask.told > 99 * 8640 * MS, round == 0);
-
-        o.run++;
-        o.redis.ahead /= 3;
-        o.now += AMP_LEASE_LIFE;
-        o.zero += 3e6 * (round - 1);
-
-        for ( ; one_request(&o) == 0; n++) {
-            assert_true(n < 500 + (o.now - 77 * SECOND) / (8640 * MS));
-        }
-
-        assert_true(round == 0 ? n >= 500 : n <= 100);
-    }
 }
 
 
@@ -765,7 +472,13 @@ promise(void **state)
         { "burst 2", "20/s",    2, 4, 3, 0, 10,  9000, 10,  9, 3, .30, 1 },
         { "slow",   "100/s",   20, 8, 1, 0, 20, 90000,  0, 20, 0, .50, 1 },
         { "chaos",  "200/s",  100, 8, 3, 0, 20, 20000, 20, 20, 5, .50, 1 },
-        { "fail",   "10/s",    50, 4, 3, 0, 30,   400,  0,  0, 9, .50, 1 }
+        { "fail",   "10/s",    50, 4, 3, 0, 30,   400,  0,  0, 9, .50, 1 },
+        { "alone",  "10/s",   300, 1, 3, 0, 10,   400,  0,  0, 2, .97, 1 },
+        { "at once",  "1/h",   48, 4, 0, 0,  3,   400,  0,  0, 0, 1, 1, 48, 0 },
+        { "faster", "50/s",   100, 4, 3, 0, 10,   400,  0,  0, 0, .97, 1, 0, 0,
+          "100/s", 50, 0 },
+        { "slower", "50/s",   100, 4, 3, 0, 10,   400,  0,  0, 0, .95, 1, 0, 0,
+          "10/s", 20, 100 }
     };
 
     for (i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
@@ -792,10 +505,6 @@ main(void)
         cmocka_unit_test(bursts),
         cmocka_unit_test(warm),
         cmocka_unit_test(pace),
-        cmocka_unit_test(new_rate),
-        cmocka_unit_test(new_limit),
-        cmocka_unit_test(larger_burst),
-        cmocka_unit_test(restart),
         cmocka_unit_test(away),
         cmocka_unit_test(returns),
         cmocka_unit_test(slow_answer),

@@ -1,0 +1,184 @@
+/* What is left of a limit when it changes, or when Redis was replaced. */
+
+#include "lease_one.h"
+
+
+/* What was spent stays spent when the rate changes, in units. */
+
+static void
+new_rate(void **state)
+{
+    one_t     o;
+    uint32_t  n;
+    uint64_t  begin;
+
+    one_init(&o, "10/s", 100);
+
+    for (n = 0; n < 60; n++) {
+        assert_true(one_request(&o) == 0);
+    }
+
+    o.rate.count = 100;
+    o.rate.burst = 200;
+    begin = o.now;
+
+    for (n = 0; one_request(&o) == 0; n++) {
+        assert_true(n <= 140 + (o.now - begin) / (10 * MS) + 2);
+    }
+
+    assert_true(n >= 140);
+
+    /* and down: not more than the new burst */
+
+    o.rate.count = 1;
+    o.rate.burst = 5;
+
+    for (n = 0; one_request(&o) == 0; n++) {
+        assert_true(n < 5);
+    }
+}
+
+
+/*
+ * Exactly what is left; with two gateways but for the few units that the other
+ * one held, of a large burst.
+ */
+
+static void
+new_limit(void **state)
+{
+    one_t        o;
+    size_t       i;
+    uint32_t     n;
+    unsigned     many, left;
+    uint64_t     begin;
+    amp_lease_t  other;
+
+    static const struct {
+        const char  *rate;
+        uint32_t     burst;
+        uint32_t     used;
+        const char  *then;
+        uint32_t     then_burst;
+    } limits[] = {
+        { "1/h", 3, 3, "1/h", 5 }, { "1/h", 5, 3, "1/h", 4 },
+        { "1/h", 5, 3, "1/h", 2 }, { "1/h", 5, 3, "10/h", 5 },
+        { "10/h", 5, 3, "1/d", 4 }, { "1/h", 5, 3, "2/h", 1 },
+        { "1/h", 100, 50, "1/h", 200 }, { "1/h", 100, 50, "2/h", 60 },
+        { "10000/d", 500, 100, "10000/d", 1000 },
+        { "10000/d", 500, 100, "100/h", 150 },
+        { "10000/d", 500, 100, "10000/d", 150 }
+    };
+
+    for (i = 0; i < 2 * sizeof(limits) / sizeof(limits[0]); i++) {
+        many = (unsigned) i % 2 + 1;
+        one_init(&o, limits[i / 2].rate, limits[i / 2].burst);
+        memset(&other, 0, sizeof(other));
+        begin = o.now;
+
+        for (n = 0; n < limits[i / 2].used; n++) {
+            assert_true(one_request(&o) == 0);
+            one_swap(&o, &other, many);
+        }
+
+        left = limits[i / 2].then_burst;
+        left -= (left < n) ? left : n;
+
+        assert_int_equal(amp_rate_parse(amp_span_make(limits[i / 2].then,
+                                                  strlen(limits[i / 2].then)),
+                                        &o.rate), 0);
+        o.rate.burst = limits[i / 2].then_burst;
+
+        for (n = 0; one_request(&o) == 0; n++) {
+            one_swap(&o, &other, many);
+            assert_true(n <= left
+                             + (o.now - begin) / amp_rate_interval(&o.rate));
+        }
+
+        n += (many == 2) ? limits[i / 2].burst / 16 : 0;
+        assert_true(n >= left);
+    }
+}
+
+
+/* A larger burst changes nothing of what is held, wherever that is. */
+
+static void
+larger_burst(void **state)
+{
+    one_t        o;
+    uint64_t     wait;
+    amp_lease_t  other;
+
+    one_init(&o, "10/s", 20);
+    memset(&other, 0, sizeof(other));
+
+    one_lease(&o, 10, 0);
+    one_swap(&o, &other, 2);
+    one_lease(&o, 5, 0);
+    one_swap(&o, &other, 2);
+
+    o.rate.burst = 40;
+    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 9);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ADMIT);
+}
+
+
+/*
+ * Redis is back with its data, but for the last writes: a gateway that is alone
+ * knows them.  For all others the bucket is empty.
+ */
+
+static void
+restart(void **state)
+{
+    int              round;
+    one_t            o;
+    uint32_t         n;
+    amp_lease_t      lease, other;
+    amp_lease_ask_t  ask;
+
+    for (round = 0; round < 3; round++) {
+        one_init(&o, "10000/d", 500);
+        memset(&other, 0, sizeof(other));
+
+        for (n = 0; n < 100; n++) {
+            assert_true(one_request(&o) == 0);
+            one_swap(&o, &other, round ? 2 : 1);
+        }
+
+        if (round == 2) {
+            memset(&o.lease, 0, sizeof(o.lease));
+        }
+
+        lease = o.lease;
+        amp_lease_ask(&lease, &o.rate, o.now, &ask);
+        assert_int_equal(ask.told > 99 * 8640 * MS, round == 0);
+
+        o.run++;
+        o.redis.ahead /= 3;
+        o.now += AMP_LEASE_LIFE;
+        o.zero += 3e6 * (round - 1);
+
+        for ( ; one_request(&o) == 0; n++) {
+            assert_true(n < 500 + (o.now - 77 * SECOND) / (8640 * MS));
+        }
+
+        assert_true(round == 0 ? n >= 500 : n <= 100);
+    }
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(new_rate),
+        cmocka_unit_test(new_limit),
+        cmocka_unit_test(larger_burst),
+        cmocka_unit_test(restart)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
