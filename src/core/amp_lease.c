@@ -197,7 +197,7 @@ amp_lease_brief(const amp_lease_t *lease, const amp_rate_t *rate)
 static uint64_t
 amp_lease_guess(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
-    uint64_t  guess, most, past, tail, unit, window;
+    uint64_t  guess, most, tail, unit, window;
 
     if (amp_lease_brief(lease, rate)) {
         return 0;
@@ -213,13 +213,6 @@ amp_lease_guess(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
     most = ((most > AMP_LEASE_AHEAD) ? most : AMP_LEASE_AHEAD) / unit;
 
     guess = amp_lease_demand(lease);
-
-    if (lease->gateways <= 1 && lease->count > 3) {
-        past = now - lease->counted;
-        past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
-        past = lease->count * AMP_LEASE_AHEAD / past;
-        guess = (guess > past) ? guess : past;
-    }
 
     guess += guess / 4;
 
