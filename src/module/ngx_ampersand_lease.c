@@ -40,8 +40,8 @@ static ngx_int_t ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round,
     uint64_t *wait);
 static amp_lease_e ngx_ampersand_lease_fallback(
     ngx_ampersand_lease_round_t *round, ngx_uint_t i);
-static ngx_uint_t ngx_ampersand_lease_pending(ngx_ampersand_leased_t *leased,
-    amp_rate_t *rate, uint64_t now);
+static ngx_uint_t ngx_ampersand_lease_pending(amp_lease_t *lease,
+    ngx_ampersand_limit_t *limit, uint64_t now);
 
 
 ngx_int_t
@@ -90,15 +90,17 @@ ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
     for (i = 0; i < n; i++) {
         limits[i].wait = 0;
 
-        if (waited && ngx_ampersand_lease_pending(round.leased[i],
-                                                  &limits[i].rate, round.now))
+        lease = &round.leased[i]->lease;
+
+        if (waited && ngx_ampersand_lease_pending(lease, &limits[i], round.now))
         {
             round.said[i] = AMP_LEASE_ASK;
             continue;
         }
 
-        round.said[i] = amp_lease_look(&round.leased[i]->lease, &limits[i].rate,
-                                       round.now, waited, &limits[i].wait);
+        round.said[i] = amp_lease_look(lease, &limits[i].rate, round.now,
+                                       waited, &limits[i].wait);
+        limits[i].heard = lease->received;
     }
 
     rc = ngx_ampersand_lease_sum(&round, wait);
@@ -458,18 +460,14 @@ ngx_ampersand_lease_now(void)
 }
 
 
-/* Nothing is here, and a call is still under way: it has said so already. */
+/* Nothing is here, and no call has ended since it was counted. */
 
 static ngx_uint_t
-ngx_ampersand_lease_pending(ngx_ampersand_leased_t *leased, amp_rate_t *rate,
+ngx_ampersand_lease_pending(amp_lease_t *lease, ngx_ampersand_limit_t *limit,
     uint64_t now)
 {
-    amp_lease_t  *lease;
-
-    lease = &leased->lease;
-
-    return lease->asked && now < lease->asked + AMP_LEASE_LOST
-           && amp_lease_held(lease, rate, now) == 0;
+    return limit->heard == lease->received && !lease->away
+           && amp_lease_held(lease, &limit->rate, now) == 0;
 }
 
 

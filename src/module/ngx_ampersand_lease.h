@@ -37,6 +37,7 @@ typedef struct {
     amp_rate_t   rate;
     uint64_t     wait;              /* ns until it may admit, 0: it does      */
     uint64_t     reset;             /* ns until the burst is full again       */
+    uint64_t     heard;             /* of Redis last, when it was told to ask */
     uint32_t     remaining;         /* units that could be taken at once      */
 } ngx_ampersand_limit_t;
 

@@ -206,7 +206,7 @@ ngx_http_ampersand_rates(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 {
     uint64_t                         wait;
     ngx_int_t                        rc;
-    ngx_uint_t                       n;
+    ngx_uint_t                       i, n;
     ngx_ampersand_limit_t            limits[NGX_HTTP_AMPERSAND_LIMITS];
     ngx_http_ampersand_main_conf_t  *amcf;
 
@@ -219,10 +219,14 @@ ngx_http_ampersand_rates(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     }
 
     if (ctx->limits == NULL) {
-        ctx->limits = ngx_palloc(r->pool, sizeof(limits));
+        ctx->limits = ngx_pcalloc(r->pool, sizeof(limits));
         if (ctx->limits == NULL) {
             return AMP_INTERNAL;
         }
+    }
+
+    for (i = 0; i < n; i++) {
+        limits[i].heard = ctx->limits[i].heard;
     }
 
     rc = ngx_ampersand_lease_take(&amcf->lessee,
