@@ -191,13 +191,14 @@ amp_lease_brief(const amp_lease_t *lease, const amp_rate_t *rate)
 /*
  * What the next requests may need.  They may not come, and others find the
  * bucket empty then: no more than refills soon, or is little of what is left.
- * With others about, a burst of a few ms tells nothing of what comes next.
+ * What came in the first ms tells less, and nothing with others about: of such
+ * a burst each has a part.
  */
 
 static uint64_t
 amp_lease_guess(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
-    uint64_t  guess, most, tail, unit, window;
+    uint64_t  first, guess, most, past, tail, unit, window;
 
     if (amp_lease_brief(lease, rate)) {
         return 0;
@@ -213,10 +214,19 @@ amp_lease_guess(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
     most = ((most > AMP_LEASE_AHEAD) ? most : AMP_LEASE_AHEAD) / unit;
 
     guess = amp_lease_demand(lease);
-
     guess += guess / 4;
+    guess = (guess < most) ? guess : most;
 
-    return (guess < most) ? guess : most;
+    if (lease->gateways <= 1 && lease->count > 3) {
+        past = now - lease->counted;
+        past = (past > AMP_LEASE_AHEAD / 8) ? past : AMP_LEASE_AHEAD / 8;
+        first = lease->count * AMP_LEASE_AHEAD / past;
+        most = AMP_LEASE_AHEAD / unit;
+        first = (first < most) ? first : most;
+        guess = (guess > first) ? guess : first;
+    }
+
+    return guess;
 }
 
 

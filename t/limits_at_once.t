@@ -1,0 +1,60 @@
+#!/usr/bin/perl
+
+# A whole burst in one moment, over one, two and four gateways: all of it is
+# admitted, to the last unit, and not one more.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Gateway;
+
+# a busy machine may let Redis wait longer than a gateway does
+
+my @like = (redis_args => 'timeout=1s');
+my $first = Gateway->start(@like);
+my @gateways = ($first, map { Gateway->start(like => $first, @like) } 2 .. 4);
+my $n = 0;
+
+sub tenant { my (@args) = @_; return $first->tenant('t' . ++$n, project => "p-$n", args => \@args) }
+
+# So many requests to each, before any of them is answered: how many got 200.
+
+sub at_once {
+    my ($token, $each, @on) = @_;
+    my @sockets = map { my $g = $_; map { $g->connect or die $! } 1 .. $each } @on;
+    my $good = 0;
+    syswrite $_, "POST /v1/topics HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\n"
+        . "Content-Length: 2\r\nConnection: close\r\n\r\n{}" for @sockets;
+    for my $s (@sockets) {
+        my $answer = '';
+        1 while sysread $s, $answer, 65536, length $answer;
+        $good += $answer =~ m{^HTTP/1.1 200 };
+    }
+    return $good;
+}
+
+for my $case ([ '1/h', 100, 1 ], [ '1/h', 100, 2 ], [ '1/h', 100, 4 ], [ '10000/d', 200, 4 ], [ '1/m', 48, 4 ]) {
+    my ($rate, $burst, $many) = @$case;
+    my $best = 0;
+    for my $round (1 .. 3) {
+        my $good = at_once(tenant('--rate', $rate, '--burst', $burst), $burst / $many, @gateways[ 0 .. $many - 1 ]);
+        cmp_ok $good, '<=', $burst, "$rate, burst $burst on $many: not more than the burst" if $rate eq '1/h';
+        $best = $good if $good > $best;
+        last if $best >= $burst;
+    }
+    cmp_ok $best, '>=', $burst, "$rate, burst $burst on $many: all of it";
+}
+
+subtest 'one of two has almost all of it' => sub {
+    my $t = tenant('--rate', '1/h', '--burst', 60);
+    is at_once($t, 1, $gateways[1]), 1, 'one there';
+    is at_once($t, 65, $gateways[0]), 59, 'all others here';
+    is at_once($t, 1, $gateways[1]), 0, 'and nothing is left';
+};
+
+$_->finish for @gateways;
+done_testing;
