@@ -255,6 +255,13 @@ ngx_http_ampersand_next(ngx_http_ampersand_walk_t *walk)
 }
 
 
+/* Has the header this name, given in lower case? */
+
+#define ngx_http_ampersand_is(h, name)                                        \
+    ((h)->key.len == sizeof(name) - 1                                         \
+     && ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0)
+
+
 /* access: the phase handler */
 
 ngx_int_t ngx_http_ampersand_access_handler(ngx_http_request_t *r);

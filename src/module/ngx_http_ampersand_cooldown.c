@@ -171,48 +171,31 @@ ngx_http_ampersand_cooldown_scope(ngx_http_request_t *r,
 static time_t
 ngx_http_ampersand_cooldown_asked(ngx_http_request_t *r)
 {
-    time_t            date, seconds;
-    ngx_str_t        *after, *amp;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    time_t                      date, seconds;
+    ngx_str_t                  *after, *amp;
+    ngx_table_elt_t            *h;
+    ngx_http_ampersand_walk_t   walk;
 
     after = NULL;
     amp = NULL;
     date = ngx_time();
 
-    part = &r->upstream->headers_in.headers.part;
-    h = part->elts;
+    walk.part = &r->upstream->headers_in.headers.part;
+    walk.i = 0;
 
-    for (i = 0; /* void */ ; i++) {
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
+        if (ngx_http_ampersand_is(h, "retry-after")) {
+            after = &h->value;
 
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
+        } else if (ngx_http_ampersand_is(h, "x-amp-retry-after")) {
+            amp = &h->value;
 
-        if (h[i].key.len == 11
-            && ngx_memcmp(h[i].lowcase_key, "retry-after", 11) == 0)
-        {
-            after = &h[i].value;
+        } else if (ngx_http_ampersand_is(h, "date")) {
 
-        } else if (h[i].key.len == 17
-                   && ngx_memcmp(h[i].lowcase_key, "x-amp-retry-after", 17)
-                      == 0)
-        {
-            amp = &h[i].value;
-
-        } else if (h[i].key.len == 4
-                   && ngx_memcmp(h[i].lowcase_key, "date", 4) == 0)
-        {
             /* a date counts from the clock of him who wrote it */
 
-            date = ngx_parse_http_time(h[i].value.data, h[i].value.len);
+            date = ngx_parse_http_time(h->value.data, h->value.len);
 
             if (date == NGX_ERROR) {
                 date = ngx_time();

@@ -100,11 +100,6 @@ static ngx_int_t ngx_http_ampersand_headers_push(ngx_list_t *list,
                                     value)
 
 
-#define ngx_http_ampersand_is(h, name)                                        \
-    ((h)->key.len == sizeof(name) - 1                                         \
-     && ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0)
-
-
 void
 ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     ngx_http_ampersand_headers_t *found)

@@ -146,7 +146,7 @@ ngx_http_ampersand_vary(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     walk.i = 0;
 
     while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
-        if (h->key.len == 4 && ngx_memcmp(h->lowcase_key, "vary", 4) == 0
+        if (ngx_http_ampersand_is(h, "vary")
             && ngx_http_ampersand_vary_names(r, ctx, &h->value) != NGX_OK)
         {
             return NGX_DECLINED;
@@ -386,7 +386,7 @@ ngx_http_ampersand_age(ngx_http_request_t *r)
     walk.i = 0;
 
     while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
-        if (h->key.len == 3 && ngx_memcmp(h->lowcase_key, "age", 3) == 0) {
+        if (ngx_http_ampersand_is(h, "age")) {
             n = ngx_atoi(h->value.data, h->value.len);
             age += (n > 0 && n < NGX_MAX_INT32_VALUE) ? n : 0;
             break;
