@@ -61,11 +61,7 @@ subtest 'what was stored and what was written survives' => sub {
             : $how eq 'a restart' ? restart('QUIT')
             : $how eq 'a stop at once' ? restart('TERM')
             : do {
-                my @workers = $gw->workers_pids;
-                kill 'KILL', $gw->{pid}, @workers;
-                waitpid delete $gw->{pid}, 0;
-                $gw->wait_for(3, sub { !grep { kill 0, $_ } @workers });
-                unlink $gw->dir . '/nginx.pid';
+                $gw->crash;
                 $gw->_spawn or die $gw->error_log;
             };
         is number('acme', $_), $old{$_}, "$how: $_ afterwards" for @paths;

@@ -259,14 +259,26 @@ sub reload {
 
 sub workers_pids {
     my ($self) = @_;
-    my @pids;
-    for my $stat (glob '/proc/[0-9]*/stat') {
-        my $text = _slurp($stat);
-        next unless $text =~ /^(\d+) \(nginx\) \S (\d+) / && $2 == $self->{pid};
-        my $pid = $1;
-        push @pids, $pid if _slurp("/proc/$pid/cmdline") =~ /worker process/;
-    }
-    return @pids;
+    return grep { _slurp("/proc/$_/cmdline") =~ /worker process/ } $self->children;
+}
+
+# All processes of the master: workers, cache manager and loader.
+
+sub children {
+    my ($self) = @_;
+    return map { _slurp($_) =~ /^(\d+) \(nginx\) \S (\d+) / && $2 == $self->{pid} ? $1 : () } glob '/proc/[0-9]*/stat';
+}
+
+# kill -9 for all of it, the master first.
+
+sub crash {
+    my ($self) = @_;
+    my @children = $self->children;
+    my $pid = delete $self->{pid};
+    kill 'KILL', $pid, @children;
+    waitpid $pid, 0;
+    $self->wait_for(3, sub { !grep { kill 0, $_ } @children });
+    unlink $self->dir . '/nginx.pid';
 }
 
 # How many connections the workers have to each of these ports.
