@@ -10,8 +10,7 @@
 static int
 amp_lease_fits(const amp_lease_t *lease, const amp_rate_t *rate)
 {
-    return lease->unit == amp_rate_interval(rate)
-           && lease->burst <= rate->burst;
+    return amp_rate_is(rate, lease->unit) && lease->burst <= rate->burst;
 }
 
 
@@ -21,7 +20,7 @@ static int
 amp_lease_told(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
     return now < lease->after
-           && (lease->away || (lease->unit == amp_rate_interval(rate)
+           && (lease->away || (amp_rate_is(rate, lease->unit)
                                && lease->burst == rate->burst));
 }
 
@@ -246,7 +245,8 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
     }
 
     if (lease->size == 0 || !amp_lease_fits(lease, rate)
-        || now > lease->counted + 2 * AMP_LEASE_AHEAD)
+        || now > lease->counted + 2 * AMP_LEASE_AHEAD
+        || amp_lease_here(lease, now, AMP_LEASE_EVER) * 2 >= lease->size)
     {
         return 0;
     }
@@ -257,14 +257,9 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
     window = amp_lease_window(unit, rate->burst);
     tail = amp_lease_tail(lease, unit);
 
-    if (amp_lease_guess(lease, rate, now) == 0
-        && (unit > AMP_LEASE_AHEAD || tail > now + window / 2
-            || amp_lease_brief(lease, rate)))
-    {
-        return 0;
-    }
-
-    return amp_lease_here(lease, now, AMP_LEASE_EVER) * 2 < lease->size;
+    return amp_lease_guess(lease, rate, now) != 0
+           || (unit <= AMP_LEASE_AHEAD && tail <= now + window / 2
+               && !amp_lease_brief(lease, rate));
 }
 
 

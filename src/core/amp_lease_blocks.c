@@ -6,7 +6,13 @@ amp_lease_window(uint64_t unit, uint32_t burst)
 {
     uint64_t  units = (burst > 1) ? burst - 1 : 0;
 
-    return (units > AMP_LEASE_SPAN / unit) ? AMP_LEASE_SPAN : units * unit;
+    /* without a division, which takes as long as the rest of a look */
+
+    if (__builtin_mul_overflow(units, unit, &units) || units > AMP_LEASE_SPAN) {
+        return AMP_LEASE_SPAN;
+    }
+
+    return units;
 }
 
 

@@ -88,6 +88,16 @@ amp_rate_interval(const amp_rate_t *rate)
 }
 
 
+int
+amp_rate_is(const amp_rate_t *rate, uint64_t unit)
+{
+    uint64_t  units, period = rate->period * AMP_RATE_SECOND;
+
+    return unit != 0 && !__builtin_mul_overflow(unit, rate->count, &units)
+           && units >= period && units - period < rate->count;
+}
+
+
 /* How far the state may run ahead of now before a request is refused. */
 
 static uint64_t

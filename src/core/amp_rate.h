@@ -38,6 +38,10 @@ void amp_rate_write(const amp_rate_t *rate, amp_buf_t *out);
 
 uint64_t amp_rate_interval(const amp_rate_t *rate);
 
+/* unit == amp_rate_interval(rate), without a division. */
+
+int amp_rate_is(const amp_rate_t *rate, uint64_t unit);
+
 /*
  * One request of cost 1 at time now (nanoseconds of any clock that does not
  * go back; a now behind the state is taken as it is and never admits more).

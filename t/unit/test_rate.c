@@ -293,6 +293,31 @@ texts(void **state)
 }
 
 
+static void
+an_interval_is_known_again(void **state)
+{
+    unsigned           i, j;
+    uint64_t           unit;
+    amp_rate_t         rate = { 0 };
+    static const int   periods[] = { 1, 60, 3600, 86400 };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+        for (j = 0; j < 4000; j++) {
+            rate.period = (uint32_t) periods[i];
+            rate.count = (j < 2000) ? j + 1 : AMP_RATE_MAX - j;
+            unit = amp_rate_interval(&rate);
+
+            assert_true(amp_rate_is(&rate, unit));
+            assert_false(amp_rate_is(&rate, unit - 1));
+            assert_false(amp_rate_is(&rate, unit + 1));
+            assert_false(amp_rate_is(&rate, UINT64_MAX - j));
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -301,7 +326,8 @@ main(void)
         cmocka_unit_test(long_runs),
         cmocka_unit_test(extremes),
         cmocka_unit_test(clock_behind),
-        cmocka_unit_test(texts)
+        cmocka_unit_test(texts),
+        cmocka_unit_test(an_interval_is_known_again)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
