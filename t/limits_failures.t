@@ -17,12 +17,15 @@ use Gateway::Flood;
 use Gateway::Redis;
 use Gateway::Redis::Sentinel;
 
-my @http = (http => 'keepalive_requests 1000000;');
+# A busy machine may let Redis wait longer than a gateway does by default; and a
+# gateway that is cut off alone takes its share beside what the others lease.
+
+my @like = (http => 'keepalive_requests 1000000;', workers => 2, redis_args => 'timeout=1s');
 
 sub gateways {
-    my ($many, %o) = @_;
-    my $first = Gateway->start(@http, workers => 2, %o);
-    return ($first, map { Gateway->start(like => $first, @http, workers => 2) } 2 .. $many);
+    my ($many, @o) = @_;
+    my $first = Gateway->start(@like, @o);
+    return ($first, map { Gateway->start(like => $first, @like) } 2 .. $many);
 }
 
 sub parts {
