@@ -33,6 +33,7 @@ ngx_ampersand_lease_call(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
     call->limit = limit;
     call->sent = now;
     call->eval = 0;
+    call->unsent = 0;
     call->refusal.len = 0;
     call->len = tenant.len;
     ngx_memcpy(call->tenant, tenant.data, tenant.len);
@@ -96,6 +97,7 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
         return;
     }
 
+    call->unsent = 1;
     ngx_ampersand_lease_end(call, NULL);
 }
 
@@ -245,7 +247,13 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     now = ngx_ampersand_lease_now();
     leased = ngx_ampersand_lease_state(zone, tenant, call->limit, 0);
 
-    if (lessee->closing && answer == NULL) {
+    /* where only this worker has no link, another one asks in its place */
+
+    if (answer == NULL
+        && (lessee->closing
+            || (call->unsent && leased
+                && now - leased->lease.received < AMP_LEASE_RETRY)))
+    {
         if (leased) {
             leased->lease.asked = 0;
         }

@@ -31,6 +31,7 @@ typedef struct {
     amp_lease_ask_t          ask;
     uint64_t                 sent;
     ngx_uint_t               eval;      /* with the whole script              */
+    ngx_uint_t               unsent;    /* there is no link                   */
     ngx_ampersand_refusal_t  refusal;   /* why there is no answer             */
     size_t                   len;
     u_char                   tenant[AMP_TENANT_ID_MAX];
