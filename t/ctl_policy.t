@@ -42,6 +42,10 @@ subtest 'limit set and show' => sub {
 
     is $ctl->run(qw(limit set acme --rate 10000/d))->{code}, 0, 'a rate a day';
     is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'its number is the burst';
+    my $long = $ctl->run(qw(limit set acme --rate 1/h --burst 10000));
+    is $long->{code}, 2, 'a burst that takes more than a year to refill';
+    like $long->{err}, qr/burst of 10000 takes longer than 26 days to refill at 1\/h.*give a burst of 1 to 626/s, 'says what may be';
+    is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'and changes nothing';
     is_deeply $ctl->json(qw(limit set acme --concurrency 20))->{doc}{limits}{concurrency}, 20, 'requests in flight';
     is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'leave the rate';
     like $ctl->run(qw(limit show acme))->{out}, qr/^concurrency +20 at once +-$/m, 'are shown';

@@ -99,6 +99,7 @@ subtest 'bad configuration' => sub {
         [ '50/s bursts=1', 'invalid parameter "bursts=1"' ],
         [ '50/s concurrency=-1', 'invalid parameter "concurrency=-1"' ],
         [ '50/s; ampersand_limit_default 5/s', 'is duplicate' ],
+        [ '1/h burst=10000', 'takes too long to refill at 1/h, write burst=626 or less' ],
         )
     {
         my ($ok, $out) = Gateway->configtest("events {} http { ampersand_limit_default $case->[0]; }");

@@ -5,6 +5,17 @@
 #define AMP_LEASE_GATEWAYS  65535
 
 
+uint32_t
+amp_lease_burst_max(const amp_rate_t *rate)
+{
+    uint64_t  most;
+
+    most = AMP_LEASE_SPAN / amp_rate_interval(rate) + 1;
+
+    return (most < AMP_BURST_MAX) ? (uint32_t) most : AMP_BURST_MAX;
+}
+
+
 /* May what is held be spent at this rate?  A smaller burst moves TAT back. */
 
 static int

@@ -157,6 +157,10 @@ typedef struct {
 } amp_lease_answer_t;
 
 
+/* The largest burst that a rate may have: it refills in AMP_LEASE_SPAN. */
+
+uint32_t amp_lease_burst_max(const amp_rate_t *rate);
+
 /*
  * May a request be admitted?  waited: it was told to ASK before, and the call
  * has ended since; it looks once for each call that ends.  Counts the request

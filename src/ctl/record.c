@@ -8,6 +8,7 @@
 
 #include "record.h"
 #include "secret.h"
+#include "../core/amp_lease.h"
 
 
 static json_t *
@@ -377,6 +378,7 @@ record_limit(json_t *record, const char *class, const char *rate_text,
     const char *burst_text, ctl_error_t *error)
 {
     json_t        *limits, *limit;
+    uint32_t       most;
     amp_buf_t      text;
     amp_rate_t     rate;
     unsigned char  buf[AMP_RATE_TEXT_MAX];
@@ -428,6 +430,16 @@ record_limit(json_t *record, const char *class, const char *rate_text,
     } else if (json_is_integer(json_object_get(limit, "burst"))) {
         rate.burst = (uint32_t) json_integer_value(
                          json_object_get(limit, "burst"));
+    }
+
+    most = amp_lease_burst_max(&rate);
+
+    if (rate.burst > most) {
+        ctl_error(error, CTL_USAGE, "usage", "a burst of %lu takes longer than "
+                  "%d days to refill at %s", (unsigned long) rate.burst,
+                  (int) (AMP_LEASE_SPAN / AMP_LEASE_SECOND / 86400), rate_text);
+        return ctl_remedy(error, "give a burst of 1 to %lu, or a higher rate",
+                          (unsigned long) most);
     }
 
     amp_buf_init(&text, buf, sizeof(buf));

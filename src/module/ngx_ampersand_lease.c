@@ -1,13 +1,12 @@
-#include "ngx_ampersand_lease_call.h"
+#include "ngx_ampersand_lease.h"
 #include "ngx_ampersand_node.h"
 
 #include <openssl/rand.h>
 
 
 /*
- * A node of kind LEASE for each limit of each tenant, its id the tenant's id,
- * a NUL and the limit's number.  All limits of a request are looked at, and
- * spent from, under one lock; the calls that are due are sent after it.
+ * All limits of a request are looked at, and spent from, under one lock; the
+ * calls that are due are sent after it.
  */
 
 
@@ -424,42 +423,6 @@ ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
 }
 
 
-ngx_ampersand_leased_t *
-ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
-    amp_limit_e limit, ngx_uint_t make)
-{
-    u_char                *p, name[AMP_TENANT_ID_MAX + 2];
-    amp_span_t             id;
-    ngx_ampersand_node_t  *node;
-
-    p = ngx_cpymem(name, tenant.data, tenant.len);
-    *p++ = '\0';
-    *p++ = (u_char) limit;
-
-    id = amp_span_make(name, p - name);
-
-    node = make ? ngx_ampersand_node_make(zone, NGX_AMPERSAND_LEASE, id,
-                                          sizeof(ngx_ampersand_leased_t))
-                : ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_LEASE,
-                                         ngx_ampersand_zone_hash(id.data,
-                                                                 id.len),
-                                         id.data, id.len);
-
-    return node ? ngx_ampersand_node_state(node) : NULL;
-}
-
-
-uint64_t
-ngx_ampersand_lease_now(void)
-{
-    struct timespec  ts;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * AMP_LEASE_SECOND + ts.tv_nsec;
-}
-
-
 /* Nothing is here, and no call has ended since it was counted. */
 
 static ngx_uint_t
@@ -469,5 +432,3 @@ ngx_ampersand_lease_pending(amp_lease_t *lease, ngx_ampersand_limit_t *limit,
     return limit->heard == lease->received && !lease->away
            && amp_lease_held(lease, &limit->rate, now) == 0;
 }
-
-

@@ -19,15 +19,7 @@
 #define NGX_AMPERSAND_LEASE_H
 
 
-#include "ngx_ampersand_zone.h"
-#include "amp_lease.h"
-
-
-/* ampersand_limit_fallback */
-
-#define NGX_AMPERSAND_LEASE_LOCAL  0
-#define NGX_AMPERSAND_LEASE_ALLOW  1
-#define NGX_AMPERSAND_LEASE_DENY   2
+#include "ngx_ampersand_lease_call.h"
 
 
 /* A limit that applies to a request, and what it said. */
@@ -40,25 +32,6 @@ typedef struct {
     uint64_t     heard;             /* of Redis last, when it was told to ask */
     uint32_t     remaining;         /* units that could be taken at once      */
 } ngx_ampersand_limit_t;
-
-
-/* A worker's; the caller's memory, and filled by it. */
-
-typedef struct {
-    ngx_ampersand_zone_t   *zone;
-    ngx_ampersand_redis_t  *redis;
-    ngx_str_t              *prefix;
-    ngx_log_t              *log;
-    ngx_uint_t              fallback;
-    void                  (*wake)(void *data, uint32_t tenant);
-    void                   *data;   /* of wake(): the hash of a tenant whose
-                                       call has ended                         */
-    ngx_uint_t              closing;
-} ngx_ampersand_lessee_t;
-
-
-#define ngx_ampersand_lease_tenant(id)  ngx_murmur_hash2((u_char *) (id).data, \
-                                                         (id).len)
 
 
 /* For a new zone: the gateway gets its name. */

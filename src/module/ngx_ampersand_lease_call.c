@@ -156,6 +156,13 @@ done:
 }
 
 
+void
+ngx_ampersand_lease_met(void *data, const ngx_ampersand_server_t *server)
+{
+    (void) ngx_ampersand_lease_since(data, server);
+}
+
+
 static void
 ngx_ampersand_lease_reply(void *data, ngx_int_t rc, redisReply *reply)
 {
@@ -302,4 +309,42 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     ngx_free(call);
 
     lessee->wake(lessee->data, hash);
+}
+
+
+/* The node's id: the tenant's, a NUL and the limit's number. */
+
+ngx_ampersand_leased_t *
+ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
+    amp_limit_e limit, ngx_uint_t make)
+{
+    u_char                *p, name[AMP_TENANT_ID_MAX + 2];
+    amp_span_t             id;
+    ngx_ampersand_node_t  *node;
+
+    p = ngx_cpymem(name, tenant.data, tenant.len);
+    *p++ = '\0';
+    *p++ = (u_char) limit;
+
+    id = amp_span_make(name, p - name);
+
+    node = make ? ngx_ampersand_node_make(zone, NGX_AMPERSAND_LEASE, id,
+                                          sizeof(ngx_ampersand_leased_t))
+                : ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_LEASE,
+                                         ngx_ampersand_zone_hash(id.data,
+                                                                 id.len),
+                                         id.data, id.len);
+
+    return node ? ngx_ampersand_node_state(node) : NULL;
+}
+
+
+uint64_t
+ngx_ampersand_lease_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * AMP_LEASE_SECOND + ts.tv_nsec;
 }

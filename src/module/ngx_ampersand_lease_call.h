@@ -13,8 +13,35 @@
 #define NGX_AMPERSAND_LEASE_CALL_H
 
 
-#include "ngx_ampersand_lease.h"
 #include "ngx_ampersand_refusal.h"
+#include "ngx_ampersand_zone.h"
+#include "amp_lease.h"
+
+
+/* ampersand_limit_fallback */
+
+#define NGX_AMPERSAND_LEASE_LOCAL  0
+#define NGX_AMPERSAND_LEASE_ALLOW  1
+#define NGX_AMPERSAND_LEASE_DENY   2
+
+
+/* A worker's; the caller's memory, and filled by it. */
+
+typedef struct {
+    ngx_ampersand_zone_t   *zone;
+    ngx_ampersand_redis_t  *redis;
+    ngx_str_t              *prefix;
+    ngx_log_t              *log;
+    ngx_uint_t              fallback;
+    void                  (*wake)(void *data, uint32_t tenant);
+    void                   *data;   /* of wake(): the hash of a tenant whose
+                                       call has ended                         */
+    ngx_uint_t              closing;
+} ngx_ampersand_lessee_t;
+
+
+#define ngx_ampersand_lease_tenant(id)  ngx_murmur_hash2((u_char *) (id).data, \
+                                                         (id).len)
 
 
 /* What a node of kind LEASE holds. */
@@ -52,7 +79,12 @@ ngx_ampersand_lease_call_t *ngx_ampersand_lease_call(
 void ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call);
 
 
-/* lease: with the lock held.  NULL: not there, or with make no room. */
+/* Of ngx_ampersand_redis_meet(), data is the zone: a server that is met late
+   may be another one's successor. */
+
+void ngx_ampersand_lease_met(void *data, const ngx_ampersand_server_t *server);
+
+/* With the lock held.  NULL: not there, or with make no room. */
 
 ngx_ampersand_leased_t *ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone,
     amp_span_t tenant, amp_limit_e limit, ngx_uint_t make);

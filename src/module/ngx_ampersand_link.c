@@ -412,6 +412,11 @@ ngx_ampersand_link_up(ngx_ampersand_link_t *link)
 
     link->state = NGX_AMPERSAND_LINK_READY;
 
+    if (link->opts.links->met) {
+        link->opts.links->met(link->opts.links->met_data,
+                              &link->greeting.server);
+    }
+
     if (link->deadline.timer_set) {
         ngx_del_timer(&link->deadline);
     }

@@ -91,6 +91,12 @@ typedef void (*ngx_ampersand_link_state_pt)(void *data,
     ngx_ampersand_link_t *link, ngx_uint_t up);
 
 
+/* A link has become READY; the server may have no name (len 0). */
+
+typedef void (*ngx_ampersand_link_met_pt)(void *data,
+    const ngx_ampersand_server_t *server);
+
+
 /* What the links of a worker share. */
 
 typedef struct {
@@ -101,6 +107,8 @@ typedef struct {
                                                 /* the command that one of them
                                                    said is, or empty          */
     ngx_msec_t                       refused_at;
+    ngx_ampersand_link_met_pt        met;       /* or NULL                    */
+    void                            *met_data;
 } ngx_ampersand_links_t;
 
 

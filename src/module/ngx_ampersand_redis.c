@@ -103,6 +103,15 @@ ngx_ampersand_redis_command(ngx_ampersand_redis_t *redis, amp_span_t key,
 }
 
 
+void
+ngx_ampersand_redis_meet(ngx_ampersand_redis_t *redis,
+    ngx_ampersand_link_met_pt met, void *data)
+{
+    redis->links.met = met;
+    redis->links.met_data = data;
+}
+
+
 const ngx_ampersand_server_t *
 ngx_ampersand_redis_server(ngx_ampersand_redis_t *redis, amp_span_t key)
 {

@@ -58,6 +58,11 @@ ngx_int_t ngx_ampersand_redis_command(ngx_ampersand_redis_t *redis,
     amp_span_t key, ngx_uint_t argc, const amp_span_t *argv,
     ngx_ampersand_reply_pt handler, void *data);
 
+/* Tells of each server that is met from now on: to be said at once. */
+
+void ngx_ampersand_redis_meet(ngx_ampersand_redis_t *redis,
+    ngx_ampersand_link_met_pt met, void *data);
+
 /* The server that a command with this key would go to now, or NULL. */
 
 const ngx_ampersand_server_t *ngx_ampersand_redis_server(

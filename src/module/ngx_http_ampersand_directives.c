@@ -314,5 +314,13 @@ ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    if (rate->burst > amp_lease_burst_max(rate)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "a burst of %uD takes too long to refill at %V, "
+                           "write burst=%uD or less", rate->burst, &value[1],
+                           amp_lease_burst_max(rate));
+        return NGX_CONF_ERROR;
+    }
+
     return NGX_CONF_OK;
 }
