@@ -12,10 +12,22 @@
  */
 
 
-#define NGX_HTTP_AMPERSAND_RATELIMIT_TEXT  64   /* of each limit */
+#define NGX_HTTP_AMPERSAND_RATELIMIT_TEXT      64   /* of each limit          */
+#define NGX_HTTP_AMPERSAND_RATELIMIT_POLICIES  64   /* remembered             */
 
 
-static u_char *ngx_http_ampersand_ratelimit_name(u_char *p,
+/* A limit's part of RateLimit-Policy, which begins with its name. */
+
+typedef struct {
+    amp_limit_e  limit;
+    amp_rate_t   rate;
+    size_t       name;
+    size_t       len;               /* 0: none is here                        */
+    u_char       text[NGX_HTTP_AMPERSAND_RATELIMIT_TEXT];
+} ngx_http_ampersand_policy_t;
+
+
+static ngx_http_ampersand_policy_t *ngx_http_ampersand_ratelimit_policy(
     ngx_ampersand_limit_t *limit);
 static u_char *ngx_http_ampersand_ratelimit_number(u_char *p, const char *key,
     uint64_t n);
@@ -33,10 +45,11 @@ ngx_http_ampersand_ratelimit(ngx_http_request_t *r,
 {
     u_char                         *p, *q;
     size_t                          size;
-    uint64_t                        window, reset;
+    uint64_t                        reset;
     ngx_str_t                       policy, state;
     ngx_uint_t                      i;
     ngx_ampersand_limit_t          *limit;
+    ngx_http_ampersand_policy_t    *of;
     ngx_http_ampersand_loc_conf_t  *alcf;
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
@@ -60,7 +73,7 @@ ngx_http_ampersand_ratelimit(ngx_http_request_t *r,
 
     for (i = 0; i < ctx->nlimits; i++) {
         limit = &ctx->limits[i];
-        window = ngx_http_ampersand_ratelimit_window(limit);
+        of = ngx_http_ampersand_ratelimit_policy(limit);
         reset = ngx_http_ampersand_ratelimit_reset(limit);
 
         if (i) {
@@ -68,11 +81,9 @@ ngx_http_ampersand_ratelimit(ngx_http_request_t *r,
             q = ngx_cpymem(q, ", ", 2);
         }
 
-        p = ngx_http_ampersand_ratelimit_name(p, limit);
-        p = ngx_http_ampersand_ratelimit_number(p, ";q=", limit->rate.burst);
-        p = ngx_http_ampersand_ratelimit_number(p, ";w=", window);
+        p = ngx_cpymem(p, of->text, of->len);
 
-        q = ngx_http_ampersand_ratelimit_name(q, limit);
+        q = ngx_cpymem(q, of->text, of->name);
         q = ngx_http_ampersand_ratelimit_number(q, ";r=", limit->remaining);
         q = ngx_http_ampersand_ratelimit_number(q, ";t=", reset);
     }
@@ -94,18 +105,47 @@ ngx_http_ampersand_ratelimit(ngx_http_request_t *r,
 }
 
 
-static u_char *
-ngx_http_ampersand_ratelimit_name(u_char *p, ngx_ampersand_limit_t *limit)
+/* There are few of them, and they do not change: this worker's. */
+
+static ngx_http_ampersand_policy_t *
+ngx_http_ampersand_ratelimit_policy(ngx_ampersand_limit_t *limit)
 {
-    const char  *name;
+    u_char                       *p;
+    amp_rate_t                   *rate;
+    const char                   *name;
+    ngx_http_ampersand_policy_t  *of;
+
+    static ngx_http_ampersand_policy_t
+        policies[NGX_HTTP_AMPERSAND_RATELIMIT_POLICIES];
+
+    rate = &limit->rate;
+
+    of = &policies[(rate->count + rate->burst + limit->limit)
+                   % NGX_HTTP_AMPERSAND_RATELIMIT_POLICIES];
+
+    if (of->len && of->limit == limit->limit && of->rate.count == rate->count
+        && of->rate.period == rate->period && of->rate.burst == rate->burst)
+    {
+        return of;
+    }
+
+    of->limit = limit->limit;
+    of->rate = *rate;
 
     name = amp_limit_name(limit->limit);
 
+    p = of->text;
     *p++ = '"';
     p = ngx_cpymem(p, name, ngx_strlen(name));
     *p++ = '"';
+    of->name = p - of->text;
 
-    return p;
+    p = ngx_http_ampersand_ratelimit_number(p, ";q=", rate->burst);
+    p = ngx_http_ampersand_ratelimit_number(p, ";w=",
+                                   ngx_http_ampersand_ratelimit_window(limit));
+    of->len = p - of->text;
+
+    return of;
 }
 
 
