@@ -42,6 +42,25 @@ static const unsigned char  amp_hex_upper[] = "0123456789ABCDEF";
 static void amp_escape_but(amp_span_t s, unsigned keep, amp_buf_t *out);
 
 
+unsigned char *
+amp_decimal(unsigned char *out, uint64_t n)
+{
+    size_t         i;
+    unsigned char  digits[20];
+
+    i = sizeof(digits);
+
+    do {
+        digits[--i] = (unsigned char) ('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+
+    memcpy(out, digits + i, sizeof(digits) - i);
+
+    return out + sizeof(digits) - i;
+}
+
+
 void
 amp_hex(const unsigned char *data, size_t len, unsigned char *out)
 {

@@ -1,6 +1,6 @@
 /*
  * Bytes of a URI: the character classes of RFC 3986, percent-decoding and
- * percent-encoding; and bytes as hex.
+ * percent-encoding; bytes as hex, numbers as digits.
  */
 
 #ifndef AMP_ESCAPE_H
@@ -55,6 +55,10 @@ amp_unreserved(const unsigned char *p, const unsigned char *last)
     return (size_t) (p - start);
 }
 
+
+/* Decimal digits, at most 20.  Answers the end of what it wrote. */
+
+unsigned char *amp_decimal(unsigned char *out, uint64_t n);
 
 /* 2 * len lower-case hex digits. */
 

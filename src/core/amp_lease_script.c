@@ -1,4 +1,5 @@
 #include "amp_lease.h"
+#include "amp_escape.h"
 
 
 /*
@@ -133,14 +134,7 @@ const char  amp_lease_sha[41] = "982e62c2aec45d4c995f977997c49e1cc19af3e4";
 static amp_span_t
 amp_lease_number(uint64_t n, unsigned char *text)
 {
-    size_t  i = AMP_LEASE_TEXT;
-
-    do {
-        text[--i] = (unsigned char) ('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
-
-    return amp_span_make(text + i, AMP_LEASE_TEXT - i);
+    return amp_span_make(text, (size_t) (amp_decimal(text, n) - text));
 }
 
 

@@ -1,4 +1,5 @@
 #include "amp_rate.h"
+#include "amp_escape.h"
 
 
 #define AMP_RATE_SECOND  UINT64_C(1000000000)   /* ns                         */
@@ -62,22 +63,14 @@ amp_rate_parse(amp_span_t text, amp_rate_t *rate)
 void
 amp_rate_write(const amp_rate_t *rate, amp_buf_t *out)
 {
-    size_t         i;
-    uint32_t       n = rate->count;
-    unsigned char  text[AMP_RATE_TEXT_MAX];
+    unsigned char  *p, text[AMP_RATE_TEXT_MAX];
 
-    i = sizeof(text);
+    p = amp_decimal(text, rate->count);
+    *p++ = '/';
+    *p++ = (rate->period == 1) ? 's' : (rate->period == 60) ? 'm'
+           : (rate->period == 3600) ? 'h' : 'd';
 
-    text[--i] = (rate->period == 1) ? 's' : (rate->period == 60) ? 'm'
-                : (rate->period == 3600) ? 'h' : 'd';
-    text[--i] = '/';
-
-    do {
-        text[--i] = (unsigned char) ('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
-
-    amp_buf_put(out, text + i, sizeof(text) - i);
+    amp_buf_put(out, text, (size_t) (p - text));
 }
 
 

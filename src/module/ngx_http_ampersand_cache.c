@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand.h"
+#include "amp_escape.h"
 
 
 /*
@@ -20,9 +21,6 @@
 
 #define NGX_HTTP_AMPERSAND_PROJECTS    "/v1/projects/"
 #define NGX_HTTP_AMPERSAND_GENERATION  (2 * NGX_INT32_LEN + 3)
-
-
-static u_char *ngx_http_ampersand_number(u_char *p, uint32_t n);
 
 
 ngx_int_t
@@ -69,16 +67,16 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 
     p = ngx_cpymem(p, tenant.data, tenant.len);
     *p++ = '|';
-    p = ngx_http_ampersand_number(p, amp_operation_index(ctx->op) + 1);
+    p = amp_decimal(p, amp_operation_index(ctx->op) + 1);
 
     for ( /* void */ ; reads; reads &= reads - 1) {
         i = ffs((int) reads) - 1;
 
         if (known->gens[i] | known->bumps[i]) {
             *p++ = (u_char) ('a' + i);
-            p = ngx_http_ampersand_number(p, known->gens[i]);
+            p = known->gens[i] ? amp_decimal(p, known->gens[i]) : p;
             *p++ = '.';
-            p = ngx_http_ampersand_number(p, known->bumps[i]);
+            p = known->bumps[i] ? amp_decimal(p, known->bumps[i]) : p;
             *p++ = ',';
         }
     }
@@ -97,21 +95,4 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     ctx->cache_key.len = p - ctx->cache_key.data;
 
     return NGX_OK;
-}
-
-
-/* Decimal digits, none for 0. */
-
-static u_char *
-ngx_http_ampersand_number(u_char *p, uint32_t n)
-{
-    u_char  digits[NGX_INT32_LEN], *d;
-
-    d = digits + sizeof(digits);
-
-    for ( /* void */ ; n; n /= 10) {
-        *--d = (u_char) ('0' + n % 10);
-    }
-
-    return ngx_cpymem(p, d, digits + sizeof(digits) - d);
 }

@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand.h"
+#include "amp_escape.h"
 
 
 /*
@@ -149,23 +150,10 @@ ngx_http_ampersand_ratelimit_policy(ngx_ampersand_limit_t *limit)
 }
 
 
-/* On each answer: ngx_sprintf() would take as long as the limits themselves. */
-
 static u_char *
 ngx_http_ampersand_ratelimit_number(u_char *p, const char *key, uint64_t n)
 {
-    u_char  digits[NGX_INT64_LEN], *d;
-
-    d = digits + sizeof(digits);
-
-    do {
-        *--d = (u_char) ('0' + n % 10);
-        n /= 10;
-    } while (n);
-
-    p = ngx_cpymem(p, key, 3);
-
-    return ngx_cpymem(p, d, digits + sizeof(digits) - d);
+    return amp_decimal(ngx_cpymem(p, key, 3), n);
 }
 
 

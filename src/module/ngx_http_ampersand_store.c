@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand.h"
+#include "amp_escape.h"
 
 
 /*
@@ -290,6 +291,7 @@ ngx_http_ampersand_cache_status(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
     u_char               *p;
+    time_t                ttl;
     ngx_str_t             value;
     const char           *forwarded;
     ngx_http_upstream_t  *u;
@@ -325,7 +327,15 @@ ngx_http_ampersand_cache_status(ngx_http_request_t *r,
     }
 
     if (r->cache && r->cache->valid_sec && (r->cached || u->cacheable)) {
-        p = ngx_sprintf(p, "; ttl=%T", r->cache->valid_sec - ngx_time());
+        ttl = r->cache->valid_sec - ngx_time();
+        p = ngx_cpymem(p, "; ttl=", sizeof("; ttl=") - 1);
+
+        if (ttl < 0) {
+            *p++ = '-';
+            ttl = -ttl;
+        }
+
+        p = amp_decimal(p, ttl);
     }
 
     value.len = p - value.data;
@@ -393,17 +403,12 @@ ngx_http_ampersand_age(ngx_http_request_t *r)
         }
     }
 
-    if (age == 0) {
-        ngx_str_set(&value, "0");
-        return ngx_http_ampersand_header(r, "Age", &value);
-    }
-
     value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
     if (value.data == NULL) {
         return NGX_ERROR;
     }
 
-    value.len = ngx_sprintf(value.data, "%T", age) - value.data;
+    value.len = amp_decimal(value.data, age) - value.data;
 
     return ngx_http_ampersand_header(r, "Age", &value);
 }
