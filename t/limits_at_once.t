@@ -8,6 +8,7 @@ use warnings;
 
 use FindBin;
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 use lib "$FindBin::Bin/lib";
 use Gateway;
@@ -57,4 +58,23 @@ subtest 'one of two has almost all of it' => sub {
 };
 
 $_->finish for @gateways;
+# Leases of the server before may be lost, so a bucket starts empty with a new
+# one: from when this gateway met it, not from when the limit is first used.
+
+subtest 'a restart of Redis, then a reload, then a first use' => sub {
+    my $begun = time;
+    my $gw = Gateway->start(workers => 2, redis => Gateway::Redis->start('--appendonly', 'yes'));
+    my $post = sub { $gw->request('POST', '/v1/topics', token => $_[0], json => {})->{status} };
+    my $t = $gw->tenant('before', project => 'p-1', args => [ '--rate', '20/s' ]);
+    is $post->($t), 200, 'a lease of the first one';
+    sleep 10.1 - (time - $begun) if time - $begun < 10.1;    # who is met before that is nobody's successor
+    $gw->redis->restart;
+    ok $gw->wait_for(5, sub { $gw->status->{redis_links_up} == 2 }), 'the second one is met';
+    sleep 1.3;                                               # longer than the bucket takes to refill
+    $gw->reload;
+    $t = $gw->tenant('after', project => 'p-2', args => [ '--rate', '20/s' ]);
+    is join(' ', map { $post->($t) } 1 .. 20), join(' ', (200) x 20), 'the whole burst';
+    $gw->finish;
+};
+
 done_testing;
