@@ -71,7 +71,9 @@ subtest 'a restart of Redis, then a reload, then a first use' => sub {
     $gw->redis->restart;
     ok $gw->wait_for(5, sub { $gw->status->{redis_links_up} == 2 }), 'the second one is met';
     sleep 1.3;                                               # longer than the bucket takes to refill
+    my %old = map { $_ => 1 } $gw->workers_pids;
     $gw->reload;
+    ok $gw->wait_for(5, sub { my @now = $gw->workers_pids; @now == 2 && !grep { $old{$_} } @now }), 'other workers';
     $t = $gw->tenant('after', project => 'p-2', args => [ '--rate', '20/s' ]);
     is join(' ', map { $post->($t) } 1 .. 20), join(' ', (200) x 20), 'the whole burst';
     $gw->finish;
