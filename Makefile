@@ -159,7 +159,7 @@ unit: $(UNIT_BIN)
 # Limits, simulated: for t/lease_script.t, and to be looked at
 
 LEASE_OBJ := $(patsubst src/%.c,$(BUILD)/src/%.o,\
-               $(wildcard src/core/amp_lease*.c) src/core/amp_rate.c)
+               $(wildcard src/core/amp_lease*.c) src/core/amp_rate.c src/core/amp_escape.c)
 
 $(BUILD)/limits: t/bench/limits.c $(LEASE_OBJ)
 	@echo '$(CC) $<'
