@@ -525,6 +525,8 @@ ngx_http_ampersand_flight_known(ngx_http_ampersand_flight_t *flight)
     ngx_ampersand_zone_e   found;
     ngx_ampersand_known_t  known;
 
+    ngx_memzero(&known, sizeof(known));
+
     known.cap = AMP_TENANT_FLAT_MAX;
 
     known.tenant = ngx_alloc(known.cap, flight->log);
