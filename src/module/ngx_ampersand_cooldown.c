@@ -43,9 +43,7 @@ ngx_ampersand_cooldown_left(ngx_ampersand_zone_t *zone, amp_span_t id)
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_COOLDOWN,
-                                  ngx_ampersand_zone_hash(id.data, id.len),
-                                  id.data, id.len);
+    node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_COOLDOWN, id);
     if (node) {
         end = ngx_ampersand_node_state(node);
 

@@ -116,9 +116,7 @@ ngx_ampersand_inflight_leave(ngx_ampersand_zone_t *zone, amp_span_t tenant)
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_INFLIGHT,
-                            ngx_ampersand_zone_hash(tenant.data, tenant.len),
-                            tenant.data, tenant.len);
+    node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_INFLIGHT, tenant);
 
     if (node && zone->worker < ngx_ampersand_inflight_places(node)) {
         own = ngx_ampersand_inflight_own(zone, node);
@@ -144,9 +142,7 @@ ngx_ampersand_inflight_room(ngx_ampersand_zone_t *zone, amp_span_t tenant)
     old = 0;
     sum = 0;
 
-    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_INFLIGHT,
-                            ngx_ampersand_zone_hash(tenant.data, tenant.len),
-                            tenant.data, tenant.len);
+    node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_INFLIGHT, tenant);
     if (node) {
         old = ngx_ampersand_inflight_places(node);
 

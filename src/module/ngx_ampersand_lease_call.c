@@ -330,10 +330,7 @@ ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
 
     node = make ? ngx_ampersand_node_make(zone, NGX_AMPERSAND_LEASE, id,
                                           sizeof(ngx_ampersand_leased_t))
-                : ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_LEASE,
-                                         ngx_ampersand_zone_hash(id.data,
-                                                                 id.len),
-                                         id.data, id.len);
+                : ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_LEASE, id);
 
     return node ? ngx_ampersand_node_state(node) : NULL;
 }

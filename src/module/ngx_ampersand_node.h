@@ -215,6 +215,13 @@ ngx_ampersand_zone_age(ngx_ampersand_node_t *node)
 ngx_ampersand_node_t *ngx_ampersand_node_get(ngx_ampersand_shared_t *sh,
     ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
 
+/* By an id that is hashed as ngx_ampersand_zone_hash() does: all but tokens. */
+
+#define ngx_ampersand_node_find(sh, kind, id)                                 \
+    ngx_ampersand_node_get(sh, kind,                                          \
+                           ngx_ampersand_zone_hash((id).data, (id).len),      \
+                           (id).data, (id).len)
+
 /* The tenant of a token, the project of a tenant: the same, mostly quicker. */
 
 ngx_ampersand_node_t *ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,

@@ -64,9 +64,7 @@ ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone, amp_span_t project,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_PROJECT,
-                           ngx_ampersand_zone_hash(project.data, project.len),
-                           project.data, project.len);
+    node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_PROJECT, project);
     if (node) {
         pn = ngx_ampersand_node_body(node);
         ngx_memcpy(known->gens, pn->gens, sizeof(known->gens));

@@ -147,9 +147,7 @@ ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone, const u_char *digest,
                                          tn->tenant, token->len);
 
     } else {
-        node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT,
-                                      ngx_ampersand_zone_hash(id.data, id.len),
-                                      id.data, id.len);
+        node = ngx_ampersand_node_find(sh, NGX_AMPERSAND_TENANT, id);
     }
 
     if (node == NULL) {

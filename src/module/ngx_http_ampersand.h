@@ -255,6 +255,13 @@ ngx_http_ampersand_next(ngx_http_ampersand_walk_t *walk)
 }
 
 
+/*
+ * The next word of a header's list, between commas and white space, which is
+ * cut off rest; empty when there is none.
+ */
+
+amp_span_t ngx_http_ampersand_next_word(ngx_str_t *rest);
+
 /* Has the header this name, given in lower case? */
 
 #define ngx_http_ampersand_is(h, name)                                        \
@@ -307,7 +314,7 @@ ngx_int_t ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
 /* Does the client's header of this name go upstream? */
 
 ngx_uint_t ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx,
-    u_char *name, size_t len);
+    amp_span_t name);
 
 /*
  * resolve: zone, then Redis.  NGX_OK: ctx->resolved says what came out,
@@ -423,6 +430,15 @@ ngx_int_t ngx_http_ampersand_deny_replace(ngx_http_request_t *r,
 /* variables */
 
 ngx_int_t ngx_http_ampersand_add_variables(ngx_conf_t *cf);
+
+/*
+ * The tenant's key in the clear: out has AMP_SECRET_MAX bytes, which are the
+ * caller's to wipe.  Answers its length, or -1, -2, -3 as amp_seal_open() does.
+ * It is authenticated unless that was done (tenant->opened).
+ */
+
+int ngx_http_ampersand_open_key(ngx_http_ampersand_main_conf_t *amcf,
+    const amp_tenant_t *tenant, u_char *out);
 
 /* Forgets the plaintext key that $ampersand_api_key left in r->variables. */
 

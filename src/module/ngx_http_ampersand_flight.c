@@ -347,13 +347,9 @@ ngx_http_ampersand_flight_open(ngx_http_ampersand_flight_t *flight)
 
     tenant = flight->tenant;
 
-    n = amp_seal_open_decoded(flight->amcf->keyring,
-                              amp_tenant_field(tenant, tenant->id),
-                              amp_tenant_field(tenant, tenant->key_id),
-                              amp_tenant_field(tenant, tenant->sealed),
-                              secret);
+    n = ngx_http_ampersand_open_key(flight->amcf, tenant, secret);
 
-    tenant->opened = (n > 0 && amp_secret_valid(amp_span_make(secret, n)));
+    tenant->opened = (n > 0);
 
     ngx_explicit_memzero(secret, sizeof(secret));
 }

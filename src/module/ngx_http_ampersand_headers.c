@@ -300,20 +300,20 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
 
 
 ngx_uint_t
-ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx, u_char *name,
-    size_t len)
+ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx,
+    amp_span_t name)
 {
     u_char           lowcase[NGX_HTTP_CACHE_VARY_LEN];
     ngx_table_elt_t  h;
 
-    if (len > sizeof(lowcase)) {
+    if (name.len > sizeof(lowcase)) {
         return 1;
     }
 
-    ngx_strlow(lowcase, name, len);
+    ngx_strlow(lowcase, (u_char *) name.data, name.len);
 
     h.key.data = lowcase;
-    h.key.len = len;
+    h.key.len = name.len;
     h.lowcase_key = lowcase;
 
     return ngx_http_ampersand_headers_goes(&h, ctx->op->api,
@@ -374,26 +374,12 @@ static void
 ngx_http_ampersand_headers_caching(ngx_str_t *value,
     ngx_http_ampersand_headers_t *found)
 {
-    u_char      *p, *last;
-    amp_span_t   name;
+    ngx_str_t   rest;
+    amp_span_t  name;
 
-    p = value->data;
-    last = p + value->len;
+    rest = *value;
 
-    while (p < last) {
-
-        if (*p == ' ' || *p == '\t' || *p == ',') {
-            p++;
-            continue;
-        }
-
-        name.data = p;
-
-        while (p < last && *p != ' ' && *p != '\t' && *p != ',') {
-            p++;
-        }
-
-        name.len = p - name.data;
+    while ((name = ngx_http_ampersand_next_word(&rest)).len) {
 
         if (amp_span_caseeq(name, amp_span("no-cache"))
             || amp_span_caseeq(name, amp_span("max-age=0"))
@@ -534,31 +520,46 @@ ngx_http_ampersand_headers_prefix(ngx_str_t *prefixes, ngx_table_elt_t *h)
 static ngx_uint_t
 ngx_http_ampersand_headers_named(ngx_str_t *connection, ngx_table_elt_t *h)
 {
-    u_char  *p, *last, *name;
+    ngx_str_t   rest;
+    amp_span_t  name;
 
-    p = connection->data;
-    last = p + connection->len;
+    rest = *connection;
 
-    while (p < last) {
-
-        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-            p++;
-        }
-
-        name = p;
-
-        while (p < last && *p != ' ' && *p != '\t' && *p != ',') {
-            p++;
-        }
-
-        if ((size_t) (p - name) == h->key.len && p != name
-            && ngx_strncasecmp(name, h->lowcase_key, h->key.len) == 0)
-        {
+    while ((name = ngx_http_ampersand_next_word(&rest)).len) {
+        if (amp_span_caseeq(name, amp_span_make(h->lowcase_key, h->key.len))) {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+amp_span_t
+ngx_http_ampersand_next_word(ngx_str_t *rest)
+{
+    u_char      *p, *last;
+    amp_span_t   word;
+
+    p = rest->data;
+    last = p + rest->len;
+
+    while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+        p++;
+    }
+
+    word.data = p;
+
+    while (p < last && *p != ' ' && *p != '\t' && *p != ',') {
+        p++;
+    }
+
+    word.len = p - word.data;
+
+    rest->data = p;
+    rest->len = last - p;
+
+    return word;
 }
 
 

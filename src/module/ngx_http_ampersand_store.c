@@ -164,38 +164,23 @@ static ngx_int_t
 ngx_http_ampersand_vary_names(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_str_t *names)
 {
-    u_char     *p, *last, *name;
-    size_t      len;
-    ngx_str_t  *vary;
+    ngx_str_t   rest, *vary;
+    amp_span_t  name;
 
     vary = &r->cache->vary;
-    p = names->data;
-    last = p + names->len;
+    rest = *names;
 
-    while (p < last) {
+    while ((name = ngx_http_ampersand_next_word(&rest)).len) {
 
-        if (*p == ' ' || *p == '\t' || *p == ',') {
-            p++;
-            continue;
-        }
-
-        name = p;
-
-        while (p < last && *p != ' ' && *p != '\t' && *p != ',') {
-            p++;
-        }
-
-        len = p - name;
-
-        if (len == 1 && *name == '*') {
+        if (amp_span_eq(name, amp_span("*"))) {
             return NGX_DECLINED;
         }
 
-        if (!ngx_http_ampersand_headers_sent(ctx, name, len)) {
+        if (!ngx_http_ampersand_headers_sent(ctx, name)) {
             continue;
         }
 
-        if (vary->len + 1 + len > NGX_HTTP_CACHE_VARY_LEN) {
+        if (vary->len + 1 + name.len > NGX_HTTP_CACHE_VARY_LEN) {
             return NGX_DECLINED;
         }
 
@@ -210,8 +195,8 @@ ngx_http_ampersand_vary_names(ngx_http_request_t *r,
             vary->data[vary->len++] = ',';
         }
 
-        ngx_memcpy(vary->data + vary->len, name, len);
-        vary->len += len;
+        ngx_memcpy(vary->data + vary->len, name.data, name.len);
+        vary->len += name.len;
     }
 
     return NGX_OK;

@@ -400,7 +400,6 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     u_char                          *p;
     ngx_int_t                        rc;
     ngx_uint_t                       level;
-    amp_span_t                       sealed;
     amp_tenant_t                    *tenant;
     ngx_http_ampersand_ctx_t        *ctx;
     ngx_http_ampersand_main_conf_t  *amcf;
@@ -437,21 +436,7 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    sealed = amp_tenant_field(tenant, tenant->sealed);
-
-    if (tenant->opened) {
-        n = amp_seal_reveal(amcf->keyring, sealed, p);
-
-    } else {
-        n = amp_seal_open_decoded(amcf->keyring,
-                                  amp_tenant_field(tenant, tenant->id),
-                                  amp_tenant_field(tenant, tenant->key_id),
-                                  sealed, p);
-
-        if (n > 0 && !amp_secret_valid(amp_span_make(p, n))) {
-            n = -1;
-        }
-    }
+    n = ngx_http_ampersand_open_key(amcf, tenant, p);
 
     if (n <= 0) {
 
@@ -471,6 +456,28 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     ngx_http_ampersand_variable_set(v, p, n);
 
     return NGX_OK;
+}
+
+
+int
+ngx_http_ampersand_open_key(ngx_http_ampersand_main_conf_t *amcf,
+    const amp_tenant_t *tenant, u_char *out)
+{
+    int         n;
+    amp_span_t  sealed;
+
+    sealed = amp_tenant_field(tenant, tenant->sealed);
+
+    if (tenant->opened) {
+        return amp_seal_reveal(amcf->keyring, sealed, out);
+    }
+
+    n = amp_seal_open_decoded(amcf->keyring,
+                              amp_tenant_field(tenant, tenant->id),
+                              amp_tenant_field(tenant, tenant->key_id),
+                              sealed, out);
+
+    return (n <= 0 || amp_secret_valid(amp_span_make(out, n))) ? n : -1;
 }
 
 
