@@ -45,19 +45,22 @@ static void amp_escape_but(amp_span_t s, unsigned keep, amp_buf_t *out);
 unsigned char *
 amp_decimal(unsigned char *out, uint64_t n)
 {
-    size_t         i;
-    unsigned char  digits[20];
+    uint64_t        limit;
+    unsigned char  *p, *last;
 
-    i = sizeof(digits);
+    /* the 20th digit is the last: its limit is none of 64 bits */
 
-    do {
-        digits[--i] = (unsigned char) ('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
+    last = out + 1;
 
-    memcpy(out, digits + i, sizeof(digits) - i);
+    for (limit = 10; n >= limit && last - out < 20; limit *= 10) {
+        last++;
+    }
 
-    return out + sizeof(digits) - i;
+    for (p = last; p > out; n /= 10) {
+        *--p = (unsigned char) ('0' + n % 10);
+    }
+
+    return last;
 }
 
 
