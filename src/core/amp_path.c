@@ -22,10 +22,10 @@ typedef struct {
 
 
 static int amp_path_method(amp_span_t method, unsigned *head);
-static amp_reason_e amp_path_parse(amp_span_t raw, unsigned char *scratch,
-    amp_parsed_t *parsed);
-static unsigned char *amp_path_decode(unsigned char *p, unsigned char *last,
-    amp_piece_t *piece);
+static amp_reason_e amp_path_parse(amp_span_t raw, size_t skip,
+    unsigned char *scratch, amp_parsed_t *parsed);
+static const unsigned char *amp_path_decode(const unsigned char *p,
+    const unsigned char *last, unsigned char *dst, amp_piece_t *piece);
 static amp_reason_e amp_path_check(amp_api_e api, const amp_piece_t *piece);
 static amp_reason_e amp_path_fill(const amp_route_t *route,
     const amp_piece_t *pieces, amp_match_t *m);
@@ -44,6 +44,15 @@ static const amp_span_t  amp_prefixes[AMP_API_COUNT][2] = {
                          { 2, (const unsigned char *) "v1" } }
 };
 
+/* The same as nearly every client writes them, in one piece. */
+
+static const amp_span_t  amp_usual[AMP_API_COUNT] = {
+    [AMP_API_PLATFORM] = { 4, (const unsigned char *) "/v1/" },
+    [AMP_API_READ] = { 9, (const unsigned char *) "/read/v1/" },
+    [AMP_API_WRITE] = { 10, (const unsigned char *) "/write/v1/" },
+    [AMP_API_SEARCH] = { 11, (const unsigned char *) "/search/v1/" }
+};
+
 
 void
 amp_path_init(void)
@@ -58,13 +67,20 @@ amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,
     unsigned char *scratch, amp_match_t *m)
 {
     int                 known;
+    size_t              usual;
     unsigned            i, n, skip, head;
     amp_reason_e        rc;
     amp_parsed_t        parsed;
     const amp_route_t  *route;
     const amp_piece_t  *pieces;
 
-    memset(m, 0, sizeof(*m));
+    m->op = NULL;
+    m->project = amp_span_null;
+    m->short_form = 0;
+    m->head = 0;
+    m->nparams = 0;
+    m->rest = amp_span_null;
+    m->allow = 0;
 
     if (api == AMP_API_PROXY) {
         if (amp_proxy == NULL) {
@@ -80,14 +96,27 @@ amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,
         return rc;
     }
 
+    if (raw.len == 0 || raw.len > AMP_PATH_MAX || raw.data[0] != '/') {
+        return AMP_BAD_PATH;
+    }
+
+    usual = amp_usual[api].len;
+
+    if (raw.len > usual && memcmp(raw.data, amp_usual[api].data, usual) == 0) {
+        usual--;
+        skip = 0;
+
+    } else {
+        usual = 0;
+        skip = (amp_prefixes[api][1].len == 0) ? 1 : 2;
+    }
+
     parsed.api = api;
 
-    rc = amp_path_parse(raw, scratch, &parsed);
+    rc = amp_path_parse(raw, usual, scratch, &parsed);
     if (rc != AMP_OK) {
         return rc;
     }
-
-    skip = (amp_prefixes[api][1].len == 0) ? 1 : 2;
 
     if (parsed.trailing || parsed.n < skip
         || parsed.n - skip > AMP_SEGMENTS_MAX)
@@ -160,40 +189,51 @@ amp_path_method(amp_span_t method, unsigned *head)
 
 
 /*
- * Decodes and judges every segment, also of a path that is too long for any
- * template: an attack is told as such, whatever comes after it.
+ * Decodes and judges every segment from raw's byte "skip" on, a slash; also of
+ * a path that is too long for any template: an attack is told as such,
+ * whatever comes after it.
  */
 
 static amp_reason_e
-amp_path_parse(amp_span_t raw, unsigned char *scratch, amp_parsed_t *parsed)
+amp_path_parse(amp_span_t raw, size_t skip, unsigned char *scratch,
+    amp_parsed_t *parsed)
 {
-    amp_piece_t    *piece;
-    amp_reason_e    rc;
-    unsigned char  *p, *last;
-
-    if (raw.len == 0 || raw.len > AMP_PATH_MAX || raw.data[0] != '/') {
-        return AMP_BAD_PATH;
-    }
+    amp_piece_t          *piece;
+    amp_reason_e          rc;
+    const unsigned char  *p, *last, *start;
 
     parsed->n = 0;
     parsed->trailing = 0;
+    piece = parsed->pieces;
 
-    /* decoded in place: mostly there is nothing to decode */
-
-    memcpy(scratch, raw.data, raw.len);
-    p = scratch;
-    last = p + raw.len;
+    p = raw.data + skip;
+    last = raw.data + raw.len;
 
     while (p < last) {
 
         /* p is at a slash */
 
-        piece = &parsed->pieces[parsed->n < AMP_PARSED_MAX ? parsed->n
-                                                           : AMP_PARSED_MAX];
+        start = ++p;
 
-        p = amp_path_decode(p + 1, last, piece);
-        if (p == NULL) {
-            return AMP_BAD_PATH;
+        while (p < last && amp_char_is(*p, AMP_PLAIN)) {
+            p++;
+        }
+
+        if (p == last || *p == '/') {
+
+            /* mostly there is nothing to decode */
+
+            piece->text = amp_span_make(start, (size_t) (p - start));
+            piece->colon = AMP_NO_COLON;
+            piece->encoded_colon = AMP_NO_COLON;
+            piece->has = 0;
+
+        } else {
+            p = amp_path_decode(start, last, scratch + (start - raw.data),
+                                piece);
+            if (p == NULL) {
+                return AMP_BAD_PATH;
+            }
         }
 
         if (piece->text.len == 0) {
@@ -212,6 +252,10 @@ amp_path_parse(amp_span_t raw, unsigned char *scratch, amp_parsed_t *parsed)
             }
         }
 
+        if (parsed->n < AMP_PARSED_MAX) {
+            piece++;
+        }
+
         parsed->n++;
     }
 
@@ -219,37 +263,31 @@ amp_path_parse(amp_span_t raw, unsigned char *scratch, amp_parsed_t *parsed)
 }
 
 
-/* One segment.  Answers where it ends, at a slash or last; NULL: refused. */
+/*
+ * One segment, to dst.  Answers where it ends, at a slash or last; NULL:
+ * refused.
+ */
 
-static unsigned char *
-amp_path_decode(unsigned char *p, unsigned char *last, amp_piece_t *piece)
+static const unsigned char *
+amp_path_decode(const unsigned char *p, const unsigned char *last,
+    unsigned char *dst, amp_piece_t *piece)
 {
     int             c;
-    unsigned char  *dst, *run, *start;
+    unsigned char  *start;
 
-    piece->text.data = p;
     piece->colon = AMP_NO_COLON;
     piece->encoded_colon = AMP_NO_COLON;
     piece->has = 0;
 
-    start = p;
-    dst = p;
+    start = dst;
 
     for ( ;; ) {
-        run = p;
-
         while (p < last && amp_char_is(*p, AMP_PLAIN)) {
-            p++;
+            *dst++ = *p++;
         }
-
-        if (dst != run) {
-            memmove(dst, run, (size_t) (p - run));
-        }
-
-        dst += p - run;
 
         if (p == last || *p == '/') {
-            piece->text.len = (size_t) (dst - start);
+            piece->text = amp_span_make(start, (size_t) (dst - start));
             return p;
         }
 
@@ -389,9 +427,8 @@ amp_path_value(amp_api_e api, amp_span_t value)
 void
 amp_path_compose(const amp_match_t *m, amp_span_t project_id, amp_buf_t *out)
 {
-    unsigned               i, param;
-    const amp_segment_t   *segment;
-    const amp_template_t  *template;
+    unsigned           param;
+    const amp_part_t  *part;
 
     if (m->op->api == AMP_API_PROXY) {
         amp_buf_byte(out, '/');
@@ -399,29 +436,26 @@ amp_path_compose(const amp_match_t *m, amp_span_t project_id, amp_buf_t *out)
         return;
     }
 
-    template = amp_route_template(m->op);
     param = 0;
 
     amp_buf_text(out, "/v1");
 
-    for (i = 0; i < template->n; i++) {
-        segment = &template->segments[i];
-        amp_buf_byte(out, '/');
+    for (part = amp_route_parts(m->op); /* void */ ; part++) {
+        amp_buf_span(out, part->text);
 
-        switch (segment->kind) {
+        switch (part->value) {
 
         case AMP_SEGMENT_PROJECT:
             out->overflow |= (project_id.len == 0);
-            amp_escape(project_id, out);
+            amp_buf_span(out, project_id);
             break;
 
         case AMP_SEGMENT_PARAM:
             amp_escape(m->params[param++], out);
-            amp_buf_span(out, segment->text);
             break;
 
         default:
-            amp_buf_span(out, segment->text);
+            return;
         }
     }
 }

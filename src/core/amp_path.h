@@ -21,14 +21,14 @@
 #define AMP_QUERY_ARGS   64        /* parameters in one query                 */
 
 
-/* What amp_path_match() found.  Spans point into the scratch buffer. */
+/* What amp_path_match() found.  Spans point into raw and the scratch buffer. */
 
 typedef struct {
     const amp_operation_t  *op;
     amp_span_t              project;    /* decoded {projectIdOrName}; empty in
                                            the short spelling                 */
-    unsigned                short_form:1;
-    unsigned                head:1;     /* HEAD, matched as GET               */
+    unsigned                short_form;
+    unsigned                head;       /* HEAD, matched as GET               */
     unsigned                nparams;
     amp_span_t              params[AMP_PARAMS_MAX]; /* decoded, in order,
                                                        the project left out   */
@@ -51,7 +51,7 @@ void amp_path_init(void);
  * the full one and the one without "projects/{projectIdOrName}/"; "/v1" alone
  * is the short spelling of getProject and updateProject.
  *
- * scratch has at least raw.len bytes and outlives m.
+ * scratch has at least raw.len bytes; both outlive m.
  *
  * AMP_OK            m is filled
  * AMP_BAD_PATH      no leading slash, dot segment in any encoding (also before
@@ -84,8 +84,9 @@ amp_reason_e amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,
  * as by RFC 3986, 6.2.2: unreserved characters decoded, any other %XX kept in
  * upper case, raw pchar as it came.
  *
- * Fails closed: out->overflow is set when the operation needs a project and
- * project_id is empty.
+ * project_id is one that amp_project_id_valid() takes, as every tenant's is:
+ * nothing in it has to be escaped.  Fails closed: out->overflow is set when the
+ * operation needs a project and project_id is empty.
  */
 
 void amp_path_compose(const amp_match_t *m, amp_span_t project_id,

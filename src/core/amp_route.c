@@ -2,6 +2,7 @@
 
 
 #define AMP_VERBS_MAX   8
+#define AMP_PARTS_MAX   (AMP_PARAMS_MAX + 2)    /* the project's, the last  */
 #define AMP_ROUTES_MAX  (AMP_OPERATIONS_MAX * 2)
 
 #define AMP_BUCKETS     (AMP_API_COUNT * (AMP_SEGMENTS_MAX + 1)               \
@@ -12,10 +13,17 @@
      * AMP_METHOD_COUNT + (unsigned) (method))
 
 
+typedef struct {
+    unsigned       n;
+    amp_segment_t  segments[AMP_SEGMENTS_MAX];
+    amp_part_t     parts[AMP_PARTS_MAX];
+} amp_template_t;
+
+
 static void amp_route_cut(const amp_operation_t *op,
     amp_template_t *template);
 static void amp_route_fill(amp_api_e api, unsigned len, amp_method_e method);
-static int amp_route_takes(const amp_route_t *route,
+static inline int amp_route_takes(const amp_route_t *route,
     const amp_piece_t *pieces);
 
 
@@ -80,8 +88,12 @@ amp_route_init(void)
 static void
 amp_route_cut(const amp_operation_t *op, amp_template_t *template)
 {
-    const char     *p, *end, *colon;
+    const char     *p, *end, *colon, *text;
+    amp_part_t     *part;
     amp_segment_t  *segment;
+
+    text = op->path;
+    part = template->parts;
 
     for (p = op->path; *p == '/'; p = end) {
         p++;
@@ -101,6 +113,11 @@ amp_route_cut(const amp_operation_t *op, amp_template_t *template)
             if (strncmp(p, "{projectIdOrName}", (size_t) (end - p)) == 0) {
                 segment->kind = AMP_SEGMENT_PROJECT;
             }
+
+            part->text = amp_span_make(text, (size_t) (p - text));
+            part->value = segment->kind;
+            part++;
+            text = colon;
         }
 
         if (colon != NULL && colon < end) {
@@ -108,6 +125,8 @@ amp_route_cut(const amp_operation_t *op, amp_template_t *template)
                 amp_span_make(colon, (size_t) (end - colon));
         }
     }
+
+    part->text = amp_span_make(text, (size_t) (p - text));
 }
 
 
@@ -148,6 +167,7 @@ amp_route_fill(amp_api_e api, unsigned len, amp_method_e method)
             route->segments = template->segments + skip;
             route->n = len;
             route->skip = skip;
+            route->first = len ? route->segments[0].text.len : 0;
         }
     }
 }
@@ -157,14 +177,18 @@ const amp_route_t *
 amp_route_find(amp_api_e api, amp_method_e method, const amp_piece_t *pieces,
     unsigned n)
 {
-    unsigned         i;
-    const uint16_t  *first;
+    size_t              len;
+    const uint16_t     *first;
+    const amp_route_t  *route, *last;
 
     first = &amp_first[amp_bucket(api, n, method)];
+    last = &amp_routes[first[1]];
 
-    for (i = first[0]; i < first[1]; i++) {
-        if (amp_route_takes(&amp_routes[i], pieces)) {
-            return &amp_routes[i];
+    len = n ? pieces[0].text.len : 0;
+
+    for (route = &amp_routes[first[0]]; route < last; route++) {
+        if (route->first == len && amp_route_takes(route, pieces)) {
+            return route;
         }
     }
 
@@ -191,7 +215,7 @@ amp_route_methods(amp_api_e api, const amp_piece_t *pieces, unsigned n)
 }
 
 
-static int
+static inline int
 amp_route_takes(const amp_route_t *route, const amp_piece_t *pieces)
 {
     unsigned              i;
@@ -226,10 +250,10 @@ amp_route_takes(const amp_route_t *route, const amp_piece_t *pieces)
 }
 
 
-const amp_template_t *
-amp_route_template(const amp_operation_t *op)
+const amp_part_t *
+amp_route_parts(const amp_operation_t *op)
 {
-    return &amp_templates[amp_operation_index(op)];
+    return amp_templates[amp_operation_index(op)].parts;
 }
 
 

@@ -1,6 +1,7 @@
 /*
- * The index over the table of operations: templates cut into segments, and
- * routes (an operation in one spelling) by API, number of segments and method.
+ * The index over the table of operations: templates cut into segments, to be
+ * matched, and into parts, to be composed; and routes (an operation in one
+ * spelling) by API, number of segments and method.
  */
 
 #ifndef AMP_ROUTE_H
@@ -25,10 +26,12 @@ typedef struct {
 } amp_segment_t;
 
 
+/* Text, slashes and verbs included, and what follows it. */
+
 typedef struct {
-    unsigned       n;
-    amp_segment_t  segments[AMP_SEGMENTS_MAX];
-} amp_template_t;
+    amp_span_t     text;
+    amp_segment_e  value;       /* AMP_SEGMENT_LITERAL: none, the last part  */
+} amp_part_t;
 
 
 /* One spelling of an operation: its template from segment "skip" on. */
@@ -38,6 +41,8 @@ typedef struct {
     const amp_segment_t    *segments;
     unsigned                n;
     unsigned                skip;
+    size_t                  first;      /* bytes of the first segment, a
+                                           literal; 0 where there is none     */
 } amp_route_t;
 
 
@@ -68,11 +73,11 @@ unsigned amp_route_methods(amp_api_e api, const amp_piece_t *pieces,
     unsigned n);
 
 /*
- * What an operation is composed from, the project's segment included; for
- * listProjects getProject's.  The proxy API's has no segment.
+ * What an operation is composed from, below "/v1" and the project included; for
+ * listProjects getProject's.  The proxy API's has one empty part.
  */
 
-const amp_template_t *amp_route_template(const amp_operation_t *op);
+const amp_part_t *amp_route_parts(const amp_operation_t *op);
 
 /* Is the text, colon included, a verb of this API? */
 

@@ -28,24 +28,25 @@ text_span(const char *text)
 }
 
 
+/*
+ * From a heap block of the very length, for the address sanitizer; it lasts
+ * until the next call.
+ */
+
 static amp_reason_e
 match(amp_api_e api, const char *method, const char *path, amp_match_t *m)
 {
-    size_t          len;
-    unsigned char  *exact;
-    amp_reason_e    rc;
-
-    /* a heap block of the very length, for the address sanitizer */
+    size_t                 len;
+    static unsigned char  *exact;
 
     len = strlen(path);
+
+    free(exact);
     exact = malloc(len ? len : 1);
     memcpy(exact, path, len);
 
-    rc = amp_path_match(api, text_span(method), amp_span_make(exact, len),
-                        scratch, m);
-    free(exact);
-
-    return rc;
+    return amp_path_match(api, text_span(method), amp_span_make(exact, len),
+                          scratch, m);
 }
 
 
@@ -444,6 +445,77 @@ data_in_values(void **state)
     };
 
     check_paths(AMP_API_PLATFORM, "GET", cases, LEN(cases));
+}
+
+
+/*
+ * The API's own segments decode as any other: however they are written, what
+ * follows is told as after the usual spelling.
+ */
+
+static void
+every_spelling_of_a_prefix(void **state)
+{
+    char         path[256];
+    size_t       i, k;
+    amp_match_t  m;
+
+    static const struct {
+        amp_api_e    api;
+        const char  *prefix;
+    } prefixes[] = {
+        { AMP_API_PLATFORM, "/v1" },
+        { AMP_API_PLATFORM, "/%76%31" },
+        { AMP_API_PLATFORM, "/v%31" },
+        { AMP_API_READ, "/read/v1" },
+        { AMP_API_READ, "/%72ead/v1" },
+        { AMP_API_READ, "/read/%761" },
+        { AMP_API_WRITE, "/write/v1" },
+        { AMP_API_WRITE, "/writ%65/%76%31" },
+        { AMP_API_SEARCH, "/search/v1" },
+        { AMP_API_SEARCH, "/%73earch/v1" }
+    };
+
+    static const struct {
+        const char   *path;
+        amp_reason_e  reason;
+    } cases[] = {
+        { "/", AMP_NO_OPERATION },
+        { "//", AMP_BAD_PATH },
+        { "//projects", AMP_BAD_PATH },
+        { "/..", AMP_BAD_PATH },
+        { "/%2e%2e/v1", AMP_BAD_PATH },
+        { "/.", AMP_BAD_PATH },
+        { "/a%00", AMP_BAD_PATH },
+        { "/a\\b", AMP_BAD_PATH },
+        { "/v1", AMP_NO_OPERATION },
+        { "/read/v1", AMP_NO_OPERATION },
+        { "a", AMP_NO_OPERATION },
+        { ":a", AMP_NO_OPERATION },
+        { "%2f", AMP_BAD_PATH },
+        { "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16", AMP_NO_OPERATION },
+        { "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/..", AMP_BAD_PATH }
+    };
+
+    for (i = 0; i < LEN(prefixes); i++) {
+        for (k = 0; k < LEN(cases); k++) {
+            snprintf(path, sizeof(path), "%s%s", prefixes[i].prefix,
+                     cases[k].path);
+
+            if (match(prefixes[i].api, "GET", path, &m) != cases[k].reason) {
+                fail_msg("%s", path);
+            }
+
+            assert_null(m.op);
+        }
+    }
+
+    assert_int_equal(match(AMP_API_READ, "POST", "/v1/projects/-/x", &m),
+                     AMP_NO_OPERATION);
+    assert_int_equal(match(AMP_API_PLATFORM, "GET", "/V1/projects", &m),
+                     AMP_NO_OPERATION);
+    assert_int_equal(match(AMP_API_PLATFORM, "GET", "/v1", &m), AMP_OK);
+    assert_int_equal(match(AMP_API_PLATFORM, "GET", "/%761", &m), AMP_OK);
 }
 
 
@@ -865,6 +937,7 @@ main(void)
         cmocka_unit_test(no_project_no_path),
         cmocka_unit_test(methods),
         cmocka_unit_test(data_in_values),
+        cmocka_unit_test(every_spelling_of_a_prefix),
         cmocka_unit_test(bad_paths),
         cmocka_unit_test(no_operation),
         cmocka_unit_test(verbs_of_one_api),
