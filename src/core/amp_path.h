@@ -96,11 +96,11 @@ void amp_path_compose(const amp_match_t *m, amp_span_t project_id,
 typedef struct {
     amp_span_t  name;           /* decoded; proxy: normalised, see below      */
     amp_span_t  value;          /* the same; empty without "="                */
-    unsigned    declared:1;
-    unsigned    has_value:1;    /* there was a "="                            */
-    unsigned    plain:1;        /* unreserved bytes only: name, "=" and value
+    uint8_t     declared;       /* flags, each its byte: written often        */
+    uint8_t     has_value;      /* there was a "="                            */
+    uint8_t     plain;          /* unreserved bytes only: name, "=" and value
                                    stand where they came                      */
-    unsigned    order;          /* position among the declared; the others:
+    uint8_t     order;          /* position among the declared; the others:
                                    AMP_QUERY_ARGS                             */
 } amp_query_arg_t;
 

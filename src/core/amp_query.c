@@ -6,17 +6,20 @@
 #define AMP_KEY_MAX    64               /* four levels of encoding           */
 
 
-static unsigned char *amp_query_split(amp_span_t raw, int proxy,
-    unsigned char *dst, amp_query_arg_t *arg);
+static const unsigned char *amp_query_plain(const unsigned char *p,
+    const unsigned char *last, amp_query_arg_t *arg);
+static amp_reason_e amp_query_split(amp_span_t raw, int proxy,
+    unsigned char **dst, amp_query_arg_t *arg);
 static unsigned char *amp_query_decode(amp_span_t raw, int proxy,
     unsigned char *dst);
 static amp_reason_e amp_query_take(const amp_operation_t *op,
     amp_query_arg_t *arg, uint32_t *seen, amp_query_t *q);
 static amp_reason_e amp_query_declared(const char *list, amp_query_arg_t *arg,
     uint32_t *seen);
-static int amp_query_is_key(amp_span_t name);
+static inline int amp_query_is_key(amp_span_t name);
+static int amp_query_encodes_key(amp_span_t name);
 static int amp_query_hides_key(amp_span_t raw);
-static int amp_query_is_on(const char *list, const amp_query_arg_t *arg);
+static inline int amp_query_is_on(const char *list, const amp_query_arg_t *arg);
 static const char *amp_query_next(const char *list, amp_span_t *name);
 static void amp_query_sort(amp_query_t *q);
 static int amp_query_before(const amp_query_arg_t *a,
@@ -50,11 +53,9 @@ amp_query_parse(const amp_operation_t *op, amp_span_t raw,
     seen = 0;
     last = raw.data + raw.len;
 
-    for (p = raw.data; p < last; p = (next < last) ? next + 1 : last) {
-        next = memchr(p, '&', (size_t) (last - p));
-        next = next ? next : last;
-
-        if (next == p) {
+    for (p = raw.data; p < last; p = next + (next < last)) {
+        if (*p == '&') {
+            next = p;
             continue;
         }
 
@@ -62,18 +63,18 @@ amp_query_parse(const amp_operation_t *op, amp_span_t raw,
             return AMP_BAD_QUERY;
         }
 
-        if (q->verbatim
-            && amp_query_hides_key(amp_span_make(p, (size_t) (next - p))))
-        {
-            return AMP_KEY_IN_QUERY;
-        }
-
         arg = &q->args[q->n++];
+        next = amp_query_plain(p, last, arg);
 
-        scratch = amp_query_split(amp_span_make(p, (size_t) (next - p)),
-                                  q->verbatim, scratch, arg);
-        if (scratch == NULL) {
-            return AMP_BAD_QUERY;
+        if (next == NULL) {
+            next = memchr(p, '&', (size_t) (last - p));
+            next = next ? next : last;
+
+            rc = amp_query_split(amp_span_make(p, (size_t) (next - p)),
+                                 q->verbatim, &scratch, arg);
+            if (rc != AMP_OK) {
+                return rc;
+            }
         }
 
         rc = amp_query_take(op, arg, &seen, q);
@@ -91,30 +92,45 @@ amp_query_parse(const amp_operation_t *op, amp_span_t raw,
 
 
 /*
- * Name and value of one piece.  Answers the end of what it wrote, or NULL.
- * Mostly there is nothing to decode, and it writes nothing.
+ * A piece with nothing to decode, as most are.  Answers its end, at "&" or
+ * last; NULL: it is none.
  */
 
-static unsigned char *
-amp_query_split(amp_span_t raw, int proxy, unsigned char *dst,
+static const unsigned char *
+amp_query_plain(const unsigned char *p, const unsigned char *last,
     amp_query_arg_t *arg)
 {
-    size_t                len;
-    unsigned char        *end;
-    const unsigned char  *p, *last, *equals;
+    size_t  len;
 
-    last = raw.data + raw.len;
-    len = amp_unreserved(raw.data, last);
-    p = raw.data + len;
+    len = amp_unreserved(p, last);
+    arg->name = amp_span_make(p, len);
+    p += len;
 
     arg->has_value = (p < last && *p == '=');
     p += arg->has_value;
 
-    if (p + amp_unreserved(p, last) == last) {
-        arg->plain = 1;
-        arg->name = amp_span_make(raw.data, len);
-        arg->value = amp_span_make(p, (size_t) (last - p));
-        return dst;
+    len = amp_unreserved(p, last);
+    arg->value = amp_span_make(p, len);
+    p += len;
+
+    arg->plain = 1;
+
+    return (p == last || *p == '&') ? p : NULL;
+}
+
+
+/* Name and value of any other piece, decoded to *dst, which moves on. */
+
+static amp_reason_e
+amp_query_split(amp_span_t raw, int proxy, unsigned char **dst,
+    amp_query_arg_t *arg)
+{
+    size_t                len;
+    unsigned char        *end;
+    const unsigned char  *equals;
+
+    if (proxy && amp_query_hides_key(raw)) {
+        return AMP_KEY_IN_QUERY;
     }
 
     arg->plain = 0;
@@ -122,30 +138,30 @@ amp_query_split(amp_span_t raw, int proxy, unsigned char *dst,
     equals = memchr(raw.data, '=', raw.len);
     len = equals ? (size_t) (equals - raw.data) : raw.len;
 
-    end = amp_query_decode(amp_span_make(raw.data, len), proxy, dst);
+    end = amp_query_decode(amp_span_make(raw.data, len), proxy, *dst);
     if (end == NULL) {
-        return NULL;
+        return AMP_BAD_QUERY;
     }
 
-    arg->name = amp_span_make(dst, (size_t) (end - dst));
+    arg->name = amp_span_make(*dst, (size_t) (end - *dst));
     arg->value = amp_span_make(end, 0);
     arg->has_value = (equals != NULL);
+    *dst = end;
 
     if (equals == NULL) {
-        return end;
+        return AMP_OK;
     }
-
-    dst = end;
 
     end = amp_query_decode(amp_span_make(equals + 1, raw.len - len - 1), proxy,
-                           dst);
+                           *dst);
     if (end == NULL) {
-        return NULL;
+        return AMP_BAD_QUERY;
     }
 
-    arg->value.len = (size_t) (end - dst);
+    arg->value.len = (size_t) (end - *dst);
+    *dst = end;
 
-    return end;
+    return AMP_OK;
 }
 
 
@@ -210,8 +226,13 @@ amp_query_take(const amp_operation_t *op, amp_query_arg_t *arg,
         return AMP_BAD_QUERY;
     }
 
-    q->secret |= amp_query_is_on(op->secret_query, arg);
-    q->changes |= amp_query_is_on(op->state_query, arg);
+    if (amp_query_is_on(op->secret_query, arg)) {
+        q->secret = 1;
+    }
+
+    if (amp_query_is_on(op->state_query, arg)) {
+        q->changes = 1;
+    }
 
     if (op->group_in == AMP_IN_QUERY && arg->declared
         && amp_span_eq(arg->name, amp_span("groupRef")))
@@ -261,22 +282,27 @@ amp_query_declared(const char *list, amp_query_arg_t *arg, uint32_t *seen)
 }
 
 
-/* Also where the name was encoded more than once. */
+static inline int
+amp_query_is_key(amp_span_t name)
+{
+    if (name.len <= sizeof(AMP_KEY_NAME) - 1) {
+        return amp_span_caseeq(name, amp_span(AMP_KEY_NAME));
+    }
+
+    return name.len <= AMP_KEY_MAX && amp_query_encodes_key(name);
+}
+
+
+/* A name that was encoded more than once. */
 
 static int
-amp_query_is_key(amp_span_t name)
+amp_query_encodes_key(amp_span_t name)
 {
     int            c;
     size_t         i, n, len;
     unsigned char  buf[AMP_KEY_MAX];
 
-    if (name.len == sizeof(AMP_KEY_NAME) - 1) {
-        return amp_span_caseeq(name, amp_span(AMP_KEY_NAME));
-    }
-
-    if (name.len > AMP_KEY_MAX || name.len < sizeof(AMP_KEY_NAME) - 1
-        || memchr(name.data, '%', name.len) == NULL)
-    {
+    if (memchr(name.data, '%', name.len) == NULL) {
         return 0;
     }
 
@@ -327,7 +353,7 @@ amp_query_hides_key(amp_span_t raw)
 }
 
 
-static int
+static inline int
 amp_query_is_on(const char *list, const amp_query_arg_t *arg)
 {
     amp_span_t  name;
@@ -377,10 +403,12 @@ amp_query_sort(amp_query_t *q)
         }
 
         arg = q->args[i];
+        j = i;
 
-        for (j = i; j > 0 && amp_query_before(&arg, &q->args[j - 1]); j--) {
+        do {
             q->args[j] = q->args[j - 1];
-        }
+            j--;
+        } while (j > 0 && amp_query_before(&arg, &q->args[j - 1]));
 
         q->args[j] = arg;
     }

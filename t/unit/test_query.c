@@ -123,6 +123,8 @@ forms(void **state)
         { "listProjects", "a=b=c", "?a=b%3Dc" },
         { "listProjects", "b=1&a=2&b=0", "?a=2&b=1&b=0" },
         { "listProjects", "aa=1&a=2&ab=3", "?a=2&aa=1&ab=3" },
+        { "listProjects", "&&d=4&c&&b=%2d2&a=1&", "?a=1&b=-2&c&d=4" },
+        { "listProjects", "a=1&b=2&c=3&d", "?a=1&b=2&c=3&d" },
         { "listProjects", "a=1+2%2b3%20", "?a=1%202%2B3%20" },
         { "listProjects", "a=1;b=2", "?a=1%3Bb%3D2" },
         { "listProjects", "a=%26b=1", "?a=%26b%3D1" },
@@ -147,6 +149,7 @@ forms(void **state)
           "?includeEntitlements=true&x=1" },
 
         { "proxyRequest", "b=1&a=2&b=0&", "?b=1&a=2&b=0" },
+        { "proxyRequest", "&&b&&a=%2d&c=", "?b&a=-&c=" },
         { "proxyRequest", "q=1+2%2b3%20", "?q=1+2%2B3%20" },
         { "proxyRequest", "$filter=a eq 'b'", "?$filter=a%20eq%20'b'" },
         { "proxyRequest", "f[x]=1,2;3&%5b=%41", "?f%5Bx%5D=1,2;3&%5B=A" },
