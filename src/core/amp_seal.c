@@ -554,8 +554,9 @@ amp_seal_open_decoded(amp_keyring_t *ring, amp_span_t tenant,
 int
 amp_seal_reveal(amp_keyring_t *ring, amp_span_t decoded, unsigned char *out)
 {
-    int                   n, size;
-    size_t                i, len;
+    int                   n;
+    size_t                i, len, size;
+    uint64_t              a, b;
     unsigned char         stream[AMP_SECRET_MAX];
     amp_master_key_t     *master;
     const unsigned char  *text, *nonce;
@@ -586,18 +587,24 @@ amp_seal_reveal(amp_keyring_t *ring, amp_span_t decoded, unsigned char *out)
         size += AMP_BLOCK_LEN;
     }
 
-    if (!EVP_EncryptUpdate(master->block, stream, &n, stream, size)
-        || n != size)
+    if (!EVP_EncryptUpdate(master->block, stream, &n, stream, (int) size)
+        || (size_t) n != size)
     {
         ERR_clear_error();
         return -1;
     }
 
-    for (i = 0; i < len; i++) {
-        out[i] = stream[i] ^ text[i];
+    /* whole blocks by words: behind the text there is the tag to read */
+
+    for (i = 0; i < size; i += sizeof(a)) {
+        memcpy(&a, stream + i, sizeof(a));
+        memcpy(&b, text + i, sizeof(b));
+        a ^= b;
+        memcpy(stream + i, &a, sizeof(a));
     }
 
-    OPENSSL_cleanse(stream, (size_t) size);
+    memcpy(out, stream, len);
+    OPENSSL_cleanse(stream, size);
 
     return (int) len;
 }

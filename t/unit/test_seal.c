@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include <openssl/err.h>
@@ -77,7 +78,7 @@ what_was_opened_is_revealed(void **state)
     amp_buf_t       sealed, decoded;
     amp_span_t      secret, packet;
     unsigned char   text[AMP_SEALED_MAX], bytes[AMP_SEALED_MAX];
-    unsigned char   in[AMP_SECRET_MAX], out[AMP_SECRET_MAX];
+    unsigned char   in[AMP_SECRET_MAX], out[AMP_SECRET_MAX], *exact;
     amp_keyring_t  *ring = ring_of(KEY_B, KEY_A), *other = ring_of(KEY_A, NULL);
 
     (void) state;
@@ -99,11 +100,20 @@ what_was_opened_is_revealed(void **state)
                                                amp_span("k"), packet, out),
                          len);
 
+        /* from a block of the very length; nothing is written past the secret */
+
+        exact = malloc(packet.len);
+        memcpy(exact, packet.data, packet.len);
+        packet.data = exact;
+
         memset(out, 0, sizeof(out));
         assert_int_equal(amp_seal_reveal(ring, packet, out), len);
         assert_memory_equal(out, in, len);
+        assert_true(len == AMP_SECRET_MAX || out[len] == 0);
 
         assert_int_equal(amp_seal_reveal(other, packet, out), -2);
+
+        free(exact);
     }
 
     assert_int_equal(amp_seal_reveal(ring, amp_span_make(bytes, 36), out), -1);
