@@ -126,15 +126,18 @@ amp_token_valid(amp_span_t token)
 int
 amp_token_digest(amp_span_t token, unsigned char digest[AMP_TOKEN_DIGEST])
 {
-    int         rc;
     SHA256_CTX  ctx;
 
-    rc = SHA256_Init(&ctx) && SHA256_Update(&ctx, token.data, token.len)
-         && SHA256_Final(digest, &ctx);
+    /* Final wipes what the context holds of the token, SHA256_Init(3) */
 
-    OPENSSL_cleanse(&ctx, sizeof(ctx));
+    if (!SHA256_Init(&ctx) || !SHA256_Update(&ctx, token.data, token.len)
+        || !SHA256_Final(digest, &ctx))
+    {
+        OPENSSL_cleanse(&ctx, sizeof(ctx));
+        return -1;
+    }
 
-    return rc ? 0 : -1;
+    return 0;
 }
 
 #pragma GCC diagnostic pop
