@@ -5,6 +5,7 @@
 
 
 #define NGX_HTTP_AMPERSAND_BODY_MAX  (10 * 1024 * 1024)
+#define NGX_HTTP_AMPERSAND_HEAP      (512 * 1024)
 
 
 static void *ngx_http_ampersand_create_main_conf(ngx_conf_t *cf);
@@ -23,6 +24,7 @@ static ngx_int_t ngx_http_ampersand_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_ampersand_handler(ngx_conf_t *cf,
     ngx_http_phases phase, ngx_http_handler_pt handler);
 static ngx_int_t ngx_http_ampersand_init_process(ngx_cycle_t *cycle);
+static void ngx_http_ampersand_heap(ngx_log_t *log);
 static void ngx_http_ampersand_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_ampersand_link_state(void *data,
     ngx_ampersand_redis_state_e state);
@@ -561,6 +563,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 
     ngx_http_ampersand_written_init(amcf, cycle->log);
     ngx_http_ampersand_lease_init(amcf);
+    ngx_http_ampersand_heap(cycle->log);
 
     if (ngx_worker != 0) {
         return NGX_OK;
@@ -568,6 +571,26 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 
     return ngx_ampersand_events_subscribe(cycle->pool, amcf->link,
                                           &amcf->redis->prefix, amcf->zone);
+}
+
+
+/*
+ * glibc gives the end of its heap back when 128K there are free, and takes at
+ * least as much when none is left: a worker whose heap ends there does both for
+ * each request, with the page faults.  To free what was mapped moves both
+ * limits, this one to twice its size (mallopt(3), M_MMAP_THRESHOLD).
+ */
+
+static void
+ngx_http_ampersand_heap(ngx_log_t *log)
+{
+    void  *p;
+
+    p = ngx_alloc(NGX_HTTP_AMPERSAND_HEAP, log);
+
+    if (p) {
+        ngx_free(p);
+    }
 }
 
 
