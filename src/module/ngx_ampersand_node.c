@@ -2,8 +2,8 @@
 
 
 #define NGX_AMPERSAND_ZONE_EVICT   32       /* of a kind, for one entry       */
-#define NGX_AMPERSAND_ZONE_MOVE    1000     /* ms between moves in the queue  */
-#define NGX_AMPERSAND_ZONE_FETCH   512      /* bytes of most nodes            */
+#define NGX_AMPERSAND_ZONE_MOVE    60000    /* ms between moves in the queue, */
+#define NGX_AMPERSAND_ZONE_HURRY   1000     /* ... and where room is short    */
 
 
 static ngx_uint_t ngx_ampersand_node_is(ngx_ampersand_node_t *node,
@@ -34,18 +34,10 @@ ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *from, ngx_ampersand_kind_e kind, const u_char *id,
     size_t len)
 {
-    size_t                 i;
-    u_char                *start;
     ngx_ampersand_node_t  *node;
 
-    start = (u_char *) zone->shpool;
-    node = (ngx_ampersand_node_t *) (start + (size_t) from->ref_place * 8);
-
-    /* of many tenants none is in the CPU's cache: all lines at once, then */
-
-    for (i = 0; i < NGX_AMPERSAND_ZONE_FETCH; i += ngx_cacheline_size) {
-        __builtin_prefetch((u_char *) node + i);
-    }
+    node = ngx_ampersand_node_at(zone, from->ref_place);
+    ngx_ampersand_node_fetch(node, kind);
 
     if (from->ref_place && node->serial == from->ref_serial
         && ngx_ampersand_node_is(node, kind, from->ref, id, len))
@@ -58,7 +50,8 @@ ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
 
     if (node) {
         from->ref_serial = node->serial;
-        from->ref_place = (uint32_t) (((u_char *) node - start) / 8);
+        from->ref_place = (uint32_t) (((u_char *) node
+                                       - (u_char *) zone->shpool) / 8);
     }
 
     return node;
@@ -105,11 +98,15 @@ static void
 ngx_ampersand_node_touch(ngx_ampersand_shared_t *sh,
     ngx_ampersand_node_t *node)
 {
-    uint32_t  now;
+    uint32_t  now, age;
 
     now = (uint32_t) ngx_current_msec;
+    age = now - node->used;
 
-    if (!node->unknown && now - node->used > NGX_AMPERSAND_ZONE_MOVE) {
+    if (age > NGX_AMPERSAND_ZONE_HURRY && !node->unknown
+        && (age > NGX_AMPERSAND_ZONE_MOVE
+            || now - sh->evicted <= NGX_AMPERSAND_ZONE_MOVE))
+    {
         node->used = now;
         ngx_queue_remove(&node->queue);
         ngx_queue_insert_head(&sh->lru, &node->queue);
@@ -171,6 +168,7 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
         }
 
         sh->counters.evictions++;
+        sh->evicted = (uint32_t) ngx_current_msec;
         ngx_ampersand_node_drop(zone, victim);
     }
 

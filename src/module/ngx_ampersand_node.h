@@ -140,6 +140,7 @@ typedef struct ngx_ampersand_shared_s {
 
     uint32_t                   epoch;
     uint32_t                   serial;      /* of the last node made          */
+    uint32_t                   evicted;     /* ms, when the last one made room */
     ngx_atomic_t               crowded;     /* 1: to be said; 2: it was said  */
     uint64_t                   seq;         /* events so far                  */
     uint64_t                   distrusted;  /* seq at the last distrust       */
@@ -171,6 +172,13 @@ typedef struct ngx_ampersand_shared_s {
                + ngx_align((node)->len, sizeof(uint64_t))))
 
 
+/* by ref_place, which may be out of date: then it is anything */
+
+#define ngx_ampersand_node_at(zone, place)                                    \
+    ((ngx_ampersand_node_t *) ((u_char *) (zone)->shpool                      \
+                               + (size_t) (place) * 8))
+
+
 #define ngx_ampersand_zone_hash(data, len)                                    \
     ngx_murmur_hash2((u_char *) (data), len)
 
@@ -183,6 +191,25 @@ ngx_ampersand_zone_digest_hash(const u_char *digest)
     ngx_memcpy(&hash, digest, sizeof(hash));
 
     return hash;
+}
+
+
+/*
+ * Of many tenants none is in the CPU's cache: it is asked for all lines of a
+ * node at once.  The sizes are those of most; of a tenant without many grants.
+ */
+
+static ngx_inline void
+ngx_ampersand_node_fetch(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind)
+{
+    size_t  i, size;
+
+    size = (kind == NGX_AMPERSAND_TOKEN) ? 2 * 64
+           : (kind == NGX_AMPERSAND_TENANT) ? 6 * 64 : 4 * 64;
+
+    for (i = 0; i < size; i += 64) {
+        __builtin_prefetch((u_char *) node + i);
+    }
 }
 
 

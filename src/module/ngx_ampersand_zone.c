@@ -203,6 +203,39 @@ done:
 }
 
 
+void
+ngx_ampersand_zone_ahead(ngx_ampersand_zone_t *zone, const u_char *digest,
+    ngx_uint_t step)
+{
+    uint32_t                 hash;
+    ngx_ampersand_node_t   **bucket, *node;
+
+    hash = ngx_ampersand_zone_digest_hash(digest);
+    bucket = &zone->sh->buckets[hash & zone->sh->mask];
+
+    if (step == 0) {
+        __builtin_prefetch(bucket);
+        return;
+    }
+
+    /* another worker may free the node, which leaves it where it is */
+
+    node = *(ngx_ampersand_node_t *volatile *) bucket;
+
+    if (node == NULL) {
+        return;
+    }
+
+    if (step == 1) {
+        ngx_ampersand_node_fetch(node, NGX_AMPERSAND_TOKEN);
+
+    } else if (node->hash == hash) {
+        ngx_ampersand_node_fetch(ngx_ampersand_node_at(zone, node->ref_place),
+                                 NGX_AMPERSAND_TENANT);
+    }
+}
+
+
 uint64_t
 ngx_ampersand_zone_begin(ngx_ampersand_zone_t *zone)
 {

@@ -142,6 +142,16 @@ volatile uint64_t *ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone);
 ngx_ampersand_zone_e ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone,
     const u_char *digest, amp_span_t tenant, ngx_ampersand_known_t *known);
 
+/*
+ * Asks the CPU for what the find by this digest will read, as far as steps 0, 1
+ * and 2 lead: the place in the table, the token, the tenant.  Each step waits
+ * for the one before, so there should be other work in between.  Takes no lock:
+ * what it finds is not believed, only fetched.
+ */
+
+void ngx_ampersand_zone_ahead(ngx_ampersand_zone_t *zone,
+    const u_char *digest, ngx_uint_t step);
+
 /* The moment a look-up begins, for the three store functions. */
 
 uint64_t ngx_ampersand_zone_begin(ngx_ampersand_zone_t *zone);

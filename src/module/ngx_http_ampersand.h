@@ -325,6 +325,11 @@ ngx_uint_t ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx,
 ngx_int_t ngx_http_ampersand_resolve(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
+/* See ngx_ampersand_zone_ahead(): for the request's token. */
+
+void ngx_http_ampersand_ahead(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t step);
+
 /* flight: for init_process; and ends all without waking anybody, for exit. */
 
 ngx_int_t ngx_http_ampersand_flight_init(ngx_http_ampersand_main_conf_t *amcf,

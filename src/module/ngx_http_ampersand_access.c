@@ -24,15 +24,29 @@
  */
 
 
+/* What the client asks for, as far as no tenant has to be known for it. */
+
+typedef struct {
+    amp_match_t  match;
+    amp_query_t  query;
+    amp_buf_t    out;           /* room to compose in                         */
+} ngx_http_ampersand_target_t;
+
+
 static ngx_int_t ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
+static amp_reason_e ngx_http_ampersand_parse(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_target_t *target);
 static amp_reason_e ngx_http_ampersand_authorize(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_target_t *target, amp_reason_e parsed);
 static amp_reason_e ngx_http_ampersand_grant(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
     amp_query_t *query);
 static ngx_int_t ngx_http_ampersand_compose(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, amp_match_t *match, amp_query_t *query);
+    ngx_http_ampersand_ctx_t *ctx, amp_match_t *match, amp_query_t *query,
+    amp_buf_t *out);
 static amp_reason_e ngx_http_ampersand_admit(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_pass(ngx_http_request_t *r,
@@ -45,8 +59,9 @@ ngx_int_t
 ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 {
     ngx_int_t                       rc;
-    amp_reason_e                    reason;
+    amp_reason_e                    reason, parsed;
     ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_target_t     target;
     ngx_http_ampersand_loc_conf_t  *alcf;
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
@@ -95,11 +110,35 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         return NGX_AGAIN;
     }
 
-    reason = ctx->resolved;
+    reason = AMP_OK;
 
-    if (reason == AMP_OK && ctx->state != NGX_HTTP_AMPERSAND_WOKEN) {
-        ctx->identified = 1;
-        reason = ngx_http_ampersand_authorize(r, alcf, ctx);
+    if (ctx->state != NGX_HTTP_AMPERSAND_WOKEN) {
+
+        /* first what needs no tenant: its record comes from memory meanwhile */
+
+        parsed = ngx_http_ampersand_parse(r, alcf, ctx, &target);
+
+        if (ctx->state == NGX_HTTP_AMPERSAND_NEW) {
+            rc = ngx_http_ampersand_resolve(r, ctx);
+
+            if (rc == NGX_AGAIN) {
+                ctx->state = NGX_HTTP_AMPERSAND_RESOLVING;
+            }
+
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
+            ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
+        }
+
+        reason = ctx->resolved;
+
+        if (reason == AMP_OK) {
+            ctx->identified = 1;
+            reason = ngx_http_ampersand_authorize(r, alcf, ctx, &target,
+                                                  parsed);
+        }
     }
 
     if (reason == AMP_OK) {
@@ -127,14 +166,12 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 }
 
 
-/* NGX_OK: the context is RESOLVED.  Otherwise what the handler returns. */
+/* Who asks?  Otherwise than NGX_OK what the handler returns. */
 
 static ngx_int_t
 ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_int_t  rc;
-
     if (alcf->identity) {
         if (ngx_http_complex_value(r, alcf->identity, &ctx->identity)
             != NGX_OK)
@@ -146,48 +183,28 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
             return ngx_http_ampersand_deny(r, ctx, AMP_NO_IDENTITY);
         }
 
-    } else if (ctx->headers.credential != AMP_OK) {
+        return NGX_OK;
+    }
+
+    if (ctx->headers.credential != AMP_OK) {
         return ngx_http_ampersand_deny(r, ctx, ctx->headers.credential);
-
-    } else if (amp_token_digest(ngx_http_ampersand_span(ctx->headers.token),
-                                ctx->digest)
-               != 0)
-    {
-        return NGX_ERROR;
     }
 
-    rc = ngx_http_ampersand_resolve(r, ctx);
+    ngx_http_ampersand_ahead(r, ctx, 1);
 
-    if (rc == NGX_OK) {
-        ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
-
-    } else if (rc == NGX_AGAIN) {
-        ctx->state = NGX_HTTP_AMPERSAND_RESOLVING;
-    }
-
-    return rc;
+    return NGX_OK;
 }
 
 
-/* Match and authorize; composes the target, which the variables do not show
-   before the request has passed. */
-
 static amp_reason_e
-ngx_http_ampersand_authorize(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_parse(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_target_t *target)
 {
+    size_t         size;
     u_char        *scratch, *p;
     amp_span_t     path, raw;
-    amp_match_t    match;
-    amp_query_t    query;
-    amp_tenant_t  *tenant;
     amp_reason_e   reason;
-
-    tenant = ctx->known.tenant;
-
-    if (tenant->disabled) {
-        return AMP_TENANT_DISABLED;
-    }
 
     path = ngx_http_ampersand_span(r->unparsed_uri);
     raw = amp_span_null;
@@ -198,37 +215,72 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
         raw = amp_span_make(p + 1, r->unparsed_uri.len - path.len - 1);
     }
 
-    scratch = ngx_pnalloc(r->pool, r->unparsed_uri.len + 1);
-    if (scratch == NULL) {
+    /* room for the target, and to decode in */
+
+    size = amp_target_size(r->unparsed_uri.len, 0, AMP_PROJECT_ID_MAX);
+
+    p = ngx_pnalloc(r->pool, size + r->unparsed_uri.len);
+    if (p == NULL) {
+        target->match.op = NULL;
         return AMP_INTERNAL;
     }
 
-    reason = amp_path_match(alcf->api, ngx_http_ampersand_span(r->method_name),
-                            path, scratch, &match);
+    amp_buf_init(&target->out, p, size);
+    scratch = p + size;
 
-    if (reason == AMP_NO_METHOD) {
-        ctx->methods = match.allow;
+    reason = amp_path_match(alcf->api, ngx_http_ampersand_span(r->method_name),
+                            path, scratch, &target->match);
+
+    if (ctx->state == NGX_HTTP_AMPERSAND_NEW && alcf->identity == NULL) {
+        ngx_http_ampersand_ahead(r, ctx, 2);
     }
 
     if (reason != AMP_OK) {
+        target->match.op = NULL;
         return reason;
     }
 
-    ctx->op = match.op;
+    return amp_query_parse(target->match.op, raw, scratch + path.len,
+                           &target->query);
+}
+
+
+/* Composes the target, which the variables do not show before the request has
+   passed. */
+
+static amp_reason_e
+ngx_http_ampersand_authorize(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_target_t *target, amp_reason_e parsed)
+{
+    amp_match_t   *match;
+    amp_tenant_t  *tenant;
+    amp_reason_e   reason;
+
+    tenant = ctx->known.tenant;
+    match = &target->match;
+
+    if (tenant->disabled) {
+        return AMP_TENANT_DISABLED;
+    }
+
+    if (parsed == AMP_NO_METHOD) {
+        ctx->methods = match->allow;
+    }
+
+    ctx->op = match->op;
+
+    if (parsed != AMP_OK) {
+        return parsed;
+    }
 
     /*
      * listProjects is answered with the tenant's own project, see
      * amp_path_compose(): an array of one
      */
 
-    ctx->wrap = (match.op->project_in == AMP_IN_NOWHERE
-                 && match.op->reads == AMP_F(PROJECTS));
-
-    reason = amp_query_parse(match.op, raw, scratch + path.len, &query);
-
-    if (reason != AMP_OK) {
-        return reason;
-    }
+    ctx->wrap = (match->op->project_in == AMP_IN_NOWHERE
+                 && match->op->reads == AMP_F(PROJECTS));
 
     if (ctx->headers.malformed) {
         return AMP_BAD_HEADER;
@@ -242,7 +294,7 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
         return AMP_NO_GROUP;
     }
 
-    reason = amp_scope_isolate(tenant, &match, &query,
+    reason = amp_scope_isolate(tenant, match, &target->query,
                                ngx_http_ampersand_span(ctx->headers.project),
                                ctx->headers.has_group,
                                ngx_http_ampersand_span(ctx->headers.group));
@@ -251,13 +303,15 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
         return reason;
     }
 
-    reason = ngx_http_ampersand_grant(r, alcf, ctx, &query);
+    reason = ngx_http_ampersand_grant(r, alcf, ctx, &target->query);
 
     if (reason != AMP_OK) {
         return reason;
     }
 
-    if (ngx_http_ampersand_compose(r, ctx, &match, &query) != NGX_OK) {
+    if (ngx_http_ampersand_compose(r, ctx, match, &target->query, &target->out)
+        != NGX_OK)
+    {
         return AMP_INTERNAL;
     }
 
@@ -316,36 +370,24 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_ampersand_compose(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, amp_match_t *match, amp_query_t *query)
+    ngx_http_ampersand_ctx_t *ctx, amp_match_t *match, amp_query_t *query,
+    amp_buf_t *out)
 {
-    size_t         size;
-    u_char        *p;
-    amp_buf_t      out;
-    amp_span_t     project;
     amp_tenant_t  *tenant;
 
     tenant = ctx->known.tenant;
-    project = amp_tenant_field(tenant, tenant->project_id);
 
-    size = amp_target_size(r->unparsed_uri.len, 0, project.len);
+    amp_path_compose(match, amp_tenant_field(tenant, tenant->project_id), out);
+    amp_query_compose(query, out);
 
-    p = ngx_pnalloc(r->pool, size);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    amp_buf_init(&out, p, size);
-    amp_path_compose(match, project, &out);
-    amp_query_compose(query, &out);
-
-    if (out.overflow) {
+    if (out->overflow) {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
                       "ampersand: composed target does not fit");
         return NGX_ERROR;
     }
 
-    ctx->uri.data = p;
-    ctx->uri.len = amp_buf_written(&out).len;
+    ctx->uri.data = out->start;
+    ctx->uri.len = amp_buf_written(out).len;
 
     return NGX_OK;
 }

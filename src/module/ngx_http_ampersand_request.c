@@ -45,6 +45,18 @@ ngx_http_ampersand_request(ngx_http_request_t *r)
     }
 
     ngx_http_ampersand_headers_read(r, &ctx->headers);
+
+    if (ctx->headers.credential == AMP_OK) {
+        if (amp_token_digest(ngx_http_ampersand_span(ctx->headers.token),
+                             ctx->digest)
+            != 0)
+        {
+            return NULL;
+        }
+
+        ngx_http_ampersand_ahead(r, ctx, 0);
+    }
+
     ngx_http_ampersand_request_id(r, ctx);
 
     ngx_http_set_ctx(r, ctx, ngx_http_ampersand_module);

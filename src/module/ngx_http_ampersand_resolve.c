@@ -148,6 +148,18 @@ ngx_http_ampersand_landed(ngx_http_ampersand_flight_t *flight,
 }
 
 
+void
+ngx_http_ampersand_ahead(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
+    ngx_uint_t step)
+{
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    ngx_ampersand_zone_ahead(amcf->zone, ctx->digest, step);
+}
+
+
 /* Fills ctx->known where it is STALE or FRESH; LARGE: no memory. */
 
 static ngx_ampersand_zone_e
