@@ -459,3 +459,24 @@ amp_path_compose(const amp_match_t *m, amp_span_t project_id, amp_buf_t *out)
         }
     }
 }
+
+
+size_t
+amp_path_fixed(const amp_operation_t *op, size_t project_len)
+{
+    size_t             len;
+    const amp_part_t  *part;
+
+    if (op->api == AMP_API_PROXY) {
+        return 1;
+    }
+
+    part = amp_route_parts(op);
+    len = sizeof("/v1") - 1 + part->text.len;
+
+    if (part->value == AMP_SEGMENT_PROJECT) {
+        len += project_len + part[1].text.len;
+    }
+
+    return len;
+}

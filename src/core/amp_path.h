@@ -92,6 +92,14 @@ amp_reason_e amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,
 void amp_path_compose(const amp_match_t *m, amp_span_t project_id,
     amp_buf_t *out);
 
+/*
+ * How many bytes of what amp_path_compose() writes are the same for all
+ * requests of the operation and the project (its id has so many bytes): up to
+ * the first parameter.
+ */
+
+size_t amp_path_fixed(const amp_operation_t *op, size_t project_len);
+
 
 typedef struct {
     amp_span_t  name;           /* decoded; proxy: normalised, see below      */
@@ -146,7 +154,7 @@ void amp_query_compose(const amp_query_t *q, amp_buf_t *out);
 /* Enough room for the composed path and query, in bytes. */
 
 #define amp_target_size(path_len, query_len, project_len)                     \
-    (3 * ((path_len) + (query_len) + (project_len)) + 64)
+    (3 * ((path_len) + (query_len)) + (project_len) + 64)
 
 
 #endif /* AMP_PATH_H */

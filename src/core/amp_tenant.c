@@ -2,6 +2,8 @@
 #include "amp_seal.h"
 #include "amp_tenant.h"
 
+#include <openssl/sha.h>
+
 
 #define AMP_GRANT_WORDS    (AMP_OPERATIONS_MAX / 64)
 #define AMP_GRANT_DEFAULT  (1u << AMP_CLASS_CATALOG | 1u << AMP_CLASS_READ   \
@@ -273,6 +275,36 @@ amp_tenant_read_identity(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
     }
 
     t->disabled = json_is_true(disabled);
+
+    return NULL;
+}
+
+
+/* Ninety-six bits: six of each byte. */
+
+static const char *
+amp_tenant_set_owner(amp_tenant_t *t)
+{
+    size_t         i;
+    amp_buf_t      buf;
+    unsigned char  text[AMP_TENANT_ID_MAX + 1 + AMP_PROJECT_ID_MAX];
+    unsigned char  digest[SHA256_DIGEST_LENGTH];
+
+    static const char  letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    amp_buf_init(&buf, text, sizeof(text));
+    amp_buf_span(&buf, amp_tenant_field(t, t->id));
+    amp_buf_byte(&buf, '/');
+    amp_buf_span(&buf, amp_tenant_field(t, t->project_id));
+
+    if (SHA256(text, amp_buf_written(&buf).len, digest) == NULL) {
+        return "SHA-256 does not work";
+    }
+
+    for (i = 0; i < AMP_TENANT_OWNER; i++) {
+        t->owner[i] = (unsigned char) letters[digest[i] & 0x3f];
+    }
 
     return NULL;
 }
@@ -634,6 +666,10 @@ amp_tenant_read(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 
     if (error == NULL) {
         error = amp_tenant_read_project(json, t, out);
+    }
+
+    if (error == NULL) {
+        error = amp_tenant_set_owner(t);
     }
 
     if (error == NULL) {

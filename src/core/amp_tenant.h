@@ -33,6 +33,7 @@
 #define AMP_KEY_ID_MAX         32   /* [A-Za-z0-9][A-Za-z0-9._-]{0,31}        */
 #define AMP_GROUP_MAX          256  /* bytes of one groupRef, printable UTF-8 */
 #define AMP_GROUPS_MAX         64
+#define AMP_TENANT_OWNER       16   /* letters, see owner                     */
 #define AMP_TENANT_FLAT_MAX    16384
 #define AMP_TENANT_JSON_MAX    65536
 
@@ -66,6 +67,9 @@ typedef struct {
     unsigned     opened:1;          /* the caller's: sealed was opened once,
                                        amp_seal_reveal() will do              */
     uint16_t     ngroups;
+    unsigned char  owner[AMP_TENANT_OWNER];     /* the start of SHA-256 of
+                                       id and project.id: short enough for
+                                       cache keys, [A-Za-z0-9_-]              */
     amp_field_t  id;
     amp_field_t  project_id;
     amp_field_t  project_name;      /* lower case; empty when unknown         */

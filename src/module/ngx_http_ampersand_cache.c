@@ -5,21 +5,19 @@
 /*
  * What keys an entry of proxy_cache, and what makes keys change.
  *
- *   <tenant>|<operation><generations>|<path and query>[|<Accept>]
+ *   <owner>|<operation><generations>|<the rest of path and query>[|<Accept>]
  *
- * "|" stands in none of the first three; nothing follows Accept.  The operation
- * is the number of its line, which belongs to one API.  Generations are
- * "<family>gen.bump," for each family that the operation reads, zeroes and
- * families without either left out (see ngx_ampersand_project_node_t).  nginx
- * hashes keys twice, byte by byte, so what most would share is left out too:
- * "/v1/projects/" in front of the project's id (any other path begins with its
- * slash), and Accept when it is application/json.  The public catalogue is one
- * entry for all tenants: its tenant is "*", which is no tenant's id, and it has
- * no generations.
+ * "|" stands in none of the first three; nothing follows Accept.  The owner is
+ * the tenant in its project, amp_tenant_t's; the operation is the number of its
+ * line, which belongs to one API.  Generations are "<family>gen.bump," for each
+ * family that the operation reads, zeroes and families without either left out
+ * (see ngx_ampersand_project_node_t).  nginx hashes keys twice, byte by byte, so
+ * what owner and operation say already is left out: the path before its first
+ * parameter, and Accept when it is application/json.  The public catalogue is
+ * one entry for all tenants: its owner is "*", and it has no generations.
  */
 
 
-#define NGX_HTTP_AMPERSAND_PROJECTS    "/v1/projects/"
 #define NGX_HTTP_AMPERSAND_GENERATION  (2 * NGX_INT32_LEN + 3)
 
 
@@ -30,7 +28,7 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     size_t                  len;
     u_char                 *p;
     uint32_t                reads;
-    amp_span_t              tenant, accept, uri;
+    amp_span_t              owner, accept, rest;
     ngx_uint_t              i;
     ngx_ampersand_known_t  *known;
 
@@ -39,24 +37,21 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     }
 
     known = &ctx->known;
-    tenant = amp_tenant_field(known->tenant, known->tenant->id);
+    owner = amp_span_make(known->tenant->owner, AMP_TENANT_OWNER);
     accept = ngx_http_ampersand_span(ctx->headers.accept);
-    uri = ngx_http_ampersand_span(ctx->uri);
     reads = ctx->op->reads | AMP_F(ALL);
 
-    if (ctx->op->project_in == AMP_IN_PATH) {
-        uri.data += sizeof(NGX_HTTP_AMPERSAND_PROJECTS) - 1;
-        uri.len -= sizeof(NGX_HTTP_AMPERSAND_PROJECTS) - 1;
-    }
+    len = amp_path_fixed(ctx->op, known->tenant->project_id.len);
+    rest = amp_span_make(ctx->uri.data + len, ctx->uri.len - len);
 
     if (ctx->op->class == AMP_CLASS_CATALOG) {
-        tenant = amp_span("*");
+        owner = amp_span("*");
         reads = 0;
     }
 
-    len = sizeof("|||") + NGX_INT32_LEN + tenant.len
-          + AMP_FAMILY_COUNT * NGX_HTTP_AMPERSAND_GENERATION
-          + uri.len + accept.len;
+    len = sizeof("|||") + NGX_INT32_LEN + owner.len
+          + __builtin_popcount(reads) * NGX_HTTP_AMPERSAND_GENERATION
+          + rest.len + accept.len;
 
     p = ngx_pnalloc(r->pool, len);
     if (p == NULL) {
@@ -65,7 +60,7 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 
     ctx->cache_key.data = p;
 
-    p = ngx_cpymem(p, tenant.data, tenant.len);
+    p = ngx_cpymem(p, owner.data, owner.len);
     *p++ = '|';
     p = amp_decimal(p, amp_operation_index(ctx->op) + 1);
 
@@ -82,7 +77,7 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     }
 
     *p++ = '|';
-    p = ngx_cpymem(p, uri.data, uri.len);
+    p = ngx_cpymem(p, rest.data, rest.len);
 
     if (!amp_span_eq(accept, amp_span("application/json"))) {
         *p++ = '|';

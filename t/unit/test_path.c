@@ -217,6 +217,42 @@ paths_meet(const char *a, const char *b)
 }
 
 
+/* What comes before the first parameter, whatever the parameters are. */
+
+static void
+fixed_part(void **state)
+{
+    char                    path[1024], one[1024];
+    size_t                  i, n, len;
+    amp_match_t             m;
+    const char             *other;
+    const amp_operation_t  *op;
+
+    op = amp_operations(&n);
+
+    for (i = 0; i < n; i++, op++) {
+        if (op->api == AMP_API_PROXY) {
+            assert_int_equal(amp_path_fixed(op, 7), 1);
+            continue;
+        }
+
+        spell(op, 1, prefix(op), PROJECT_ID, "one", path);
+        assert_int_equal(match(op->api, amp_method_name(op->method), path, &m),
+                         AMP_OK);
+        strcpy(one, compose(&m));
+
+        spell(op, 1, prefix(op), PROJECT_ID, "two", path);
+        assert_int_equal(match(op->api, amp_method_name(op->method), path, &m),
+                         AMP_OK);
+        other = compose(&m);
+
+        for (len = 0; one[len] && one[len] == other[len]; len++) { /* void */ }
+
+        assert_int_equal(amp_path_fixed(op, strlen(PROJECT_ID)), len);
+    }
+}
+
+
 static void
 no_ambiguity(void **state)
 {
@@ -932,6 +968,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(every_operation),
+        cmocka_unit_test(fixed_part),
         cmocka_unit_test(no_ambiguity),
         cmocka_unit_test(projects),
         cmocka_unit_test(no_project_no_path),

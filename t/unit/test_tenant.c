@@ -81,6 +81,37 @@ field_is(const amp_tenant_t *t, amp_field_t f, const char *value)
 }
 
 
+/* Of a tenant in a project: neither another's, nor its own elsewhere. */
+
+static void
+owners(void **state)
+{
+    size_t                i, j;
+    char                  json[256];
+    unsigned char         owner[4][AMP_TENANT_OWNER];
+
+    static const char *const  ids[][2] = {
+        { "a", "bc" }, { "ab", "c" }, { "a", "c" }, { "ab", "bc" }
+    };
+
+    for (i = 0; i < 4; i++) {
+        snprintf(json, sizeof(json), "{\"v\":1,\"rev\":1,\"id\":\"%s\","
+                 "\"project\":{\"id\":\"%s\"}}", ids[i][0], ids[i][1]);
+        memcpy(owner[i], decode(json)->owner, AMP_TENANT_OWNER);
+
+        for (j = 0; j < i; j++) {
+            assert_memory_not_equal(owner[i], owner[j], AMP_TENANT_OWNER);
+        }
+
+        memcpy(json, owner[i], AMP_TENANT_OWNER);
+        json[AMP_TENANT_OWNER] = '\0';
+        assert_int_equal(strspn(json, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789-_"),
+                         AMP_TENANT_OWNER);
+    }
+}
+
+
 static void
 whole_record(void **state)
 {
@@ -106,6 +137,7 @@ whole_record(void **state)
     assert_true(field_is(t, t->project_id, "7f0e-P"));
     assert_true(field_is(t, t->project_name, "my-project"));
     assert_true(field_is(t, t->key_id, "k2"));
+    assert_memory_equal(t->owner, "bFfR0eLGKi19A1iZ", AMP_TENANT_OWNER);
     assert_int_equal(t->sealed.len, AMP_MASTER_KEY_ID_LEN + 30);
     assert_memory_equal(amp_tenant_field(t, t->sealed).data, "0123abcd", 8);
 
@@ -657,6 +689,7 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(owners),
         cmocka_unit_test(whole_record),
         cmocka_unit_test(lifetimes),
         cmocka_unit_test(least_record),
