@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use File::Temp ();
 use FindBin;
 use JSON::PP qw(decode_json);
 use POSIX ();
@@ -425,6 +426,38 @@ E
             "the proxy API's $method is not cached";
     }
     $other->finish;
+};
+
+# With only the key: what the module does not want kept or answered must not be.
+
+subtest 'a location that names its cache itself' => sub {
+    my $tmp = File::Temp->newdir;
+    chmod 0755, $tmp;
+    my $conf = Gateway::_slurp("$Gateway::ROOT/conf/ampersand/proxy.conf");
+    $conf =~ s/^(proxy_cache\s+)\S+;/$1ampersand;/m or die;
+    open my $f, '>', "$tmp/own.conf" or die $!;
+    print $f $conf;
+    close $f;
+    my $own = another(gateway => "location /v1 { ampersand platform; include $tmp/own.conf; }");
+    my $ask = sub {
+        my ($target, @h) = @_;
+        my $res = $own->get($target, token => $token{acme}, headers => \@h);
+        return "$res->{status} $res->{headers}{'x-cache-status'} " . decode_json($res->{body})->{n};
+    };
+    for my $secret ('/v1/connections/own?includeCreds=true', '/v1/api-keys', '/v1/destinations/own?includeSecrets=true') {
+        my ($first, $second) = map { $ask->($secret) } 1, 2;
+        like $first, qr/^200 BYPASS /, "$secret: not looked for";
+        like $second, qr/^200 BYPASS /, 'nor the second time';
+        isnt $second, $first, 'asked for again';
+    }
+    is lifetime($own, qr/./), undef, 'nothing is kept of them';
+
+    my $path = '/v1/destinations/own';
+    like my $first = $ask->($path), qr/^200 MISS /, 'the others are kept';
+    is $ask->($path), $first =~ s/MISS/HIT/r, 'kept';
+    like my $fresh = $ask->($path, 'Cache-Control' => 'no-cache'), qr/^200 BYPASS /, 'no-cache passes by';
+    is $ask->($path), $fresh =~ s/BYPASS/HIT/r, 'and its answer is kept';
+    $own->finish;
 };
 
 $gw->finish;

@@ -455,6 +455,13 @@ ngx_int_t ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
 /*
+ * While nginx evaluates proxy_cache_key: no stored answer for this request; the
+ * one that comes may be stored.  NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_http_ampersand_cache_bypass(ngx_http_request_t *r);
+
+/*
  * written: the write succeeded, or may have, so the families it writes are
  * others now; once a request.  writing: its upstream request is made, a client
  * that leaves does not end it any more.

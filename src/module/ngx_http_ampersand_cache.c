@@ -91,3 +91,34 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
 
     return NGX_OK;
 }
+
+
+/*
+ * What "proxy_cache_bypass 1" does, without that predicate's being evaluated
+ * for all requests: nginx reads it from here right after the cache key, see
+ * ngx_http_upstream_cache().
+ */
+
+ngx_int_t
+ngx_http_ampersand_cache_bypass(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t       *u;
+    ngx_http_upstream_conf_t  *conf;
+
+    static ngx_http_complex_value_t  yes = { .value = ngx_string("1") };
+    static ngx_array_t               always = { .elts = &yes, .nelts = 1 };
+
+    u = r->upstream;
+
+    conf = ngx_palloc(r->pool, sizeof(*conf));
+    if (conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    *conf = *u->conf;
+    conf->cache_bypass = &always;
+
+    u->conf = conf;
+
+    return NGX_OK;
+}

@@ -297,11 +297,26 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
 
     ctx = ngx_http_ampersand_variable_passed(r, v);
 
-    if (ctx) {
-        ngx_http_ampersand_collapse_enter(r, ctx);
-        ngx_http_ampersand_variable_set(v, ctx->cache_key.data,
-                                        ctx->cache_key.len);
+    if (ctx == NULL) {
+        return NGX_OK;
     }
+
+    /* who reads it: nginx, before it looks? */
+
+    if (r == r->main && r->cache && r->cache->node == NULL && !ctx->closed) {
+
+        if (ctx->ttl == 0 || ctx->headers.no_cache) {
+            if (ngx_http_ampersand_cache_bypass(r) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+        } else {
+            ngx_http_ampersand_collapse_enter(r, ctx);
+        }
+    }
+
+    ngx_http_ampersand_variable_set(v, ctx->cache_key.data,
+                                    ctx->cache_key.len);
 
     return NGX_OK;
 }
@@ -332,7 +347,10 @@ ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
 }
 
 
-/* For proxy_cache_bypass: the client wants no stored answer, or in doubt. */
+/*
+ * For proxy_cache_bypass and proxy_no_cache of those who name their cache
+ * themselves: the client wants no stored answer, or in doubt.
+ */
 
 static ngx_int_t
 ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
@@ -431,7 +449,8 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
     tenant = ctx->known.tenant;
 
-    p = ngx_pnalloc(r->pool, AMP_SECRET_MAX);
+    p = ngx_pnalloc(r->pool, tenant->opened ? tenant->sealed.len
+                                            : AMP_SECRET_MAX);
     if (p == NULL) {
         return NGX_ERROR;
     }
