@@ -255,6 +255,23 @@ ngx_http_ampersand_next(ngx_http_ampersand_walk_t *walk)
 }
 
 
+/* What ngx_list_push() does, without the call where the part has room. */
+
+static ngx_inline ngx_table_elt_t *
+ngx_http_ampersand_push(ngx_list_t *list)
+{
+    ngx_list_part_t  *last;
+
+    last = list->last;
+
+    if (last->nelts < list->nalloc) {
+        return (ngx_table_elt_t *) last->elts + last->nelts++;
+    }
+
+    return ngx_list_push(list);
+}
+
+
 /*
  * The next word of a header's list, between commas and white space, which is
  * cut off rest; empty when there is none.
@@ -510,10 +527,28 @@ ngx_uint_t ngx_http_ampersand_collapse_abandoned(ngx_http_request_t *r);
 char *ngx_http_ampersand_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* response: header and body filters */
+/* A header of the answer: neither its name nor its value is copied. */
 
-ngx_int_t ngx_http_ampersand_add_header(ngx_http_request_t *r,
-    const char *name, size_t name_len, ngx_str_t *value);
+static ngx_inline ngx_int_t
+ngx_http_ampersand_add_header(ngx_http_request_t *r, const char *name,
+    size_t name_len, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_ampersand_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = name_len;
+    h->value = *value;
+    h->lowcase_key = (u_char *) name;
+    ngx_ampersand_header_init(h);
+
+    return NGX_OK;
+}
 
 #define ngx_http_ampersand_header(r, name, value)                             \
     ngx_http_ampersand_add_header(r, name, sizeof(name) - 1, value)

@@ -283,7 +283,7 @@ ngx_http_ampersand_etag_set(ngx_http_request_t *r, u_char *data, size_t len)
 {
     ngx_table_elt_t  *h;
 
-    h = ngx_list_push(&r->headers_out.headers);
+    h = ngx_http_ampersand_push(&r->headers_out.headers);
     if (h == NULL) {
         return NGX_ERROR;
     }

@@ -65,28 +65,6 @@ ngx_module_t  ngx_http_ampersand_filter_module = {
 };
 
 
-ngx_int_t
-ngx_http_ampersand_add_header(ngx_http_request_t *r, const char *name,
-    size_t name_len, ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = name_len;
-    h->value = *value;
-    h->lowcase_key = (u_char *) name;
-    ngx_ampersand_header_init(h);
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_http_ampersand_header_filter(ngx_http_request_t *r)
 {
