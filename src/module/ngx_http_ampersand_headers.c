@@ -1,26 +1,13 @@
 #include "ngx_http_ampersand.h"
+#include "amp_escape.h"
 
 
 /*
- * What of the client's headers goes upstream.  Four APIs have an allow-list;
- * the proxy API passes a provider's own headers and has a deny-list.  Names
- * are in lower case, sorted by nothing: there are few of each length.
+ * What of the client's headers goes upstream.  Four APIs have an allow-list, in
+ * ngx_http_ampersand_headers_allowed(); the proxy API passes a provider's own
+ * headers and has a deny-list.  Names are in lower case, sorted by nothing:
+ * there are few of each length.
  */
-
-static ngx_str_t  ngx_http_ampersand_allowed[] = {
-    ngx_string("user-agent"),
-    ngx_string("traceparent"),
-    ngx_string("tracestate"),
-    ngx_null_string
-};
-
-
-static ngx_str_t  ngx_http_ampersand_allowed_prefixes[] = {
-    ngx_string("content-"),
-    ngx_string("accept"),
-    ngx_null_string
-};
-
 
 static ngx_str_t  ngx_http_ampersand_denied[] = {
     ngx_string("x-api-key"),
@@ -77,42 +64,72 @@ static ngx_str_t  ngx_http_ampersand_proxy_declared[] = {
 };
 
 
+/*
+ * The gateway's own, but for Host and X-Api-Key, which the location sets.  A
+ * hash is computed when it is first needed.
+ */
+
+#define NGX_HTTP_AMPERSAND_OWN_REQUEST_ID     0x01
+#define NGX_HTTP_AMPERSAND_OWN_CONTENT_TYPE   0x02
+#define NGX_HTTP_AMPERSAND_OWN_REQUEST_TYPE   0x04
+#define NGX_HTTP_AMPERSAND_OWN_PROJECT_ID     0x08
+#define NGX_HTTP_AMPERSAND_OWN_PROXY_VERSION  0x10
+
+#define ngx_http_ampersand_own_header(name, lowcase, text)                    \
+    { .key = ngx_string(name), .value = ngx_string(text),                     \
+      .lowcase_key = (u_char *) lowcase }
+
+static ngx_table_elt_t  ngx_http_ampersand_own_headers[] = {
+    ngx_http_ampersand_own_header("X-Request-Id", "x-request-id", ""),
+    ngx_http_ampersand_own_header("Content-Type", "content-type",
+                                  "application/json"),
+    ngx_http_ampersand_own_header("X-Amp-Request-Type", "x-amp-request-type",
+                                  "search"),
+    ngx_http_ampersand_own_header("X-Amp-Project-Id", "x-amp-project-id", ""),
+    ngx_http_ampersand_own_header("X-Amp-Proxy-Version",
+                                  "x-amp-proxy-version", "1")
+};
+
+
 static void ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
     ngx_http_ampersand_headers_t *found, ngx_uint_t *seen);
 static void ngx_http_ampersand_headers_caching(ngx_str_t *value,
     ngx_http_ampersand_headers_t *found);
 static void ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
     ngx_table_elt_t *authorization, ngx_http_ampersand_headers_t *found);
+static ngx_int_t ngx_http_ampersand_headers_add(ngx_list_t *list,
+    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t checked);
+static ngx_uint_t ngx_http_ampersand_headers_control(ngx_str_t *value);
+static ngx_inline ngx_uint_t ngx_http_ampersand_headers_goes(
+    ngx_table_elt_t *h, ngx_http_ampersand_ctx_t *ctx);
+static ngx_uint_t ngx_http_ampersand_headers_allowed(ngx_table_elt_t *h,
+    ngx_http_ampersand_ctx_t *ctx);
+static ngx_uint_t ngx_http_ampersand_headers_not_denied(ngx_table_elt_t *h,
+    ngx_str_t *connection);
 static ngx_uint_t ngx_http_ampersand_headers_in(ngx_str_t *names,
     ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_ampersand_headers_prefix(ngx_str_t *prefixes,
     ngx_table_elt_t *h);
-static ngx_uint_t ngx_http_ampersand_headers_goes(ngx_table_elt_t *h,
-    amp_api_e api, ngx_str_t *connection);
 static ngx_uint_t ngx_http_ampersand_headers_named(ngx_str_t *connection,
     ngx_table_elt_t *h);
-static ngx_int_t ngx_http_ampersand_headers_push(ngx_list_t *list,
-    char *name, char *lowcase, size_t len, ngx_str_t *value);
 
 
-#define ngx_http_ampersand_push(list, name, lowcase, value)                   \
-    ngx_http_ampersand_headers_push(list, name, lowcase, sizeof(name) - 1,    \
-                                    value)
+#define ngx_http_ampersand_begins(h, prefix)                                  \
+    ((h)->key.len >= sizeof(prefix) - 1                                       \
+     && ngx_memcmp((h)->lowcase_key, prefix, sizeof(prefix) - 1) == 0)
 
 
 void
 ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     ngx_http_ampersand_headers_t *found)
 {
-    ngx_uint_t                  keys, authorizations, connections, seen;
+    ngx_uint_t                  repeated, seen;
     ngx_table_elt_t            *h, *key, *authorization;
     ngx_http_ampersand_walk_t   walk;
 
     key = NULL;
     authorization = NULL;
-    keys = 0;
-    authorizations = 0;
-    connections = 0;
+    repeated = 0;
     seen = 0;
 
     walk.part = &r->headers_in.headers.part;
@@ -120,51 +137,61 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 
     while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
 
-        /* what means something begins with one of these */
+        switch (h->lowcase_key[0]) {
 
-        if (h->lowcase_key[0] != 'x' && h->lowcase_key[0] != 'a'
-            && h->lowcase_key[0] != 'c')
-        {
-            continue;
-        }
+        case 'a':
+            if (ngx_http_ampersand_is(h, "accept")) {
+                if (found->accept.data) {
+                    found->uncacheable = 1;
+                }
 
-        if (ngx_http_ampersand_is(h, "x-api-key")) {
-            key = h;
-            keys++;
+                found->accept = h->value;
 
-        } else if (ngx_http_ampersand_is(h, "authorization")) {
-            authorization = h;
-            authorizations++;
+            } else if (ngx_http_ampersand_is(h, "authorization")) {
+                repeated |= (authorization != NULL);
+                authorization = h;
+            }
 
-        } else if (ngx_http_ampersand_is(h, "accept")) {
-            found->uncacheable |= (found->accept.data != NULL);
-            found->accept = h->value;
+            break;
 
-        } else if (ngx_http_ampersand_is(h, "cache-control")) {
-            ngx_http_ampersand_headers_caching(&h->value, found);
+        case 'c':
+            if (ngx_http_ampersand_is(h, "cache-control")) {
+                ngx_http_ampersand_headers_caching(&h->value, found);
 
-        } else if (ngx_http_ampersand_is(h, "x-request-id")) {
-            found->request_id = h->value;
+            } else if (ngx_http_ampersand_is(h, "content-encoding")) {
+                found->encoded = 1;
 
-        } else if (ngx_http_ampersand_is(h, "content-encoding")) {
-            found->encoded = 1;
+            } else if (ngx_http_ampersand_is(h, "connection")) {
 
-        } else if (ngx_http_ampersand_is(h, "connection")) {
+                /*
+                 * nginx keeps none, and one is enough to name what is
+                 * hop-by-hop
+                 */
 
-            /* nginx keeps none, and one is enough to name what is hop-by-hop */
+                if (found->connection.data) {
+                    found->malformed = 1;
+                }
 
-            found->malformed |= connections;
-            found->connection = h->value;
-            connections = 1;
+                found->connection = h->value;
+            }
 
-        } else if (h->key.len > 6
-                   && ngx_memcmp(h->lowcase_key, "x-amp-", 6) == 0)
-        {
-            ngx_http_ampersand_headers_amp(h, found, &seen);
+            break;
+
+        case 'x':
+            if (ngx_http_ampersand_is(h, "x-api-key")) {
+                repeated |= (key != NULL);
+                key = h;
+
+            } else if (ngx_http_ampersand_is(h, "x-request-id")) {
+                found->request_id = h->value;
+
+            } else if (ngx_http_ampersand_begins(h, "x-amp-")) {
+                ngx_http_ampersand_headers_amp(h, found, &seen);
+            }
         }
     }
 
-    if (keys > 1 || authorizations > 1) {
+    if (repeated) {
         found->credential = AMP_TWO_CREDENTIALS;
         return;
     }
@@ -173,27 +200,16 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 }
 
 
-/*
- * Builds a new list, so what else points at the old elements stays valid.  The
- * gateway's own headers come from here too, but for Host and X-Api-Key, which
- * the location sets.
- */
+/* Builds a new list, so what else points at the old elements stays valid. */
 
 ngx_int_t
 ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
-    size_t                      i;
-    ngx_str_t                   id;
     ngx_uint_t                  checked;
     ngx_list_t                  list;
-    amp_span_t                  project;
     ngx_table_elt_t            *h, *copy;
     ngx_http_ampersand_walk_t   walk;
-
-    static ngx_str_t  one = ngx_string("1");
-    static ngx_str_t  search = ngx_string("search");
-    static ngx_str_t  json = ngx_string("application/json");
 
     checked = amp_scope_needs_body(ctx->known.tenant, ctx->op);
 
@@ -205,23 +221,17 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
     walk.i = 0;
 
     while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
-        if (!ngx_http_ampersand_headers_goes(h, ctx->op->api,
-                                             &ctx->headers.connection)
-            || (ctx->wrap && ngx_http_ampersand_is(h, "accept-encoding"))
+        if (!ngx_http_ampersand_headers_goes(h, ctx)
             || (checked && ngx_http_ampersand_is(h, "content-type")))
         {
             continue;
         }
 
-        for (i = 0; i < h->value.len; i++) {
-            if ((h->value.data[i] < 0x20 && h->value.data[i] != '\t')
-                || h->value.data[i] == 0x7f)
-            {
-                return NGX_DECLINED;
-            }
+        if (ngx_http_ampersand_headers_control(&h->value)) {
+            return NGX_DECLINED;
         }
 
-        copy = ngx_list_push(&list);
+        copy = ngx_http_ampersand_push(&list);
         if (copy == NULL) {
             return NGX_ERROR;
         }
@@ -230,50 +240,8 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
         ngx_ampersand_header_init(copy);
     }
 
-    if (ngx_http_ampersand_push(&list, "X-Request-Id", "x-request-id",
-                                &ctx->request_id)
-        != NGX_OK)
-    {
+    if (ngx_http_ampersand_headers_add(&list, ctx, checked) != NGX_OK) {
         return NGX_ERROR;
-    }
-
-    /* what was checked as JSON may not be read as anything else */
-
-    if (checked && ngx_http_ampersand_push(&list, "Content-Type",
-                                           "content-type", &json)
-                   != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ctx->op->api == AMP_API_SEARCH
-        && ngx_http_ampersand_push(&list, "X-Amp-Request-Type",
-                                   "x-amp-request-type", &search)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ctx->op->api == AMP_API_PROXY) {
-        project = amp_tenant_field(ctx->known.tenant,
-                                   ctx->known.tenant->project_id);
-        id.data = (u_char *) project.data;
-        id.len = project.len;
-
-        if (ngx_http_ampersand_push(&list, "X-Amp-Project-Id",
-                                    "x-amp-project-id", &id)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (!ctx->headers.proxy_version
-            && ngx_http_ampersand_push(&list, "X-Amp-Proxy-Version",
-                                       "x-amp-proxy-version", &one)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
     }
 
     /*
@@ -299,6 +267,104 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
 }
 
 
+static ngx_int_t
+ngx_http_ampersand_headers_add(ngx_list_t *list,
+    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t checked)
+{
+    unsigned          own, bit;
+    amp_span_t        project;
+    ngx_table_elt_t  *h, *header;
+
+    own = NGX_HTTP_AMPERSAND_OWN_REQUEST_ID;
+
+    /* what was checked as JSON may not be read as anything else */
+
+    if (checked) {
+        own |= NGX_HTTP_AMPERSAND_OWN_CONTENT_TYPE;
+    }
+
+    if (ctx->op->api == AMP_API_SEARCH) {
+        own |= NGX_HTTP_AMPERSAND_OWN_REQUEST_TYPE;
+
+    } else if (ctx->op->api == AMP_API_PROXY) {
+        own |= NGX_HTTP_AMPERSAND_OWN_PROJECT_ID;
+
+        if (!ctx->headers.proxy_version) {
+            own |= NGX_HTTP_AMPERSAND_OWN_PROXY_VERSION;
+        }
+    }
+
+    header = ngx_http_ampersand_own_headers;
+
+    for (bit = 1; bit <= own; bit <<= 1, header++) {
+
+        if (!(own & bit)) {
+            continue;
+        }
+
+        if (header->hash == 0) {
+            header->hash = ngx_hash_key(header->lowcase_key, header->key.len);
+        }
+
+        h = ngx_http_ampersand_push(list);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        *h = *header;
+
+        if (bit == NGX_HTTP_AMPERSAND_OWN_REQUEST_ID) {
+            h->value = ctx->request_id;
+
+        } else if (bit == NGX_HTTP_AMPERSAND_OWN_PROJECT_ID) {
+            project = amp_tenant_field(ctx->known.tenant,
+                                       ctx->known.tenant->project_id);
+            h->value.data = (u_char *) project.data;
+            h->value.len = project.len;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Is there a control byte other than tab?  Eight at a time are asked for one
+ * below 0x20 and for 0x7f, which becomes 0: what is less than n has its highest
+ * bit set by subtracting n, and had it not before.
+ */
+
+static ngx_uint_t
+ngx_http_ampersand_headers_control(ngx_str_t *value)
+{
+    u_char    *p, *last;
+    uint64_t   low, del;
+
+    const uint64_t  each = UINT64_C(0x0101010101010101);
+
+    last = value->data + value->len;
+
+    for (p = value->data; last - p >= 8; p += 8) {
+        ngx_memcpy(&low, p, 8);
+        del = low ^ each * 0x7f;
+
+        if ((((low - each * 0x20) & ~low) | ((del - each) & ~del))
+            & each * 0x80)
+        {
+            break;
+        }
+    }
+
+    for ( /* void */ ; p < last; p++) {
+        if (amp_char_is(*p, AMP_CONTROL) && *p != '\t') {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_uint_t
 ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx,
     amp_span_t name)
@@ -316,9 +382,7 @@ ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx,
     h.key.len = name.len;
     h.lowcase_key = lowcase;
 
-    return ngx_http_ampersand_headers_goes(&h, ctx->op->api,
-                                           &ctx->headers.connection)
-           && !(ctx->wrap && ngx_http_ampersand_is(&h, "accept-encoding"));
+    return ngx_http_ampersand_headers_goes(&h, ctx);
 }
 
 
@@ -445,31 +509,46 @@ ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
 }
 
 
+static ngx_inline ngx_uint_t
+ngx_http_ampersand_headers_goes(ngx_table_elt_t *h,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    return (ctx->op->api == AMP_API_PROXY)
+           ? ngx_http_ampersand_headers_not_denied(h, &ctx->headers.connection)
+           : ngx_http_ampersand_headers_allowed(h, ctx);
+}
+
+
 static ngx_uint_t
-ngx_http_ampersand_headers_goes(ngx_table_elt_t *h, amp_api_e api,
+ngx_http_ampersand_headers_allowed(ngx_table_elt_t *h,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    switch (h->lowcase_key[0]) {
+
+    case 'a':
+        return ngx_http_ampersand_begins(h, "accept")
+               && !(ctx->wrap && ngx_http_ampersand_is(h, "accept-encoding"));
+
+    case 'c':
+        return ngx_http_ampersand_begins(h, "content-");
+
+    case 't':
+        return ngx_http_ampersand_is(h, "traceparent")
+               || ngx_http_ampersand_is(h, "tracestate");
+
+    case 'u':
+        return ngx_http_ampersand_is(h, "user-agent");
+
+    default:
+        return 0;
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_ampersand_headers_not_denied(ngx_table_elt_t *h,
     ngx_str_t *connection)
 {
-    if (api != AMP_API_PROXY) {
-
-        /* all that is allowed begins with one of these */
-
-        switch (h->lowcase_key[0]) {
-
-        case 'a':
-        case 'c':
-            return ngx_http_ampersand_headers_prefix(
-                                    ngx_http_ampersand_allowed_prefixes, h);
-
-        case 't':
-        case 'u':
-            return ngx_http_ampersand_headers_in(ngx_http_ampersand_allowed,
-                                                 h);
-
-        default:
-            return 0;
-        }
-    }
-
     if (ngx_http_ampersand_headers_in(ngx_http_ampersand_proxy_declared, h)) {
         return 1;
     }
@@ -560,26 +639,4 @@ ngx_http_ampersand_next_word(ngx_str_t *rest)
     rest->len = last - p;
 
     return word;
-}
-
-
-static ngx_int_t
-ngx_http_ampersand_headers_push(ngx_list_t *list, char *name, char *lowcase,
-    size_t len, ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(list);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->key.data = (u_char *) name;
-    h->key.len = len;
-    h->lowcase_key = (u_char *) lowcase;
-    h->hash = ngx_hash_key(h->lowcase_key, len);
-    h->value = *value;
-    ngx_ampersand_header_init(h);
-
-    return NGX_OK;
 }
