@@ -20,6 +20,12 @@
 #define NGX_HTTP_AMPERSAND_ID_MAX 128              /* of a client's            */
 
 
+/* bytes of Cache-Status and Age */
+
+#define NGX_HTTP_AMPERSAND_TEXT                                               \
+    (sizeof("ampersand; fwd=vary-miss; fwd-status=; collapsed; stored; ttl=") \
+     + NGX_INT_T_LEN + 2 * NGX_TIME_T_LEN)
+
 #define NGX_HTTP_AMPERSAND_PLACES 1024
 
 
@@ -206,6 +212,11 @@ typedef struct {
     unsigned                        failures:4; /* that it has waited for     */
     unsigned                        closed:1;   /* the request is being freed  */
     ngx_chain_t                    *problem;
+
+    /* of request_id, where it is not the client's; of Cache-Status and Age */
+
+    u_char                          id[NGX_HTTP_AMPERSAND_ID];
+    u_char                          text[NGX_HTTP_AMPERSAND_TEXT];
 } ngx_http_ampersand_ctx_t;
 
 

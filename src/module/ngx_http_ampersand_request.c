@@ -39,11 +39,6 @@ ngx_http_ampersand_request(ngx_http_request_t *r)
         return NULL;
     }
 
-    ctx->request_id.data = ngx_pnalloc(r->pool, NGX_HTTP_AMPERSAND_ID);
-    if (ctx->request_id.data == NULL) {
-        return NULL;
-    }
-
     ngx_http_ampersand_headers_read(r, &ctx->headers);
 
     if (ctx->headers.credential == AMP_OK) {
@@ -111,7 +106,8 @@ ngx_http_ampersand_request_id(ngx_http_request_t *r,
 
     next[i] = (u_char) (next[i] == '9' ? 'a' : next[i] + 1);
 
-    ngx_memcpy(ctx->request_id.data, next, NGX_HTTP_AMPERSAND_ID);
+    ngx_memcpy(ctx->id, next, NGX_HTTP_AMPERSAND_ID);
+    ctx->request_id.data = ctx->id;
     ctx->request_id.len = NGX_HTTP_AMPERSAND_ID;
 }
 

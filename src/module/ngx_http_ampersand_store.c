@@ -28,11 +28,6 @@
  */
 
 
-#define NGX_HTTP_AMPERSAND_CACHE_STATUS                                       \
-    (sizeof("ampersand; fwd=vary-miss; fwd-status=; collapsed; stored; ttl=") \
-     + NGX_INT_T_LEN + NGX_TIME_T_LEN)
-
-
 static time_t ngx_http_ampersand_lifetime(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_vary(ngx_http_request_t *r,
@@ -40,11 +35,11 @@ static ngx_int_t ngx_http_ampersand_vary(ngx_http_request_t *r,
 static ngx_int_t ngx_http_ampersand_vary_names(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_str_t *names);
 static void ngx_http_ampersand_forget(ngx_http_request_t *r);
-static ngx_int_t ngx_http_ampersand_cache_status(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
+static u_char *ngx_http_ampersand_cache_status(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, u_char *p);
 static const char *ngx_http_ampersand_forwarded(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-static ngx_int_t ngx_http_ampersand_age(ngx_http_request_t *r);
+static time_t ngx_http_ampersand_age(ngx_http_request_t *r);
 
 
 void
@@ -254,41 +249,39 @@ ngx_int_t
 ngx_http_ampersand_store_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_str_t         value;
+    ngx_str_t         found, status, age;
     ngx_uint_t        n;
     static ngx_str_t  bypass = ngx_string("BYPASS");
 
     n = r->upstream->cache_status;
-    value = n ? ngx_http_cache_status[n - 1] : bypass;
+    found = n ? ngx_http_cache_status[n - 1] : bypass;
 
-    if (ngx_http_ampersand_header(r, "X-Cache-Status", &value) != NGX_OK
-        || ngx_http_ampersand_cache_status(r, ctx) != NGX_OK)
+    status.data = ctx->text;
+    age.data = ngx_http_ampersand_cache_status(r, ctx, status.data);
+    status.len = age.data - status.data;
+    age.len = amp_decimal(age.data, ngx_http_ampersand_age(r)) - age.data;
+
+    if (ngx_http_ampersand_header(r, "X-Cache-Status", &found) != NGX_OK
+        || ngx_http_ampersand_header(r, "Cache-Status", &status) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_http_ampersand_age(r);
+    return ngx_http_ampersand_header(r, "Age", &age);
 }
 
 
-static ngx_int_t
+/* Writes it at p, answers its end. */
+
+static u_char *
 ngx_http_ampersand_cache_status(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+    ngx_http_ampersand_ctx_t *ctx, u_char *p)
 {
-    u_char               *p;
     time_t                ttl;
-    ngx_str_t             value;
     const char           *forwarded;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
-
-    p = ngx_pnalloc(r->pool, NGX_HTTP_AMPERSAND_CACHE_STATUS);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.data = p;
     forwarded = ngx_http_ampersand_forwarded(r, ctx);
 
     if (forwarded == NULL) {
@@ -323,9 +316,7 @@ ngx_http_ampersand_cache_status(ngx_http_request_t *r,
         p = amp_decimal(p, ttl);
     }
 
-    value.len = p - value.data;
-
-    return ngx_http_ampersand_header(r, "Cache-Status", &value);
+    return p;
 }
 
 
@@ -362,12 +353,11 @@ ngx_http_ampersand_forwarded(ngx_http_request_t *r,
 
 /* RFC 9111, 4.2.3, and what it was old when it came. */
 
-static ngx_int_t
+static time_t
 ngx_http_ampersand_age(ngx_http_request_t *r)
 {
     time_t                      age;
     ngx_int_t                   n;
-    ngx_str_t                   value;
     ngx_table_elt_t            *h;
     ngx_http_ampersand_walk_t   walk;
 
@@ -388,12 +378,5 @@ ngx_http_ampersand_age(ngx_http_request_t *r)
         }
     }
 
-    value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
-    if (value.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.len = amp_decimal(value.data, age) - value.data;
-
-    return ngx_http_ampersand_header(r, "Age", &value);
+    return age;
 }
