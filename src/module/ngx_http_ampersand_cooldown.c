@@ -80,7 +80,7 @@ ngx_http_ampersand_cooldown_seen(ngx_http_request_t *r,
     ngx_msec_t                       ms;
     ngx_http_ampersand_main_conf_t  *amcf;
 
-    if (r->upstream == NULL || r->cached || !ctx->key_used
+    if (!ctx->key_used || r->cached || r->upstream == NULL
         || r->upstream->headers_in.status_n != NGX_HTTP_TOO_MANY_REQUESTS
         || !ngx_http_ampersand_own(r))
     {

@@ -77,9 +77,13 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    ctx = ngx_http_ampersand_request(r);
+    ctx = ngx_http_ampersand_ctx(r);
+
     if (ctx == NULL) {
-        return NGX_ERROR;
+        ctx = ngx_http_ampersand_request(r);
+        if (ctx == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     ngx_http_ampersand_store(r, ctx);
@@ -111,8 +115,11 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    ctx->wrap = (ctx->wrap && r->headers_out.status == NGX_HTTP_OK
-                 && ctx->state == NGX_HTTP_AMPERSAND_PASSED);
+    if (ctx->wrap && (r->headers_out.status != NGX_HTTP_OK
+                      || ctx->state != NGX_HTTP_AMPERSAND_PASSED))
+    {
+        ctx->wrap = 0;
+    }
 
     if (ctx->wrap) {
         ngx_http_clear_accept_ranges(r);

@@ -51,7 +51,7 @@ ngx_http_ampersand_store(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 
     u = r->upstream;
 
-    if (u == NULL || r->cache == NULL || r->cached || r->err_status
+    if (r->cached || u == NULL || r->cache == NULL || r->err_status
         || ctx->state != NGX_HTTP_AMPERSAND_PASSED)
     {
         return;
@@ -223,7 +223,9 @@ ngx_http_ampersand_forget(ngx_http_request_t *r)
 
     node = c->node;
 
-    if (node == NULL || c->file.name.len == 0) {
+    /* no lock for what is not there: what comes now may as well come later */
+
+    if (node == NULL || !node->exists || c->file.name.len == 0) {
         return;
     }
 
