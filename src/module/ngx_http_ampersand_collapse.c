@@ -110,6 +110,12 @@ ngx_http_ampersand_collapse_leave(ngx_http_ampersand_ctx_t *ctx)
     if (ctx->entered) {
         ctx->entered = 0;
         ngx_queue_remove(&ctx->waiter);
+
+        /* as a rule the only one, who has got his answer without waiting */
+
+        if (cl->sort.posted && ngx_queue_empty(&cl->entered)) {
+            ngx_delete_posted_event(&cl->sort);
+        }
     }
 
     if (ctx->key_used && cl->waiting.next && !ngx_queue_empty(&cl->waiting)) {
