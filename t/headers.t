@@ -177,6 +177,29 @@ subtest 'more headers than one part of a list holds' => sub {
     }
 };
 
+subtest 'a control byte, wherever it stands' => sub {
+    my $ask = sub { $gw->raw("GET /v1/generate-upload-url HTTP/1.1\r\nHost: gateway.test\r\n"
+        . "X-Api-Key: $token\r\nUser-Agent: $_[0]\r\n\r\n") };
+    for my $length (1, 7, 8, 9, 18) {
+        my (@refused, @changed);
+        for my $at (0 .. $length - 1) {
+            for my $byte ("\x01", "\x1f", "\x7f") {
+                my $value = 'a' x $length;
+                substr $value, $at, 1, $byte;
+                push @refused, $at if $ask->($value)->{status} != 400;
+            }
+            my $value = "\x80" x $length;
+            substr $value, $at, 1, $at && $at < $length - 1 ? "\t" : '~';
+            $ask->($value);
+            my ($seen) = $upstream->take;
+            push @changed, $at unless $seen && grep { lc $_->[0] eq 'user-agent' && $_->[1] eq $value } @{ $seen->{headers} };
+        }
+        is "@refused", '', "of $length bytes: 400";
+        is "@changed", '', "of $length bytes: tabs and what is above ASCII go upstream";
+    }
+    is scalar($upstream->take), 0, 'nothing else went upstream';
+};
+
 subtest 'what the upstream sends never steers this nginx' => sub {
     for my $what (qw(accel named)) {
         my $res = $gw->get("/proxy/upstream/$what", token => $token);
