@@ -12,7 +12,7 @@
 
 
 #define NGX_AMPERSAND_ZONE_NAMED   1024     /* when events named what, by hash */
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7035
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7036
 
 
 typedef enum {

@@ -5,14 +5,14 @@
  * A request's way.  The handler may be called again at any time (any write
  * event does it), so each state answers for itself:
  *
- *   NEW ── identify ──┬─ zone knows ───────────────▶ RESOLVED
- *                     └─ look-up ──▶ RESOLVING ─────▶ RESOLVED
+ *   NEW ── identify, parse ──┬─ zone knows ────────▶ RESOLVED
+ *                            └─ look-up ──▶ RESOLVING ──▶ RESOLVED ── parse
  *   RESOLVING: not our turn (NGX_AGAIN); the look-up's end posts the event
- *   RESOLVED ── match, authorize, admit, compose ──┬──▶ PASSED
- *                                 body to be read ─┼──▶ READING ──▶ READ
- *                       no lease of a limit's units ┴──▶ WAITING ──▶ WOKEN
+ *   RESOLVED ── authorize, compose, admit ──┬──▶ PASSED
+ *                          body to be read ─┼──▶ READING ──▶ READ
+ *                no lease of a limit's units ┴──▶ WAITING ──▶ WOKEN
  *   WAITING: not our turn; the lease's end, or a timer, runs the phase again
- *   WOKEN ── admit, compose ── as RESOLVED
+ *   WOKEN ── admit ── as RESOLVED
  *   READING: not our turn; nginx calls our body handler
  *   READ ── check and replace the body ───────────────▶ PASSED
  *   PASSED: variables hold; the content handler goes on (NGX_DECLINED), and is
@@ -24,7 +24,7 @@
  */
 
 
-/* What the client asks for, as far as no tenant has to be known for it. */
+/* What is asked for, as far as no tenant has to be known for it. */
 
 typedef struct {
     amp_match_t  match;
@@ -245,8 +245,10 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
 }
 
 
-/* Composes the target, which the variables do not show before the request has
-   passed. */
+/*
+ * What was parsed counts from here on.  Composes the target, which the variables
+ * do not show before the request has passed.
+ */
 
 static amp_reason_e
 ngx_http_ampersand_authorize(ngx_http_request_t *r,
