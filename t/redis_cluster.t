@@ -114,8 +114,10 @@ calm('the cluster is down', sub {
     like $res->{headers}{'retry-after'} // '', qr/^[1-9]\d*$/, 'with Retry-After';
     my @res = map { $gw->get($path, token => $new->{token})->{status} } 1 .. 20;
     is_deeply [ grep { $_ != 503 } @res ], [], 'never anything else';
-    my $lines = errors() - $errors;
-    ok $lines >= 1 && $lines <= 4 * $workers, 'it is an error, said a few times' or diag join "\n", errors();
+
+    # each worker says it once of a node, and may have done so when the master died
+    my @down = grep { /CLUSTERDOWN/ } errors();
+    ok @down && errors() - $errors <= 4 * $workers, 'it is an error, said a few times' or diag join "\n", errors();
     $full->command('CLUSTER', 'ADDSLOTS', $slot);
     my $begin = time;
     ok $gw->wait_for(8, sub { status_of($after) == 200 && status_of($new) == 200 }), 'served when it is up' or diag $gw->error_log;
@@ -123,7 +125,7 @@ calm('the cluster is down', sub {
     $gw->wait_for(3, sub { $c->settle });
 });
 
-ok $gw->wait_for(5, \&all_up), 'every link is up';
+ok $gw->wait_for(10, \&all_up), 'every link is up';
 my $errors = () = errors();
 unlike join(' ', $gw->access_log =~ /"status":(\d+)/g), qr/403/, 'nobody was forbidden anything';
 

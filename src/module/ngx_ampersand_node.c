@@ -37,7 +37,12 @@ ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t  *node;
 
     node = ngx_ampersand_node_at(zone, from->ref_place);
-    ngx_ampersand_node_fetch(node, kind);
+
+    /* a tenant was fetched ahead */
+
+    if (kind == NGX_AMPERSAND_PROJECT) {
+        ngx_ampersand_node_fetch(node, kind);
+    }
 
     if (from->ref_place && node->serial == from->ref_serial
         && ngx_ampersand_node_is(node, kind, from->ref, id, len))
