@@ -520,14 +520,13 @@ ngx_int_t ngx_http_ampersand_store_headers(ngx_http_request_t *r,
 
 /*
  * collapse: wakes those who wait for the answer to the same request.  enter:
- * the request's key is being read; leave: it ends; unshared: its final answer
+ * nginx is about to look for its key; leave: it ends; unshared: its final answer
  * will not be stored; abandoned: its client has left, an answer that will be
  * stored goes to nobody else, and the header filters are done; shared: the
  * answer that it wants will be everybody's, as far as is known.
  */
 
-void ngx_http_ampersand_collapse_enter(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
+void ngx_http_ampersand_collapse_enter(ngx_http_ampersand_ctx_t *ctx);
 void ngx_http_ampersand_collapse_leave(ngx_http_ampersand_ctx_t *ctx);
 void ngx_http_ampersand_collapse_unshared(ngx_http_request_t *r);
 ngx_uint_t ngx_http_ampersand_collapse_shared(ngx_http_request_t *r);

@@ -63,16 +63,11 @@ static ngx_http_ampersand_collapse_t  ngx_http_ampersand_collapse;
 
 
 void
-ngx_http_ampersand_collapse_enter(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_collapse_enter(ngx_http_ampersand_ctx_t *ctx)
 {
     ngx_http_ampersand_collapse_t  *cl;
 
-    /* who reads $ampersand_cache_key: nginx, before it looks? */
-
-    if (r != r->main || r->cache == NULL || r->cache->node || ctx->entered
-        || ctx->closed)
-    {
+    if (ctx->entered) {
         return;
     }
 

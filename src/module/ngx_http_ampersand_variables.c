@@ -311,7 +311,7 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
             }
 
         } else {
-            ngx_http_ampersand_collapse_enter(r, ctx);
+            ngx_http_ampersand_collapse_enter(ctx);
         }
     }
 
