@@ -25,7 +25,7 @@ VERSION  = $(shell sed -n 's/.*AMPCTL_VERSION *"\(.*\)".*/\1/p' src/ctl/ampctl.h
 
 CORE   := $(wildcard src/core/*.c)
 CTL    := $(wildcard src/ctl/*.c)
-MODULE := $(wildcard src/module/*.c)
+MODULE := $(wildcard src/module/*.c src/module/*/*.c)
 UNIT   := $(wildcard t/unit/test_*.c)
 FUZZ   := $(wildcard t/fuzz/fuzz_*.c)
 
@@ -67,7 +67,7 @@ help:
 	@echo 'make test         deps, all, then every test'
 	@echo 'make unit         the tests of src/core alone'
 	@echo 'make simulate     limits of 1 to 1,000 gateways, on paper'
-	@echo 'make lint         compilers, cppcheck, perl, sh (docker/deps lint installs the tools)'
+	@echo 'make lint         compilers, cppcheck, perl, sh (tools/deps lint installs the tools)'
 	@echo 'make asan         the tests again with AddressSanitizer and UBSan in nginx and ampctl'
 	@echo 'make fuzz         FUZZ_SECONDS=$(FUZZ_SECONDS) for each of t/fuzz'
 	@echo 'make bench        against plain nginx'
@@ -77,7 +77,7 @@ help:
 	@echo 'make clean        remove build'
 
 deps:
-	@docker/deps
+	@tools/deps
 
 # One file holds all that decides how and from what is compiled.  It changes
 # only when that changes, and everything is built anew then.
@@ -106,7 +106,7 @@ $(BUILD)/nginx/Makefile: config src/module/exports.map $(BUILD)/settings
 	    || { tail -n 5 '$(abspath $(@D))/configure.log'; exit 1; }
 
 $(so): $(BUILD)/nginx/Makefile $(CORE) $(MODULE) \
-       $(wildcard src/core/*.h src/module/*.h)
+       $(wildcard src/core/*.h src/module/*.h src/module/*/*.h)
 	@echo '$(CC) -o $@'
 	@$(MAKE) -s -C $(NGINX_SRC) -f '$(abspath $<)' modules
 	@cp $(BUILD)/nginx/$(@F) $@.new
@@ -174,7 +174,7 @@ simulate: $(BUILD)/limits
 run:
 	@$(MAKE) deps
 	@$(MAKE) all
-	@exec docker/run-local
+	@exec tools/run-local
 
 test:
 	@$(MAKE) deps
@@ -187,7 +187,7 @@ test:
 	         prove --statefile $(BUILD)/prove --state failed,save; }
 
 bench:
-	@docker/deps build run test bench
+	@tools/deps build run test bench
 	@$(MAKE) all
 	@t/bench/run
 
@@ -202,20 +202,20 @@ endef
 
 lint-layers:
 	$(call forbid,(ngx_|nginx|module/|ctl/),src/core/*.[ch])
-	$(call forbid,ngx_http,src/module/ngx_ampersand_*.[ch])
-	$(call forbid,ctl/,src/module/*.[ch])
+	$(call forbid,ngx_http,src/module/ngx_ampersand_*.h src/module/*/ngx_ampersand_*.[ch])
+	$(call forbid,ctl/,src/module/*.[ch] src/module/*/*.[ch])
 	$(call forbid,(ngx_|nginx|module/),src/ctl/*.[ch])
 
 NGINX_INCS := src/core src/event src/event/modules src/os/unix src/http \
               src/http/modules src/http/v2
-SCRIPTS    := docker/deps docker/entrypoint docker/run-local
-PERL       := $(wildcard t/*.t t/lib/*/*.pm t/lib/*/*/*.pm docker/check-image docker/emulator/emulator \
+SCRIPTS    := tools/deps docker/entrypoint tools/run-local
+PERL       := $(wildcard t/*.t t/lib/*/*.pm t/lib/*/*/*.pm tools/check-image docker/emulator/emulator \
                 docker/emulator/lib/*/*.pm docker/emulator/lib/*/*/*.pm)
 
 lint: lint-layers $(BUILD)/nginx/Makefile
 	@for cc in gcc clang; do \
 	    command -v $$cc > /dev/null \
-	        || { echo "$$cc is not there: docker/deps lint"; exit 1; }; \
+	        || { echo "$$cc is not there: tools/deps lint"; exit 1; }; \
 	    echo "$$cc -fsyntax-only"; \
 	    for f in $(CTL) $(UNIT) $(FUZZ) t/bench/limits.c; do \
 	        $$cc $(C99) -O2 $(WARN) -fsyntax-only $$f || exit 1; \
@@ -308,10 +308,10 @@ install: all
 	install -m 644 $(wildcard README.md) LICENSE $(DOC)
 
 deb: all
-	@docker/deb '$(PACKAGE)' '$(VERSION)'
+	@tools/deb '$(PACKAGE)' '$(VERSION)'
 
 image-check:
-	@docker/check-image
+	@tools/check-image
 
 clean:
 	rm -rf build

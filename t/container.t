@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# What can be known of the container without an engine (docker/check-image
+# What can be known of the container without an engine (tools/check-image
 # builds it): its files, and its entrypoint from values to nginx.conf.
 
 use strict;

@@ -177,7 +177,7 @@ subtest 'nothing there is open to others' => sub {
 };
 
 subtest 'again, in the same place' => sub {
-    my $run = start(\%env, 'docker/run-local');
+    my $run = start(\%env, 'tools/run-local');
     ok ready($run), 'starts' or return;
     my $family = family($run->{pid});
 
@@ -186,7 +186,7 @@ subtest 'again, in the same place' => sub {
     like qx(curl -s -w ' %{http_code}' -H 'X-Api-Key: $token' http://127.0.0.1:$port/v1/integrations),
         qr/ 200$/, 'the tenant and its token are still there';
 
-    my $second = start(\%env, 'docker/run-local');
+    my $second = start(\%env, 'tools/run-local');
     is ended($second), 1, 'a second one at a time is refused';
     like out($second), qr/GATEWAY_DIR/, 'and told why';
 
@@ -196,14 +196,14 @@ subtest 'again, in the same place' => sub {
 };
 
 subtest 'TERM, and KILL' => sub {
-    my $run = start(\%env, 'docker/run-local');
+    my $run = start(\%env, 'tools/run-local');
     ok ready($run), 'starts';
     my $family = family($run->{pid});
     kill 'TERM', $run->{pid};
     is ended($run), 0, 'TERM: 0';
     is left($family), '', 'nothing is left';
 
-    $run = start(\%env, 'docker/run-local');
+    $run = start(\%env, 'tools/run-local');
     ok ready($run), 'starts';
     $family = family($run->{pid});
     kill 'KILL', $run->{pid};
@@ -214,13 +214,13 @@ subtest 'TERM, and KILL' => sub {
 subtest 'an address that is taken' => sub {
     my $taken = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
     my $address = '127.0.0.1:' . $taken->sockport;
-    my $run = start({ GATEWAY_DIR => "$tmp/taken", GATEWAY_LISTEN => $address }, 'docker/run-local');
+    my $run = start({ GATEWAY_DIR => "$tmp/taken", GATEWAY_LISTEN => $address }, 'tools/run-local');
     is ended($run), 1, 'fails';
     like out($run), qr/cannot listen on \Q$address\E: .*in use.*GATEWAY_LISTEN=/s, 'says what to do';
 };
 
 subtest 'half a real account' => sub {
-    my $run = start({ %env, AMPERSAND_PROJECT => 'p' }, 'docker/run-local');
+    my $run = start({ %env, AMPERSAND_PROJECT => 'p' }, 'tools/run-local');
     is ended($run), 1, 'fails';
     like out($run), qr/needs both AMPERSAND_API_KEY_FILE and/, 'says what is missing';
 };
@@ -234,7 +234,7 @@ subtest 'with a Redis and an upstream of its own' => sub {
     my $run = start({
         GATEWAY_LISTEN => '127.0.0.1:' . Gateway::Redis::free_port(), GATEWAY_DIR => "$tmp/own",
         AMPERSAND_REDIS => $redis->url, AMPERSAND_UPSTREAM => $upstream,
-    }, 'docker/run-local');
+    }, 'tools/run-local');
     ok ready($run), 'starts' or return;
     my $family = family($run->{pid});
 
@@ -254,7 +254,7 @@ subtest 'with a Redis and an upstream of its own' => sub {
     close $f;
     $redis->command('FLUSHALL');
     $run = start({ %{ $run->{env} }, AMPERSAND_API_KEY_FILE => $key, AMPERSAND_PROJECT_NAME => 'beta',
-                   AMPERSAND_PROJECT => '22222222-2222-4222-8222-222222222222' }, 'docker/run-local');
+                   AMPERSAND_PROJECT => '22222222-2222-4222-8222-222222222222' }, 'tools/run-local');
     ok ready($run), 'starts with an account';
     like try_it($run), qr/"projectId":"22222222-.* 200$/s, 'whose project is served';
     kill 'INT', $run->{pid};
@@ -272,9 +272,9 @@ subtest 'not as root' => sub {
         chown((getpwnam 'www-data')[2, 3], $dir) or die $!;
         @as = qw(setpriv --reuid=www-data --regid=www-data --clear-groups);
         plan skip_all => "www-data cannot read $root"
-            if system "@as test -r '$root/docker/run-local' -a -r '$root/build/ampctl'";
+            if system "@as test -r '$root/tools/run-local' -a -r '$root/build/ampctl'";
     }
-    my $run = start({ %env, GATEWAY_DIR => $dir }, @as, 'docker/run-local');
+    my $run = start({ %env, GATEWAY_DIR => $dir }, @as, 'tools/run-local');
     ok ready($run), 'starts' or return;
     my $family = family($run->{pid});
     like try_it($run), qr/ 200$/, 'the printed call works';

@@ -40,7 +40,7 @@ sub serves {
         open STDIN,  '<', '/dev/null';
         open STDOUT, '>', "$tmp/out";
         open STDERR, '>&', \*STDOUT;
-        exec 'docker/run-local' or POSIX::_exit(127);
+        exec 'tools/run-local' or POSIX::_exit(127);
     }
     my ($call) = Gateway::Redis::wait_for(30, sub { slurp("$tmp/out") =~ /^stop /m })
         ? slurp("$tmp/out") =~ /^try +(curl .*)$/m : ();

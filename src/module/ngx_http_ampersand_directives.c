@@ -1,5 +1,5 @@
 #include "ngx_http_ampersand_directives.h"
-#include "ngx_ampersand_redis_conf.h"
+#include "redis/ngx_ampersand_redis_conf.h"
 
 
 static void ngx_http_ampersand_keyring_cleanup(void *data);

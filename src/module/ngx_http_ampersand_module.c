@@ -1,6 +1,6 @@
-#include "ngx_http_ampersand.h"
-#include "ngx_ampersand_events.h"
-#include "ngx_ampersand_inflight.h"
+#include "request/ngx_http_ampersand.h"
+#include "zone/ngx_ampersand_invalidation.h"
+#include "zone/ngx_ampersand_concurrency.h"
 #include "ngx_http_ampersand_directives.h"
 
 
@@ -541,7 +541,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_http_ampersand_flight_init(amcf, cycle->pool) != NGX_OK) {
+    if (ngx_http_ampersand_lookup_init(amcf, cycle->pool) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -551,7 +551,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 
     ngx_time_update();
 
-    ngx_ampersand_inflight_init(amcf->zone);
+    ngx_ampersand_concurrency_init(amcf->zone);
 
     amcf->link = ngx_ampersand_redis_create(amcf->redis, cycle->log,
                                             &counters->redis,
@@ -561,15 +561,15 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    ngx_http_ampersand_written_init(amcf, cycle->log);
-    ngx_http_ampersand_lease_init(amcf);
+    ngx_http_ampersand_cache_invalidate_init(amcf, cycle->log);
+    ngx_http_ampersand_lease_wait_init(amcf);
     ngx_http_ampersand_heap(cycle->log);
 
     if (ngx_worker != 0) {
         return NGX_OK;
     }
 
-    return ngx_ampersand_events_subscribe(cycle->pool, amcf->link,
+    return ngx_ampersand_invalidation_subscribe(cycle->pool, amcf->link,
                                           &amcf->redis->prefix, amcf->zone);
 }
 
@@ -613,7 +613,7 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
     ngx_event_process_posted(cycle, &ngx_posted_events);
 
     ngx_ampersand_redis_close(amcf->link);
-    ngx_http_ampersand_flight_close(amcf);
+    ngx_http_ampersand_lookup_close(amcf);
 }
 
 

@@ -1,0 +1,434 @@
+#include "ngx_ampersand_lease.h"
+#include "zone/ngx_ampersand_node.h"
+
+#include <openssl/rand.h>
+
+
+/*
+ * All limits of a request are looked at, and spent from, under one lock; the
+ * calls that are due are sent after it.
+ */
+
+
+#define NGX_AMPERSAND_LEASE_MANY    2           /* limits of a request        */
+#define NGX_AMPERSAND_LEASE_TRIES   8           /* to find room for them      */
+#define NGX_AMPERSAND_LEASE_IDLE    AMP_LEASE_SECOND
+#define NGX_AMPERSAND_LEASE_RECENT  256         /* nodes that are looked at   */
+#define NGX_AMPERSAND_LEASE_BACK    8           /* calls for them             */
+
+
+typedef struct {
+    ngx_ampersand_lessee_t      *lessee;
+    amp_span_t                   tenant;
+    uint64_t                     now;
+    ngx_uint_t                   n;
+    ngx_ampersand_limit_t       *limits;
+    ngx_ampersand_leased_t      *leased[NGX_AMPERSAND_LEASE_MANY];
+    amp_lease_e                  said[NGX_AMPERSAND_LEASE_MANY];
+    ngx_ampersand_lease_call_t  *calls[NGX_AMPERSAND_LEASE_MANY];
+} ngx_ampersand_lease_round_t;
+
+
+static ngx_int_t ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round);
+static ngx_int_t ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round,
+    ngx_uint_t make);
+static void ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round);
+static ngx_uint_t ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee,
+    uint64_t unused);
+static ngx_int_t ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round,
+    uint64_t *wait);
+static amp_lease_e ngx_ampersand_lease_fallback(
+    ngx_ampersand_lease_round_t *round, ngx_uint_t i);
+static ngx_uint_t ngx_ampersand_lease_pending(amp_lease_t *lease,
+    ngx_ampersand_limit_t *limit, uint64_t now);
+
+
+ngx_int_t
+ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone)
+{
+    u_char                   random[NGX_AMPERSAND_GATEWAY_ID / 2];
+    ngx_ampersand_leases_t  *leases;
+
+    leases = &zone->sh->leases;
+
+    if (RAND_bytes(random, sizeof(random)) != 1) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_hex_dump(leases->gateway, random, sizeof(random));
+    leases->began = ngx_ampersand_lease_now();
+    leases->gateways = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
+    ngx_ampersand_limit_t *limits, ngx_uint_t n, ngx_uint_t waited,
+    uint64_t *wait)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i;
+    amp_lease_t                  *lease;
+    ngx_ampersand_leases_t       *leases;
+    ngx_ampersand_lease_round_t   round;
+
+    round.lessee = lessee;
+    round.tenant = tenant;
+    round.limits = limits;
+    round.n = n;
+
+    ngx_shmtx_lock(&lessee->zone->shpool->mutex);
+
+    if (ngx_ampersand_lease_open(&round) != NGX_OK) {
+        *wait = AMP_LEASE_SECOND;
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < n; i++) {
+        limits[i].wait = 0;
+
+        lease = &round.leased[i]->lease;
+
+        if (waited && ngx_ampersand_lease_pending(lease, &limits[i], round.now))
+        {
+            round.said[i] = AMP_LEASE_ASK;
+            continue;
+        }
+
+        round.said[i] = amp_lease_look(lease, &limits[i].rate, round.now,
+                                       waited, &limits[i].wait);
+        limits[i].heard = lease->received;
+    }
+
+    rc = ngx_ampersand_lease_sum(&round, wait);
+
+    leases = &lessee->zone->sh->leases;
+
+    for (i = 0; rc == NGX_OK && i < n; i++) {
+        lease = &round.leased[i]->lease;
+
+        if (round.said[i] == AMP_LEASE_ADMIT) {
+            amp_lease_spend(lease, &limits[i].rate, round.now, waited);
+
+        } else if (lessee->fallback == NGX_AMPERSAND_LEASE_LOCAL) {
+            amp_lease_local_spend(lease, &limits[i].rate, leases->gateways,
+                                  round.now);
+        }
+    }
+
+    ngx_ampersand_lease_close(&round);
+
+    return rc;
+}
+
+
+ngx_uint_t
+ngx_ampersand_lease_away(ngx_ampersand_zone_t *zone)
+{
+    return zone->sh->leases.away;
+}
+
+
+/* NGX_DECLINED, the lock given back: no room for what is to be counted. */
+
+static ngx_int_t
+ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round)
+{
+    ngx_uint_t  i;
+
+    /* read with the lock held, so that no worker goes back behind another */
+
+    round->now = ngx_ampersand_lease_now();
+
+    for (i = 0; i < NGX_AMPERSAND_LEASE_TRIES; i++) {
+
+        if (ngx_ampersand_lease_find(round, 0) == NGX_OK) {
+            return NGX_OK;
+        }
+
+        /* each drops some others, one of these two maybe */
+
+        (void) ngx_ampersand_lease_find(round, 1);
+    }
+
+    ngx_shmtx_unlock(&round->lessee->zone->shpool->mutex);
+
+    for (i = 0; i < round->n; i++) {
+        round->limits[i].remaining = 0;
+        round->limits[i].wait = AMP_LEASE_SECOND;
+        round->limits[i].reset = 0;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round, ngx_uint_t make)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    rc = NGX_OK;
+
+    for (i = 0; i < round->n; i++) {
+        round->calls[i] = NULL;
+        round->leased[i] = ngx_ampersand_lease_state(round->lessee->zone,
+                                                     round->tenant,
+                                                     round->limits[i].limit,
+                                                     make);
+
+        if (round->leased[i] == NULL) {
+            rc = NGX_DECLINED;
+        }
+    }
+
+    return rc;
+}
+
+
+/* Begins the calls that are due, gives the lock back, and sends them. */
+
+static void
+ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
+{
+    ngx_uint_t                   i;
+    amp_lease_t                 *lease;
+    ngx_ampersand_limit_t       *limit;
+    ngx_ampersand_lease_call_t  *call;
+
+    for (i = 0; i < round->n; i++) {
+        lease = &round->leased[i]->lease;
+        limit = &round->limits[i];
+
+        limit->remaining = amp_lease_remaining(lease, &limit->rate, round->now,
+                                               &limit->reset);
+
+        if (!amp_lease_due(lease, &limit->rate, round->now)) {
+            continue;
+        }
+
+        call = ngx_ampersand_lease_call(round->lessee, round->tenant,
+                                        limit->limit, round->now);
+        if (call == NULL) {
+            continue;
+        }
+
+        round->leased[i]->rate = limit->rate;
+
+        amp_lease_ask(lease, &limit->rate, round->now, &call->ask);
+
+        round->calls[i] = call;
+    }
+
+    ngx_shmtx_unlock(&round->lessee->zone->shpool->mutex);
+
+    for (i = 0; i < round->n; i++) {
+        if (round->calls[i]) {
+            ngx_ampersand_lease_send(round->calls[i]);
+        }
+    }
+}
+
+
+void
+ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee)
+{
+    (void) ngx_ampersand_lease_back(lessee, NGX_AMPERSAND_LEASE_IDLE);
+}
+
+
+void
+ngx_ampersand_lease_exit(ngx_ampersand_lessee_t *lessee, ngx_uint_t all)
+{
+    lessee->closing = 1;
+
+    while (all && !ngx_ampersand_lease_away(lessee->zone)
+           && ngx_ampersand_lease_back(lessee, 0))
+    {
+        /* void */
+    }
+}
+
+
+/* Of those that were not used for so many ns; how many calls were made. */
+
+static ngx_uint_t
+ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee, uint64_t unused)
+{
+    u_char                      *id;
+    uint64_t                     now;
+    ngx_uint_t                   i, n;
+    ngx_queue_t                 *q;
+    ngx_ampersand_node_t        *node;
+    ngx_ampersand_zone_t        *zone;
+    ngx_ampersand_leased_t      *leased;
+    ngx_ampersand_lease_call_t  *call, *calls[NGX_AMPERSAND_LEASE_BACK];
+
+    zone = lessee->zone;
+    n = 0;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    now = ngx_ampersand_lease_now();
+
+    for (i = 0, q = ngx_queue_head(&zone->sh->lru);
+         i < NGX_AMPERSAND_LEASE_RECENT && n < NGX_AMPERSAND_LEASE_BACK
+         && q != ngx_queue_sentinel(&zone->sh->lru);
+         i++, q = ngx_queue_next(q))
+    {
+        node = ngx_queue_data(q, ngx_ampersand_node_t, queue);
+
+        if (node->kind != NGX_AMPERSAND_LEASE) {
+            continue;
+        }
+
+        leased = ngx_ampersand_node_state(node);
+
+        if (leased->lease.size == 0 || leased->rate.count == 0
+            || now < leased->lease.received + unused
+            || now < leased->lease.counted + unused)
+        {
+            continue;
+        }
+
+        id = ngx_ampersand_node_body(node);
+
+        call = ngx_ampersand_lease_call(lessee,
+                                        amp_span_make(id, node->len - 2),
+                                        id[node->len - 1], now);
+        if (call == NULL) {
+            break;
+        }
+
+        /* there is no later call for which this one would come too early */
+
+        if (lessee->closing) {
+            leased->lease.calls = 0;
+        }
+
+        if (!amp_lease_return(&leased->lease, &leased->rate, now, &call->ask)) {
+            leased->lease.size = 0;
+            ngx_free(call);
+            continue;
+        }
+
+        calls[n++] = call;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    for (i = 0; i < n; i++) {
+        ngx_ampersand_lease_send(calls[i]);
+    }
+
+    return n;
+}
+
+
+/* What all limits together say; a refusal counts more than a wait. */
+
+static ngx_int_t
+ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
+{
+    uint64_t      asks;
+    ngx_int_t     rc;
+    ngx_uint_t    i, away;
+    amp_lease_t  *lease;
+
+    rc = NGX_OK;
+    away = 0;
+    asks = 0;
+    *wait = 0;
+
+    for (i = 0; i < round->n; i++) {
+
+        if (round->said[i] == AMP_LEASE_AWAY) {
+            away = 1;
+
+            switch (ngx_ampersand_lease_fallback(round, i)) {
+
+            case AMP_LEASE_REFUSE:
+                round->said[i] = AMP_LEASE_REFUSE;
+                break;
+
+            case AMP_LEASE_AWAY:
+                round->lessee->zone->sh->counters.limit_fallbacks++;
+                return NGX_ABORT;
+
+            default:
+                break;
+            }
+        }
+
+        if (round->said[i] == AMP_LEASE_REFUSE) {
+            rc = NGX_DECLINED;
+            *wait = ngx_max(*wait, round->limits[i].wait);
+
+        } else if (round->said[i] == AMP_LEASE_ASK) {
+            asks = ngx_max(asks, round->limits[i].wait);
+            round->limits[i].wait = 0;
+            rc = (rc == NGX_OK) ? NGX_AGAIN : rc;
+        }
+    }
+
+    if (rc == NGX_AGAIN) {
+        *wait = asks;
+    }
+
+    /* nobody waits for the one when the other refuses: it shall cost nothing */
+
+    for (i = 0; rc == NGX_DECLINED && i < round->n; i++) {
+        lease = &round->leased[i]->lease;
+
+        if (round->said[i] == AMP_LEASE_ASK && lease->waiting) {
+            lease->waiting--;
+        }
+    }
+
+    if (away) {
+        round->lessee->zone->sh->counters.limit_fallbacks++;
+    }
+
+    return rc;
+}
+
+
+/* ADMIT, REFUSE with the time to wait, or AWAY: an error. */
+
+static amp_lease_e
+ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
+{
+    ngx_ampersand_limit_t  *limit;
+
+    limit = &round->limits[i];
+
+    switch (round->lessee->fallback) {
+
+    case NGX_AMPERSAND_LEASE_ALLOW:
+        return AMP_LEASE_ADMIT;
+
+    case NGX_AMPERSAND_LEASE_DENY:
+        return AMP_LEASE_AWAY;
+
+    default: /* NGX_AMPERSAND_LEASE_LOCAL */
+        limit->wait = amp_lease_local(&round->leased[i]->lease, &limit->rate,
+                                round->lessee->zone->sh->leases.gateways,
+                                round->now);
+
+        return limit->wait ? AMP_LEASE_REFUSE : AMP_LEASE_ADMIT;
+    }
+}
+
+
+/* Nothing is here, and no call has ended since it was counted. */
+
+static ngx_uint_t
+ngx_ampersand_lease_pending(amp_lease_t *lease, ngx_ampersand_limit_t *limit,
+    uint64_t now)
+{
+    return limit->heard == lease->received && !lease->away
+           && amp_lease_held(lease, &limit->rate, now) == 0;
+}

@@ -1,0 +1,347 @@
+#include "ngx_ampersand_lease_call.h"
+#include "zone/ngx_ampersand_node.h"
+#include "amp_keys.h"
+
+
+#define NGX_AMPERSAND_LEASE_START  (10 * AMP_LEASE_SECOND)  /* in which servers
+                                                   are no successors          */
+#define NGX_AMPERSAND_LEASE_SAID   10           /* s between log lines        */
+
+
+static uint64_t ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_server_t *server);
+static void ngx_ampersand_lease_reply(void *data, ngx_int_t rc,
+    redisReply *reply);
+static ngx_int_t ngx_ampersand_lease_read(redisReply *reply,
+    amp_lease_answer_t *answer);
+static void ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
+    amp_lease_answer_t *answer);
+
+
+ngx_ampersand_lease_call_t *
+ngx_ampersand_lease_call(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
+    amp_limit_e limit, uint64_t now)
+{
+    ngx_ampersand_lease_call_t  *call;
+
+    call = ngx_alloc(sizeof(*call), lessee->log);
+    if (call == NULL) {
+        return NULL;
+    }
+
+    call->lessee = lessee;
+    call->limit = limit;
+    call->sent = now;
+    call->eval = 0;
+    call->unsent = 0;
+    call->refusal.len = 0;
+    call->len = tenant.len;
+    ngx_memcpy(call->tenant, tenant.data, tenant.len);
+
+    return call;
+}
+
+
+void
+ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
+{
+    u_char                         name[AMP_KEYS_MAX];
+    u_char                         text[AMP_LEASE_ARGS][AMP_LEASE_TEXT];
+    uint64_t                       since;
+    ngx_int_t                      rc;
+    amp_buf_t                      key;
+    amp_span_t                     argv[4 + AMP_LEASE_ARGS];
+    ngx_ampersand_zone_t          *zone;
+    ngx_ampersand_lessee_t        *lessee;
+    const ngx_ampersand_server_t  *server;
+
+    lessee = call->lessee;
+    zone = lessee->zone;
+
+    amp_buf_init(&key, name, sizeof(name));
+    amp_keys_limit(amp_span_make(lessee->prefix->data, lessee->prefix->len),
+                   amp_span_make(call->tenant, call->len), call->limit, &key);
+
+    rc = NGX_DECLINED;
+    server = ngx_ampersand_redis_server(lessee->redis, amp_buf_written(&key));
+
+    if (server) {
+        since = ngx_ampersand_lease_since(zone, server);
+
+        if (call->eval) {
+            argv[0] = amp_span("EVAL");
+            argv[1] = amp_span_make(amp_lease_script,
+                                    ngx_strlen(amp_lease_script));
+
+        } else {
+            argv[0] = amp_span("EVALSHA");
+            argv[1] = amp_span_make(amp_lease_sha, 40);
+        }
+
+        argv[2] = amp_span("1");
+        argv[3] = amp_buf_written(&key);
+
+        amp_lease_argv(&call->ask,
+                       amp_span_make(zone->sh->leases.gateway,
+                                     NGX_AMPERSAND_GATEWAY_ID),
+                       amp_span_make(server->run, server->len), since, text,
+                       &argv[4]);
+
+        rc = ngx_ampersand_redis_command(lessee->redis, argv[3],
+                                         4 + AMP_LEASE_ARGS, argv,
+                                         ngx_ampersand_lease_reply, call);
+    }
+
+    if (rc == NGX_OK) {
+        (void) ngx_atomic_fetch_add(&zone->sh->counters.lease_calls, 1);
+        return;
+    }
+
+    call->unsent = 1;
+    ngx_ampersand_lease_end(call, NULL);
+}
+
+
+/*
+ * When this gateway first saw the server, if it is another one's successor.
+ * A cluster has many servers: those that are met in the first seconds were
+ * there before.
+ */
+
+static uint64_t
+ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_server_t *server)
+{
+    uint64_t                 since;
+    ngx_uint_t               i;
+    ngx_ampersand_seen_t    *seen;
+    ngx_ampersand_leases_t  *leases;
+
+    if (server->len != NGX_AMPERSAND_RUN_ID) {
+        return 0;
+    }
+
+    leases = &zone->sh->leases;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; i < ngx_min(leases->nservers, NGX_AMPERSAND_SERVERS); i++) {
+        seen = &leases->servers[i];
+
+        if (ngx_memcmp(seen->run, server->run, NGX_AMPERSAND_RUN_ID) == 0) {
+            since = seen->since;
+            goto done;
+        }
+    }
+
+    since = 0;
+
+    if (leases->nservers
+        && ngx_ampersand_lease_now() - leases->began
+           > NGX_AMPERSAND_LEASE_START)
+    {
+        since = server->time ? server->time
+                             : (uint64_t) ngx_time() * 1000000;
+    }
+
+    seen = &leases->servers[leases->nservers++ % NGX_AMPERSAND_SERVERS];
+    ngx_memcpy(seen->run, server->run, NGX_AMPERSAND_RUN_ID);
+    seen->since = since;
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return since;
+}
+
+
+void
+ngx_ampersand_lease_met(void *data, const ngx_ampersand_server_t *server)
+{
+    (void) ngx_ampersand_lease_since(data, server);
+}
+
+
+static void
+ngx_ampersand_lease_reply(void *data, ngx_int_t rc, redisReply *reply)
+{
+    ngx_ampersand_lease_call_t *call = data;
+
+    amp_lease_answer_t  answer;
+
+    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR && !call->eval
+        && ngx_strncmp(reply->str, "NOSCRIPT", 8) == 0)
+    {
+        call->eval = 1;
+        ngx_ampersand_lease_send(call);
+        return;
+    }
+
+    if (rc == NGX_OK && ngx_ampersand_lease_read(reply, &answer) == NGX_OK) {
+        ngx_ampersand_lease_end(call, &answer);
+        return;
+    }
+
+    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
+        ngx_ampersand_redis_error_set(&call->refusal, reply);
+    }
+
+    ngx_ampersand_lease_end(call, NULL);
+}
+
+
+static ngx_int_t
+ngx_ampersand_lease_read(redisReply *reply, amp_lease_answer_t *answer)
+{
+    ngx_uint_t  i;
+
+    if (reply->type != REDIS_REPLY_ARRAY
+        || reply->elements != AMP_LEASE_ANSWER)
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < AMP_LEASE_ANSWER; i++) {
+        if (reply->element[i]->type != REDIS_REPLY_INTEGER
+            || reply->element[i]->integer < 0)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    answer->now = reply->element[0]->integer;
+    answer->lead = reply->element[1]->integer;
+    answer->granted = reply->element[2]->integer;
+    answer->gateways = reply->element[3]->integer;
+    answer->ahead = reply->element[4]->integer;
+    answer->wait = reply->element[5]->integer;
+
+    return NGX_OK;
+}
+
+
+/* The call is over; without an answer the fallback decides. */
+
+static void
+ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
+    amp_lease_answer_t *answer)
+{
+    uint32_t                 hash;
+    uint64_t                 now;
+    amp_span_t               tenant;
+    ngx_uint_t               failed;
+    ngx_ampersand_zone_t    *zone;
+    ngx_ampersand_leased_t  *leased;
+    ngx_ampersand_lessee_t  *lessee;
+    ngx_ampersand_leases_t  *leases;
+
+    static time_t            said;
+    static const char *const effects[] = {
+        "each gateway holds tenants to its share of their limits",
+        "tenants are not held to their limits",
+        "tenants that have limits get 503"
+    };
+
+    lessee = call->lessee;
+    zone = lessee->zone;
+    leases = &zone->sh->leases;
+    tenant = amp_span_make(call->tenant, call->len);
+    failed = (answer == NULL);
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    now = ngx_ampersand_lease_now();
+    leased = ngx_ampersand_lease_state(zone, tenant, call->limit, 0);
+
+    /* where only this worker has no link, another one asks in its place */
+
+    if (answer == NULL
+        && (lessee->closing
+            || (call->unsent && leased
+                && now - leased->lease.received < AMP_LEASE_RETRY)))
+    {
+        if (leased) {
+            leased->lease.asked = 0;
+        }
+
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+        ngx_free(call);
+        return;
+    }
+
+    if (leased && answer) {
+        failed = (amp_lease_answer(&leased->lease, answer, call->sent, now)
+                  != 0);
+
+    } else if (leased) {
+        amp_lease_failed(&leased->lease, now);
+    }
+
+    if (!failed
+        && (answer->gateways >= leases->gateways
+            || now - leases->counted > AMP_LEASE_LIFE))
+    {
+        leases->gateways = (unsigned) answer->gateways;
+        leases->counted = now;
+    }
+
+    zone->sh->counters.lease_failures += failed;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    if (failed && ngx_atomic_cmp_set(&leases->away, 0, 1)) {
+        if (ngx_time() - said >= NGX_AMPERSAND_LEASE_SAID) {
+            said = ngx_time();
+            ngx_log_error(NGX_LOG_WARN, lessee->log, 0,
+                          "ampersand: no leases from Redis, %s: \"%*s\"",
+                          effects[lessee->fallback], call->refusal.len,
+                          call->refusal.text);
+        }
+
+    } else if (!failed && ngx_atomic_cmp_set(&leases->away, 1, 0)) {
+        ngx_log_error(NGX_LOG_NOTICE, lessee->log, 0,
+                      "ampersand: leases come from Redis again");
+    }
+
+    hash = ngx_ampersand_lease_tenant(tenant);
+
+    ngx_free(call);
+
+    lessee->wake(lessee->data, hash);
+}
+
+
+/* The node's id: the tenant's, a NUL and the limit's number. */
+
+ngx_ampersand_leased_t *
+ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
+    amp_limit_e limit, ngx_uint_t make)
+{
+    u_char                *p, name[AMP_TENANT_ID_MAX + 2];
+    amp_span_t             id;
+    ngx_ampersand_node_t  *node;
+
+    p = ngx_cpymem(name, tenant.data, tenant.len);
+    *p++ = '\0';
+    *p++ = (u_char) limit;
+
+    id = amp_span_make(name, p - name);
+
+    node = make ? ngx_ampersand_node_make(zone, NGX_AMPERSAND_LEASE, id,
+                                          sizeof(ngx_ampersand_leased_t))
+                : ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_LEASE, id);
+
+    return node ? ngx_ampersand_node_state(node) : NULL;
+}
+
+
+uint64_t
+ngx_ampersand_lease_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * AMP_LEASE_SECOND + ts.tv_nsec;
+}

@@ -1,0 +1,425 @@
+#include "ngx_http_ampersand.h"
+
+
+/*
+ * The way back: the gateway's own headers, problems in place of nginx's error
+ * pages, and the array around listProjects.
+ *
+ * A second nginx module, because filters and access handlers want different
+ * places in nginx's order of modules (see config).
+ */
+
+
+static ngx_int_t ngx_http_ampersand_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_finished(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static void ngx_http_ampersand_landing(ngx_http_ampersand_ctx_t *ctx,
+    ngx_chain_t *in);
+static ngx_int_t ngx_http_ampersand_send_problem(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in);
+static ngx_int_t ngx_http_ampersand_send_wrapped(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in);
+static ngx_chain_t *ngx_http_ampersand_chunk(ngx_http_request_t *r,
+    char *text);
+static ngx_int_t ngx_http_ampersand_filter_init(ngx_conf_t *cf);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+static ngx_http_module_t  ngx_http_ampersand_filter_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_http_ampersand_filter_init,        /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    NULL,                                  /* create location configuration */
+    NULL                                   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_ampersand_filter_module = {
+    NGX_MODULE_V1,
+    &ngx_http_ampersand_filter_module_ctx, /* module context */
+    NULL,                                  /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_http_ampersand_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_srv_conf_t  *ascf;
+
+    ascf = ngx_http_get_module_srv_conf(r, ngx_http_ampersand_module);
+
+    if (!ascf->gateway) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL) {
+        ctx = ngx_http_ampersand_context(r);
+        if (ctx == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_http_ampersand_cache_store(r, ctx);
+    ngx_http_ampersand_cooldown_seen(r, ctx);
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (r->err_status >= NGX_HTTP_BAD_REQUEST
+        && ctx->state != NGX_HTTP_AMPERSAND_DENIED
+        && ngx_http_ampersand_error_page(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* no HTTP came from upstream; nginx would pass it on as HTTP/0.9 */
+
+    if (r->http_version == NGX_HTTP_VERSION_9
+        && ctx->state == NGX_HTTP_AMPERSAND_PASSED)
+    {
+        r->http_version = NGX_HTTP_VERSION_11;
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
+    ngx_http_ampersand_finished(r, ctx);
+
+    if (ngx_http_ampersand_cache_lock_abandoned(r)) {
+        return NGX_OK;
+    }
+
+    if (ctx->wrap && (r->headers_out.status != NGX_HTTP_OK
+                      || ctx->state != NGX_HTTP_AMPERSAND_PASSED))
+    {
+        ctx->wrap = 0;
+    }
+
+    if (ctx->wrap) {
+        ngx_http_clear_accept_ranges(r);
+
+        if (r->headers_out.content_length_n >= 0) {
+            r->headers_out.content_length_n += 2;
+        }
+
+        if (r->headers_out.content_length) {
+            r->headers_out.content_length->hash = 0;
+            r->headers_out.content_length = NULL;
+        }
+    }
+
+    if (ngx_http_ampersand_own_headers(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/* nginx is about to send a page of its own: say it as a problem. */
+
+static ngx_int_t
+ngx_http_ampersand_error_page(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    amp_reason_e  reason;
+
+    switch (r->err_status) {
+
+    case NGX_HTTP_NOT_IMPLEMENTED:
+    case NGX_HTTP_VERSION_NOT_SUPPORTED:
+
+        /* a transfer encoding, a version: not the gateway's failure */
+
+        reason = AMP_BAD_REQUEST;
+        break;
+
+    case NGX_HTTP_BAD_REQUEST:
+
+        /* nginx has made a 400 of its 494: a full buffer tells */
+
+        if (r->http_state == NGX_HTTP_READING_REQUEST_STATE
+            && r->header_in->pos == r->header_in->end)
+        {
+            reason = AMP_HEADERS_TOO_LARGE;
+            break;
+        }
+
+        /* nginx itself refuses a second Authorization */
+
+        if (ctx->headers.credential == AMP_TWO_CREDENTIALS) {
+            reason = AMP_TWO_CREDENTIALS;
+            break;
+        }
+
+        /* fall through */
+
+    default:
+        reason = amp_problem_by_status(r->err_status);
+    }
+
+    /* what init_peer refused comes here as a 500 */
+
+    if (ctx->late != AMP_OK) {
+        reason = ctx->late;
+        r->keepalive = ctx->keepalive;
+    }
+
+    return ngx_http_ampersand_deny_replace(r, ctx, reason);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_own_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_ampersand_header(r, "X-Request-Id", &ctx->request_id)
+        != NGX_OK
+        || ngx_http_ampersand_limit_headers(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ctx->state != NGX_HTTP_AMPERSAND_PASSED || r->upstream == NULL) {
+        ngx_str_set(&value, "gateway");
+        return ngx_http_ampersand_header(r, "X-Gateway-Source", &value);
+    }
+
+    if (r->cached) {
+        ngx_str_set(&value, "cache");
+
+    } else {
+        ngx_str_set(&value, "upstream");
+    }
+
+    if (ngx_http_ampersand_header(r, "X-Gateway-Source", &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_ampersand_cache_store_headers(r, ctx);
+}
+
+
+/* Counts, and lets a write take effect on the cache. */
+
+static void
+ngx_http_ampersand_finished(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_uint_t                       status;
+    ngx_ampersand_counters_t        *counters;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    ctx->answered = 1;
+
+    if (ctx->op == NULL || !ctx->key_used) {
+        if (r->cached) {
+            amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+            counters = ngx_ampersand_zone_counters(amcf->zone);
+            (void) ngx_atomic_fetch_add(&counters->reasons[AMP_OK], 1);
+            (void) ngx_atomic_fetch_add(&counters->cache_hits, 1);
+        }
+
+        return;
+    }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    counters = ngx_ampersand_zone_counters(amcf->zone);
+
+    if (ctx->observed) {
+        (void) ngx_atomic_fetch_add(&counters->observed, 1);
+    }
+
+    if (ctx->state == NGX_HTTP_AMPERSAND_PASSED) {
+        (void) ngx_atomic_fetch_add(&counters->reasons[AMP_OK], 1);
+        (void) ngx_atomic_fetch_add(&counters->upstream, 1);
+    }
+
+    /*
+     * A 5xx may have come after the change; and a 404 too, when nginx asked
+     * twice because the first answer to a DELETE or PUT was lost.
+     */
+
+    status = r->headers_out.status;
+
+    if (status < NGX_HTTP_BAD_REQUEST
+        || status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+        || (r->upstream_states && r->upstream_states->nelts > 1))
+    {
+        ngx_http_ampersand_cache_invalidate(r, ctx);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL || r != r->main || in == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    ngx_http_ampersand_landing(ctx, in);
+
+    if (ctx->replace) {
+        return ngx_http_ampersand_send_problem(r, ctx, in);
+    }
+
+    if (ctx->wrap) {
+        return ngx_http_ampersand_send_wrapped(r, ctx, in);
+    }
+
+    return ngx_http_next_body_filter(r, in);
+}
+
+
+/* The connection may linger for seconds after the last of an answer. */
+
+static void
+ngx_http_ampersand_landing(ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
+{
+    for ( /* void */ ; ctx->inflight && in; in = in->next) {
+        if (in->buf->last_buf) {
+            ngx_http_ampersand_limit_done(ctx);
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_send_problem(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
+{
+    ngx_chain_t  *problem;
+
+    for ( /* void */ ; in; in = in->next) {
+        in->buf->pos = in->buf->last;
+        in->buf->file_pos = in->buf->file_last;
+    }
+
+    problem = ctx->problem;
+    ctx->problem = NULL;
+
+    return problem ? ngx_http_next_body_filter(r, problem) : NGX_OK;
+}
+
+
+/* "[" before the first buffer, "]" in place of the last one's end. */
+
+static ngx_int_t
+ngx_http_ampersand_send_wrapped(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
+{
+    ngx_int_t     rc;
+    ngx_uint_t    last;
+    ngx_chain_t  *cl, *open, *close;
+
+    last = 0;
+
+    for (cl = in; cl; cl = cl->next) {
+        if (cl->buf->last_buf) {
+            cl->buf->last_buf = 0;
+            cl->buf->last_in_chain = 1;
+            cl->buf->sync = 1;
+            last = 1;
+        }
+    }
+
+    if (!ctx->wrapped) {
+        ctx->wrapped = 1;
+
+        open = ngx_http_ampersand_chunk(r, "[");
+        if (open == NULL) {
+            return NGX_ERROR;
+        }
+
+        open->next = in;
+        in = open;
+    }
+
+    rc = ngx_http_next_body_filter(r, in);
+
+    if (rc == NGX_ERROR || !last) {
+        return rc;
+    }
+
+    close = ngx_http_ampersand_chunk(r, "]");
+    if (close == NULL) {
+        return NGX_ERROR;
+    }
+
+    close->buf->last_buf = 1;
+    close->buf->last_in_chain = 1;
+
+    return ngx_http_next_body_filter(r, close);
+}
+
+
+static ngx_chain_t *
+ngx_http_ampersand_chunk(ngx_http_request_t *r, char *text)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NULL;
+    }
+
+    b->pos = (u_char *) text;
+    b->last = b->pos + ngx_strlen(text);
+    b->memory = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    return cl;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_filter_init(ngx_conf_t *cf)
+{
+    (void) cf;
+
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_ampersand_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_ampersand_body_out;
+
+    return NGX_OK;
+}

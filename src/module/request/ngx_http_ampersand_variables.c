@@ -1,0 +1,538 @@
+#include "ngx_http_ampersand.h"
+
+
+/*
+ * Each variable answers "not found, ask again" until the request has passed,
+ * so an early reader (set, map, limit_req) cannot pin an empty value, and a
+ * location that forgot something fails closed.  From then on the value lives
+ * in the context and does not change.
+ */
+
+
+typedef struct {
+    ngx_str_t                    name;
+    ngx_http_get_variable_pt     handler;
+} ngx_http_ampersand_variable_t;
+
+
+static ngx_http_ampersand_ctx_t *ngx_http_ampersand_variable_passed(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v);
+static void ngx_http_ampersand_variable_set(ngx_http_variable_value_t *v,
+    const void *data, size_t len);
+static ngx_int_t ngx_http_ampersand_variable_tenant(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_project(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_operation(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_decision(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_upstream(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_host(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_uri(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_uint_t ngx_http_ampersand_building(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_request_id(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+
+static ngx_http_ampersand_variable_t  ngx_http_ampersand_variables[] = {
+    { ngx_string("ampersand_tenant"), ngx_http_ampersand_variable_tenant },
+    { ngx_string("ampersand_project"), ngx_http_ampersand_variable_project },
+    { ngx_string("ampersand_operation"),
+      ngx_http_ampersand_variable_operation },
+    { ngx_string("ampersand_decision"), ngx_http_ampersand_variable_decision },
+    { ngx_string("ampersand_upstream"), ngx_http_ampersand_variable_upstream },
+    { ngx_string("ampersand_host"), ngx_http_ampersand_variable_host },
+    { ngx_string("ampersand_uri"), ngx_http_ampersand_variable_uri },
+    { ngx_string("ampersand_cache_key"),
+      ngx_http_ampersand_variable_cache_key },
+    { ngx_string("ampersand_cache"), ngx_http_ampersand_variable_cache },
+    { ngx_string("ampersand_no_cache"), ngx_http_ampersand_variable_no_cache },
+    { ngx_string("ampersand_api_key"), ngx_http_ampersand_variable_api_key },
+    { ngx_string("ampersand_request_id"),
+      ngx_http_ampersand_variable_request_id },
+    { ngx_null_string, NULL }
+};
+
+
+ngx_int_t
+ngx_http_ampersand_add_variables(ngx_conf_t *cf)
+{
+    ngx_str_t                        key = ngx_string("ampersand_api_key");
+    ngx_http_variable_t             *var;
+    ngx_http_ampersand_variable_t   *v;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    for (v = ngx_http_ampersand_variables; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, NGX_HTTP_VAR_NOCACHEABLE);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->handler;
+    }
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+    amcf->key_index = ngx_http_get_variable_index(cf, &key);
+
+    return amcf->key_index == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+/*
+ * The context when the request may go upstream, asked by the request itself or
+ * by its background refresh; any other subrequest did not come through the
+ * access phase.
+ */
+
+static ngx_http_ampersand_ctx_t *
+ngx_http_ampersand_variable_passed(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx && ctx->state == NGX_HTTP_AMPERSAND_PASSED
+        && ngx_http_ampersand_own(r))
+    {
+        return ctx;
+    }
+
+    v->valid = 0;
+    v->no_cacheable = 1;
+    v->not_found = 1;
+
+    return NULL;
+}
+
+
+static void
+ngx_http_ampersand_variable_set(ngx_http_variable_value_t *v,
+    const void *data, size_t len)
+{
+    v->data = (u_char *) data;
+    v->len = len;
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+}
+
+
+/* Known from RESOLVED on, also where the request was refused. */
+
+static ngx_int_t
+ngx_http_ampersand_variable_tenant(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    amp_span_t                 id;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL || !ctx->identified) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    id = amp_tenant_field(ctx->known.tenant, ctx->known.tenant->id);
+    ngx_http_ampersand_variable_set(v, id.data, id.len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_variable_project(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    amp_span_t                 id;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL || !ctx->identified) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    id = amp_tenant_field(ctx->known.tenant, ctx->known.tenant->project_id);
+    ngx_http_ampersand_variable_set(v, id.data, id.len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_variable_operation(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL || ctx->op == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_ampersand_variable_set(v, ctx->op->id, ngx_strlen(ctx->op->id));
+
+    return NGX_OK;
+}
+
+
+/* "pass", "observe:<reason>" or "<reason>" */
+
+static ngx_int_t
+ngx_http_ampersand_variable_decision(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                    *p;
+    const char                *name;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL || (ctx->state != NGX_HTTP_AMPERSAND_PASSED
+                        && ctx->state != NGX_HTTP_AMPERSAND_DENIED))
+    {
+        v->not_found = 1;
+        v->no_cacheable = 1;
+        return NGX_OK;
+    }
+
+    if (ctx->reason == AMP_OK) {
+        ngx_http_ampersand_variable_set(v, "pass", 4);
+        return NGX_OK;
+    }
+
+    name = amp_problem(ctx->reason)->name;
+
+    if (ctx->state == NGX_HTTP_AMPERSAND_DENIED) {
+        ngx_http_ampersand_variable_set(v, name, ngx_strlen(name));
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, sizeof("observe:") + ngx_strlen(name));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_ampersand_variable_set(v, p,
+                                    ngx_sprintf(p, "observe:%s", name) - p);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_variable_upstream(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    if (ngx_http_ampersand_variable_passed(r, v)) {
+        alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+        ngx_http_ampersand_variable_set(v, alcf->upstream.data,
+                                        alcf->upstream.len);
+    }
+
+    return NGX_OK;
+}
+
+
+/* The Host header and TLS name: the API's own, whoever stands in for it. */
+
+static ngx_int_t
+ngx_http_ampersand_variable_host(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    const char                *host;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_variable_passed(r, v);
+
+    if (ctx) {
+        host = amp_api_host(ctx->op->api);
+        ngx_http_ampersand_variable_set(v, host, ngx_strlen(host));
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_variable_uri(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_variable_passed(r, v);
+
+    if (ctx) {
+        ngx_http_ampersand_variable_set(v, ctx->uri.data, ctx->uri.len);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_variable_passed(r, v);
+
+    if (ctx == NULL) {
+        return NGX_OK;
+    }
+
+    /* who reads it: nginx, before it looks? */
+
+    if (r == r->main && r->cache && r->cache->node == NULL && !ctx->closed) {
+
+        if (ctx->ttl == 0 || ctx->headers.no_cache) {
+            if (ngx_http_ampersand_cache_bypass(r) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+        } else {
+            ngx_http_ampersand_cache_lock_enter(ctx);
+        }
+    }
+
+    ngx_http_ampersand_variable_set(v, ctx->cache_key.data,
+                                    ctx->cache_key.len);
+
+    return NGX_OK;
+}
+
+
+/*
+ * For proxy_cache.  "off" is more than a bypass: nginx then sends HEAD as HEAD,
+ * and Range and the If-* headers, which a provider behind the proxy API may
+ * want to see.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_variable_passed(r, v);
+
+    if (ctx && ctx->ttl) {
+        ngx_http_ampersand_variable_set(v, "ampersand", 9);
+
+    } else {
+        ngx_http_ampersand_variable_set(v, "off", 3);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * For proxy_cache_bypass and proxy_no_cache of those who name their cache
+ * themselves: the client wants no stored answer, or in doubt.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_variable_passed(r, v);
+
+    if (ctx && ctx->ttl && !ctx->headers.no_cache) {
+        ngx_http_ampersand_variable_set(v, "0", 1);
+
+    } else {
+        ngx_http_ampersand_variable_set(v, "1", 1);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Not while proxy_pass is evaluated (no create_request yet), nor the cache key
+ * (header_start is set when it is done), nor for an answer from the cache.
+ */
+
+static ngx_uint_t
+ngx_http_ampersand_building(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u == NULL || u->create_request == NULL) {
+        return 0;
+    }
+
+#if (NGX_HTTP_CACHE)
+
+    if (r->cached || (r->cache && r->cache->header_start == 0)) {
+        return 0;
+    }
+
+#endif
+
+    return 1;
+}
+
+
+/*
+ * The plaintext of the tenant's key: only while nginx builds the upstream
+ * request.  The peer's init (ngx_http_ampersand_limit.c) wipes it right after,
+ * so a log_format that names the variable logs "-".
+ *
+ * It is also the moment to compose the request's headers, which an answer from
+ * the cache does without: nginx evaluates proxy_set_header first and copies
+ * the client's headers next (ngx_http_proxy_create_request()).  A location
+ * that does not evaluate it sends nothing, see ngx_http_ampersand_init_peer().
+ */
+
+static ngx_int_t
+ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    int                              n;
+    u_char                          *p;
+    ngx_int_t                        rc;
+    ngx_uint_t                       level;
+    amp_tenant_t                    *tenant;
+    ngx_http_ampersand_ctx_t        *ctx;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    ctx = ngx_http_ampersand_variable_passed(r, v);
+
+    if (ctx == NULL || ctx->key_used || ctx->closed
+        || (r == r->main && ctx->answered)
+        || !ngx_http_ampersand_building(r))
+    {
+        v->not_found = 1;
+        v->no_cacheable = 1;
+        return NGX_OK;
+    }
+
+    rc = ngx_http_ampersand_headers_compose(r, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ctx->late = AMP_BAD_HEADER;
+        v->not_found = 1;
+        v->no_cacheable = 1;
+        return NGX_OK;
+    }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    tenant = ctx->known.tenant;
+
+    p = ngx_pnalloc(r->pool, tenant->opened ? tenant->sealed.len
+                                            : AMP_SECRET_MAX);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_http_ampersand_open_key(amcf, tenant, p);
+
+    if (n <= 0) {
+
+        /* ngx_http_ampersand_init_peer() refuses to go on without it */
+
+        level = ngx_http_ampersand_log_level(amcf);
+        ngx_log_error(level, r->connection->log, 0,
+                      "ampersand: the tenant's key does not open with any "
+                      "ampersand_master_key");
+
+        v->not_found = 1;
+        v->no_cacheable = 1;
+        return NGX_OK;
+    }
+
+    ctx->key_ok = 1;
+    ngx_http_ampersand_variable_set(v, p, n);
+
+    return NGX_OK;
+}
+
+
+int
+ngx_http_ampersand_open_key(ngx_http_ampersand_main_conf_t *amcf,
+    const amp_tenant_t *tenant, u_char *out)
+{
+    int         n;
+    amp_span_t  sealed;
+
+    sealed = amp_tenant_field(tenant, tenant->sealed);
+
+    if (tenant->opened) {
+        return amp_seal_reveal(amcf->keyring, sealed, out);
+    }
+
+    n = amp_seal_open_decoded(amcf->keyring,
+                              amp_tenant_field(tenant, tenant->id),
+                              amp_tenant_field(tenant, tenant->key_id),
+                              sealed, out);
+
+    return (n <= 0 || amp_secret_valid(amp_span_make(out, n))) ? n : -1;
+}
+
+
+void
+ngx_http_ampersand_wipe_key(ngx_http_request_t *r)
+{
+    ngx_http_variable_value_t       *v;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    v = &r->variables[amcf->key_index];
+
+    if (v->valid) {
+        ngx_explicit_memzero(v->data, v->len);
+        v->valid = 0;
+        v->not_found = 1;
+        v->len = 0;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_variable_request_id(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_ampersand_variable_set(v, ctx->request_id.data,
+                                    ctx->request_id.len);
+
+    return NGX_OK;
+}
