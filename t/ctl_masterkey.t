@@ -87,6 +87,7 @@ subtest 'a master key file of another user is refused' => sub {
 };
 
 subtest 'no master key at all is wrong usage' => sub {
+    plan skip_all => '/etc/ampersand exists' if -e '/etc/ampersand';
     my $r = $ctl->json({ env => { AMPERSAND_MASTER_KEY_FILE => undef } },
         'key', 'set', 'acme', '--key-file', $secret);
     is $r->{code}, 2, 'exit 2';

@@ -83,10 +83,12 @@ ctl_ring(ctl_t *ctl)
 
     if (ctl->nmaster_keys == 0) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",
-                  "this needs the master key, and none is named");
-        ctl_remedy(&ctl->error, "add --master-key FILE or set "
-                   "AMPERSAND_MASTER_KEY_FILE; ampctl masterkey new FILE makes "
-                   "one");
+                  "no master key file: \"" CTL_MASTER_KEY_FILE "\" does not "
+                  "exist, and neither --master-key nor "
+                  "AMPERSAND_MASTER_KEY_FILE names a file");
+        ctl_remedy(&ctl->error, "name the gateway's master key file with "
+                   "--master-key; for a new gateway, make one: ampctl "
+                   "masterkey new " CTL_MASTER_KEY_FILE);
         return NULL;
     }
 

@@ -19,6 +19,11 @@
 
 #define CTL_MASTER_KEYS  8
 
+/* The default of --master-key, and its directory. */
+
+#define CTL_MASTER_KEY_DIR   "/etc/ampersand"
+#define CTL_MASTER_KEY_FILE  CTL_MASTER_KEY_DIR "/master.key"
+
 
 typedef struct ctl_s  ctl_t;
 

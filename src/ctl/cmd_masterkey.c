@@ -47,13 +47,28 @@ masterkey_write(int fd, const unsigned char *text, size_t len)
 }
 
 
-/* A new file with these bytes, mode 0600 whatever the umask. */
+/*
+ * Makes a new file with these bytes, mode 0600 whatever the umask, and for the
+ * default file its directory.  0, or -1 with the error filled.
+ */
 
 static int
 masterkey_create(const char *file, const unsigned char *text, size_t len,
     ctl_error_t *error)
 {
     int  fd, code;
+
+    /* other missing directories may be misspelt names */
+
+    if (strcmp(file, CTL_MASTER_KEY_FILE) == 0
+        && mkdir(CTL_MASTER_KEY_DIR, 0700) != 0 && errno != EEXIST)
+    {
+        ctl_error(error, CTL_REFUSED, "master_key",
+                  "cannot make directory \"" CTL_MASTER_KEY_DIR "\": %s",
+                  strerror(errno));
+        return ctl_remedy(error, "run ampctl as root, or name a file in a "
+                          "directory that you may write to");
+    }
 
     fd = open(file, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC|O_NOFOLLOW, 0600);
 
@@ -130,9 +145,12 @@ masterkey_new(ctl_t *ctl)
     }
 
     printf("master key %.*s written to %s\n"
-           "keep a copy apart from Redis: without it no sealed key opens\n"
-           "next: export AMPERSAND_MASTER_KEY_FILE=%s\n", (int) id.len,
-           id.data, ctl->args[0], ctl->args[0]);
+           "keep a copy apart from Redis: without it no sealed key opens\n",
+           (int) id.len, id.data, ctl->args[0]);
+
+    if (strcmp(ctl->args[0], CTL_MASTER_KEY_FILE) != 0) {
+        printf("next: export AMPERSAND_MASTER_KEY_FILE=%s\n", ctl->args[0]);
+    }
 
     return CTL_DONE;
 }
@@ -273,7 +291,8 @@ const ctl_command_t  ctl_masterkey_commands[] = {
     { "masterkey", "new", "FILE", "make a master key file (mode 0600)",
       "Refuses to overwrite. The gateway reads the file through the directive\n"
       "ampersand_master_key, ampctl through --master-key or\n"
-      "AMPERSAND_MASTER_KEY_FILE.",
+      "AMPERSAND_MASTER_KEY_FILE; without them ampctl reads\n"
+      CTL_MASTER_KEY_FILE ", whose directory is made if missing.",
       NULL, masterkey_new },
 
     { "masterkey", "rewrap", "", "seal all keys anew with the first master key",

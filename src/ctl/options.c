@@ -4,10 +4,12 @@
 
 #define _GNU_SOURCE                 /* open_memstream() under -std=gnu99 */
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../core/amp_keys.h"
 #include "ampersand.h"
@@ -63,7 +65,8 @@ static const ctl_option_t  options_globals[] = {
       "of all keys in Redis, default " AMP_KEYS_PREFIX, 0 },
 
     { OPTION_MASTER_KEY, "master-key", "FILE",
-      "the first seals, all open; AMPERSAND_MASTER_KEY_FILE", 1 },
+      "the first seals, all open; AMPERSAND_MASTER_KEY_FILE, or "
+      CTL_MASTER_KEY_FILE, 1 },
 
     { OPTION_UPSTREAM, "upstream", "URL",
       "in place of Ampersand's hosts; AMPERSAND_UPSTREAM", 0 },
@@ -510,6 +513,14 @@ static int
 options_environment(ctl_t *ctl)
 {
     options_variable(&ctl->master_keys[0], "AMPERSAND_MASTER_KEY_FILE");
+
+    /* a file that may not be read is an error of its own, with a remedy */
+
+    if (ctl->master_keys[0] == NULL
+        && (access(CTL_MASTER_KEY_FILE, F_OK) == 0 || errno == EACCES))
+    {
+        ctl->master_keys[0] = CTL_MASTER_KEY_FILE;
+    }
 
     if (ctl->nmaster_keys == 0 && ctl->master_keys[0] != NULL) {
         ctl->nmaster_keys = 1;

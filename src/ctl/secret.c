@@ -197,7 +197,7 @@ secret_master_refused(const char *file, const char *why, const char *remedy,
 int
 secret_master_key(amp_keyring_t *ring, const char *file, ctl_error_t *error)
 {
-    int             fd, rc;
+    int             fd, rc, code;
     char            text[AMP_MASTER_KEY_TEXT + 1];
     ssize_t         n;
     const char     *why;
@@ -208,14 +208,19 @@ secret_master_key(amp_keyring_t *ring, const char *file, ctl_error_t *error)
     fd = open(file, O_RDONLY|O_CLOEXEC|O_NOCTTY|O_NONBLOCK);
 
     if (fd == -1 || fstat(fd, &st) != 0) {
-        ctl_error(error, CTL_REFUSED, "master_key",
-                  "cannot open master key file \"%s\": %s", file,
-                  strerror(errno));
+        code = errno;
+
         if (fd != -1) {
             close(fd);
         }
 
-        return ctl_remedy(error, "make one with: ampctl masterkey new FILE");
+        ctl_error(error, CTL_REFUSED, "master_key",
+                  "cannot open master key file \"%s\": %s", file,
+                  strerror(code));
+
+        return ctl_remedy(error, code == EACCES
+                          ? "run ampctl as the user who owns it, or as root"
+                          : "make one with: ampctl masterkey new FILE");
     }
 
     if (!S_ISREG(st.st_mode)) {
