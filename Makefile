@@ -21,7 +21,7 @@ FUZZ_SECONDS  := 20
 PROVE_FLAGS := -j2
 
 PACKAGE := libnginx-mod-http-ampersand
-VERSION  = $(shell sed -n 's/.*AMPCTL_VERSION *"\(.*\)".*/\1/p' src/ctl/ampctl.h)
+VERSION  = $(shell sed -n 's/.*AMPCTL_VERSION *"\(.*\)".*/\1/p' src/ctl/version.h)
 
 CORE   := $(wildcard src/core/*.c)
 CTL    := $(wildcard src/ctl/*.c)

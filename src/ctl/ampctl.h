@@ -1,129 +1,24 @@
 /*
- * ampctl: what every command sees.  A command is one line of a table; its
- * options are another small table, from which getopt_long() and --help are
- * both fed.
+ * The commands of ampctl, one table for each noun.
+ *
+ * Includes and calls go one way, from a line to the lines below it:
+ *
+ *     ampctl             main(): the list of tables, then one command
+ *     cmd_*              one noun each; doctor_* are the checks of "doctor"
+ *     policy             "show" and "set" of limits, grants and cache lifetimes
+ *     help, options      the texts of --help; the command line
+ *     command            what a command is given: options, store, master keys
+ *     record_*, *_store  the tenant record as JSON; tenants and tokens in Redis
+ *     ampersand, store   Ampersand's API; Redis
+ *     route, connection  see route.h
+ *     secret, output     secrets from files; documents, tables, errors
  */
 
 #ifndef CTL_AMPCTL_H
 #define CTL_AMPCTL_H
 
 
-#include "../core/amp_seal.h"
-#include "output.h"
-#include "store.h"
-
-
-#ifndef AMPCTL_VERSION
-#define AMPCTL_VERSION  "0.1.0"
-#endif
-
-#define CTL_MASTER_KEYS  8
-
-/* The default of --master-key, and its directory. */
-
-#define CTL_MASTER_KEY_DIR   "/etc/ampersand"
-#define CTL_MASTER_KEY_FILE  CTL_MASTER_KEY_DIR "/master.key"
-
-
-typedef struct ctl_s  ctl_t;
-
-
-typedef struct {
-    int          id;                /* from CTL_OPTION on, unique in a table  */
-    const char  *name;              /* without "--"; NULL ends the table      */
-    const char  *value;             /* what stands for it; NULL for a flag    */
-    const char  *help;
-    unsigned     many:1;            /* may be given more than once            */
-} ctl_option_t;
-
-#define CTL_OPTION  512
-
-
-typedef struct {
-    const char          *noun;      /* NULL ends the table                    */
-    const char          *verb;      /* NULL when the noun is the command      */
-    const char          *args;      /* "ID KEY_ID"; "" for none               */
-    const char          *summary;
-    const char          *note;      /* more for --help, or NULL               */
-    const ctl_option_t  *options;   /* or NULL                                */
-
-    /*
-     * Answers the exit code after it has printed its document, or -1 with
-     * ctl->error filled and nothing printed.
-     */
-    int                (*run)(ctl_t *ctl);
-} ctl_command_t;
-
-
-typedef struct {
-    int          id;
-    const char  *text;
-} ctl_value_t;
-
-
-struct ctl_s {
-    unsigned              json:1;
-    unsigned              timeout;  /* milliseconds                           */
-
-    const char           *redis;
-    const char           *redis_password_file;
-    tls_options_t         redis_tls;
-    const char           *prefix;
-    const char           *upstream;
-    const char           *master_keys[CTL_MASTER_KEYS];
-    unsigned              nmaster_keys;
-
-    const ctl_command_t  *command;
-    char                **args;     /* as many as command->args has words     */
-    ctl_value_t          *values;
-    unsigned              nvalues;
-
-    store_t              *store;    /* through ctl_store()                    */
-    amp_keyring_t        *ring;     /* through ctl_ring()                     */
-    ctl_error_t           error;
-};
-
-
-/* The text of an option, or NULL when it was not given. */
-
-const char *ctl_value(const ctl_t *ctl, int id);
-
-/* The next text of a repeatable option; *i is 0 at first. */
-
-const char *ctl_value_next(const ctl_t *ctl, int id, unsigned *i);
-
-/* The store, made once; NULL with ctl->error filled. */
-
-store_t *ctl_store(ctl_t *ctl);
-
-/* The master keys, read once; NULL with ctl->error filled. */
-
-amp_keyring_t *ctl_ring(ctl_t *ctl);
-
-/*
- * The first argument as a tenant id.  0, or -1 with ctl->error filled when it
- * is none.
- */
-
-int ctl_tenant_id(ctl_t *ctl, amp_span_t *id);
-
-/*
- * The record of the tenant that the first argument names, the caller's to
- * release; *id is set.  NULL with ctl->error filled, also when there is none.
- */
-
-json_t *ctl_tenant_record(ctl_t *ctl, amp_span_t *id);
-
-/* ctl->error for a tenant that is not there; -1. */
-
-int ctl_no_tenant(ctl_t *ctl, amp_span_t id);
-
-
-static inline amp_span_t
-ctl_span(const char *text)
-{
-    return amp_span_make(text, strlen(text));
-}
+#include "command.h"
 
 
 extern const ctl_command_t  ctl_masterkey_commands[];

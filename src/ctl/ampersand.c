@@ -10,9 +10,9 @@
 
 #include <curl/curl.h>
 
-#include "ampctl.h"
 #include "ampersand.h"
 #include "secret.h"
+#include "version.h"
 
 
 #define AMPERSAND_URL       "https://api.withampersand.com"

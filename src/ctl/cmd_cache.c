@@ -10,7 +10,6 @@
 #include "../core/amp_keys.h"
 #include "ampctl.h"
 #include "record.h"
-#include "tenant_store.h"
 
 
 enum {

@@ -9,7 +9,6 @@
 #include "ampersand.h"
 #include "record.h"
 #include "secret.h"
-#include "tenant_store.h"
 
 
 enum {

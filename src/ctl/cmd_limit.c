@@ -6,7 +6,6 @@
 
 #include "ampctl.h"
 #include "record.h"
-#include "tenant_store.h"
 
 
 enum {

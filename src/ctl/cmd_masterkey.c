@@ -13,7 +13,6 @@
 #include "ampctl.h"
 #include "record.h"
 #include "secret.h"
-#include "tenant_store.h"
 
 
 typedef struct {

@@ -8,7 +8,6 @@
 #include "ampctl.h"
 #include "record.h"
 #include "secret.h"
-#include "tenant_store.h"
 #include "token_store.h"
 
 

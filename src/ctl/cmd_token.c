@@ -7,10 +7,8 @@
 
 #include "../core/amp_json.h"
 #include "ampctl.h"
-#include "options.h"
 #include "record.h"
 #include "secret.h"
-#include "tenant_store.h"
 #include "token_store.h"
 
 
@@ -65,7 +63,7 @@ token_issue_values(ctl_t *ctl, amp_span_t *label, int64_t *lifetime)
     text = ctl_value(ctl, TOKEN_EXPIRES);
 
     if (text != NULL) {
-        ms = options_time(text);
+        ms = ctl_duration(text);
 
         if (ms < 1000 || ms / 1000 > TOKEN_LIFETIME_MAX) {
             ctl_error(&ctl->error, CTL_USAGE, "usage",

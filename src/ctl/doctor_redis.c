@@ -1,5 +1,5 @@
 /*
- * ampctl doctor on Redis: the way there, then each server that takes writes.
+ * The checks of Redis.
  */
 
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <sys/time.h>
 
 #include "../core/amp_keys.h"
-#include "doctor.h"
+#include "doctor_redis.h"
 #include "fault.h"
 #include "sentinel.h"
 

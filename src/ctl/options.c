@@ -2,8 +2,6 @@
  * The command line.
  */
 
-#define _GNU_SOURCE                 /* open_memstream() under -std=gnu99 */
-
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -38,7 +36,7 @@ enum {
 };
 
 
-static const ctl_option_t  options_globals[] = {
+const ctl_option_t  options_globals[] = {
 
     { OPTION_JSON, "json", NULL,
       "one JSON document on standard output, errors too", 0 },
@@ -81,16 +79,19 @@ static const ctl_option_t  options_globals[] = {
 };
 
 
+/* What the command line may hold, and which options it has held so far. */
+
 typedef struct {
-    struct option         names[OPTIONS_MAX + 1];
-    const ctl_option_t   *options[OPTIONS_MAX];
-    unsigned              n;
-    const char           *given[OPTIONS_MAX];   /* the last text, or ""       */
+    const ctl_command_t *const  *commands;
+    struct option                names[OPTIONS_MAX + 1];
+    const ctl_option_t          *options[OPTIONS_MAX];
+    unsigned                     n;
+    const char                  *given[OPTIONS_MAX];  /* text, "", or NULL    */
 } options_table_t;
 
 
 static void
-options_take(options_table_t *table, const ctl_option_t *option)
+options_add(options_table_t *table, const ctl_option_t *option)
 {
     struct option  *name;
 
@@ -129,42 +130,12 @@ options_usage(ctl_t *ctl, const char *noun, const char *fmt, const char *what)
 }
 
 
-int64_t
-options_time(const char *text)
-{
-    char           *end;
-    size_t          i;
-    int64_t         n;
-    static const struct {
-        const char  *unit;
-        int64_t      ms;
-    } units[] = {
-        { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 },
-        { "h", 3600000 }, { "d", 86400000 }, { "w", 7 * 86400000 }
-    };
-
-    if (*text < '0' || *text > '9' || strlen(text) > 12) {
-        return -1;
-    }
-
-    n = strtoll(text, &end, 10);
-
-    for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcmp(end, units[i].unit) == 0) {
-            return n <= INT64_MAX / units[i].ms ? n * units[i].ms : -1;
-        }
-    }
-
-    return -1;
-}
-
-
 static int
 options_timeout(ctl_t *ctl, const char *text)
 {
     int64_t  ms;
 
-    ms = options_time(text);
+    ms = ctl_duration(text);
 
     if (ms < 1 || ms > 3600 * 1000) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",
@@ -357,12 +328,12 @@ options_scan(ctl_t *ctl, options_table_t *table, const char *noun,
 
 
 static int
-options_is_noun(const char *noun)
+options_is_noun(const options_table_t *table, const char *noun)
 {
     unsigned  i;
 
-    for (i = 0; ctl_commands[i] != NULL; i++) {
-        if (strcmp(ctl_commands[i]->noun, noun) == 0) {
+    for (i = 0; table->commands[i] != NULL; i++) {
+        if (strcmp(table->commands[i]->noun, noun) == 0) {
             return 1;
         }
     }
@@ -372,13 +343,16 @@ options_is_noun(const char *noun)
 
 
 static const ctl_command_t *
-options_command(const char *noun, const char *verb)
+options_command(const options_table_t *table, const char *noun,
+    const char *verb)
 {
     unsigned              i;
     const ctl_command_t  *command;
 
-    for (i = 0; ctl_commands[i] != NULL; i++) {
-        for (command = ctl_commands[i]; command->noun != NULL; command++) {
+    for (i = 0; table->commands[i] != NULL; i++) {
+        command = table->commands[i];
+
+        for ( /* void */ ; command->noun != NULL; command++) {
             if (strcmp(command->noun, noun) == 0
                 && (command->verb == NULL
                     || (verb != NULL && strcmp(command->verb, verb) == 0)))
@@ -414,7 +388,8 @@ options_words(const ctl_command_t *command)
 /* "ampctl help [NOUN [VERB]]" */
 
 static int
-options_help_words(ctl_t *ctl, int argc, char **argv, const char **noun)
+options_help_words(ctl_t *ctl, const options_table_t *table, int argc,
+    char **argv, const char **noun)
 {
     if (optind == argc) {
         return OPTIONS_HELP;
@@ -422,11 +397,11 @@ options_help_words(ctl_t *ctl, int argc, char **argv, const char **noun)
 
     *noun = argv[optind];
 
-    if (!options_is_noun(*noun)) {
+    if (!options_is_noun(table, *noun)) {
         return options_usage(ctl, NULL, "there is no command \"%s\"", *noun);
     }
 
-    ctl->command = options_command(*noun, argv[optind + 1]);
+    ctl->command = options_command(table, *noun, argv[optind + 1]);
 
     if (ctl->command == NULL && argv[optind + 1] != NULL) {
         return options_usage(ctl, *noun, "there is no \"%s\" here",
@@ -458,16 +433,16 @@ options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
 
     if (strcmp(*noun, "help") == 0) {
         *noun = NULL;
-        return options_help_words(ctl, argc, argv, noun);
+        return options_help_words(ctl, table, argc, argv, noun);
     }
 
-    if (!options_is_noun(*noun)) {
+    if (!options_is_noun(table, *noun)) {
         rc = options_usage(ctl, NULL, "there is no command \"%s\"", *noun);
         *noun = NULL;
         return rc;
     }
 
-    ctl->command = options_command(*noun, NULL);
+    ctl->command = options_command(table, *noun, NULL);
     if (ctl->command != NULL) {
         return 0;
     }
@@ -482,7 +457,7 @@ options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
                              *noun);
     }
 
-    ctl->command = options_command(*noun, argv[optind]);
+    ctl->command = options_command(table, *noun, argv[optind]);
     if (ctl->command == NULL) {
         return options_usage(ctl, *noun, "there is no \"%s\" here",
                              argv[optind]);
@@ -557,7 +532,8 @@ options_environment(ctl_t *ctl)
 
 
 int
-options_read(ctl_t *ctl, int argc, char **argv, const char **noun)
+options_read(ctl_t *ctl, const ctl_command_t *const *commands, int argc,
+    char **argv, const char **noun)
 {
     int              i, rc, done;
     unsigned         words;
@@ -583,14 +559,15 @@ options_read(ctl_t *ctl, int argc, char **argv, const char **noun)
     }
 
     memset(&table, 0, sizeof(table));
-    options_take(&table, options_globals);
+    table.commands = commands;
+    options_add(&table, options_globals);
 
     rc = options_find(ctl, &table, argc, argv, noun);
     if (rc != 0) {
         return rc;
     }
 
-    options_take(&table, ctl->command->options);
+    options_add(&table, ctl->command->options);
 
     /* glibc settles the order of words once, at optind 0 */
 
@@ -615,95 +592,4 @@ options_read(ctl_t *ctl, int argc, char **argv, const char **noun)
     ctl->args = argv + optind;
 
     return options_environment(ctl);
-}
-
-
-static void
-options_help_table(FILE *out, const ctl_option_t *option)
-{
-    char  text[64];
-
-    for ( /* void */ ; option->name != NULL; option++) {
-        snprintf(text, sizeof(text), "--%s%s%s", option->name,
-                 option->value ? " " : "", option->value ? option->value : "");
-        fprintf(out, "  %-27s  %s%s\n", text, option->help,
-                option->many ? " (repeatable)" : "");
-    }
-}
-
-
-static void
-options_help_line(FILE *out, const ctl_command_t *command)
-{
-    char  text[64];
-
-    snprintf(text, sizeof(text), "%s%s%s%s%s", command->noun,
-             command->verb ? " " : "", command->verb ? command->verb : "",
-             *command->args ? " " : "", command->args);
-    fprintf(out, "  %-27s  %s\n", text, command->summary);
-}
-
-
-static void
-options_help_command(FILE *out, const ctl_command_t *command)
-{
-    fprintf(out, "usage: ampctl %s%s%s%s%s%s\n\n%s\n", command->noun,
-            command->verb ? " " : "", command->verb ? command->verb : "",
-            *command->args ? " " : "", command->args,
-            command->options ? " [OPTION]..." : "", command->summary);
-
-    if (command->note != NULL) {
-        fprintf(out, "\n%s\n", command->note);
-    }
-
-    if (command->options != NULL) {
-        fprintf(out, "\noptions:\n");
-        options_help_table(out, command->options);
-    }
-}
-
-
-char *
-options_help(const ctl_command_t *command, const char *noun)
-{
-    FILE                 *out;
-    char                 *text;
-    size_t                size;
-    unsigned              i;
-    const ctl_command_t  *line;
-
-    text = NULL;
-
-    out = open_memstream(&text, &size);
-    if (out == NULL) {
-        abort();
-    }
-
-    if (command != NULL) {
-        options_help_command(out, command);
-
-    } else {
-        fprintf(out, "usage: ampctl %s ...\n\ncommands:\n",
-                noun ? noun : "COMMAND");
-
-        for (i = 0; ctl_commands[i] != NULL; i++) {
-            for (line = ctl_commands[i]; line->noun != NULL; line++) {
-                if (noun == NULL || strcmp(line->noun, noun) == 0) {
-                    options_help_line(out, line);
-                }
-            }
-        }
-
-        fprintf(out, "\nEvery command has its own --help.\n");
-    }
-
-    fprintf(out, "\nglobal options, anywhere:\n");
-    options_help_table(out, options_globals);
-
-    fprintf(out, "\nexit codes: 0 done, 1 refused or not found, 2 wrong usage, "
-            "3 Redis or Ampersand\nout of reach\n");
-
-    fclose(out);
-
-    return text;
 }
