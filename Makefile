@@ -48,7 +48,7 @@ LDFLAGS := $(SANITIZE) -Wl,-z,relro -Wl,-z,now
 # called without detours and optimised as one, the module needs a sixth fewer
 # instructions.  (clang's LTO needs a linker of its own.)
 LTO := $(if $(SANITIZE),,-fno-plt $(if $(findstring gcc,$(CC)),-flto=auto))
-C99     := -std=gnu99 -Isrc/core
+C99     := -std=gnu99 -Isrc/core -I$(BUILD)
 LIBS    := -ljansson -lcrypto
 
 so     := $(BUILD)/ngx_http_ampersand_module.so
@@ -90,10 +90,21 @@ $(BUILD)/settings: FORCE
 	@echo '$(settings)' | cmp -s - $@ || echo '$(settings)' > $@
 
 
+# The Lua scripts and their SHA-1.  The module's build makes a copy of its own.
+
+LUA     := $(wildcard src/core/*.lua)
+scripts := $(BUILD)/amp_script_text.h
+
+$(scripts): tools/lua-header $(LUA) $(BUILD)/settings
+	@tools/lua-header $@ $(LUA)
+
+$(BUILD)/src/core/amp_script.o $(BUILD)/san/src/core/amp_script.o: $(scripts)
+
+
 # The module, by nginx's own build: configure knows the options of the
 # distribution's nginx, and works in any --builddir.
 
-$(BUILD)/nginx/Makefile: config src/module/exports.map $(BUILD)/settings
+$(BUILD)/nginx/Makefile: config config.make src/module/exports.map $(BUILD)/settings
 	@test -e $(NGINX_SRC)/configure || { \
 	    echo 'nginx-dev is not there: make deps installs it'; exit 1; }
 	@rm -rf $(@D)
@@ -105,7 +116,7 @@ $(BUILD)/nginx/Makefile: config src/module/exports.map $(BUILD)/settings
 	    --builddir='$(abspath $(@D))' > '$(abspath $(@D))/configure.log' \
 	    || { tail -n 5 '$(abspath $(@D))/configure.log'; exit 1; }
 
-$(so): $(BUILD)/nginx/Makefile $(CORE) $(MODULE) \
+$(so): $(BUILD)/nginx/Makefile $(CORE) $(MODULE) tools/lua-header $(LUA) \
        $(wildcard src/core/*.h src/module/*.h src/module/*/*.h)
 	@echo '$(CC) -o $@'
 	@$(MAKE) -s -C $(NGINX_SRC) -f '$(abspath $<)' modules
@@ -159,7 +170,8 @@ unit: $(UNIT_BIN)
 # Limits, simulated: for t/lease_script.t, and to be looked at
 
 LEASE_OBJ := $(patsubst src/%.c,$(BUILD)/src/%.o,\
-               $(wildcard src/core/amp_lease*.c) src/core/amp_rate.c src/core/amp_escape.c)
+               $(wildcard src/core/amp_lease*.c) src/core/amp_rate.c src/core/amp_escape.c \
+               src/core/amp_script.c)
 
 $(BUILD)/limits: t/bench/limits.c $(LEASE_OBJ)
 	@echo '$(CC) $<'
@@ -208,11 +220,11 @@ lint-layers:
 
 NGINX_INCS := src/core src/event src/event/modules src/os/unix src/http \
               src/http/modules src/http/v2
-SCRIPTS    := tools/deps docker/entrypoint tools/run-local
+SCRIPTS    := tools/deps docker/entrypoint tools/run-local tools/lua-header
 PERL       := $(wildcard t/*.t t/lib/*/*.pm t/lib/*/*/*.pm tools/check-image docker/emulator/emulator \
                 docker/emulator/lib/*/*.pm docker/emulator/lib/*/*/*.pm)
 
-lint: lint-layers $(BUILD)/nginx/Makefile
+lint: lint-layers $(BUILD)/nginx/Makefile $(scripts)
 	@for cc in gcc clang; do \
 	    command -v $$cc > /dev/null \
 	        || { echo "$$cc is not there: tools/deps lint"; exit 1; }; \
@@ -224,7 +236,7 @@ lint: lint-layers $(BUILD)/nginx/Makefile
 	    for f in $(CORE) $(MODULE); do \
 	        $$cc -O2 $(WARN) -fsyntax-only \
 	            $(addprefix -I$(NGINX_SRC)/,$(NGINX_INCS)) -I$(BUILD)/nginx \
-	            -Isrc/core -Isrc/module $$f || exit 1; \
+	            -I$(BUILD) -Isrc/core -Isrc/module $$f || exit 1; \
 	    done; \
 	done
 	@if command -v cppcheck > /dev/null; then \
@@ -232,7 +244,7 @@ lint: lint-layers $(BUILD)/nginx/Makefile
 	    cppcheck --quiet --error-exitcode=1 --std=c99 --inline-suppr \
 	        --enable=warning,portability --suppress=missingIncludeSystem \
 	        --suppress=varFuncNullUB \
-	        -Isrc/core $(CORE) $(CTL) $(MODULE); \
+	        -I$(BUILD) -Isrc/core $(CORE) $(CTL) $(MODULE); \
 	fi
 	@echo 'perl -c'
 	@for f in $(PERL); do \
@@ -271,7 +283,7 @@ asan:
 
 FUZZ_BIN := $(FUZZ:t/fuzz/%.c=$(BUILD)/fuzz/%)
 
-$(FUZZ_BIN): $(BUILD)/fuzz/%: t/fuzz/%.c $(CORE) $(wildcard src/core/*.h)
+$(FUZZ_BIN): $(BUILD)/fuzz/%: t/fuzz/%.c $(CORE) $(wildcard src/core/*.h) $(scripts)
 	@mkdir -p $@.corpus
 	@echo 'clang -fsanitize=fuzzer $<'
 	@clang $(C99) -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \

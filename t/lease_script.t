@@ -15,9 +15,26 @@ my $limits = "$FindBin::Bin/../build/limits";
 system('make', '-s', '-C', "$FindBin::Bin/..", 'build/limits') == 0 or die 'build/limits' if !-x $limits;
 
 my $redis  = Gateway::Redis->start;
+my %sha1   = header();
 my $script = `$limits script`;
 my $key    = 'amp:limit:{acme}:default';
-is $redis->command('SCRIPT', 'LOAD', $script), sha1_hex($script), 'Redis takes the script';
+is keys %sha1, 5, 'five scripts';
+is sha1_hex($script), $sha1{LEASE}[0], 'the binaries contain the script of the header';
+is $redis->command('SCRIPT', 'LOAD', $sha1{$_}[1]), $sha1{$_}[0], "Redis loads $_ and computes the header's SHA-1"
+    for sort keys %sha1;
+
+# NAME => [ SHA-1, text ] of each script, as tools/lua-header wrote them
+sub header {
+    my (%found, $name, $sha1);
+    open my $f, '<', "$FindBin::Bin/../build/amp_script_text.h" or die "amp_script_text.h: $!\n";
+    for (<$f>) {
+        ($name, $sha1) = ($1, $2), next if /^#define AMP_SCRIPT_(\w+)_SHA "(\w+)"$/;
+        next if !/^    "(.*)\\n"/;
+        $found{$name} //= [ $sha1, '' ];
+        $found{$name}[1] .= $1 =~ s/\\(["\\])/$1/gr . "\n";
+    }
+    return %found;
+}
 
 # unit, window, reach, wanted, gateway, run, since, tail, back, charge, told: 50/s, burst 100
 my %ask = (unit => 20e6, window => 1980e6, reach => 125e6, wanted => 1, gateway => 'a', run => 'r1', since => 0,

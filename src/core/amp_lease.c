@@ -1,3 +1,4 @@
+#include "amp_escape.h"
 #include "amp_lease_blocks.h"
 
 
@@ -535,4 +536,31 @@ amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     }
 
     return (n < rate->burst) ? (uint32_t) n : rate->burst;
+}
+
+
+static amp_span_t
+amp_lease_number(uint64_t n, unsigned char *text)
+{
+    return amp_span_make(text, (size_t) (amp_decimal(text, n) - text));
+}
+
+
+void
+amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
+    uint64_t since, unsigned char text[AMP_LEASE_ARGS][AMP_LEASE_TEXT],
+    amp_span_t argv[AMP_LEASE_ARGS])
+{
+    argv[0] = amp_lease_number(ask->unit, text[0]);
+    argv[1] = amp_lease_number(ask->window, text[1]);
+    argv[2] = amp_lease_number(ask->reach, text[2]);
+    argv[3] = amp_lease_number(ask->wanted, text[3]);
+    argv[4] = gateway;
+    argv[5] = run;
+    argv[6] = amp_lease_number(since, text[6]);
+    argv[7] = amp_lease_number(ask->tail / 1000, text[7]);
+    argv[8] = amp_lease_number(ask->tail % 1000, text[8]);
+    argv[9] = amp_lease_number(ask->back, text[9]);
+    argv[10] = amp_lease_number(ask->charge, text[10]);
+    argv[11] = amp_lease_number(ask->told, text[11]);
 }

@@ -250,13 +250,8 @@ uint32_t amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now, uint64_t *reset);
 
 
-/* The script, see amp_lease_script.c: EVALSHA sha 1 <key> and AMP_LEASE_ARGS. */
-
-extern const char  amp_lease_script[];
-extern const char  amp_lease_sha[41];       /* SHA-1, hex; NUL behind it      */
-
 /*
- * The arguments behind the key.  text is room for the numbers, which argv
+ * The arguments of amp_script_lease (lease.lua).  text is room for the numbers, which argv
  * points into.  gateway: 1 .. 64 bytes, its own on every gateway (machine).
  * run: the run_id of the server asked, or empty.  since: Redis time,
  * microseconds, when this gateway first saw that server, if it knew another

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../core/amp_event.h"
 #include "../core/amp_keys.h"
+#include "../core/amp_script.h"
 #include "ampctl.h"
 #include "record.h"
 
@@ -40,50 +40,27 @@ static const ctl_option_t  cache_set_options[] = {
 };
 
 
-/*
- * KEYS[1] generations; ARGV: family, channel, event.  The event's "rev" is the
- * new generation, which only the script knows.  Twice is once too often, and
- * does no harm.
- */
-
-static const char  cache_script[] =
-    "local n = redis.call('HINCRBY', KEYS[1], ARGV[1], 1)\n"
-    "local event = cjson.decode(ARGV[3])\n"
-    "event.rev = n\n"
-    "redis.call('PUBLISH', ARGV[2], cjson.encode(event))\n"
-    "return n\n";
-
-
 static int
 cache_bump(ctl_t *ctl, amp_span_t project, amp_family_e family,
     long long *generation)
 {
-    amp_buf_t      key, channel, message;
-    amp_span_t     args[3];
-    amp_event_t    event;
+    amp_buf_t      key, channel;
+    amp_span_t     args[4];
     unsigned char  key_buf[AMP_KEYS_MAX], channel_buf[AMP_KEYS_MAX];
-    unsigned char  message_buf[AMP_EVENT_MAX];
-
-    memset(&event, 0, sizeof(event));
-    event.type = AMP_EVENT_PURGE;
-    event.family = family;
-    event.project_len = project.len;
-    memcpy(event.project, project.data, project.len);
 
     amp_buf_init(&key, key_buf, sizeof(key_buf));
     amp_buf_init(&channel, channel_buf, sizeof(channel_buf));
-    amp_buf_init(&message, message_buf, sizeof(message_buf));
 
     amp_keys_gen(store_prefix(ctl->store), project, &key);
     amp_keys_events(store_prefix(ctl->store), &channel);
-    amp_event_write(&event, &message);
 
-    args[0] = ctl_span(amp_family_name(family));
-    args[1] = amp_buf_written(&channel);
-    args[2] = amp_buf_written(&message);
+    args[0] = amp_buf_written(&channel);
+    args[1] = amp_span("purge");
+    args[2] = project;
+    args[3] = ctl_span(amp_family_name(family));
 
-    return store_script(ctl->store, &ctl->error, cache_script, 1,
-                        amp_buf_written(&key), args, 3, generation);
+    return store_script(ctl->store, &ctl->error, &amp_script_invalidate, 1,
+                        amp_buf_written(&key), args, 4, generation);
 }
 
 

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 
 #include "../core/amp_keys.h"
+#include "../core/amp_script.h"
 #include "doctor_redis.h"
 #include "fault.h"
 #include "sentinel.h"
@@ -17,15 +18,6 @@
 #define DOCTOR_SKEW_WARN  2000      /* ms                                     */
 #define DOCTOR_SKEW_FAIL  30000
 #define DOCTOR_CERT_DAYS  14
-
-
-/* What ampctl and gateways do, on a key that nobody has. */
-
-static const char  doctor_script[] =
-    "redis.call('SET', KEYS[1], '1', 'PX', 1000)\n"
-    "redis.call('DEL', KEYS[1])\n"
-    "redis.call('PUBLISH', ARGV[1], ARGV[2])\n"
-    "return 1\n";
 
 
 /* The reply; an error reply is freed: NULL with the error filled. */
@@ -292,8 +284,9 @@ doctor_writes(doctor_t *doctor, connection_t *c, unsigned node)
     amp_buf_init(&channel, buf, sizeof(buf));
     amp_keys_events(prefix, &channel);
 
-    reply = doctor_command(doctor, c, "EVAL %s 1 %b %b %s", doctor_script, key,
-                           (size_t) len, buf, amp_buf_written(&channel).len,
+    reply = doctor_command(doctor, c, "EVAL %s 1 %b %b %s",
+                           (const char *) amp_script_check_writes.text.data,
+                           key, (size_t) len, buf, amp_buf_written(&channel).len,
                            "{\"v\":1,\"type\":\"doctor\"}");
     if (reply == NULL) {
         doctor_error(doctor, "redis writes");

@@ -11,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
-#include "../core/amp_escape.h"
 #include "fault.h"
 #include "store.h"
 
@@ -397,28 +394,6 @@ store_prefix(const store_t *store)
 }
 
 
-/* Redis names a script by the SHA-1 of its text. */
-
-static void
-store_script_name(const char *script, char name[41])
-{
-    unsigned       len;
-    unsigned char  digest[EVP_MAX_MD_SIZE];
-
-    len = 0;
-
-    if (EVP_Digest(script, strlen(script), digest, &len, EVP_sha1(), NULL)
-        != 1 || len != 20)
-    {
-        /* no such script anywhere, so EVAL follows */
-        memset(digest, 0, sizeof(digest));
-    }
-
-    amp_hex(digest, 20, (unsigned char *) name);
-    name[40] = '\0';
-}
-
-
 static redisReply *
 store_script_call(store_t *store, ctl_error_t *error, unsigned twice,
     amp_span_t key, int argc, const char **argv, const size_t *lens)
@@ -447,24 +422,21 @@ store_script_call(store_t *store, ctl_error_t *error, unsigned twice,
 
 
 int
-store_script(store_t *store, ctl_error_t *error, const char *script,
+store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
     unsigned twice, amp_span_t key, const amp_span_t *args, unsigned nargs,
     long long *answer)
 {
-    char         name[41];
     size_t       lens[STORE_SCRIPT_ARGS + 4];
     unsigned     i;
     redisReply  *reply;
     const char  *argv[STORE_SCRIPT_ARGS + 4];
 
-    store_script_name(script, name);
-
     argv[0] = "EVALSHA";
-    argv[1] = name;
+    argv[1] = (const char *) script->sha.data;
     argv[2] = "1";
     argv[3] = (const char *) key.data;
     lens[0] = strlen(argv[0]);
-    lens[1] = strlen(argv[1]);
+    lens[1] = script->sha.len;
     lens[2] = 1;
     lens[3] = key.len;
 
@@ -480,9 +452,9 @@ store_script(store_t *store, ctl_error_t *error, const char *script,
         freeReplyObject(reply);
 
         argv[0] = "EVAL";
-        argv[1] = script;
+        argv[1] = (const char *) script->text.data;
         lens[0] = strlen(argv[0]);
-        lens[1] = strlen(argv[1]);
+        lens[1] = script->text.len;
 
         reply = store_script_call(store, error, twice, key, (int) i + 4, argv,
                                   lens);

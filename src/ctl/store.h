@@ -10,6 +10,7 @@
 #define CTL_STORE_H
 
 
+#include "../core/amp_script.h"
 #include "route.h"
 
 
@@ -67,7 +68,7 @@ redisReply *store_reply(store_t *store, ctl_error_t *error);
  * or -1 with the error filled.
  */
 
-int store_script(store_t *store, ctl_error_t *error, const char *script,
+int store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
     unsigned twice, amp_span_t key, const amp_span_t *args, unsigned nargs,
     long long *answer);
 

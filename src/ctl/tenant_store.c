@@ -24,43 +24,13 @@
 
 #include "../core/amp_event.h"
 #include "../core/amp_keys.h"
+#include "../core/amp_script.h"
 #include "tenant_store.h"
 #include "token_store.h"
 
 
 #define TENANT_TRIES     32
 #define TENANT_PIPELINE  128
-
-
-/*
- * KEYS[1] record; ARGV: expected rev ("" none, "*" whatever), record ("" to
- * delete), channel, event.  1, or 0 when the revision is another.
- *
- * A change that finds itself made already, because the answer to its first
- * attempt was lost with a node, answers 1 once more.  Not so a new record:
- * "there was none" is what tells one of two writers that it came second.
- */
-
-static const char  tenant_script[] =
-    "local text = redis.call('GET', KEYS[1])\n"
-    "local rev = ''\n"
-    "if text then\n"
-    "  local ok, record = pcall(cjson.decode, text)\n"
-    "  rev = '0'\n"
-    "  if ok and type(record) == 'table'\n"
-    "     and type(record.rev) == 'number' then\n"
-    "    rev = string.format('%.0f', record.rev)\n"
-    "  end\n"
-    "end\n"
-    "local made = ARGV[1] ~= '' and (text or '') == ARGV[2]\n"
-    "if ARGV[1] ~= '*' and ARGV[1] ~= rev and not made then return 0 end\n"
-    "if ARGV[2] == '' then\n"
-    "  redis.call('DEL', KEYS[1])\n"
-    "else\n"
-    "  redis.call('SET', KEYS[1], ARGV[2])\n"
-    "end\n"
-    "redis.call('PUBLISH', ARGV[3], ARGV[4])\n"
-    "return 1\n";
 
 
 /* Room for amp_tenant_decode(). */
@@ -223,8 +193,9 @@ tenant_write(store_t *store, ctl_error_t *error, amp_span_t id,
     args[2] = amp_buf_written(&channel);
     args[3] = amp_buf_written(&message);
 
-    rc = store_script(store, error, tenant_script, expected[0] != '\0',
-                      amp_buf_written(&key), args, 4, &answer);
+    rc = store_script(store, error, &amp_script_write_tenant,
+                      expected[0] != '\0', amp_buf_written(&key), args, 4,
+                      &answer);
 
     free(text);
 

@@ -14,6 +14,7 @@
 #include "../core/amp_escape.h"
 #include "../core/amp_event.h"
 #include "../core/amp_keys.h"
+#include "../core/amp_script.h"
 #include "secret.h"
 #include "token_store.h"
 
@@ -22,26 +23,6 @@
 #define TOKEN_SHORT_ID   10
 #define TOKEN_RECORD     1024
 #define TOKEN_PIPELINE   128
-
-
-/*
- * KEYS[1] token; ARGV: record ("" to delete), Unix seconds of its end ("0"
- * never), channel, event.  1, or 0 when there was nothing to delete.  Does the
- * same when it is run twice.
- */
-
-static const char  token_script[] =
-    "local n = 1\n"
-    "if ARGV[1] == '' then\n"
-    "  n = redis.call('DEL', KEYS[1])\n"
-    "else\n"
-    "  redis.call('SET', KEYS[1], ARGV[1])\n"
-    "  if ARGV[2] ~= '0' then\n"
-    "    redis.call('EXPIREAT', KEYS[1], ARGV[2])\n"
-    "  end\n"
-    "end\n"
-    "redis.call('PUBLISH', ARGV[3], ARGV[4])\n"
-    "return n\n";
 
 
 static int
@@ -83,8 +64,8 @@ token_write(store_t *store, ctl_error_t *error, amp_span_t tenant,
     args[2] = amp_buf_written(&channel);
     args[3] = amp_buf_written(&message);
 
-    return store_script(store, error, token_script, 1, amp_buf_written(&key),
-                        args, 4, answer);
+    return store_script(store, error, &amp_script_write_token, 1,
+                        amp_buf_written(&key), args, 4, answer);
 }
 
 

@@ -21,6 +21,7 @@
 #include <stdio.h>
 
 #include "../unit/lease_world.h"
+#include "amp_script.h"
 
 
 static const scenario_t  scenarios[] = {
@@ -204,7 +205,7 @@ main(int argc, char **argv)
     const scenario_t  *s;
 
     if (argc > 1 && strcmp(argv[1], "script") == 0) {
-        fputs(amp_lease_script, stdout);
+        fputs((const char *) amp_script_lease.text.data, stdout);
         return 0;
     }
 

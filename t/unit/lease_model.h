@@ -1,6 +1,6 @@
 /*
- * The script of amp_lease_script.c once more, in C and with a clock of the
- * caller's: for simulations.  t/lease_script.t holds both to the same answers.
+ * lease.lua in C, with a clock that the caller gives: for simulations.
+ * t/lease_script.t checks that both return the same.
  */
 
 #ifndef LEASE_MODEL_H

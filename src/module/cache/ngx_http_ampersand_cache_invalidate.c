@@ -1,5 +1,6 @@
 #include "request/ngx_http_ampersand.h"
 #include "amp_keys.h"
+#include "amp_script.h"
 
 
 /*
@@ -30,11 +31,12 @@
 typedef struct {
     ngx_http_ampersand_main_conf_t  *amcf;
     ngx_ampersand_owed_t             owed;
+    ngx_uint_t                       eval;      /* with the script's text     */
 } ngx_http_ampersand_told_t;
 
 
 static void ngx_http_ampersand_tell(ngx_http_ampersand_main_conf_t *amcf,
-    const ngx_ampersand_owed_t *owed);
+    const ngx_ampersand_owed_t *owed, ngx_uint_t eval);
 static void ngx_http_ampersand_told(void *data, ngx_int_t rc,
     redisReply *reply);
 static void ngx_http_ampersand_owe(ngx_http_ampersand_main_conf_t *amcf,
@@ -46,17 +48,6 @@ static void ngx_http_ampersand_pay(ngx_event_t *ev);
 
 static ngx_event_t       ngx_http_ampersand_owing;
 static ngx_connection_t  ngx_http_ampersand_nobody;
-
-
-/* One key, one slot; the events of one call leave with the change. */
-
-static const char  ngx_http_ampersand_bump_script[] =
-    "for i = 3, #ARGV do "
-    "local g = redis.call('HINCRBY', KEYS[1], ARGV[i], 1) "
-    "redis.call('PUBLISH', ARGV[1], "
-    "'{\"v\":1,\"type\":\"generation\",\"project\":\"' .. ARGV[2] .. "
-    "'\",\"family\":\"' .. ARGV[i] .. '\",\"rev\":' .. g .. '}') "
-    "end return 1";
 
 
 void
@@ -82,7 +73,7 @@ ngx_http_ampersand_cache_invalidate(ngx_http_request_t *r,
     ctx->writes = 0;
 
     ngx_ampersand_zone_bump(amcf->zone, project, owed.families);
-    ngx_http_ampersand_tell(amcf, &owed);
+    ngx_http_ampersand_tell(amcf, &owed, 0);
 }
 
 
@@ -120,12 +111,12 @@ ngx_http_ampersand_cache_invalidate_init(ngx_http_ampersand_main_conf_t *amcf,
 
 static void
 ngx_http_ampersand_tell(ngx_http_ampersand_main_conf_t *amcf,
-    const ngx_ampersand_owed_t *owed)
+    const ngx_ampersand_owed_t *owed, ngx_uint_t eval)
 {
     u_char                      name[AMP_KEYS_MAX], events[AMP_KEYS_MAX];
     ngx_int_t                   rc;
     amp_buf_t                   key, channel;
-    amp_span_t                  argv[6 + AMP_FAMILY_COUNT];
+    amp_span_t                  argv[7 + AMP_FAMILY_COUNT];
     amp_span_t                  project, prefix;
     ngx_uint_t                  i, n;
     const char                 *family;
@@ -140,11 +131,12 @@ ngx_http_ampersand_tell(ngx_http_ampersand_main_conf_t *amcf,
     amp_keys_events(prefix, &channel);
 
     n = 0;
-    argv[n++] = amp_span("EVAL");
-    argv[n++] = amp_span(ngx_http_ampersand_bump_script);
+    argv[n++] = eval ? amp_span("EVAL") : amp_span("EVALSHA");
+    argv[n++] = eval ? amp_script_invalidate.text : amp_script_invalidate.sha;
     argv[n++] = amp_span("1");
     argv[n++] = amp_buf_written(&key);
     argv[n++] = amp_buf_written(&channel);
+    argv[n++] = amp_span("generation");
     argv[n++] = project;
 
     for (i = 0; i < AMP_FAMILY_COUNT; i++) {
@@ -160,6 +152,7 @@ ngx_http_ampersand_tell(ngx_http_ampersand_main_conf_t *amcf,
     if (told) {
         told->amcf = amcf;
         told->owed = *owed;
+        told->eval = eval;
 
         rc = ngx_ampersand_redis_command(amcf->link, argv[3], n, argv,
                                          ngx_http_ampersand_told, told);
@@ -180,7 +173,12 @@ ngx_http_ampersand_told(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_http_ampersand_told_t *told = data;
 
-    if (rc != NGX_OK || reply->type == REDIS_REPLY_ERROR) {
+    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR && !told->eval
+        && ngx_strncmp(reply->str, "NOSCRIPT", 8) == 0)
+    {
+        ngx_http_ampersand_tell(told->amcf, &told->owed, 1);
+
+    } else if (rc != NGX_OK || reply->type == REDIS_REPLY_ERROR) {
         ngx_http_ampersand_owe(told->amcf, &told->owed);
     }
 
@@ -214,7 +212,7 @@ ngx_http_ampersand_pay(ngx_event_t *ev)
                                 NGX_HTTP_AMPERSAND_OWED_ONCE);
 
     for (i = 0; i < n; i++) {
-        ngx_http_ampersand_tell(amcf, &owed[i]);
+        ngx_http_ampersand_tell(amcf, &owed[i], 0);
     }
 
     if (n == NGX_HTTP_AMPERSAND_OWED_ONCE && !ev->timer_set) {

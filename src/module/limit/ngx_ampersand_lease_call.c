@@ -1,6 +1,7 @@
 #include "ngx_ampersand_lease_call.h"
 #include "zone/ngx_ampersand_node.h"
 #include "amp_keys.h"
+#include "amp_script.h"
 
 
 #define NGX_AMPERSAND_LEASE_START  (10 * AMP_LEASE_SECOND)  /* in which servers
@@ -70,12 +71,11 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
 
         if (call->eval) {
             argv[0] = amp_span("EVAL");
-            argv[1] = amp_span_make(amp_lease_script,
-                                    ngx_strlen(amp_lease_script));
+            argv[1] = amp_script_lease.text;
 
         } else {
             argv[0] = amp_span("EVALSHA");
-            argv[1] = amp_span_make(amp_lease_sha, 40);
+            argv[1] = amp_script_lease.sha;
         }
 
         argv[2] = amp_span("1");

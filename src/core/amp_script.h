@@ -1,0 +1,30 @@
+/*
+ * The Lua scripts that run in Redis.  Each src/core/NAME.lua is amp_script_NAME
+ * here; its comment says what the script does, takes and returns.  Every
+ * script has exactly one key, so that a cluster can run it.
+ *
+ * Callers send EVALSHA with the SHA-1, and EVAL with the text where Redis
+ * answers NOSCRIPT.
+ */
+
+#ifndef AMP_SCRIPT_H
+#define AMP_SCRIPT_H
+
+
+#include "amp_span.h"
+
+
+typedef struct {
+    amp_span_t  text;           /* NUL behind it, and none inside             */
+    amp_span_t  sha;            /* of the text: 40 hex digits; NUL behind it  */
+} amp_script_t;
+
+
+extern const amp_script_t  amp_script_check_writes;
+extern const amp_script_t  amp_script_invalidate;
+extern const amp_script_t  amp_script_lease;
+extern const amp_script_t  amp_script_write_tenant;
+extern const amp_script_t  amp_script_write_token;
+
+
+#endif /* AMP_SCRIPT_H */
