@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The cache over restarts, reloads and crashes of gateway and Redis; what its
-# files hold; and one catalogue for everybody.
+# The cache over restarts, reloads and crashes of the gateway and of Redis; what
+# its files hold; and the provider catalogue, which all tenants share.
 
 use strict;
 use warnings;
@@ -27,7 +27,7 @@ my %token = map {
     $c->plant("token of $_", $token);
     ($_ => $token);
 } qw(acme twin other);
-# the answer tells no key
+# an answer that does not repeat the key of the request
 my $n = 0;
 sub answers { $up->answer({ body => '{"n":' . ++$n . '}' }) }
 answers();
@@ -36,6 +36,16 @@ sub get { my ($who, $path, @h) = @_; return $gw->get($path, token => $token{$who
 sub number { my $doc = $gw->json(get(@_)); return ref $doc eq 'HASH' ? $doc->{n} : undef }
 sub hit { return get(@_)->{headers}{'x-cache-status'} eq 'HIT' }
 
+# A write, and code to run before its events are waited for.
+
+sub write_applied {
+    my ($path, $code) = @_;
+    return $gw->applied('p-1', sub {
+        is $gw->request('PATCH', $path, token => $token{acme}, json => {})->{status}, 200, "PATCH $path";
+        $code->() if $code;
+    });
+}
+
 sub restart {
     my ($signal) = @_;
     kill $signal, $gw->{pid};
@@ -43,19 +53,26 @@ sub restart {
     $gw->_spawn or die $gw->error_log;
 }
 
+# The entries of the catalogue live for one second, and nginx counts in whole
+# seconds: they have expired when the second but one begins.
+
+sub expire {
+    my $now = time;
+    sleep int($now) + 2.02 - $now;
+}
+
 my @paths = ('/v1/destinations', '/v1/integrations/i', '/v1/connections');
 
-subtest 'what was stored and what was written survives' => sub {
+subtest 'cached answers and invalidations survive a restart of the gateway' => sub {
     my %old;
     for my $how ('a reload', 'a restart', 'a stop at once', 'a crash') {
         answers();
-        is $gw->request('PATCH', '/v1/destinations/x', token => $token{acme}, json => {})->{status}, 200, "$how: a write";
         my $wrote = $n;
-        sleep 0.2;    # keys change once more when Redis has told
+        ok write_applied('/v1/destinations/x'), "$how: a write";
         get('acme', $_) for @paths;
-        ok $gw->wait_for(2, sub { hit('acme', $_) }), "$how: $_ is kept" for @paths;
+        ok $gw->wait_for(5, sub { hit('acme', $_) }), "$how: $_ is stored" for @paths;
         %old = map { $_ => number('acme', $_) } @paths;
-        is $old{'/v1/destinations'}, $wrote, "$how: the new one";
+        is $old{'/v1/destinations'}, $wrote, "$how: with the state after the write";
         answers();
         $how eq 'a reload' ? $gw->reload
             : $how eq 'a restart' ? restart('QUIT')
@@ -64,44 +81,43 @@ subtest 'what was stored and what was written survives' => sub {
                 $gw->crash;
                 $gw->_spawn or die $gw->error_log;
             };
-        is number('acme', $_), $old{$_}, "$how: $_ afterwards" for @paths;
+        is number('acme', $_), $old{$_}, "$how: $_ is still answered from the cache" for @paths;
         $gw->ctl('cache', 'purge', 'acme', '--family', 'integrations');
-        ok $gw->wait_for(2, sub { number('acme', '/v1/integrations/i') == $n }), "$how: a purge works";
-        is number('acme', '/v1/connections'), $old{'/v1/connections'}, "$how: of that only";
+        ok $gw->wait_for(5, sub { number('acme', '/v1/integrations/i') == $n }), "$how: a purge ends the purged family";
+        is number('acme', '/v1/connections'), $old{'/v1/connections'}, "$how: and no other";
     }
 };
 
 subtest 'Redis restarts between a write and the next read' => sub {
     get('acme', '/v1/destinations');
     answers();
-    is $gw->request('PATCH', '/v1/destinations/x', token => $token{acme}, json => {})->{status}, 200, 'a write';
-    sleep 0.2;
+    ok write_applied('/v1/destinations/x'), 'a write';
     $redis->crash;
-    is number('acme', '/v1/destinations'), $n, 'a read while it is away';
+    is number('acme', '/v1/destinations'), $n, 'the new state while Redis is down';
     $redis->restart;
-    $gw->wait_for(5, sub { $gw->status->{redis_links_up} == 2 });
-    is number($_, '/v1/destinations'), $n, "$_ when it is back" for qw(acme twin);
+    ok $gw->wait_for(10, sub { $gw->status->{redis_links_up} == 2 }), 'Redis is back';
+    is number($_, '/v1/destinations'), $n, "$_ gets the new state" for qw(acme twin);
 };
 
-subtest 'Redis forgets generations' => sub {
+subtest 'Redis loses the generations of a project' => sub {
     my $path = '/v1/destinations/forgotten';
     for my $round (1 .. 3) {
         $redis->command('DEL', 'amp:gen:p-1') if $round > 1;
         for my $write (1 .. 4) {
             answers();
-            is $gw->request('PATCH', $path, token => $token{acme}, json => {})->{status}, 200, 'a write';
-            is number('acme', $path), $n, "$round, $write: read";
-            sleep 0.05;
-            is number('twin', $path), $n, "$round, $write: and read";
+            ok write_applied($path, sub {
+                is number('acme', $path), $n, "$round, $write: the new state once the write is answered";
+            }), 'a write';
+            is number('twin', $path), $n, "$round, $write: and once Redis has published it";
         }
     }
 };
 
-subtest 'one catalogue for everybody, refreshed with the key of who asks' => sub {
+subtest 'the catalogue is one entry for all tenants, refreshed with the key of the tenant that asks' => sub {
     get('acme', '/v1/providers');
-    ok $gw->wait_for(2, sub { hit('twin', '/v1/providers') }), 'one entry';
+    ok $gw->wait_for(5, sub { hit('twin', '/v1/providers') }), 'one entry';
     for my $who (qw(other twin acme other)) {
-        sleep 2.05;
+        expire();
         answers();
         $up->take;
         my @sockets = map {
@@ -110,15 +126,15 @@ subtest 'one catalogue for everybody, refreshed with the key of who asks' => sub
             $s;
         } 1 .. 4;
         is scalar(grep { Gateway::read_response($_)->{status} == 200 } @sockets), 4, "$who: all answered";
-        ok $gw->wait_for(2, sub { number('acme', '/v1/providers') == $n }), 'refreshed';
+        ok $gw->wait_for(5, sub { number('acme', '/v1/providers') == $n }), 'the entry is refreshed';
         my @asked = $up->take;
-        is scalar(@asked), 1, 'once';
-        is Gateway::Upstream::header($asked[0], 'x-api-key'), $c->{text}{"key of $who"}[0], 'with its own key';
+        is scalar(@asked), 1, 'by one upstream request';
+        is Gateway::Upstream::header($asked[0], 'x-api-key'), $c->{text}{"key of $who"}[0], "with ${who}'s key";
         is $asked[0]{target}, '/v1/providers', 'for the catalogue';
     }
 };
 
-subtest 'files hold no secret and no token' => sub {
+subtest 'cache files hold no secret and no token' => sub {
     get('acme', '/v1/destinations/e', Authorization => "Bearer $token{acme}");
     get('acme', "/v1/destinations/e?x=1", Cookie => $c->plant('a cookie'), 'Accept-Language' => 'de');
     $up->answer({ status => 404 });
@@ -127,7 +143,7 @@ subtest 'files hold no secret and no token' => sub {
     cmp_ok scalar(keys %$files), '>', 10, 'files';
     $c->clean('the cache', join "\n", %$files);
     my %keys = map { /\nKEY: (.*)/ ? ($1 => 1) : () } values %$files;
-    is scalar(grep { !/^(?:[\w-]{16}|\*)\|\d+[^|]*\|/ } keys %keys), 0, 'each key has an owner' or diag join "\n", keys %keys;
+    is scalar(grep { !/^(?:[\w-]{16}|\*)\|\d+[^|]*\|/ } keys %keys), 0, 'each key names its owner: a tenant, or * for the catalogue' or diag join "\n", keys %keys;
 };
 
 $gw->finish;

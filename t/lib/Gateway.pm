@@ -22,6 +22,8 @@ package Gateway;
 #   $res = $gw->raw($bytes);                   # exactly these bytes, one answer
 #   $gw->upstream->requests;                   # what it saw: [{ head, body, method, target, headers }]
 #   $gw->ctl('limit', 'set', ...);             # ampctl; dies on failure.  try_ctl: ($exit, $out, $err)
+#   $gw->wait_for($seconds, sub { ... });      # until it answers true; 0: it did not
+#   $gw->applied('p-1', sub { ... }, $other);  # until $gw and $other have applied the events of that write
 #   $gw->reload; $gw->error_log; $gw->access_log; $gw->workers_pids; $gw->connections_to(@ports);
 #   $gw->finish;                               # stops all; asserts a clean error log
 
@@ -466,6 +468,30 @@ sub wait_for {
         sleep 0.01;
     }
     return 0;
+}
+
+# Runs the code, which writes to the project, and waits until this gateway and
+# the others have applied the events that Redis published for that write: 1, or 0
+# when they do not.  A gateway changes its cache keys when the write is answered,
+# and again when it applies these events.
+
+sub applied {
+    my ($self, $project, $code, @others) = @_;
+    my $generations = sub {
+        my %of = @{ $self->redis->command('HGETALL', "amp:gen:$project") };
+        my $sum = 0;
+        $sum += $_ for values %of;
+        return $sum;
+    };
+    my @all = map { [ $_, $_->status->{events_total} ] } $self, @others;
+    my $before = $generations->();
+    $code->();
+    my $published = 0;
+    return $self->wait_for(10, sub { $published = $generations->() - $before })
+        && !grep {
+            my ($gw, $events) = @$_;
+            !$gw->wait_for(10, sub { $gw->status->{events_total} >= $events + $published });
+        } @all;
 }
 
 # What no test may leave in an error log.

@@ -4,11 +4,13 @@ package Gateway::Upstream;
 #
 #   my $up = Gateway::Upstream->start(sub { my ($req) = @_; return $answer });
 #   $req: { head, body, method, target, headers => [[name, value], ...], n, host, peer }
-#   $answer: raw bytes; { bytes, delay, close } or { status, headers => [name => value, ...], body, delay, close, drop };
-#            undef: 200 {"ok":true}.  drop: closes without an answer.
+#   $answer: raw bytes; { bytes, delay, hold, close } or
+#            { status, headers => [name => value, ...], body, delay, hold, close, drop }; undef: 200 {"ok":true}.
+#            drop: closes without an answer.  hold: answers after release().
+#   $up->release;                    # sends all answers that are held back; release(1): the oldest one
 #   $up->url; $up->requests; $up->clear; $up->connections; $up->stop
 #   $up->take;                       # the requests since the last take()
-#   $up->answered;                   # [n, time] of each answer that was delayed
+#   $up->answered;                   # [n, time] of each answer that was delayed or held back
 #   $up->strays;                     # bytes that were no whole request when a connection ended
 #   $up->answer($answer);                # without code: from now on this, as a hash; raw: bytes; echo => 1:
 #                                        # the body tells {"n","method","target","key"} of the request
@@ -40,11 +42,13 @@ sub start {
     }, $class;
     $self->{path} = $self->{file}->filename;
 
+    pipe my $release, $self->{release} or die "pipe: $!";
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         $SIG{$_} = 'DEFAULT' for qw(INT TERM);
         $SIG{PIPE} = 'IGNORE';
-        _serve($listen, $answer, $self->{file}->filename);
+        close $self->{release};
+        _serve($listen, $release, $answer, $self->{file}->filename);
         POSIX::_exit(0);
     }
     $self->{pid} = $pid;
@@ -65,6 +69,7 @@ sub requests    { return grep { exists $_->{head} } $_[0]->_records }
 sub connections { return scalar grep { $_->{connection} } $_[0]->_records }
 sub answered    { return map { $_->{answered} // () } $_[0]->_records }
 sub strays      { return map { $_->{stray} // () } $_[0]->_records }
+sub release     { syswrite $_[0]{release}, pack 'C', $_[1] || 255 }
 sub clear       { truncate $_[0]{file}->filename, 0; $_[0]{taken} = 0 }
 
 sub take {
@@ -125,11 +130,11 @@ sub header {
 }
 
 sub _serve {
-    my ($listen, $answer, $file) = @_;
+    my ($listen, $release, $answer, $file) = @_;
     open my $log, '>>', $file or die $!;
     $log->autoflush(1);
 
-    my $select = IO::Select->new($listen);
+    my $select = IO::Select->new($listen, $release);
     my (%in, @later);
     my $n = 0;
 
@@ -144,7 +149,14 @@ sub _serve {
 
     while (1) {
         my $wait = @later ? $later[0]{at} - time : 10;
-        my @ready = $select->can_read($wait > 0 ? $wait : 0);
+        my @ready = $select->can_read($wait > 10 ? 10 : $wait > 0 ? $wait : 0);
+
+        if (grep { $_ == $release } @ready) {
+            sysread $release, my $byte, 1;
+            my @held = sort { $a->{n} <=> $b->{n} } grep { $_->{hold} && $in{ $_->{c} } } @later;
+            $_->{at} = 0 for splice @held, 0, unpack 'C', $byte;
+            @later = sort { $a->{at} <=> $b->{at} || $a->{n} <=> $b->{n} } @later;
+        }
 
         while (@later && $later[0]{at} <= time) {
             my $l = shift @later;
@@ -179,7 +191,10 @@ sub _serve {
                 if (!defined $bytes) {
                     $close->($c);
                 } elsif ($delay) {
-                    push @later, { c => $c, n => $req->{n}, at => time + $delay, bytes => $bytes, close => $end };
+                    my $hold = ref $res && $res->{hold};
+                    push @later, {
+                        c => $c, n => $req->{n}, at => time + $delay, bytes => $bytes, close => $end, hold => $hold,
+                    };
                     @later = sort { $a->{at} <=> $b->{at} } @later;
                 } else {
                     _write($c, $bytes);
@@ -245,6 +260,7 @@ sub _bytes {
     my ($res, $req) = @_;
     $res //= {};
     return ($res, 0, 0) unless ref $res;
+    $res->{delay} = 1e9 if $res->{hold};
     return (undef, 0, 1) if $res->{drop};
     return ($res->{bytes}, $res->{delay} || 0, $res->{close} || 0) if defined $res->{bytes};
     my $status = $res->{status} || 200;
