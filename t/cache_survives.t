@@ -95,7 +95,10 @@ subtest 'Redis restarts between a write and the next read' => sub {
     $redis->crash;
     is number('acme', '/v1/destinations'), $n, 'the new state while Redis is down';
     $redis->restart;
-    ok $gw->wait_for(10, sub { $gw->status->{redis_links_up} == 2 }), 'Redis is back';
+    ok $gw->wait_for(10, sub {
+        my $status = $gw->status;
+        return $status->{redis_links_up} == 2 && $status->{redis_events_up};
+    }), 'Redis is back';
     is number($_, '/v1/destinations'), $n, "$_ gets the new state" for qw(acme twin);
 };
 
