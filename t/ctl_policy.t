@@ -50,6 +50,9 @@ subtest 'limit set and show' => sub {
     is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'leave the rate';
     like $ctl->run(qw(limit show acme))->{out}, qr/^concurrency +20 at once +-$/m, 'are shown';
     like $ctl->run(qw(tenant show acme))->{out}, qr/^limit +concurrency 20$/m, 'here too';
+    is $ctl->run(qw(limit set acme --rate 1000000/s))->{code}, 0, 'the highest rate';
+    is $ctl->run(qw(limit set acme --burst 10000000))->{code}, 0, 'with the highest burst';
+    is $ctl->run(qw(limit set acme --rate 10000/d --burst 10000))->{code}, 0, 'lower again';
     is $ctl->run(qw(limit set acme --rate 5/s --concurrency none))->{code}, 0, 'both at once';
     is_deeply record()->{limits}, { default => { rate => '5/s', burst => 10000 },
         write => { rate => '600/m', burst => 7 } }, 'record';

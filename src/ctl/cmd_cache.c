@@ -1,6 +1,6 @@
 /*
- * ampctl cache: what the gateways have stored becomes unreachable, and how long
- * they keep it for a tenant.
+ * ampctl cache: how long the gateways may serve a tenant's answers from their
+ * caches, and the invalidation of what they have cached.
  */
 
 #include <stdio.h>
@@ -9,7 +9,9 @@
 #include "../core/amp_keys.h"
 #include "../core/amp_script.h"
 #include "ampctl.h"
+#include "policy.h"
 #include "record.h"
+#include "record_policy.h"
 
 
 enum {
@@ -22,7 +24,7 @@ enum {
 static const ctl_option_t  cache_purge_options[] = {
 
     { CACHE_FAMILY, "family", "F",
-      "of one resource family only, e.g. connections; default: all", 0 },
+      "one resource family only, e.g. connections; default: all", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
@@ -31,17 +33,18 @@ static const ctl_option_t  cache_purge_options[] = {
 static const ctl_option_t  cache_set_options[] = {
 
     { CACHE_FOR, "for", "NAME",
-      "an operationId, or the class read; default: all that is cached", 0 },
+      "an operationId, or the class read; default: all cached operations", 0 },
 
     { CACHE_TTL, "ttl", "TIME",
-      "30s, 5m, 1h, 1d; 0: never; none: as for all tenants", 0 },
+      "30s, 5m, 1h, 1d; 0: do not cache; none: no lifetime of its own"
+      " (required)", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
 
 
 static int
-cache_bump(ctl_t *ctl, amp_span_t project, amp_family_e family,
+cache_invalidate(ctl_t *ctl, amp_span_t project, amp_family_e family,
     long long *generation)
 {
     amp_buf_t      key, channel;
@@ -64,6 +67,8 @@ cache_bump(ctl_t *ctl, amp_span_t project, amp_family_e family,
 }
 
 
+/* Fills ctl->error with the names of all families; -1. */
+
 static int
 cache_no_family(ctl_t *ctl, const char *family)
 {
@@ -79,8 +84,8 @@ cache_no_family(ctl_t *ctl, const char *family)
         }
     }
 
-    ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is no resource family",
-              family);
+    ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not a "
+              "resource family", family);
 
     return ctl_remedy(&ctl->error, "give one of %s", words);
 }
@@ -95,10 +100,6 @@ cache_purge(ctl_t *ctl)
     amp_span_t   id;
     const char  *text, *project;
 
-    if (ctl_tenant_id(ctl, &id) != 0) {
-        return -1;
-    }
-
     family = AMP_FAMILY_ALL;
     text = ctl_value(ctl, CACHE_FAMILY);
 
@@ -109,19 +110,15 @@ cache_purge(ctl_t *ctl)
         }
     }
 
-    if (ctl_store(ctl) == NULL) {
+    record = ctl_tenant_record(ctl, &id);
+    if (record == NULL) {
         return -1;
-    }
-
-    rc = tenant_load(ctl->store, &ctl->error, id, &record);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
     }
 
     project = record_text(json_object_get(record, "project"), "id");
     text = amp_family_name(family);
 
-    rc = cache_bump(ctl, ctl_span(project), family, &generation);
+    rc = cache_invalidate(ctl, ctl_span(project), family, &generation);
 
     if (rc == 0 && ctl->json) {
         output_json(json_pack("{s:s, s:s, s:s, s:I}", "tenant", ctl->args[0],
@@ -129,9 +126,10 @@ cache_purge(ctl_t *ctl)
                               "generation", (json_int_t) generation));
 
     } else if (rc == 0) {
-        printf("%s of project %s are fetched anew from now on, for all its "
-               "tenants (generation %lld)\n", family == AMP_FAMILY_ALL
-               ? "all resources" : text, project, generation);
+        printf("cached answers with %s of project %s are no longer used, for "
+               "all tenants of the project (generation %lld)\n",
+               family == AMP_FAMILY_ALL ? "any resources" : text, project,
+               generation);
     }
 
     json_decref(record);
@@ -140,10 +138,10 @@ cache_purge(ctl_t *ctl)
 }
 
 
-/* Prints {"tenant": ..., "cache": {...}} or the same as a table. */
+/* {"tenant": ..., "cache": {...}}, or the same as a table. */
 
 static int
-cache_report(ctl_t *ctl, const json_t *record)
+cache_print(ctl_t *ctl, const json_t *record)
 {
     json_t                    *cache, *time;
     const char                *name;
@@ -176,25 +174,6 @@ cache_report(ctl_t *ctl, const json_t *record)
 
 
 static int
-cache_show(ctl_t *ctl)
-{
-    int          rc;
-    json_t      *record;
-    amp_span_t   id;
-
-    record = ctl_tenant_record(ctl, &id);
-    if (record == NULL) {
-        return -1;
-    }
-
-    rc = cache_report(ctl, record);
-    json_decref(record);
-
-    return rc;
-}
-
-
-static int
 cache_change(json_t *record, void *data, ctl_error_t *error)
 {
     ctl_t  *ctl = data;
@@ -204,56 +183,46 @@ cache_change(json_t *record, void *data, ctl_error_t *error)
 }
 
 
+static const policy_t  cache_policy = { cache_change, cache_print };
+
+
+static int
+cache_show(ctl_t *ctl)
+{
+    return policy_show(ctl, &cache_policy);
+}
+
+
 static int
 cache_set(ctl_t *ctl)
 {
-    int          rc;
-    json_t      *trial;
-    amp_span_t   id;
-
     if (ctl_value(ctl, CACHE_TTL) == NULL) {
-        ctl_error(&ctl->error, CTL_USAGE, "usage", "how long?");
-        return ctl_remedy(&ctl->error, "add --ttl, e.g. --for listIntegrations "
-                          "--ttl 5m; --ttl none takes it away");
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "--ttl is required");
+        return ctl_remedy(&ctl->error, "add --ttl TIME, e.g. --for "
+                          "listIntegrations --ttl 5m; --ttl none removes a "
+                          "lifetime");
     }
 
-    if (ctl_tenant_id(ctl, &id) != 0) {
-        return -1;
-    }
-
-    /* wrong words are wrong usage whatever Redis holds, and without it */
-
-    trial = json_object();
-    rc = cache_change(trial, ctl, &ctl->error);
-    json_decref(trial);
-
-    if (rc != 0 || ctl_store(ctl) == NULL) {
-        return -1;
-    }
-
-    rc = tenant_change(ctl->store, &ctl->error, id, cache_change, ctl);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
-    }
-
-    return cache_show(ctl);
+    return policy_set(ctl, &cache_policy, json_object());
 }
 
 
 const ctl_command_t  ctl_cache_commands[] = {
 
-    { "cache", "set", "ID", "set how long a tenant's answers are kept",
-      "An operation's own time beats its class's, and that the default. Where a\n"
-      "tenant has none, ampersand_cache_ttl and the table say. For example:\n"
+    { "cache", "set", "ID", "set how long a tenant's answers are cached",
+      "The lifetime of an operation comes before that of its class, and that\n"
+      "before the tenant's default. Where a tenant has none, the directive\n"
+      "ampersand_cache_ttl and the table of operations apply. For example:\n"
       "  ampctl cache set acme --for listIntegrations --ttl 5m",
       cache_set_options, cache_set },
 
     { "cache", "show", "ID", "a tenant's cache lifetimes", NULL, NULL,
       cache_show },
 
-    { "cache", "purge", "ID", "forget the cached answers of a tenant's project",
-      "A generation goes up: nothing is searched or deleted, whatever the\n"
-      "size of the cache. Other tenants of the same project see it too.",
+    { "cache", "purge", "ID", "invalidate what is cached of a tenant's project",
+      "Increments a generation, which is a part of every cache key: takes the\n"
+      "same short time whatever the size of the cache. The other tenants of\n"
+      "the same project get fresh answers too.",
       cache_purge_options, cache_purge },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

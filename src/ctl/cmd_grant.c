@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "ampctl.h"
+#include "policy.h"
 #include "record.h"
 
 
@@ -18,46 +19,16 @@ enum {
 static const ctl_option_t  grant_set_options[] = {
 
     { GRANT_ALLOW, "allow", "X",
-      "class, tag or operationId; default; none", 1 },
+      "class, tag or operationId; \"default\" or \"none\"", 1 },
 
     { GRANT_DENY, "deny", "X",
-      "the same; wins over --allow", 1 },
+      "the same; --deny comes before --allow", 1 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
 
 
-/* The items of one option as a list; NULL with *rc 0 when there is none. */
-
-static json_t *
-grant_list(ctl_t *ctl, int option, int *rc)
-{
-    json_t      *list;
-    unsigned     i;
-    const char  *item;
-
-    *rc = 0;
-
-    if (ctl_value(ctl, option) == NULL) {
-        return NULL;
-    }
-
-    list = json_array();
-
-    for (i = 0; (item = ctl_value_next(ctl, option, &i)) != NULL; ) {
-        *rc = record_grant(list, item, &ctl->error);
-
-        if (*rc != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-
-    return list;
-}
-
-
-/* How many operations the record grants: what it comes to in the end. */
+/* The number of operations that the tenant may use. */
 
 static unsigned
 grant_count(const json_t *record)
@@ -93,20 +64,20 @@ grant_count(const json_t *record)
 
 
 static int
-grant_report(ctl_t *ctl, const json_t *record)
+grant_print(ctl_t *ctl, const json_t *record)
 {
     char      words[1024];
     json_t   *grants, *allow, *deny, *implied;
     unsigned  n;
 
-    implied = record_new("-", "-", "");
+    implied = record_default_grants();
 
     grants = json_object_get(record, "grants");
     allow = json_object_get(grants, "allow");
     deny = json_object_get(grants, "deny");
 
     if (allow == NULL) {
-        allow = json_object_get(json_object_get(implied, "grants"), "allow");
+        allow = implied;
     }
 
     n = grant_count(record);
@@ -130,104 +101,56 @@ grant_report(ctl_t *ctl, const json_t *record)
 
 
 static int
-grant_show(ctl_t *ctl)
-{
-    int          rc;
-    json_t      *record;
-    amp_span_t   id;
-
-    record = ctl_tenant_record(ctl, &id);
-    if (record == NULL) {
-        return -1;
-    }
-
-    rc = grant_report(ctl, record);
-    json_decref(record);
-
-    return rc;
-}
-
-
-typedef struct {
-    json_t  *allow;                 /* NULL: as it is                         */
-    json_t  *deny;
-} grant_set_t;
-
-
-static int
 grant_change(json_t *record, void *data, ctl_error_t *error)
 {
-    json_t       *grants;
-    grant_set_t  *set = data;
+    ctl_t  *ctl = data;
 
-    grants = json_object_get(record, "grants");
-
-    if (grants == NULL) {
-        grants = json_object();
-        json_object_set_new(record, "grants", grants);
-    }
-
-    if (set->allow != NULL) {
-        json_object_set(grants, "allow", set->allow);
-    }
-
-    if (set->deny != NULL) {
-        json_object_set(grants, "deny", set->deny);
+    if (policy_grants(ctl, record, "allow", GRANT_ALLOW) != 0
+        || policy_grants(ctl, record, "deny", GRANT_DENY) != 0)
+    {
+        return -1;
     }
 
     return 0;
 }
 
 
+static const policy_t  grant_policy = { grant_change, grant_print };
+
+
+static int
+grant_show(ctl_t *ctl)
+{
+    return policy_show(ctl, &grant_policy);
+}
+
+
 static int
 grant_set(ctl_t *ctl)
 {
-    int          rc, rc_deny;
-    amp_span_t   id;
-    grant_set_t  set;
-
-    if (ctl_tenant_id(ctl, &id) != 0) {
-        return -1;
-    }
-
     if (ctl_value(ctl, GRANT_ALLOW) == NULL
         && ctl_value(ctl, GRANT_DENY) == NULL)
     {
-        ctl_error(&ctl->error, CTL_USAGE, "usage", "which grants?");
-        return ctl_remedy(&ctl->error, "add --allow or --deny, e.g. --allow "
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "no grant given");
+        return ctl_remedy(&ctl->error, "name --allow or --deny, e.g. --allow "
                           "default --deny deleteConnection");
     }
 
-    set.allow = grant_list(ctl, GRANT_ALLOW, &rc);
-    set.deny = rc == 0 ? grant_list(ctl, GRANT_DENY, &rc_deny) : NULL;
-
-    if (rc == 0) {
-        rc = rc_deny;
-    }
-
-    if (rc == 0) {
-        rc = ctl_store(ctl) == NULL ? -1
-             : tenant_change(ctl->store, &ctl->error, id, grant_change, &set);
-        rc = rc == 0 ? ctl_no_tenant(ctl, id) : rc;
-    }
-
-    json_decref(set.allow);
-    json_decref(set.deny);
-
-    return rc == 1 ? grant_show(ctl) : -1;
+    return policy_set(ctl, &grant_policy, json_object());
 }
 
 
 const ctl_command_t  ctl_grant_commands[] = {
 
-    { "grant", "set", "ID", "set what a tenant may use",
-      "Each of the two lists that is given replaces the one before; \"none\"\n"
-      "empties it. --allow default names every class but secrets. Deny wins.\n"
-      "For example:\n"
+    { "grant", "set", "ID", "set which operations a tenant may use",
+      "--allow and --deny each replace a list of the tenant. \"none\" is an\n"
+      "empty list, \"default\" is every class but secrets. An operation in\n"
+      "both lists is denied. For example:\n"
       "  ampctl grant set acme --allow catalog --allow read --deny listRoutes",
       grant_set_options, grant_set },
 
-    { "grant", "show", "ID", "what a tenant may use", NULL, NULL, grant_show },
+    { "grant", "show", "ID", "show which operations a tenant may use", NULL,
+      NULL, grant_show },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

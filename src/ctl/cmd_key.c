@@ -8,6 +8,7 @@
 #include "ampctl.h"
 #include "ampersand.h"
 #include "record.h"
+#include "record_key.h"
 #include "secret.h"
 
 
@@ -19,7 +20,7 @@ enum {
 static const ctl_option_t  key_set_options[] = {
 
     { KEY_FILE, "key-file", "FILE",
-      "the project's Ampersand key, - for standard input (needed)", 0 },
+      "the project's Ampersand key, - for standard input (required)", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
@@ -37,9 +38,16 @@ key_set_change(json_t *record, void *data, ctl_error_t *error)
 {
     key_set_t  *set = data;
 
-    record_next_key_id(record, set->id);
+    if (record_key_add(record, set->ring, secret_span(&set->secret), error)
+        != 0)
+    {
+        return -1;
+    }
 
-    return record_key_add(record, set->ring, secret_span(&set->secret), error);
+    snprintf(set->id, sizeof(set->id), "%s",
+             record_text(record_active_key(record), "id"));
+
+    return 0;
 }
 
 
@@ -54,9 +62,10 @@ key_set(ctl_t *ctl)
     file = ctl_value(ctl, KEY_FILE);
 
     if (file == NULL) {
-        ctl_error(&ctl->error, CTL_USAGE, "usage",
-                  "a key comes from a file or standard input");
-        return ctl_remedy(&ctl->error, "add --key-file FILE, or --key-file -");
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "--key-file is required");
+        return ctl_remedy(&ctl->error, "name the file that holds the Ampersand "
+                          "key, or --key-file - to read it from standard "
+                          "input");
     }
 
     if (ctl_tenant_id(ctl, &id) != 0 || ctl_ring(ctl) == NULL
@@ -66,17 +75,14 @@ key_set(ctl_t *ctl)
         return -1;
     }
 
-    rc = -1;
     set.ring = ctl->ring;
 
-    if (ctl_store(ctl) != NULL) {
-        rc = tenant_change(ctl->store, &ctl->error, id, key_set_change, &set);
-    }
+    rc = ctl_tenant_change(ctl, key_set_change, &set);
 
     secret_wipe(&set.secret);
 
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    if (rc != 0) {
+        return -1;
     }
 
     master = amp_keyring_id(ctl->ring, 0);
@@ -88,9 +94,11 @@ key_set(ctl_t *ctl)
                                      master.len));
     }
 
-    printf("tenant %s works with key %s now, sealed with master key %.*s\n"
-           "next: ask Ampersand about it: ampctl key verify %s\n",
-           ctl->args[0], set.id, (int) master.len, master.data, ctl->args[0]);
+    printf("key %s is the active key of tenant %s, sealed with master key "
+           "%.*s\n"
+           "next: check with Ampersand that it is accepted: ampctl key verify "
+           "%s\n",
+           set.id, ctl->args[0], (int) master.len, master.data, ctl->args[0]);
 
     return CTL_DONE;
 }
@@ -117,7 +125,8 @@ key_list(ctl_t *ctl)
         output_json(json_incref(keys));
 
     } else if (json_array_size(keys) == 0) {
-        printf("tenant %s has no key: ampctl key set %s --key-file FILE\n",
+        printf("tenant %s has no key\n"
+               "next: set its key: ampctl key set %s --key-file FILE\n",
                ctl->args[0], ctl->args[0]);
 
     } else {
@@ -138,7 +147,7 @@ key_list(ctl_t *ctl)
 }
 
 
-/* What Ampersand's answer means: 0 accepted, or -1 with the error filled. */
+/* 0 when Ampersand's answer accepts the key, or -1 with the error filled. */
 
 static int
 key_judge(const ampersand_project_t *answer, const char *tenant,
@@ -150,8 +159,9 @@ key_judge(const ampersand_project_t *answer, const char *tenant,
     colon = *said ? ": " : "";
 
     if (answer->status == 200 && answer->id[0] == '\0') {
-        ctl_error(error, CTL_REACH, "ampersand_answer", "the answer to key "
-                  "\"%s\" of tenant \"%s\" is not Ampersand's", key, tenant);
+        ctl_error(error, CTL_REACH, "ampersand_answer", "key \"%s\" of "
+                  "tenant \"%s\" could not be checked: the server's answer is "
+                  "not Ampersand's", key, tenant);
         return ctl_remedy(error, "check --upstream or AMPERSAND_UPSTREAM");
     }
 
@@ -171,23 +181,24 @@ key_judge(const ampersand_project_t *answer, const char *tenant,
         ctl_error(error, CTL_REFUSED, "key_refused", "Ampersand refuses key "
                   "\"%s\" of tenant \"%s\" (%ld%s%s)", key, tenant,
                   answer->status, colon, said);
-        return ctl_remedy(error, "make a key in Ampersand's project settings, "
-                          "then ampctl key set %s --key-file FILE", tenant);
+        return ctl_remedy(error, "make a new key in Ampersand's project "
+                          "settings, then: ampctl key set %s --key-file FILE",
+                          tenant);
     }
 
     if (answer->status == 404) {
-        ctl_error(error, CTL_REFUSED, "other_project", "with key \"%s\" of "
-                  "tenant \"%s\" there is no project %s (404%s%s)", key, tenant,
-                  project, colon, said);
-        return ctl_remedy(error, "compare the project's id with Ampersand's "
-                          "project settings");
+        ctl_error(error, CTL_REFUSED, "other_project", "Ampersand finds no "
+                  "project %s with key \"%s\" of tenant \"%s\" (404%s%s)",
+                  project, key, tenant, colon, said);
+        return ctl_remedy(error, "compare the tenant's project id with that in "
+                          "Ampersand's project settings");
     }
 
-    ctl_error(error, CTL_REACH, "ampersand_unreachable", "Ampersand cannot "
-              "tell now whether it takes key \"%s\" of tenant \"%s\" (%ld%s%s)",
-              key, tenant, answer->status, colon, said);
+    ctl_error(error, CTL_REACH, "ampersand_unreachable", "Ampersand "
+              "answered with an error when asked about key \"%s\" of tenant "
+              "\"%s\" (%ld%s%s)", key, tenant, answer->status, colon, said);
 
-    return ctl_remedy(error, "try again later");
+    return ctl_remedy(error, "run the command again later");
 }
 
 
@@ -233,7 +244,8 @@ key_verify_report(ctl_t *ctl, const json_t *record, const char *key,
     if (*name != '\0' && answer->name[0] != '\0'
         && !amp_span_caseeq(ctl_span(name), ctl_span(answer->name)))
     {
-        output_warning("the tenant's record calls this project \"%s\"", name);
+        output_warning("the tenant's record has another project name, \"%s\"",
+                       name);
     }
 
     return CTL_DONE;
@@ -249,15 +261,13 @@ key_verify(ctl_t *ctl)
     unsigned char         secret[AMP_SECRET_MAX];
     ampersand_project_t   answer;
 
-    if (ctl_tenant_id(ctl, &id) != 0 || ctl_ring(ctl) == NULL
-        || ctl_store(ctl) == NULL)
-    {
+    if (ctl_tenant_id(ctl, &id) != 0 || ctl_ring(ctl) == NULL) {
         return -1;
     }
 
-    rc = tenant_load(ctl->store, &ctl->error, id, &record);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
+    record = ctl_tenant_record(ctl, &id);
+    if (record == NULL) {
+        return -1;
     }
 
     key = record_active_key(record);
@@ -266,8 +276,8 @@ key_verify(ctl_t *ctl)
         json_decref(record);
         ctl_error(&ctl->error, CTL_REFUSED, "no_key",
                   "tenant \"%s\" has no key", ctl->args[0]);
-        return ctl_remedy(&ctl->error, "ampctl key set %s --key-file FILE",
-                          ctl->args[0]);
+        return ctl_remedy(&ctl->error, "set its key: ampctl key set %s "
+                          "--key-file FILE", ctl->args[0]);
     }
 
     len = record_key_open(record, key, ctl->ring, secret, &ctl->error);
@@ -305,7 +315,6 @@ key_retire_change(json_t *record, void *data, ctl_error_t *error)
 static int
 key_retire(ctl_t *ctl)
 {
-    int         rc;
     amp_span_t  id;
 
     if (ctl_tenant_id(ctl, &id) != 0) {
@@ -313,19 +322,14 @@ key_retire(ctl_t *ctl)
     }
 
     if (!amp_key_id_valid(ctl_span(ctl->args[1]))) {
-        ctl_error(&ctl->error, CTL_USAGE, "usage", "this is no key id");
-        return ctl_remedy(&ctl->error, "give one as ampctl key list %s shows "
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  "the second argument is not a key id");
+        return ctl_remedy(&ctl->error, "give an id as ampctl key list %s shows "
                           "it, e.g. k1", ctl->args[0]);
     }
 
-    if (ctl_store(ctl) == NULL) {
+    if (ctl_tenant_change(ctl, key_retire_change, ctl->args[1]) != 0) {
         return -1;
-    }
-
-    rc = tenant_change(ctl->store, &ctl->error, id, key_retire_change,
-                       ctl->args[1]);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
     }
 
     if (ctl->json) {
@@ -333,8 +337,9 @@ key_retire(ctl_t *ctl)
                                      "id", ctl->args[1], "retired", 1));
     }
 
-    printf("key %s of tenant %s is dropped here; if Ampersand still takes it, "
-           "delete it there\n", ctl->args[1], ctl->args[0]);
+    printf("key %s of tenant %s is removed from the gateway\n"
+           "next: delete the key in Ampersand's project settings, if it is "
+           "still valid there\n", ctl->args[1], ctl->args[0]);
 
     return CTL_DONE;
 }
@@ -342,20 +347,20 @@ key_retire(ctl_t *ctl)
 
 const ctl_command_t  ctl_key_commands[] = {
 
-    { "key", "set", "ID", "give a tenant its Ampersand key",
-      "The new key is active at once; the one before stays, retired, until\n"
-      "ampctl key retire drops it. For example:\n"
+    { "key", "set", "ID", "set a tenant's Ampersand key",
+      "The gateways use the new key at once. The key before it is kept as\n"
+      "retired until ampctl key retire removes it. For example:\n"
       "  ampctl key set acme --key-file - < acme.key",
       key_set_options, key_set },
 
-    { "key", "list", "ID", "a tenant's keys, without the keys themselves",
+    { "key", "list", "ID", "list a tenant's keys, without their secrets",
       NULL, NULL, key_list },
 
-    { "key", "verify", "ID", "ask Ampersand about a tenant's active key",
-      "Says whether the key is accepted and for which project.",
+    { "key", "verify", "ID", "check a tenant's active key with Ampersand",
+      "Prints whether Ampersand accepts the key, and for which project.",
       NULL, key_verify },
 
-    { "key", "retire", "ID KEY_ID", "drop a key that is not active",
+    { "key", "retire", "ID KEY_ID", "remove a key that is not active",
       NULL, NULL, key_retire },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

@@ -1,11 +1,13 @@
 /*
- * ampctl limit: how much a tenant may ask for.
+ * ampctl limit: how many requests a tenant may send.
  */
 
 #include <stdio.h>
 
 #include "ampctl.h"
+#include "policy.h"
 #include "record.h"
+#include "record_policy.h"
 
 
 enum {
@@ -19,26 +21,25 @@ enum {
 static const ctl_option_t  limit_set_options[] = {
 
     { LIMIT_CLASS, "class", "C",
-      "of one class only: catalog, read, write, data, secrets", 0 },
+      "one class only: catalog, read, write, data, secrets", 0 },
 
     { LIMIT_RATE, "rate", "RATE",
-      "requests a second, minute, hour, day: 50/s, 10000/d; or none", 0 },
+      "requests per second, minute, hour or day: 50/s, 10000/d; or none", 0 },
 
     { LIMIT_BURST, "burst", "N",
-      "requests at once; default: as before, else the number in the rate", 0 },
+      "requests at once; default: unchanged, else the number in the rate", 0 },
 
     { LIMIT_CONCURRENCY, "concurrency", "N",
-      "of all of the tenant's requests, so many in flight on a gateway; or"
-      " none", 0 },
+      "requests in flight on one gateway, of all classes; or none", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
 
 
-/* Prints {"tenant": ..., "limits": {...}} or the same as a table. */
+/* {"tenant": ..., "limits": {...}}, or the same as a table. */
 
 static int
-limit_report(ctl_t *ctl, const json_t *record)
+limit_print(ctl_t *ctl, const json_t *record)
 {
     char                       burst[32];
     json_t                    *limits, *limit;
@@ -89,25 +90,6 @@ limit_report(ctl_t *ctl, const json_t *record)
 
 
 static int
-limit_show(ctl_t *ctl)
-{
-    int          rc;
-    json_t      *record;
-    amp_span_t   id;
-
-    record = ctl_tenant_record(ctl, &id);
-    if (record == NULL) {
-        return -1;
-    }
-
-    rc = limit_report(ctl, record);
-    json_decref(record);
-
-    return rc;
-}
-
-
-static int
 limit_change(json_t *record, void *data, ctl_error_t *error)
 {
     ctl_t  *ctl = data;
@@ -131,73 +113,68 @@ limit_change(json_t *record, void *data, ctl_error_t *error)
 }
 
 
+static const policy_t  limit_policy = { limit_change, limit_print };
+
+
+static int
+limit_show(ctl_t *ctl)
+{
+    return policy_show(ctl, &limit_policy);
+}
+
+
 static int
 limit_set(ctl_t *ctl)
 {
-    int          rc;
-    json_t      *trial;
-    amp_span_t   id;
+    char         rate[AMP_RATE_TEXT_MAX];
+    const char  *class;
+
+    class = ctl_value(ctl, LIMIT_CLASS);
 
     if (ctl_value(ctl, LIMIT_RATE) == NULL
         && ctl_value(ctl, LIMIT_BURST) == NULL
         && ctl_value(ctl, LIMIT_CONCURRENCY) == NULL)
     {
-        ctl_error(&ctl->error, CTL_USAGE, "usage", "which limit?");
-        return ctl_remedy(&ctl->error, "add --rate and --burst, e.g. --rate "
-                          "50/s --burst 100, or --concurrency 20; none takes "
-                          "it away");
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "no limit given");
+        return ctl_remedy(&ctl->error, "name --rate, --burst or --concurrency, "
+                          "e.g. --rate 50/s --burst 100; --rate none and "
+                          "--concurrency none remove a limit");
     }
 
-    if (ctl_value(ctl, LIMIT_CLASS) != NULL
-        && ctl_value(ctl, LIMIT_CONCURRENCY) != NULL)
-    {
+    if (class != NULL && ctl_value(ctl, LIMIT_CONCURRENCY) != NULL) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",
-                  "--concurrency is not of a class");
+                  "--concurrency counts all classes together, and cannot have "
+                  "--class");
         return ctl_remedy(&ctl->error, "leave out --class, or set the limit of "
-                          "the class by a command of its own");
+                          "the class with a second command");
     }
 
-    if (ctl_tenant_id(ctl, &id) != 0) {
+    if (record_limit_class(class, &ctl->error) != 0) {
         return -1;
     }
 
-    /* wrong words are wrong usage whatever Redis holds, and without it */
+    /* the record may have any rate: with the highest, any burst is possible */
 
-    trial = json_pack("{s:{s:{s:s}}}", "limits", ctl_value(ctl, LIMIT_CLASS)
-                      ? ctl_value(ctl, LIMIT_CLASS) : "default", "rate", "1/s");
+    snprintf(rate, sizeof(rate), "%d/s", AMP_RATE_MAX);
 
-    if (trial == NULL) {
-        return record_limit_class("?", &ctl->error);
-    }
-
-    rc = limit_change(trial, ctl, &ctl->error);
-
-    json_decref(trial);
-
-    if (rc != 0 || ctl_store(ctl) == NULL) {
-        return -1;
-    }
-
-    rc = tenant_change(ctl->store, &ctl->error, id, limit_change, ctl);
-    if (rc != 1) {
-        return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
-    }
-
-    return limit_show(ctl);
+    return policy_set(ctl, &limit_policy,
+                      json_pack("{s:{s:{s:s}}}", "limits",
+                                class ? class : "default", "rate", rate));
 }
 
 
 const ctl_command_t  ctl_limit_commands[] = {
 
     { "limit", "set", "ID", "set a tenant's rate, burst and concurrency",
-      "Without --class it counts all of the tenant's requests; a class may\n"
-      "have a limit besides. For example:\n"
+      "Without --class the limit counts all requests of the tenant; a class\n"
+      "may have a limit of its own in addition. For example:\n"
       "  ampctl limit set acme --class write --rate 600/m --burst 20\n"
-      "All gateways together hold to a rate. A burst below what the rate\n"
-      "gives in a tenth of a second makes them ask Redis more often.",
+      "A rate holds for all gateways together. A burst below what the rate\n"
+      "gives in a tenth of a second makes them call Redis more often.",
       limit_set_options, limit_set },
 
-    { "limit", "show", "ID", "a tenant's limits", NULL, NULL, limit_show },
+    { "limit", "show", "ID", "show a tenant's limits", NULL, NULL,
+      limit_show },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

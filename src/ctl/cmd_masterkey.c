@@ -12,6 +12,7 @@
 #include "../core/amp_escape.h"
 #include "ampctl.h"
 #include "record.h"
+#include "record_key.h"
 #include "secret.h"
 
 

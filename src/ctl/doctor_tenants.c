@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "doctor_tenants.h"
-#include "record.h"
+#include "record_key.h"
 #include "secret.h"
 #include "token_store.h"
 

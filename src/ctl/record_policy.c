@@ -1,0 +1,306 @@
+/*
+ * What a tenant record allows: limits, grants, groups and cache lifetimes.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/amp_lease.h"
+#include "../core/amp_tenant.h"
+#include "record.h"
+#include "record_policy.h"
+
+
+int
+record_limit_class(const char *class, ctl_error_t *error)
+{
+    if (class == NULL || amp_limit_find(record_span(class)) >= 0) {
+        return 0;
+    }
+
+    ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no class", class);
+
+    return ctl_remedy(error, "give default, catalog, read, write, data or "
+                      "secrets, e.g. --class read");
+}
+
+
+/* 1 .. AMP_BURST_MAX requests, or 0: the text says something else. */
+
+static uint32_t
+record_requests(const char *text)
+{
+    char           *end;
+    unsigned long   n;
+
+    n = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end != '\0' || n > AMP_BURST_MAX) {
+        return 0;
+    }
+
+    return (uint32_t) n;
+}
+
+
+static json_t *
+record_limits(json_t *record)
+{
+    json_t  *limits;
+
+    limits = json_object_get(record, "limits");
+
+    if (limits == NULL) {
+        limits = json_object();
+        json_object_set_new(record, "limits", limits);
+    }
+
+    return limits;
+}
+
+
+int
+record_concurrency(json_t *record, const char *text, ctl_error_t *error)
+{
+    uint32_t   n;
+    json_t    *limits;
+
+    limits = record_limits(record);
+
+    if (strcmp(text, "none") == 0) {
+        json_object_del(limits, "concurrency");
+        return 0;
+    }
+
+    n = record_requests(text);
+    if (n == 0) {
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no concurrency", text);
+        return ctl_remedy(error, "give 1 to %d requests, e.g. --concurrency 20,"
+                          " or none", AMP_BURST_MAX);
+    }
+
+    json_object_set_new(limits, "concurrency", json_integer(n));
+
+    return 0;
+}
+
+
+int
+record_limit(json_t *record, const char *class, const char *rate_text,
+    const char *burst_text, ctl_error_t *error)
+{
+    json_t        *limits, *limit;
+    uint32_t       most;
+    amp_buf_t      text;
+    amp_rate_t     rate;
+    unsigned char  buf[AMP_RATE_TEXT_MAX];
+
+    if (record_limit_class(class, error) != 0) {
+        return -1;
+    }
+
+    class = class ? class : "default";
+
+    limits = record_limits(record);
+
+    if (rate_text != NULL && strcmp(rate_text, "none") == 0) {
+        json_object_del(limits, class);
+        return 0;
+    }
+
+    limit = json_object_get(limits, class);
+
+    if (rate_text == NULL && record_text(limit, "rate")[0] == '\0') {
+        ctl_error(error, CTL_USAGE, "usage", "a burst needs a rate");
+        return ctl_remedy(error, "add --rate, e.g. --rate 50/s --burst 100");
+    }
+
+    if (rate_text == NULL) {
+        rate_text = record_text(limit, "rate");
+    }
+
+    if (amp_rate_parse(record_span(rate_text), &rate) != 0) {
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no rate", rate_text);
+        return ctl_remedy(error, "give a number a second, minute, hour or day, "
+                          "e.g. --rate 50/s, 600/m, 5000/h or 10000/d");
+    }
+
+    /* the same that the gateway takes where a record names none */
+
+    rate.burst = rate.count < AMP_BURST_MAX ? rate.count : AMP_BURST_MAX;
+
+    if (burst_text != NULL) {
+        rate.burst = record_requests(burst_text);
+
+        if (rate.burst == 0) {
+            ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no burst",
+                      burst_text);
+            return ctl_remedy(error, "give 1 to %d requests, e.g. --burst 100",
+                              AMP_BURST_MAX);
+        }
+
+    } else if (json_is_integer(json_object_get(limit, "burst"))) {
+        rate.burst = (uint32_t) json_integer_value(
+                         json_object_get(limit, "burst"));
+    }
+
+    most = amp_lease_burst_max(&rate);
+
+    if (rate.burst > most) {
+        ctl_error(error, CTL_USAGE, "usage", "a burst of %lu takes longer than "
+                  "%d days to refill at %s", (unsigned long) rate.burst,
+                  (int) (AMP_LEASE_SPAN / AMP_LEASE_SECOND / 86400), rate_text);
+        return ctl_remedy(error, "give a burst of 1 to %lu, or a higher rate",
+                          (unsigned long) most);
+    }
+
+    amp_buf_init(&text, buf, sizeof(buf));
+    amp_rate_write(&rate, &text);
+
+    if (limit == NULL) {
+        limit = json_object();
+        json_object_set_new(limits, class, limit);
+    }
+
+    json_object_set_new(limit, "rate", json_stringn((char *) buf,
+                                              amp_buf_written(&text).len));
+    json_object_set_new(limit, "burst", json_integer(rate.burst));
+
+    return 0;
+}
+
+
+static int
+record_append(json_t *list, const char *text)
+{
+    size_t   i;
+    json_t  *item;
+
+    json_array_foreach(list, i, item) {
+        if (json_is_string(item)
+            && strcmp(json_string_value(item), text) == 0)
+        {
+            return 0;
+        }
+    }
+
+    return json_array_append_new(list, json_string(text));
+}
+
+
+int
+record_grant(json_t *list, const char *item, ctl_error_t *error)
+{
+    size_t     i;
+    json_t    *all, *class;
+    uint64_t   set[AMP_OPERATIONS_MAX / 64];
+
+    if (strcmp(item, "none") == 0) {
+        return 0;
+    }
+
+    if (strcmp(item, "default") == 0) {
+        all = record_default_grants();
+
+        json_array_foreach(all, i, class) {
+            record_append(list, json_string_value(class));
+        }
+
+        json_decref(all);
+        return 0;
+    }
+
+    memset(set, 0, sizeof(set));
+
+    if (amp_grant_expand(record_span(item), set) == 0
+        || record_append(list, item) != 0)
+    {
+        ctl_error(error, CTL_USAGE, "usage",
+                  "\"%s\" names no operation that the gateway serves", item);
+        return ctl_remedy(error, "give a class (catalog, read, write, data, "
+                          "secrets), a tag (tag:connection) or an operationId "
+                          "(listIntegrations): ampctl operations shows them");
+    }
+
+    return 0;
+}
+
+
+int
+record_group(json_t *record, const char *group, ctl_error_t *error)
+{
+    json_t  *groups;
+
+    groups = json_object_get(record, "groups");
+
+    if (!amp_group_valid(record_span(group))
+        || record_append(groups, group) != 0)
+    {
+        ctl_error(error, CTL_USAGE, "usage", "this group is no groupRef");
+        return ctl_remedy(error, "give 1 to %d bytes of printable UTF-8, e.g. "
+                          "--group customer-42", AMP_GROUP_MAX);
+    }
+
+    if (json_array_size(groups) > AMP_GROUPS_MAX) {
+        ctl_error(error, CTL_USAGE, "usage", "more than %d groups",
+                  AMP_GROUPS_MAX);
+        return ctl_remedy(error, "split them over two tenants");
+    }
+
+    return 0;
+}
+
+
+int
+record_lifetime(json_t *record, const char *name, const char *time,
+    ctl_error_t *error)
+{
+    json_t    *cache;
+    uint32_t   seconds;
+
+    name = name ? name : "default";
+
+    switch (amp_lifetime_name(record_span(name))) {
+
+    case AMP_LIFETIME_UNKNOWN:
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no operation or class",
+                  name);
+        return ctl_remedy(error, "give an operationId, read or default; ampctl "
+                          "operations lists them");
+
+    case AMP_LIFETIME_NEVER:
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is never cached", name);
+        return ctl_remedy(error, "it is no GET that only reads, or its answers "
+                          "hold secrets");
+
+    case AMP_LIFETIME_SHARED:
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is cached for all tenants "
+                  "together", name);
+        return ctl_remedy(error, "set ampersand_cache_ttl in nginx's "
+                          "configuration");
+
+    case AMP_LIFETIME_OWN:
+        break;
+    }
+
+    cache = json_object_get(record, "cache");
+    if (cache == NULL) {
+        cache = json_object();
+        json_object_set_new(record, "cache", cache);
+    }
+
+    if (strcmp(time, "none") == 0) {
+        json_object_del(cache, name);
+        return 0;
+    }
+
+    if (amp_lifetime_parse(record_span(time), &seconds) != 0) {
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no time", time);
+        return ctl_remedy(error, "give seconds, minutes, hours or days, at most "
+                          "30d: 30s, 5m, 1h; 0 is never, none takes it away");
+    }
+
+    json_object_set_new(cache, name, json_string(time));
+
+    return 0;
+}
