@@ -286,7 +286,7 @@ define forbid
 endef
 
 lint-layers:
-	$(call forbid,(ngx_|nginx|module/|ctl/),src/core/*.[ch])
+	$(call forbid,(ngx_|nginx|hiredis/|module/|ctl/),src/core/*.[ch])
 	$(call forbid,ngx_http,src/module/ngx_ampersand_*.h src/module/*/ngx_ampersand_*.[ch])
 	$(call forbid,ctl/,src/module/*.[ch] src/module/*/*.[ch])
 	$(call forbid,(ngx_|nginx|module/),src/ctl/*.[ch])

@@ -1,25 +1,7 @@
 #define _GNU_SOURCE                     /* memrchr() */
 
+#include "amp_redis_host.h"
 #include "amp_slot.h"
-
-
-static int
-amp_slot_number(amp_span_t text, unsigned max, unsigned *n)
-{
-    size_t  i;
-
-    *n = 0;
-
-    for (i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || i == 5) {
-            return -1;
-        }
-
-        *n = *n * 10 + (text.data[i] - '0');
-    }
-
-    return (text.len && *n <= max) ? 0 : -1;
-}
 
 
 unsigned
@@ -55,10 +37,30 @@ amp_slot(amp_span_t key)
 }
 
 
-int
-amp_redirect_parse(amp_span_t text, amp_redirect_t *redirect)
+static int
+amp_redirect_slot(amp_span_t text, unsigned *slot)
 {
-    size_t                i, len;
+    size_t  i;
+
+    *slot = 0;
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9' || i == 5) {
+            return -1;
+        }
+
+        *slot = *slot * 10 + (text.data[i] - '0');
+    }
+
+    return (text.len && *slot < AMP_SLOTS) ? 0 : -1;
+}
+
+
+int
+amp_redirect_parse(amp_span_t text, const amp_redis_host_t *answered,
+    amp_redirect_t *redirect)
+{
+    amp_span_t            slot, host, port;
     const unsigned char  *p, *last;
 
     memset(redirect, 0, sizeof(*redirect));
@@ -77,39 +79,31 @@ amp_redirect_parse(amp_span_t text, amp_redirect_t *redirect)
     last = text.data + text.len;
     p = memchr(text.data, ' ', text.len);
 
-    if (p == NULL
-        || amp_slot_number(amp_span_make(text.data, p - text.data),
-                           AMP_SLOTS - 1, &redirect->slot)
-           != 0)
-    {
+    if (p == NULL) {
         return -1;
     }
 
+    slot = amp_span_make(text.data, p - text.data);
     text = amp_span_make(p + 1, last - (p + 1));
+
+    if (amp_redirect_slot(slot, &redirect->slot) != 0) {
+        return -1;
+    }
+
     p = text.len ? memrchr(text.data, ':', text.len) : NULL;
 
-    if (p == NULL
-        || amp_slot_number(amp_span_make(p + 1, last - (p + 1)), 65535,
-                           &redirect->host.port)
-           != 0
-        || redirect->host.port == 0)
-    {
+    if (p == NULL) {
         return -1;
     }
 
-    len = p - text.data;
+    host = amp_span_make(text.data, p - text.data);
+    port = amp_span_make(p + 1, last - (p + 1));
 
-    if (len >= sizeof(redirect->host.host)) {
-        return -1;
+    if (host.len == 0) {
+        host = amp_span_make(answered->host, strlen(answered->host));
     }
 
-    for (i = 0; i < len; i++) {
-        if (text.data[i] <= 0x20 || text.data[i] >= 0x7f) {
-            return -1;
-        }
-    }
+    redirect->unknown = amp_span_eq(host, amp_span("?"));
 
-    memcpy(redirect->host.host, text.data, len);
-
-    return 0;
+    return amp_redis_host_parse(&redirect->host, host, port);
 }

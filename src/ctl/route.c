@@ -174,7 +174,8 @@ static route_verdict_e
 route_judge(route_t *route, connection_t *c, const redisReply *reply,
     amp_redirect_t *to)
 {
-    unsigned  i;
+    unsigned                 i;
+    const amp_redis_host_t  *answered;
 
     if (reply->type != REDIS_REPLY_ERROR
         || route->url.form == AMP_REDIS_SINGLE)
@@ -207,17 +208,19 @@ route_judge(route_t *route, connection_t *c, const redisReply *reply,
         return ROUTE_LATER;
     }
 
-    if (amp_redirect_parse(amp_span_make(reply->str, (size_t) reply->len), to)
+    answered = &route->url.hosts[0];
+
+    for (i = 0; i < route->nnodes; i++) {
+        if (route->nodes[i].connection == c) {
+            answered = &route->nodes[i].host;
+        }
+    }
+
+    if (amp_redirect_parse(amp_span_make(reply->str, (size_t) reply->len),
+                           answered, to)
         != 0)
     {
         return ROUTE_DONE;
-    }
-
-    for (i = 0; to->host.host[0] == '\0' && i < route->nnodes; i++) {
-        if (route->nodes[i].connection == c) {
-            memcpy(to->host.host, route->nodes[i].host.host,
-                   sizeof(to->host.host));
-        }
     }
 
     if (!to->ask) {

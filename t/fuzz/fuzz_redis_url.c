@@ -21,11 +21,14 @@ check(int ok)
 static void
 redirect(const uint8_t *data, size_t size)
 {
-    amp_redirect_t  to;
+    amp_redirect_t           to;
+    static amp_redis_host_t  answered = { "h", 1 };
 
     check(amp_slot(amp_span_make(data, size)) < AMP_SLOTS);
 
-    if (amp_redirect_parse(amp_span_make(data, size), &to) == 0) {
+    if (amp_redirect_parse(amp_span_make(data, size), &answered, &to)
+        == 0)
+    {
         check(to.slot < AMP_SLOTS);
         check(to.host.port > 0 && to.host.port < 65536);
         check(memchr(to.host.host, '\0', sizeof(to.host.host)) != NULL);

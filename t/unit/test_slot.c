@@ -14,6 +14,18 @@ span(const char *text)
 }
 
 
+static const amp_redis_host_t  answered = { "10.0.0.9", 7009 };
+
+static amp_redirect_t  to;
+
+
+static int
+redirect(const char *text)
+{
+    return amp_redirect_parse(span(text), &answered, &to);
+}
+
+
 /* What CLUSTER KEYSLOT of Redis 7 answers. */
 
 static void
@@ -52,41 +64,58 @@ only_a_hash_tag_counts(void **state)
 static void
 redirections_are_read(void **state)
 {
-    amp_redirect_t  to;
-
     (void) state;
 
-    assert_int_equal(amp_redirect_parse(span("MOVED 3999 127.0.0.1:6381"),
-                                        &to), 0);
+    assert_int_equal(redirect("MOVED 3999 127.0.0.1:6381"), 0);
     assert_int_equal(to.ask, 0);
     assert_int_equal(to.slot, 3999);
     assert_string_equal(to.host.host, "127.0.0.1");
     assert_int_equal(to.host.port, 6381);
 
-    assert_int_equal(amp_redirect_parse(span("ASK 16383 redis-1.internal:1"),
-                                        &to), 0);
+    assert_int_equal(redirect("ASK 16383 redis-1.internal:1"), 0);
     assert_int_equal(to.ask, 1);
     assert_int_equal(to.slot, 16383);
     assert_string_equal(to.host.host, "redis-1.internal");
 
-    assert_int_equal(amp_redirect_parse(span("MOVED 0 2001:db8::1:6381"), &to),
-                     0);
+    assert_int_equal(redirect("MOVED 0 2001:db8::1:6381"), 0);
     assert_string_equal(to.host.host, "2001:db8::1");
     assert_int_equal(to.host.port, 6381);
 
-    assert_int_equal(amp_redirect_parse(span("MOVED 1 :6381"), &to), 0);
-    assert_string_equal(to.host.host, "");
-    assert_int_equal(to.host.port, 6381);
+    assert_int_equal(to.unknown, 0);
+}
+
+
+/* As Redis 7.0 sent them with each cluster-preferred-endpoint-type. */
+
+static void
+redirections_without_a_host_are_read(void **state)
+{
+    (void) state;
+
+    assert_int_equal(redirect("MOVED 16287 :47871"), 0);
+    assert_string_equal(to.host.host, "10.0.0.9");
+    assert_int_equal(to.host.port, 47871);
+    assert_int_equal(to.unknown, 0);
+
+    assert_int_equal(redirect("MOVED 16287 ?:47871"), 0);
+    assert_int_equal(to.slot, 16287);
+    assert_int_equal(to.unknown, 1);
+
+    assert_int_equal(redirect("ASK 16287 ?:47871"), 0);
+    assert_int_equal(to.ask, 1);
+    assert_int_equal(to.unknown, 1);
+
+    assert_int_equal(redirect("MOVED 1 ??:1"), 0);
+    assert_int_equal(to.unknown, 0);
 }
 
 
 static void
 other_errors_and_malformed_redirections_are_none(void **state)
 {
-    char             text[400];
-    size_t           i;
-    amp_redirect_t   to;
-    const char      *bad[] = {
+    char         text[400];
+    size_t       i;
+    const char  *bad[] = {
         "", "ERR", "MOVED", "MOVED ", "MOVED 1", "MOVED 1 ", "MOVED 1 h",
         "MOVED 1 h:", "MOVED 1 h:0", "MOVED 1 h:65536", "MOVED 1 h:x",
         "MOVED 16384 h:1", "MOVED x h:1", "MOVED -1 h:1", "MOVED  h:1",
@@ -97,16 +126,16 @@ other_errors_and_malformed_redirections_are_none(void **state)
     (void) state;
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_int_equal(amp_redirect_parse(span(bad[i]), &to), -1);
+        assert_int_equal(redirect(bad[i]), -1);
     }
 
-    assert_int_equal(amp_redirect_parse(amp_span_null, &to), -1);
+    assert_int_equal(amp_redirect_parse(amp_span_null, &answered, &to), -1);
 
     memset(text, 'h', sizeof(text));
     memcpy(text, "MOVED 1 ", 8);
     memcpy(text + sizeof(text) - 2, ":1", 2);
     assert_int_equal(amp_redirect_parse(amp_span_make(text, sizeof(text)),
-                                        &to), -1);
+                                        &answered, &to), -1);
 }
 
 
@@ -117,6 +146,7 @@ main(void)
         cmocka_unit_test(keys_have_the_slots_of_redis),
         cmocka_unit_test(only_a_hash_tag_counts),
         cmocka_unit_test(redirections_are_read),
+        cmocka_unit_test(redirections_without_a_host_are_read),
         cmocka_unit_test(other_errors_and_malformed_redirections_are_none),
     };
 

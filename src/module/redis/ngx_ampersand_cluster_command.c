@@ -198,7 +198,9 @@ ngx_ampersand_cluster_command_reply(void *data, ngx_int_t rc, redisReply *reply)
     if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
         text = amp_span_make(reply->str, ngx_ampersand_reply_len(reply));
 
-        if (amp_redirect_parse(text, &redirect) == 0
+        if (amp_redirect_parse(text, ngx_ampersand_link_host(call->link),
+                               &redirect)
+            == 0
             && call->tries < NGX_AMPERSAND_CLUSTER_COMMAND_TRIES)
         {
             ngx_ampersand_cluster_command_redirect(call, &redirect);
@@ -242,12 +244,6 @@ ngx_ampersand_cluster_command_redirect(ngx_ampersand_cluster_command_t *call,
     cluster = call->calls->cluster;
 
     ngx_ampersand_count(call->calls->links->counters, redirects);
-
-    if (redirect->host.host[0] == '\0') {
-        (void) ngx_cpystrn((u_char *) redirect->host.host,
-                           (u_char *) ngx_ampersand_link_host(call->link)->host,
-                           AMP_REDIS_URL_TEXT);
-    }
 
     link = redirect->ask ? ngx_ampersand_cluster_host(cluster, &redirect->host)
                          : ngx_ampersand_cluster_moved(cluster, redirect->slot,
