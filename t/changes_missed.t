@@ -24,13 +24,13 @@ my $far = 2_000_000_000_000_000;    # a revision beyond any that ampctl gives
 my $redis = Gateway::Redis->start;
 my $gw = Gateway->start(
     redis => $redis, workers => 2, Gateway::Workers::options(),
-    http => 'ampersand_tenant_ttl 60s;',
+    http => 'ampersand_tenant_ttl 1h;',
 );
 my @tokens = map { $gw->tenant("t$_") } 1 .. 2;
 
 sub subscribed {
     my ($n) = @_;
-    return $gw->wait_for(5, sub {
+    return $gw->wait_for(sub {
         my $subs = $redis->command('PUBSUB', 'NUMSUB', 'amp:events');
         $gw->status->{redis_events_up} && $subs->[1] == ($n || 1);
     });
@@ -106,7 +106,7 @@ subtest 'it is killed' => sub {
     my ($first) = $all->pids;
     kill 'KILL', $first;
     silently('t1', disabled(1));
-    ok $gw->wait_for(5, sub { !grep { $_ == $first } $gw->workers_pids }), 'another takes its place';
+    ok $gw->wait_for(sub { !grep { $_ == $first } $gw->workers_pids }), 'another takes its place';
     my $all = Gateway::Workers->new($gw);
     cmp_ok until_all($all, $tokens[0], 401), '<', 2000, 'noticed';
     subscribed();
@@ -131,7 +131,7 @@ subtest 'a reload, while old workers are still busy' => sub {
     }
     cmp_ok scalar(my @now = $gw->workers_pids), '>', 2, 'all the while an old worker was there';
     close $busy;
-    ok $gw->wait_for(5, sub { 2 == (my @now = $gw->workers_pids) }), 'the old ones are gone';
+    ok $gw->wait_for(sub { 2 == (my @now = $gw->workers_pids) }), 'the old ones are gone';
     ok subscribed(), 'and one subscription is left';
     silently('t1', disabled(1));
     $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -162,9 +162,9 @@ my $fake = Gateway::FakeRedis->start;
 sub fake_gateway {
     my (@o) = @_;
     $gw = $fake->gateway(workers => 2, Gateway::Workers::options(), @o);
-    my $token = $fake->strangers;
-    ok $gw->wait_for(3, sub { $gw->status->{redis_links_up} == 2 }), 'linked';
-    return ($token, 's' . $fake->{strangers}, Gateway::Workers->new($gw));
+    my $token = $fake->new_tenants;
+    ok $gw->wait_for(sub { $gw->status->{redis_links_up} == 2 }), 'linked';
+    return ($token, 's' . $fake->{tenants}, Gateway::Workers->new($gw));
 }
 
 sub put {
@@ -175,8 +175,8 @@ sub put {
 }
 
 subtest 'a dead line: no FIN, no answer' => sub {
-    my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 60s;');
-    $gw->wait_for(3, sub { $gw->status->{redis_events_up} });
+    my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 1h;');
+    $gw->wait_for(sub { $gw->status->{redis_events_up} });
     until_all($all, $token, 200);
     $fake->fault({ on => 'PING', silent => 1, times => 1 });
     put($id, disabled(1), rev => $far);
@@ -209,20 +209,20 @@ subtest 'a channel that may not be subscribed to' => sub {
 sub cut {
     my $before = $fake->count('SUBSCRIBE');
     $fake->kick('events');
-    $gw->wait_for(3, sub { $fake->count('SUBSCRIBE') > $before && $gw->status->{redis_events_up} }) or die 'not subscribed';
+    $gw->wait_for(sub { $fake->count('SUBSCRIBE') > $before && $gw->status->{redis_events_up} }) or die 'not subscribed';
 }
 
 sub announce {
     my ($id, $rev) = @_;
     my $before = $gw->status->{events_total};
     $fake->publish('amp:events', JSON::PP::encode_json({ v => 1, type => 'tenant', tenant => $id, rev => $rev }));
-    $gw->wait_for(2, sub { $gw->status->{events_total} > $before }) or die 'no event came';
+    $gw->wait_for(sub { $gw->status->{events_total} > $before }) or die 'no event came';
 }
 
 subtest 'verification is shared, and comes with use' => sub {
-    my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 60s;');
-    $gw->wait_for(3, sub { $gw->status->{redis_events_up} });
-    my @others = $fake->strangers(20);
+    my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 1h;');
+    $gw->wait_for(sub { $gw->status->{redis_events_up} });
+    my @others = $fake->new_tenants(20);
     is $all->statuses($_), '200 200', 'known' for $token, @others[ 0, 19 ];
     $all->statuses($_) for @others;
     cut();
@@ -247,7 +247,7 @@ subtest 'verification is shared, and comes with use' => sub {
 
 subtest 'records older than what is known' => sub {
     my ($token, $id, $all) = fake_gateway(http => 'ampersand_tenant_ttl 1s;');
-    $gw->wait_for(3, sub { $gw->status->{redis_events_up} });
+    $gw->wait_for(sub { $gw->status->{redis_events_up} });
     my $rev = put($id, rev => $far);
     until_all($all, $token, 200);
 

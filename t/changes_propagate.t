@@ -42,7 +42,7 @@ for my $i (1 .. $gateways) {
         $key ? (directives => "ampersand_zone 4m; ampersand_redis @{[ $redis->url ]}; ampersand_master_key $key;") : (),
     );
 }
-ok $_->wait_for(5, sub { $_->status->{redis_events_up} && $_->status->{redis_links_up} == $workers }), 'a gateway is linked'
+ok $_->wait_for(sub { $_->status->{redis_events_up} && $_->status->{redis_links_up} == $workers }), 'a gateway is linked'
     for @gw;
 
 

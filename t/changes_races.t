@@ -21,10 +21,10 @@ my $path = '/v1/integrations';
 my $fake = Gateway::FakeRedis->start;
 my $gw = $fake->gateway(
     workers => 2, Gateway::Workers::options(), redis_args => 'timeout=2s',
-    http => 'ampersand_tenant_ttl 60s;',
+    http => 'ampersand_tenant_ttl 1h;',
 );
-$fake->strangers;    # a first record
-ok $gw->wait_for(3, sub { $gw->status->{redis_events_up} }), 'subscribed';
+$fake->new_tenants;    # a first record
+ok $gw->wait_for(sub { $gw->status->{redis_events_up} }), 'subscribed';
 my $all = Gateway::Workers->new($gw);
 
 my $n = 0;
@@ -58,7 +58,7 @@ sub announce {
     my @events = @_;
     my $before = $gw->status->{events_total};
     $fake->publish('amp:events', JSON::PP::encode_json({ v => 1, %$_ })) for @events;
-    $gw->wait_for(2, sub { $gw->status->{events_total} >= $before + @events }) or die 'no event came';
+    $gw->wait_for(sub { $gw->status->{events_total} >= $before + @events }) or die 'no event came';
 }
 
 # The record that a served request shows: 403 by its grants is "known".
@@ -73,7 +73,7 @@ sub interleave {
                 $t->{socket} = $gw->connect;
                 syswrite $t->{socket}, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $t->{token}\r\n\r\n";
             }
-            ok $gw->wait_for(2, sub { $fake->count($on, qr/^\Q$key\E/) >= $round }), "round $round: asked for, not answered";
+            ok $gw->wait_for(sub { $fake->count($on, qr/^\Q$key\E/) >= $round }), "round $round: asked for, not answered";
             $change->($round);
             announce(ref $event eq 'CODE' ? $event->($round) : $event);
             $fake->fault if $round == ($o{rounds} || 1);
@@ -127,13 +127,13 @@ interleave('a tenant that changes three times meanwhile', $t, 'GET', $t->{tenant
     sub { tenant_event($t, 8 + $_[0]) }, 401, rounds => 3);
 
 subtest 'a purge while generations are being read' => sub {
-    my $token = $fake->strangers;
+    my $token = $fake->new_tenants;
     my $key = 'amp:gen:p-s2';
     $fake->set($key => { '*' => 4 });
     $fake->fault({ on => 'HGETALL', key => "^$key", hold => 1, times => 1 });
     my $s = $gw->connect;
     syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $token\r\n\r\n";
-    $gw->wait_for(2, sub { $fake->count('HGETALL', qr/^$key/) });
+    $gw->wait_for(sub { $fake->count('HGETALL', qr/^$key/) });
     $fake->set($key => { '*' => 5 });
     announce({ type => 'purge', project => 'p-s2', family => '*', rev => 5 });
     $fake->release;
@@ -156,7 +156,7 @@ subtest 'what others change does not matter' => sub {
     $fake->fault({ on => 'GET', key => "^\Q$t->{tenant_key}\E", hold => 1, times => 1 });
     my $s = $gw->connect;
     syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $t->{token}\r\n\r\n";
-    $gw->wait_for(2, sub { $fake->count('GET', qr/^\Q$t->{tenant_key}\E/) });
+    $gw->wait_for(sub { $fake->count('GET', qr/^\Q$t->{tenant_key}\E/) });
     announce(map { +{ type => 'tenant', tenant => "o$_", rev => 3 } } 1 .. 100);
     $fake->release;
     is Gateway::read_response($s)->{status}, 403, 'served';
@@ -172,10 +172,10 @@ subtest 'the subscription was cut while a look-up was under way' => sub {
     $fake->fault({ on => 'GET', key => "^\Q$t->{tenant_key}\E", hold => 1, times => 1 });
     my $s = $gw->connect;
     syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $t->{token}\r\n\r\n";
-    $gw->wait_for(2, sub { $fake->count('GET', qr/^\Q$t->{tenant_key}\E/) });
+    $gw->wait_for(sub { $fake->count('GET', qr/^\Q$t->{tenant_key}\E/) });
     $fake->set($t->{tenant_key} => text($t, rev => 9, disabled => JSON::PP::true()));
     $fake->kick('events');    # and nobody is told
-    $gw->wait_for(3, sub { $fake->count('SUBSCRIBE') && $gw->status->{redis_events_up} });
+    $gw->wait_for(sub { $fake->count('SUBSCRIBE') && $gw->status->{redis_events_up} });
     $fake->release;
     is Gateway::read_response($s)->{status}, 401, 'it is asked for again';
     is $all->statuses($t->{token}), '401 401', 'and so is it in every worker';

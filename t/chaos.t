@@ -150,7 +150,7 @@ sub chaos {
             !$s->{redis_events_up} || $s->{redis_links_up} != $workers || $s->{redis_links} != $workers;
         } @gateways;
     };
-    my $up = sub { $first->wait_for(15, $well) };
+    my $up = sub { $first->wait_for($well) };
     ok $up->(), 'two gateways' or BAIL_OUT(join '', map { $_->error_log } @gateways);
 
     my %load = (
@@ -165,7 +165,7 @@ sub chaos {
     $_->reload for @gateways;    # what a worker gets from its master grows with the first
     sleep 1;
     for my $gw (@gateways) {
-        $gw->wait_for(12, sub { $gw->workers_pids == $workers });
+        $gw->wait_for(sub { $gw->workers_pids == $workers });
     }
     my %before = map { $_ => held($_) } @gateways;
 
@@ -184,7 +184,7 @@ sub chaos {
         }
         my $over = time;
         my $new = shift @tenants || $known[0];
-        my $fine = $first->wait_for(15, sub { $served->($new) });
+        my $fine = $first->wait_for(sub { $served->($new) });
         my $recovered = time - $over;
         $fine &&= $up->();
         push @log, { name => $name, lasted => $over - $begin, recovered => $recovered, all => time - $over, fine => $fine };
@@ -206,9 +206,9 @@ sub chaos {
     }
 
     for my $gw (@gateways) {
-        ok $gw->wait_for(12, sub { $gw->workers_pids == $workers }), 'no old worker is left';
+        ok $gw->wait_for(sub { $gw->workers_pids == $workers }), 'no old worker is left';
         my $now;
-        ok $gw->wait_for(3, sub { $now = held($gw); $now->{fds} <= $before{$gw}{fds} }),
+        ok $gw->wait_for(sub { $now = held($gw); $now->{fds} <= $before{$gw}{fds} }),
             'no more file descriptors than before' or diag "$before{$gw}{fds}, now $now->{fds}";
       SKIP: {
             skip 'a sanitizer keeps what is freed', 1 if $ENV{ASAN_OPTIONS};

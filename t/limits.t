@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Rates and bursts, as many workers as there may be: exact, told truly, and
-# charged for nothing but what reaches Ampersand.
+# Rates and bursts over all workers: never more than the limit, Retry-After is
+# right, and only a request that reaches Ampersand is charged.
 
 use strict;
 use warnings;
@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use IO::Select ();
 use JSON::PP qw(decode_json);
+use List::Util qw(min);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -39,8 +40,8 @@ sub tenant {
 sub post { my ($t, %r) = @_; return $gw->request('POST', '/v1/topics', token => $t, json => {}, %r) }
 sub get  { my ($t, $target, %r) = @_; return $gw->get($target, token => $t, %r) }
 
-# For some seconds, as fast as it goes, over many connections: how many of
-# which status, and how long it took from the first to the last.
+# Requests for some seconds, as fast as they are answered, over many connections:
+# the time from the first request to the last answer, and the number of each status.
 
 sub burst {
     my ($token, $seconds, $connections, $method, $target) = @_;
@@ -51,7 +52,7 @@ sub burst {
     my (%in, %status);
     my $begun = time;
     syswrite $_, $text for @sockets;
-    while (my @ready = $select->can_read(2)) {
+    while (my @ready = $select->can_read(60)) {
         for my $s (@ready) {
             if (!sysread $s, $in{$s}, 65536, length($in{$s} // '')) {
                 $select->remove($s);
@@ -73,65 +74,57 @@ sub burst {
     return (time - $begun, \%status);
 }
 
-# Never more than rate and burst, in any round; hardly less in the best of
-# three: a busy machine may not ask at every turn.
+# Never more than rate and burst allow in the time that it took; and no refusal
+# before the burst is spent.  That an impatient tenant gets nearly all of its
+# rate is asserted by t/unit/test_lease.c, on a virtual clock.
 
 sub exact {
-    my ($rate, $burst, $for, $share) = @_;
+    my ($rate, $burst, $for) = @_;
     my $what = "$rate/s, burst $burst";
-    my $best = 0;
-    for my $round (1 .. 3) {
-        my $t = tenant('--rate', "$rate/s", '--burst', $burst);
-        $up->clear;
-        my ($seconds, $status) = burst($t, $for, 16, 'POST', '/v1/topics');
-        my $got = $status->{200} // 0;
-        is join(' ', sort keys %$status), '200 429', "$what: admitted or refused";
-        cmp_ok $got, '<=', int($rate * $seconds + $burst), "$what: never more than rate and burst";
-        is scalar($up->requests), $got, "$what: what was refused Ampersand has not seen";
-
-        # the last answers may have been asked before the time was up
-        my $part = ($got + 1) / ($rate * $for + $burst);
-        $best = $part if $best < $part;
-        last if $best >= $share;
-    }
-    cmp_ok $best, '>=', $share, "$what: and hardly less";
+    my $t = tenant('--rate', "$rate/s", '--burst', $burst);
+    $up->clear;
+    my ($seconds, $status) = burst($t, $for, 16, 'POST', '/v1/topics');
+    my ($got, $refused) = map { $status->{$_} // 0 } 200, 429;
+    is join(' ', grep { !/^(?:200|429)$/ } keys %$status), '', "$what: each request is admitted, or refused with 429";
+    cmp_ok $got, '<=', int($rate * $seconds + $burst), "$what: never more than rate and burst";
+    cmp_ok $got, '>=', min($burst, $got + $refused), "$what: no refusal before the burst is spent";
+    is scalar($up->requests), $got, "$what: a refused request does not reach Ampersand";
 }
 
 subtest 'rate and burst are exact over all workers' => sub {
-    exact(@$_, 0.97) for [ 100, 50, 1.5 ], [ 400, 8, 1 ], [ 20, 20, 1 ];
-    exact(100, 1, 1, 0.9);
+    exact(@$_) for [ 100, 50, 1.5 ], [ 400, 8, 1 ], [ 20, 20, 1 ], [ 100, 1, 1 ];
 };
 
-subtest 'Retry-After tells the truth' => sub {
+subtest 'Retry-After is right' => sub {
     my $t = tenant('--rate', '1/s', '--burst', 2);
-    is post($t)->{status}, 200, "of two, number $_" for 1, 2;
-    my $res = post($t);
-    is $res->{status}, 429, 'the third is refused';
+    my ($begun, $admitted, $res) = (time, 0);
+    $admitted++ while ($res = post($t))->{status} == 200;
+    cmp_ok $admitted, '>=', 2, 'the burst is admitted';
+    cmp_ok $admitted, '<=', 2 + time - $begun, 'and no more than one a second beside it';
+    is $res->{status}, 429, 'then a request is refused';
     is $res->{headers}{'retry-after'}, 1, 'for a second';
     my $p = $gw->json($res);
     is $p->{type}, "${URN}rate-limited", 'type';
     ok $p->{retryable}, 'retryable';
-    sleep 0.5;
-    is post($t)->{status}, 429, 'before that it is refused';
-    sleep 0.55;
-    is post($t)->{status}, 200, 'after that it is admitted';
-    is post($t)->{status}, 429, 'once';
+    sleep 1;    # what Retry-After says
+    is post($t)->{status}, 200, 'a second later a request is admitted';
 
-    $t = tenant('--rate', '6/m', '--burst', 1);
-    post($t);
-    is post($t)->{headers}{'retry-after'}, 10, 'one in ten seconds';
-    $t = tenant('--rate', '1/h', '--burst', 1);
-    post($t);
-    my $seconds = post($t)->{headers}{'retry-after'};
-    ok $seconds >= 3598 && $seconds <= 3600, 'one in an hour';
+    for my $case ([ '6/m', 10 ], [ '1/h', 3600 ]) {
+        my ($rate, $interval) = @$case;
+        $t = tenant('--rate', $rate, '--burst', 1);
+        $begun = time;
+        post($t);
+        my $seconds = post($t)->{headers}{'retry-after'};
+        ok $seconds <= $interval && $seconds >= $interval - (time - $begun), "$rate: the rest of $interval s" or diag $seconds;
+    }
 };
 
 subtest 'a limit of a class' => sub {
     my $t = tenant('--rate', '1000/s', '--burst', 1000);
     $gw->ctl('limit', 'set', "t$n", '--class', 'write', '--rate', '1/h', '--burst', 2);
-    ok $gw->wait_for(2, sub { post($t)->{status} == 429 }), 'writes come to an end';
-    is get($t, '/v1/topics')->{status}, 200, 'reads do not';
-    is $gw->request('POST', '/read/v1/integrations/i/objects/o', token => $t, json => {})->{status}, 200, 'nor data';
+    ok $gw->wait_for(sub { post($t)->{status} == 429 }), 'writes reach their limit';
+    is get($t, '/v1/topics')->{status}, 200, 'reads are still admitted';
+    is $gw->request('POST', '/read/v1/integrations/i/objects/o', token => $t, json => {})->{status}, 200, 'and so are data operations';
 
     $t = tenant();
     $gw->ctl('limit', 'set', "t$n", '--class', $_->[0], '--rate', '1/h', '--burst', $_->[1])
@@ -143,40 +136,39 @@ subtest 'a limit of a class' => sub {
         my $free = $class eq 'read' ? 3 : 2;
         is "@status", join(' ', (200) x $free, (429) x (5 - $free)), "$class: $free";
     }
-    is post($t)->{status}, 200, 'a class without a limit is free';
+    is post($t)->{status}, 200, 'a class without a limit is not limited';
 
-    # of two limits the narrower one counts, and what it refuses costs the other nothing
+    # of two limits the narrower one decides, and its refusals are not charged to the other
     $t = tenant('--rate', '1/h', '--burst', 4);
     $gw->ctl('limit', 'set', "t$n", '--class', 'write', '--rate', '1/h', '--burst', 1);
-    $gw->wait_for(1, sub { decode_json($gw->ctl('limit', 'show', "t$n", '--json')) });
     is post($t)->{status}, 200, 'one write';
-    is post($t)->{status}, 429, 'not two' for 1 .. 5;
+    is post($t)->{status}, 429, 'a second one is refused' for 1 .. 5;
     my @status = map { get($t, "/v1/destinations/y$_")->{status} } 1 .. 4;
-    is "@status", '200 200 200 429', 'three of four are left';
+    is "@status", '200 200 200 429', 'three of four units are left';
 };
 
-subtest 'what is refused or cached costs nothing' => sub {
+subtest 'refused requests and answers from the cache are not charged' => sub {
     my $t = tenant('--rate', '1/h', '--burst', 3);
-    is get($t, '/v1/projects/other')->{status}, 403, 'refused' for 1 .. 5;
-    is get($t, '/v1/nothing')->{status}, 404, 'unknown' for 1 .. 5;
-    is get($t, '/v1/topics')->{headers}{'x-cache-status'}, 'MISS', 'one of three';
-    is get($t, '/v1/topics')->{headers}{'x-cache-status'}, 'HIT', 'a hit' for 1 .. 10;
-    is get($t, '/v1/providers')->{status}, 200, 'two of three';
-    is post($t)->{status}, 200, 'three of three';
-    is get($t, '/v1/destinations/d')->{status}, 429, 'and the limit is reached';
+    is get($t, '/v1/projects/other')->{status}, 403, 'a forbidden project' for 1 .. 5;
+    is get($t, '/v1/nothing')->{status}, 404, 'an unknown operation' for 1 .. 5;
+    is get($t, '/v1/topics')->{headers}{'x-cache-status'}, 'MISS', 'a miss: the first of three units';
+    is get($t, '/v1/topics')->{headers}{'x-cache-status'}, 'HIT', 'a hit: not charged' for 1 .. 10;
+    is get($t, '/v1/providers')->{status}, 200, 'the second unit';
+    is post($t)->{status}, 200, 'the third unit';
+    is get($t, '/v1/destinations/d')->{status}, 429, 'the limit is reached';
     my $res = get($t, '/v1/providers');
-    is $res->{status}, 200, 'what is in the cache is still answered';
-    is $res->{headers}{'x-gateway-source'}, 'cache', 'from there';
-    is get($t, '/v1/integrations')->{status}, 429, 'what is not, is not';
+    is $res->{status}, 200, 'a cached answer is still served';
+    is $res->{headers}{'x-gateway-source'}, 'cache', 'from the cache';
+    is get($t, '/v1/integrations')->{status}, 429, 'a request that needs the upstream is refused';
     my $other = tenant();
-    is get($other, '/v1/integrations')->{status}, 200, 'another tenant has its own';
+    is get($other, '/v1/integrations')->{status}, 200, 'another tenant has its own limit';
 };
 
-subtest 'concurrent requests for one missing entry cost one' => sub {
+subtest 'concurrent requests for one missing cache entry are charged once' => sub {
     my $t = tenant('--rate', '1/h', '--burst', 1);
     $up->answer({ echo => 1, delay => 0.3 });
     my ($seconds, $status) = burst($t, 0, 8, 'GET', '/v1/integrations');
-    is_deeply $status, { 200 => 8 }, 'eight wait for one';
+    is_deeply $status, { 200 => 8 }, 'eight requests, one unit';
     $up->answer({});
 };
 
@@ -188,74 +180,62 @@ subtest 'a refused miss keeps the connection' => sub {
     for my $target ('/v1/topics', '/v1/integrations', '/proxy/x', '/v1/nothing', '/v1/topics') {
         print $s "GET $target HTTP/1.1\r\nHost: g\r\nX-Api-Key: $t\r\n\r\n";
         $s->flush;
-        my $res = Gateway::read_response($s, rest => \$rest, timeout => 5);
+        my $res = Gateway::read_response($s, rest => \$rest, timeout => 60);
         is $res->{status}, $target =~ /nothing/ ? 404 : 429, "$target: refused";
         is $res->{headers}{'content-type'}, 'application/problem+json', "$target: a problem";
-        is $res->{headers}{connection}, 'keep-alive', "$target: kept";
+        is $res->{headers}{connection}, 'keep-alive', "$target: the connection stays open";
     }
     for my $i (1, 2) {
         print $s "POST /v1/topics HTTP/1.1\r\nHost: g\r\nX-Api-Key: $t\r\nContent-Length: 2\r\n\r\n{}";
         $s->flush;
-        is Gateway::read_response($s, rest => \$rest, timeout => 5)->{headers}{connection}, 'keep-alive', 'POST too';
+        is Gateway::read_response($s, rest => \$rest, timeout => 60)->{headers}{connection}, 'keep-alive', 'POST: the connection stays open';
     }
-    is $rest, '', 'and nothing more came';
+    is $rest, '', 'nothing follows the last answer';
 };
 
-# Seconds until the code answers true, or undef.
-
-sub seconds_until {
-    my ($code) = @_;
-    my $begun = time;
-    return $gw->wait_for(5, $code) ? time - $begun : undef;
-}
-
-subtest 'ampctl limit set applies at once' => sub {
+subtest 'ampctl limit set takes effect' => sub {
     my $t = tenant();
     is post($t)->{status}, 200, 'no limit';
-    my @quick;
     for (1 .. 3) {
         $gw->ctl('limit', 'set', "t$n", '--rate', '1/h', '--burst', 1);
-        push @quick, seconds_until(sub { post($t)->{status} == 429 });
+        ok $gw->wait_for(sub { post($t)->{status} == 429 }), 'a limit is set';
         $gw->ctl('limit', 'set', "t$n", '--rate', 'none');
-        push @quick, seconds_until(sub { post($t)->{status} == 200 });
+        ok $gw->wait_for(sub { post($t)->{status} == 200 }), 'a limit is removed';
     }
-    is scalar(grep { !defined } @quick), 0, 'each took effect';
-    my ($median) = (sort { $a <=> $b } grep { defined } @quick)[3];
-    cmp_ok $median, '<', 0.1, 'within 100 ms';
 };
 
-subtest 'ampersand_observe lets pass what it counts' => sub {
+subtest 'ampersand_observe counts refusals and lets the requests pass' => sub {
     my $t = tenant('--rate', '1/h', '--burst', 1, '--grant', 'catalog', '--grant', 'write');
     my $before = $gw->status;
     my @status = map { $gw->request('POST', '/v1/destinations', token => $t, json => {})->{status} } 1 .. 4;
-    is "@status", '200 200 200 200', 'all pass where it is on';
-    is post($t)->{status}, 429, 'where it is off, they do not';
-    is $gw->status->{observed_total} - $before->{observed_total}, 3, 'and are counted';
+    is "@status", '200 200 200 200', 'where it is on, all pass';
+    is post($t)->{status}, 429, 'where it is off, a request is refused';
+    is $gw->status->{observed_total} - $before->{observed_total}, 3, 'three refusals are counted';
 
     my $res = $gw->get('/v1/destinations/observed', token => $t);
-    is $res->{status}, 200, 'no grant passes too';
+    is $res->{status}, 200, 'a request without a grant passes too';
     $res = $gw->get('/v1/destinations/other', token => $t);
-    is $res->{status}, 403, 'not where it is off';
+    is $res->{status}, 403, 'where it is off, it does not';
 
     my @decisions = map { decode_json($_)->{decision} } grep { /"operation":"createDestination"/ }
         split /\n/, $gw->access_log;
-    is "@decisions", 'pass observe:rate-limited observe:rate-limited observe:rate-limited', 'the log tells';
+    is "@decisions", 'pass observe:rate-limited observe:rate-limited observe:rate-limited', 'the access log says so';
 
-    is $gw->get('/v1/destinations')->{status}, 401, 'but never an identity';
+    is $gw->get('/v1/destinations')->{status}, 401, 'a request without a token never passes';
     is $gw->get('/v1/destinations', token => $t, headers => [ 'X-Amp-Project-Id' => 'p-1' ])->{status}, 403,
-        'nor another project';
+        'nor does a request for another project';
 };
 
-subtest 'the rates of a tenant outlive its record' => sub {
+subtest 'the state of a limit outlives the tenant record in the zone' => sub {
     my $t = tenant('--rate', '1/h', '--burst', 1);
     is post($t)->{status}, 200, 'one';
     $gw->ctl('tenant', 'disable', "t$n");
-    ok $gw->wait_for(2, sub { post($t)->{status} == 401 }), 'disabled';
+    ok $gw->wait_for(sub { post($t)->{status} == 401 }), 'disabled';
     $gw->ctl('tenant', 'enable', "t$n");
-    ok $gw->wait_for(2, sub { post($t)->{status} != 401 }), 'and enabled';
+    ok $gw->wait_for(sub { post($t)->{status} != 401 }), 'enabled again';
     is post($t)->{status}, 429, 'it is still at its limit';
     $gw->reload;
-    is post($t)->{status}, 429, 'also after a reload';
+    is post($t)->{status}, 429, 'after a reload too';
 };
 
 $gw->finish;

@@ -73,7 +73,7 @@ subtest 'Redis is away, and comes back' => sub {
     ok $on[1]->status->{limits_degraded}, 'the status says so';
     like $on[1]->error_log, qr/no leases from Redis, each gateway holds tenants to its share/, 'so does the log';
     $redis->restart;
-    ok $on[0]->wait_for(5, sub {
+    ok $on[0]->wait_for(sub {
         $_->request('POST', '/v1/topics', token => $t, json => {}) for @on;
         !grep { $_->status->{limits_degraded} } @on;
     }), 'until it is back';

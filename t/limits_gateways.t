@@ -86,7 +86,7 @@ subtest 'a slow limit, one unit at a time, is exact' => sub {
 subtest 'what is not spent is handed back' => sub {
     my $t = tenant('--rate', '1/h', '--burst', 3);
     is post(0, $t), 200, 'one here';
-    ok $first->wait_for(5, sub { $first->redis->command('HGET', "amp:limit:{t$n}:default", 'ahead') < 3601e9 }),
+    ok $first->wait_for(sub { $first->redis->command('HGET', "amp:limit:{t$n}:default", 'ahead') < 3601e9 }),
         'Redis has the others again';
     is join(' ', map { sleep 0.05; post(1, $t) } 1 .. 3), '200 200 429', 'two there';
 };
@@ -107,7 +107,7 @@ subtest 'a change applies at once, and keeps what was spent' => sub {
     is join(' ', map { post(1, $t) } 0 .. 3), '200 200 200 429', 'three';
     $first->ctl('limit', 'set', "t$n", '--rate', '1/h', '--burst', 5);
     my $begun = time;
-    ok $first->wait_for(2, sub { post(1, $t) == 200 }), 'more';
+    ok $first->wait_for(sub { post(1, $t) == 200 }), 'more';
     cmp_ok time - $begun, '<', 0.2, 'at once';
     my $more = 1;
     sleep 0.05;

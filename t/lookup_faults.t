@@ -19,7 +19,7 @@ my $gw = $fake->gateway(http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_gr
 
 sub all_lines { return grep { /ampersand: .*(?:Redis|cannot be read)/ } split /\n/, $gw->error_log }
 
-my $known = $fake->strangers;
+my $known = $fake->new_tenants;
 is $gw->get($path, token => $known)->{status}, 200, 'a tenant is served';
 
 my $hash = "*2\r\n\$1\r\na\r\n\$1\r\nb\r\n";
@@ -52,7 +52,7 @@ my @faults = (
 for (@faults) {
     my ($name, $fault) = @$_;
     subtest $name => sub {
-        my ($first, $second, $third) = $fake->strangers(3);
+        my ($first, $second, $third) = $fake->new_tenants(3);
         my ($before, $all) = (scalar $fake->errors, scalar all_lines());
         $fake->fault($fault);
 
@@ -70,9 +70,9 @@ for (@faults) {
             or diag "$lines: ", join "\n", ($fake->errors)[$before .. $before + $lines - 1];
 
         $fake->fault;
-        ok $gw->wait_for(4, sub { $gw->get($path, token => $third)->{status} == 200 }),
+        ok $gw->wait_for(sub { $gw->get($path, token => $third)->{status} == 200 }),
             'served when the fault has ended';
-        ok $gw->wait_for(1, sub { $gw->get($path, token => $first)->{status} == 200 }),
+        ok $gw->wait_for(sub { $gw->get($path, token => $first)->{status} == 200 }),
             'the first tenant too';
     };
 }

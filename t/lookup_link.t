@@ -16,7 +16,7 @@ my $path = '/v1/integrations';
 my $fake = Gateway::FakeRedis->start;
 my $gw = $fake->gateway(http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;');
 
-my $known = $fake->strangers;
+my $known = $fake->new_tenants;
 is $gw->get($path, token => $known)->{status}, 200, 'a tenant is served';
 
 subtest 'what is no fault' => sub {
@@ -26,7 +26,7 @@ subtest 'what is no fault' => sub {
     );
     for (@fine) {
         my ($name, $fault) = @$_;
-        my $token = $fake->strangers;
+        my $token = $fake->new_tenants;
         my $before = $fake->errors;
         $fake->fault($fault);
         is $gw->get($path, token => $token)->{status}, 200, $name;
@@ -37,32 +37,32 @@ subtest 'what is no fault' => sub {
 
 subtest 'a reply cut at every byte, then closed' => sub {
     my $record = "\$-1\r\n";
-    my @tokens = $fake->strangers(6);
+    my @tokens = $fake->new_tenants(6);
     my ($ok, $wrong) = (0, 0);
     for my $cut (0 .. length($record) - 1) {
         $fake->fault({ on => 'GET', key => 'token', reply => $record, cut => $cut, close => 1, times => 2 });
         my $res = $gw->get($path, token => $tokens[$cut % 6]);
         $wrong++ if $res->{status} != 200 && $res->{status} != 503;
         $fake->fault;
-        $gw->wait_for(4, sub { $gw->get($path, token => $tokens[$cut % 6])->{status} == 200 }) && $ok++;
+        $gw->wait_for(sub { $gw->get($path, token => $tokens[$cut % 6])->{status} == 200 }) && $ok++;
     }
     is $wrong, 0, 'never anything but 503 or served';
     is $ok, length $record, 'served afterwards';
 };
 
 subtest 'replies that nobody asked for' => sub {
-    my $token = $fake->strangers;
+    my $token = $fake->new_tenants;
     $fake->fault({ on => 'HGETALL', suffix => "+OK\r\n", times => 1 });
     $gw->get($path, token => $token);
     $fake->fault;
-    ok $gw->wait_for(4, sub { $gw->get($path, token => $fake->strangers)->{status} == 200 }),
+    ok $gw->wait_for(sub { $gw->get($path, token => $fake->new_tenants)->{status} == 200 }),
         'an extra reply: the link is made anew';
-    my @tokens = $fake->strangers(2);
+    my @tokens = $fake->new_tenants(2);
     $fake->fault({ on => 'GET', key => 'token', suffix => "\$-1\r\n", times => 1 });
     my $res = $gw->get($path, token => $tokens[0]);
     $fake->is_503($res, 'two at once: none is taken for the answer to what was not yet asked');
     $fake->fault;
-    ok $gw->wait_for(4, sub { $gw->get($path, token => $fake->strangers)->{status} == 200 }), 'served again';
+    ok $gw->wait_for(sub { $gw->get($path, token => $fake->new_tenants)->{status} == 200 }), 'served again';
 };
 
 subtest 'the link itself' => sub {
@@ -75,8 +75,8 @@ subtest 'the link itself' => sub {
     );
     for (@ways) {
         my ($name, $fault) = @$_;
-        my ($token, $other) = $fake->strangers(2);
-        $gw->wait_for(3, sub { $gw->get($path, token => $known)->{status} == 200 && $gw->status->{redis_events_up} });
+        my ($token, $other) = $fake->new_tenants(2);
+        $gw->wait_for(sub { $gw->get($path, token => $known)->{status} == 200 && $gw->status->{redis_events_up} });
         sleep 0.35;
         $gw->get($path, token => $known);
         my $before = $fake->errors;
@@ -89,12 +89,12 @@ subtest 'the link itself' => sub {
         is $gw->get($path, token => $known)->{status}, 200, 'the known tenant is served';
         is $fake->errors - $before, 1, 'one line' or diag join "\n", $fake->errors;
         $fake->fault;
-        ok $gw->wait_for(4, sub { $gw->get($path, token => $other)->{status} == 200 }), 'served again';
+        ok $gw->wait_for(sub { $gw->get($path, token => $other)->{status} == 200 }), 'served again';
     }
 };
 
 subtest 'what was asked for while the link was greeting is not forgotten' => sub {
-    my $token = $fake->strangers;
+    my $token = $fake->new_tenants;
     $fake->fault({ on => 'PING', delay => 0.06 });
     $fake->kick;
     is $gw->get($path, token => $token)->{status}, 200, 'served';
@@ -102,7 +102,7 @@ subtest 'what was asked for while the link was greeting is not forgotten' => sub
 };
 
 subtest 'many at once' => sub {
-    my @tokens = $fake->strangers(10);
+    my @tokens = $fake->new_tenants(10);
     $fake->clear;
     $fake->fault({ on => 'GET', key => 'token', delay => 0.05 });
     my @sockets;
@@ -119,7 +119,7 @@ subtest 'many at once' => sub {
     cmp_ok $fake->count('GET', qr/amp:token/), '<=', 20, 'with one look-up for each tenant';
 
     $fake->fault({ silent => 1 });
-    my @strangers = $fake->strangers(3);
+    my @strangers = $fake->new_tenants(3);
     my $start = time;
     @sockets = map {
         my $s = $gw->connect or die $!;
@@ -132,11 +132,11 @@ subtest 'many at once' => sub {
     my @ms = sort { $a <=> $b } map { $fake->timed($strangers[0])->{ms} } 1 .. 9;
     cmp_ok $ms[4], '<', 20, 'and the next ones at once';
     $fake->fault;
-    ok $gw->wait_for(4, sub { $gw->get($path, token => $strangers[0])->{status} == 200 }), 'until it answers again';
+    ok $gw->wait_for(sub { $gw->get($path, token => $strangers[0])->{status} == 200 }), 'until it answers again';
 };
 
 subtest 'a gone client does not disturb the answers of the others' => sub {
-    my ($gone, $stays) = $fake->strangers(2);
+    my ($gone, $stays) = $fake->new_tenants(2);
     $fake->fault({ on => 'GET', key => 'token', delay => 0.04 });
     my $s = $gw->connect;
     syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nX-Api-Key: $gone\r\n\r\n";

@@ -27,7 +27,7 @@ my $gw = Gateway->start(
 my @tokens = map { $gw->tenant("t$_") } 1 .. 20;
 my $late = $gw->tenant('late');
 $redis->command('SAVE');
-ok $gw->wait_for(5, sub { my $s = $gw->status; $s->{redis_events_up} && $s->{redis_links_up} == 2 }), 'linked';
+ok $gw->wait_for(sub { my $s = $gw->status; $s->{redis_events_up} && $s->{redis_links_up} == 2 }), 'linked';
 my $all = Gateway::Workers->new($gw);
 $all->statuses($_) for @tokens;
 
@@ -62,7 +62,7 @@ sub errors { return scalar grep { /\[error\].*ampersand: / } split /\n/, $gw->er
 sub backs  { return scalar grep { /\[notice\].*ampersand: .* is back/ } split /\n/, $gw->error_log }
 
 sub up {
-    return $gw->wait_for(5, sub {
+    return $gw->wait_for(sub {
         my $s = $gw->status;
         $s->{redis_events_up} && $s->{redis_links_up} == 2 && $all->statuses($tokens[0]) eq '200 200';
     });
@@ -124,7 +124,7 @@ subtest 'until grace ends' => sub {
     my ($errors, $backs) = (errors(), backs());
     my $known = time;
     $redis->stop;
-    $gw->wait_for(2, sub { $gw->status->{redis_links_up} == 0 });
+    $gw->wait_for(sub { $gw->status->{redis_links_up} == 0 });
     my %ms;
     my $wrong = 0;
     while (time < $known + 2) {
@@ -144,7 +144,7 @@ subtest 'until grace ends' => sub {
     }
     is errors() - $errors, 2, 'each worker says once that Redis is away' or diag $gw->error_log;
     is $gw->get('/-/status')->{status}, 200, 'the status page answers';
-    ok $gw->wait_for(8, sub { $all->statuses($tokens[3]) eq '503 503' }), 'grace ends';
+    ok $gw->wait_for(sub { $all->statuses($tokens[3]) eq '503 503' }), 'grace ends';
     my $lived = time - $known;
     ok $lived > 2.5 && $lived < 5, sprintf 'after ampersand_tenant_ttl and _grace: %.1f s', $lived;
     my $res = $gw->get($path, token => $tokens[3]);
@@ -153,10 +153,10 @@ subtest 'until grace ends' => sub {
 
     $redis->restart;
     my $start = time;
-    ok $gw->wait_for(5, sub { $all->statuses($late) eq '200 200' && $all->statuses($tokens[3]) eq '200 200' }),
+    ok $gw->wait_for(sub { $all->statuses($late) eq '200 200' && $all->statuses($tokens[3]) eq '200 200' }),
         sprintf 'Redis is back: all are served';
     note sprintf 'after %.0f ms', 1000 * (time - $start);
-    ok $gw->wait_for(3, sub { backs() - $backs >= 2 }), 'each worker says so';
+    ok $gw->wait_for(sub { backs() - $backs >= 2 }), 'each worker says so';
     sleep 0.3;
     # the subscription has its own line
     cmp_ok backs() - $backs, '<=', 3, 'once' or diag $gw->error_log;
@@ -170,13 +170,13 @@ subtest 'what Redis has lost' => sub {
     $redis->command('SET', 'amp:tenant:t8', 'garbage');
     $redis->command('DEL', 'amp:tenant:t9');
     $redis->command('LPUSH', 'amp:tenant:t9', 'a list');
-    ok $gw->wait_for(2, sub { $all->statuses($tokens[6]) eq '401 401' }), 'a record that is gone: ampersand_tenant_ttl later the tenant is';
+    ok $gw->wait_for(sub { $all->statuses($tokens[6]) eq '401 401' }), 'a record that is gone: ampersand_tenant_ttl later the tenant is';
     sleep 0.4;
     is $all->statuses($tokens[$_]), '200 200', 'one that cannot be read any more: the tenant is served by what was known' for 7, 8;
-    ok $gw->wait_for(8, sub { $all->statuses($tokens[7]) eq '503 503' }), 'until grace ends';
+    ok $gw->wait_for(sub { $all->statuses($tokens[7]) eq '503 503' }), 'until grace ends';
     like $gw->get($path, token => $tokens[7])->{body}, qr/problem:bad-record/, 'then 503 bad-record';
     $redis->command('FLUSHALL');
-    ok $gw->wait_for(2, sub { $all->statuses($tokens[0]) eq '401 401' }), 'FLUSHALL: nobody is known ampersand_tenant_ttl later';
+    ok $gw->wait_for(sub { $all->statuses($tokens[0]) eq '401 401' }), 'FLUSHALL: nobody is known ampersand_tenant_ttl later';
 };
 
 $gw->finish;

@@ -51,15 +51,15 @@ my @known = map { tenant("known$_", '--rate', '10000/s', '--burst', 10000) } 1 .
 
 subtest 'enough rights' => sub {
     my $load = Gateway::Load->start(gateways => [$gw], tenants => \@known);
-    ok $gw->wait_for(5, sub { all_up($gw) }), 'every link is up' or diag $gw->error_log;
+    ok $gw->wait_for(sub { all_up($gw) }), 'every link is up' or diag $gw->error_log;
     sleep 0.7;
     my $r = $load->stop;
     is $r->{failed}, 0, "none of $r->{requests} requests failed" or diag join "\n", @{ $r->{failures} };
     is_deeply [ errors($gw) ], [], 'nothing to say';
     $gw->ctl('--redis', $ops, 'tenant', 'disable', 'known3');
-    ok $gw->wait_for(1, sub { $gw->get($path, token => $known[2]{token})->{status} == 401 }), 'changes are heard of';
+    ok $gw->wait_for(sub { $gw->get($path, token => $known[2]{token})->{status} == 401 }), 'changes are heard of';
     $gw->ctl('--redis', $ops, 'tenant', 'enable', 'known3');
-    ok $gw->wait_for(1, sub { $gw->get($path, token => $known[2]{token})->{status} == 200 }), 'both';
+    ok $gw->wait_for(sub { $gw->get($path, token => $known[2]{token})->{status} == 200 }), 'both';
 };
 
 my $n = 0;
@@ -74,7 +74,7 @@ for (
     my ($name, $rule, $says, $events, $kick) = @$_;
     subtest "a user who may not $name" => sub {
         my $stranger = tenant('stranger' . ++$n);
-        ok $gw->wait_for(5, sub { all_up($gw) }), 'every link is up';
+        ok $gw->wait_for(sub { all_up($gw) }), 'every link is up';
         sleep 1.1;
         my $errors = errors($gw);
         my $load = Gateway::Load->start(gateways => [$gw], tenants => \@known, clients => 4);
@@ -82,10 +82,10 @@ for (
         $redis->command('CLIENT', 'KILL', 'TYPE', $_, 'SKIPME', 'yes') for $kick || $events ? ('normal', 'pubsub') : ();
         if (!$events) {
             my $res;
-            ok $gw->wait_for(1, sub { $res = $gw->get($path, token => $stranger->{token}); $res->{status} == 503 }),
+            ok $gw->wait_for(sub { $res = $gw->get($path, token => $stranger->{token}); $res->{status} == 503 }),
                 'an unknown tenant gets 503' or diag $res->{status};
         }
-        ok $gw->wait_for(3, sub { errors($gw) > $errors }), 'an error';
+        ok $gw->wait_for(sub { errors($gw) > $errors }), 'an error';
         sleep 0.7;
         my @lines = (errors($gw))[ $errors .. errors($gw) - 1 ];
         @lines = grep { !/refused a look-up/ } @lines;
@@ -94,9 +94,9 @@ for (
         note $lines[0];
         unlike $gw->error_log, qr/canary/, 'without a password';
         user('gate', $gateway);
-        ok $gw->wait_for(5, sub { all_up($gw) && $gw->get($path, token => $stranger->{token})->{status} == 200 }),
+        ok $gw->wait_for(sub { all_up($gw) && $gw->get($path, token => $stranger->{token})->{status} == 200 }),
             'all is well when the right is back';
-        ok $gw->wait_for(4, sub { (() = $gw->error_log =~ /refuses GET/g) == (() = $gw->error_log =~ /accepts GET again/g) }),
+        ok $gw->wait_for(sub { (() = $gw->error_log =~ /refuses GET/g) == (() = $gw->error_log =~ /accepts GET again/g) }),
             'the log says so' if $name =~ /GET|keys/;
         my $r = $load->stop;
         is $r->{failed}, 0, "none of $r->{requests} requests of known tenants failed" or diag join "\n", @{ $r->{failures} };

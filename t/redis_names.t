@@ -61,7 +61,7 @@ sub lines { my ($gw) = @_; return grep { /\[(?:error|warn)\].*ampersand: / } spl
 
 sub up {
     my ($gw) = @_;
-    return $gw->wait_for(5, sub { my $s = $gw->status; $s->{redis_links_up} == $s->{redis_links} && $s->{redis_events_up} });
+    return $gw->wait_for(sub { my $s = $gw->status; $s->{redis_links_up} == $s->{redis_links} && $s->{redis_events_up} });
 }
 
 my $real = Gateway::Redis->start;
@@ -86,7 +86,7 @@ subtest 'a record that changes is followed' => sub {
     names('localhost' => '127.0.0.2');
     sleep 2;    # nginx keeps what it has heard for a second
     $first->kick;
-    ok $gw->wait_for(5, sub { $second->count('SUBSCRIBE') }), 'the second one after a reconnect';
+    ok $gw->wait_for(sub { $second->count('SUBSCRIBE') }), 'the second one after a reconnect';
     ok up($gw), 'is up';
     is served($gw, $first, $second), 200, 'serves';
     cmp_ok $second->count('GET'), '>', 0, 'there';
@@ -107,7 +107,7 @@ subtest 'a name that a Sentinel announces' => sub {
     my $url = 'redis+sentinel://127.0.0.1:' . $sentinel->port . '/main';
 
     my $gw = Gateway->start(redis => $real, redis_url => $url);
-    ok $gw->wait_for(3, sub { lines($gw) }), 'without a resolver it is an error';
+    ok $gw->wait_for(sub { lines($gw) }), 'without a resolver it is an error';
     sleep 0.5;
     my @said = grep { /\[error\]/ } lines($gw);
     is scalar @said, 1, 'said once' or diag @said;

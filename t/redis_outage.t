@@ -86,14 +86,14 @@ sub outage {
 
         my $end = time;
         $o{end}->() if $o{end};
-        ok $gw->wait_for(5, sub { $gw->get($path, token => $after->{token})->{status} == 200 }),
+        ok $gw->wait_for(sub { $gw->get($path, token => $after->{token})->{status} == 200 }),
             'then all are served';
         my $served = time - $end;
-        ok $gw->wait_for(5, \&all_up), 'and every link is up';
+        ok $gw->wait_for(\&all_up), 'and every link is up';
         note sprintf '%s: unknown tenants are served after %.0f ms, all links are up after %.0f ms',
             $name, $served * 1000, (time - $end) * 1000;
         my ($errors, $begins, $ends);
-        ok $gw->wait_for(3, sub {
+        ok $gw->wait_for(sub {
             my @now = said();
             ($errors, $begins, $ends) = map { $now[$_] - $before[$_] } 0 .. 2;
             return $begins == $ends;
@@ -109,7 +109,7 @@ sub outage {
     };
 }
 
-ok $gw->wait_for(5, \&all_up), 'all links are up';
+ok $gw->wait_for(\&all_up), 'all links are up';
 sleep 1.1;    # and proven: ten time-outs
 
 outage('Redis stops', dead => 1, begin => sub { $redis->stop }, end => sub { $redis->restart });
@@ -151,7 +151,7 @@ subtest 'grace ends' => sub {
     my $fetched = time;
     $redis->crash;
     my $res;
-    $gw->wait_for(6, sub { $res = $gw->get($path, token => $token); $res->{status} != 200 });
+    $gw->wait_for(sub { $res = $gw->get($path, token => $token); $res->{status} != 200 });
     my $served = time - $fetched;
     cmp_ok $served, '>', 1.9, 'is served as long as ampersand_tenant_ttl and ampersand_tenant_grace say';
     cmp_ok $served, '<', 3, 'and not longer';
@@ -159,7 +159,7 @@ subtest 'grace ends' => sub {
     like $res->{headers}{'retry-after'} // '', qr/^[1-9]\d*$/, 'with Retry-After';
     cmp_ok $gw->status->{stale_tenants_served_total}, '>', 0, 'the metrics count what was served so';
     $redis->restart;
-    ok $gw->wait_for(4, sub { $gw->get($path, token => $token)->{status} == 200 }), 'until Redis is there again';
+    ok $gw->wait_for(sub { $gw->get($path, token => $token)->{status} == 200 }), 'until Redis is there again';
     is_deeply [ grep { $_ != 200 && $_ != 503 } $gw->access_log =~ /"status":(\d+)/g ], [], 'never anything else';
     $gw->finish;
 };
@@ -174,12 +174,12 @@ subtest 'a gateway that starts while Redis is away' => sub {
     sleep 1;
     $redis->restart;
     my $begin = time;
-    ok $gw->wait_for(4, sub { $gw->get($path, token => $token)->{status} == 200 }), 'works once Redis is there';
+    ok $gw->wait_for(sub { $gw->get($path, token => $token)->{status} == 200 }), 'works once Redis is there';
     note sprintf 'after %.0f ms', (time - $begin) * 1000;
-    ok $gw->wait_for(4, sub { my $s = $gw->status; $s->{redis_events_up} && $s->{redis_links_up} == $workers }),
+    ok $gw->wait_for(sub { my $s = $gw->status; $s->{redis_events_up} && $s->{redis_links_up} == $workers }),
         'and hears of changes';
     $first->ctl('tenant', 'disable', 'waits');
-    ok $gw->wait_for(1, sub { $gw->get($path, token => $token)->{status} == 401 }), 'as it should';
+    ok $gw->wait_for(sub { $gw->get($path, token => $token)->{status} == 401 }), 'as it should';
     $_->finish for $gw, $first;
 };
 

@@ -22,7 +22,7 @@ my $certs = Gateway::Certificates->new;
 
 sub errors { return grep { /\[error\].*ampersand: / } split /\n/, $_[0]->error_log }
 
-sub ready { my ($gw) = @_; return $gw->wait_for(5, sub { my $s = $gw->status; $s->{redis_events_up} && $s->{redis_links_up} == $s->{redis_links} }) }
+sub ready { my ($gw) = @_; return $gw->wait_for(sub { my $s = $gw->status; $s->{redis_events_up} && $s->{redis_links_up} == $s->{redis_links} }) }
 
 my $redis = Gateway::Redis->start(
     tls => $certs, users => { gate => 'on >canary-gate ~amp:* &amp:* +@all' }, '--requirepass', 'canary-password',
@@ -64,13 +64,13 @@ subtest 'traffic and reloads by TLS' => sub {
     sleep 0.5;
     my $r = $load->stop;
     is $r->{failed}, 0, "none of $r->{requests} requests failed" or diag join "\n", @{ $r->{failures} };
-    ok $gw->wait_for(12, sub { $gw->workers_pids == 2 }), 'the old workers have gone';
+    ok $gw->wait_for(sub { $gw->workers_pids == 2 }), 'the old workers have gone';
     my $s = $gw->status;
     ok ready($gw), 'every link is up';
     my @clients = grep { !/addr=\S*redis\.sock|cmd=(?:client|auth)/ } split /\n/, $redis->command('CLIENT', 'LIST');
     is scalar(@clients), 3, 'a connection for each worker and one for the changes' or diag join "\n", @clients;
     $gw->finish;
-    ok $gw->wait_for(2, sub { !grep { !/redis\.sock/ } split /\n/, $redis->command('CLIENT', 'LIST') }), 'and none at the end';
+    ok $gw->wait_for(sub { !grep { !/redis\.sock/ } split /\n/, $redis->command('CLIENT', 'LIST') }), 'and none at the end';
 };
 
 # What Redis shows or wants, what the gateway is given, and what the log says.
@@ -103,7 +103,7 @@ subtest 'a certificate that is wrong' => sub {
                 return $gw->finish;
             }
             ok !$token, 'ampctl refuses' or diag 'it has added a tenant';
-            ok $gw->wait_for(3, sub { errors($gw) }), 'an error';
+            ok $gw->wait_for(sub { errors($gw) }), 'an error';
             sleep 0.6;
             my @errors = errors($gw);
             is scalar(@errors), 1, 'said once' or diag join "\n", @errors;
@@ -126,7 +126,7 @@ subtest 'a handshake that never ends' => sub {
     my $begin = time;
     is $gw->get($path, token => $token)->{status}, 503, 'an unknown tenant gets 503';
     cmp_ok time - $begin, '<', 0.5, 'in time';
-    ok $gw->wait_for(2, sub { errors($gw) == 1 }), 'one line';
+    ok $gw->wait_for(sub { errors($gw) == 1 }), 'one line';
     $gw->finish;
 };
 
@@ -170,7 +170,7 @@ for my $kind ('Sentinel', 'Cluster') {
         } else {
             $servers->crash($servers->master_of($servers->slot('amp:tenant:late')));
         }
-        ok $gw->wait_for(5, sub { $gw->get($path, token => $new)->{status} == 200 }), 'also after a master was lost'
+        ok $gw->wait_for(sub { $gw->get($path, token => $new)->{status} == 200 }), 'also after a master was lost'
             or diag $gw->error_log;
         unlike $gw->error_log, qr/canary/, 'no password in the log';
         $gw->finish;

@@ -98,7 +98,7 @@ subtest 'reload' => sub {
         sleep 0.2;
         $gw->reload;
         my $start = time;
-        ok $gw->wait_for(5, sub { !grep { $old{$_} } $gw->workers_pids }), "the old workers go";
+        ok $gw->wait_for(sub { !grep { $old{$_} } $gw->workers_pids }), "the old workers go";
         cmp_ok time - $start, '<', 2, 'within two seconds';
     }
     my ($n, @bad) = results();
@@ -121,23 +121,23 @@ subtest 'a reload while Redis is silent' => sub {
     my %old = map { $_ => 1 } $gw->workers_pids;
     $gw->reload;
     my $start = time;
-    ok $gw->wait_for(5, sub { !grep { $old{$_} } $gw->workers_pids }), 'the old workers go';
+    ok $gw->wait_for(sub { !grep { $old{$_} } $gw->workers_pids }), 'the old workers go';
     cmp_ok time - $start, '<', 2, 'within two seconds: nothing of Redis holds them';
     my $ok = grep { $gw->get($path, token => $_)->{status} == 200 } @tokens;
     is $ok, 5, 'the new ones serve known tenants';
     $fake->fault;
-    ok $gw->wait_for(4, sub { $gw->get($path, token => Gateway::Made::token())->{status} == 401 }), 'and look up again when it answers';
+    ok $gw->wait_for(sub { $gw->get($path, token => Gateway::Made::token())->{status} == 401 }), 'and look up again when it answers';
 };
 
 subtest 'a worker that is killed' => sub {
-    ok $gw->wait_for(5, sub { $gw->workers_pids == 2 && $gw->status->{redis_links_up} == 2 }),
+    ok $gw->wait_for(sub { $gw->workers_pids == 2 && $gw->status->{redis_links_up} == 2 }),
         'after the silence every worker has its link again';
     clients(@kinds);
     for (1 .. 4) {
         sleep 0.15;
         my ($pid) = $gw->workers_pids;
         kill 'KILL', $pid;
-        ok $gw->wait_for(5, sub { my @now = $gw->workers_pids; @now >= 2 && !grep { $_ == $pid } @now }), 'is replaced';
+        ok $gw->wait_for(sub { my @now = $gw->workers_pids; @now >= 2 && !grep { $_ == $pid } @now }), 'is replaced';
     }
     sleep 0.2;
     my ($n, @bad) = results();
@@ -149,7 +149,7 @@ subtest 'a worker that is killed' => sub {
     is $ok, 20, 'all is served';
     my $status = $gw->status;
     is $status->{zone_tenants}, 5, 'the zone is whole';
-    ok $gw->wait_for(2, sub { $gw->status->{redis_events_up} }), 'and listens to events';
+    ok $gw->wait_for(sub { $gw->status->{redis_events_up} }), 'and listens to events';
 };
 
 subtest 'shutting down' => sub {
@@ -158,12 +158,12 @@ subtest 'shutting down' => sub {
     my $slow = $gw->connect;
     $fake->fault({ on => 'GET', key => 'token', delay => 0.06 });
     syswrite $slow, "GET $path HTTP/1.1\r\nHost: a\r\nX-Api-Key: " . Gateway::Made::token() . "\r\n\r\n";
-    $gw->wait_for(1, sub { $fake->count('GET', qr/token/) });
+    $gw->wait_for(sub { $fake->count('GET', qr/token/) });
     sleep 0.01;
     kill 'QUIT', $gw->pid;
     is Gateway::read_response($slow)->{status}, 401, 'QUIT: who is being looked up is answered';
     results();
-    ok $gw->wait_for(3, sub { waitpid($gw->pid, POSIX::WNOHANG()) != 0 }), 'and nginx is gone';
+    ok $gw->wait_for(sub { waitpid($gw->pid, POSIX::WNOHANG()) != 0 }), 'and nginx is gone';
     delete $gw->{pid};
 };
 

@@ -42,7 +42,7 @@ sub serves {
         open STDERR, '>&', \*STDOUT;
         exec 'tools/run-local' or POSIX::_exit(127);
     }
-    my ($call) = Gateway::Redis::wait_for(30, sub { slurp("$tmp/out") =~ /^stop /m })
+    my ($call) = Gateway::Redis::wait_for(sub { slurp("$tmp/out") =~ /^stop /m })
         ? slurp("$tmp/out") =~ /^try +(curl .*)$/m : ();
     ok $call, "$name: it starts" or diag slurp("$tmp/out");
     is $call && qx($call -s -o /dev/null -w '%{http_code}'), 200, "$name: the first tenant is served";

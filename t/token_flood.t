@@ -118,7 +118,7 @@ subtest 'made-up identities' => sub {
     my $gw = Gateway->start(
         redis => $real, redis_url => $fake->url, server => 'ampersand_identity $arg_who;', log_level => 'error',
     );
-    $gw->wait_for(5, sub { $gw->status->{redis_events_up} });
+    $gw->wait_for(sub { $gw->status->{redis_events_up} });
     $fake->clear;
     is $gw->get("$path?who=nobody")->{status}, 401, 'nobody' for 1 .. 20;
     is $fake->count('GET'), 1, 'is one look-up';
@@ -200,7 +200,7 @@ subtest 'a flood from one address' => sub {
     is_deeply [ keys %statuses ], [200], 'known tenants are served';
     is $after->{zone_tenants}, 10, 'and still known';
     is $after->{lookup_failures_total}, 0, 'no look-up failed';
-    ok $gw->wait_for(5, sub { $all->statuses(Gateway::Made::token()) eq '401 401' }), 'afterwards an unknown token is asked for again';
+    ok $gw->wait_for(sub { $all->statuses(Gateway::Made::token()) eq '401 401' }), 'afterwards an unknown token is asked for again';
     my @lines = grep { /too many unknown tokens/ } split /\n/, $gw->error_log;
     ok @lines >= 1 && @lines <= 2, 'a line for a worker says so' or diag scalar @lines;
     cmp_ok $after->{lookups_refused_total}, '>', 0, 'and a counter';

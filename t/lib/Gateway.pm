@@ -22,10 +22,16 @@ package Gateway;
 #   $res = $gw->raw($bytes);                   # exactly these bytes, one answer
 #   $gw->upstream->requests;                   # what it saw: [{ head, body, method, target, headers }]
 #   $gw->ctl('limit', 'set', ...);             # ampctl; dies on failure.  try_ctl: ($exit, $out, $err)
-#   $gw->wait_for($seconds, sub { ... });      # until it answers true; 0: it did not
 #   $gw->applied('p-1', sub { ... }, $other);  # until $gw and $other have applied the events of that write
 #   $gw->reload; $gw->error_log; $gw->access_log; $gw->workers_pids; $gw->connections_to(@ports);
-#   $gw->finish;                               # stops all; asserts a clean error log
+#   $gw->errors;                               # the module's lines of level error; log_lines(qr/.../): any lines
+#   $gw->linked;                               # every worker has its link to Redis, and one the subscription
+#   $gw->wait_for(sub { ... });                # until the code returns true: 1, or 0 after $PATIENCE seconds
+#   $gw->finish;                               # stops nginx; asserts that the error log holds no alert and no crash
+#   $gw->finish(killed => 1);                  # the same, where the test itself has killed workers with signal 9
+#
+# A gateway without a finish() is checked when it goes, or when the test ends:
+# an alert or a crash then makes the test file fail.
 
 use strict;
 use warnings;
@@ -37,6 +43,7 @@ use IO::Select ();
 use IO::Socket::INET ();
 use JSON::PP ();
 use POSIX ();
+use Scalar::Util ();
 use Test::More ();
 use Time::HiRes qw(sleep time);
 
@@ -48,6 +55,18 @@ our $ROOT = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../..');
 my $NGINX  = $ENV{NGINX_BINARY}  || '/usr/sbin/nginx';
 my $MODULE = $ENV{NGINX_MODULE}  || "$ROOT/build/ngx_http_ampersand_module.so";
 my $AMPCTL = $ENV{AMPCTL}        || "$ROOT/build/ampctl";
+
+# How long to wait for what has to happen.  A test that passes does not wait
+# for it to end, so it can be much longer than a busy machine needs.
+
+our $PATIENCE = 60;
+
+# What no program may write, whatever a test does to it.
+
+our $CRASH = qr/Sanitizer|runtime error:|exited on signal|segfault|core dumped/;
+
+my @running;    # weak references, for END
+my @faults;     # of gateways that nobody has finished
 
 sub start {
     my ($class, %o) = @_;
@@ -78,7 +97,9 @@ sub start {
     for my $try (1 .. 5) {
         $self->{port} = Gateway::Redis::free_port();
         $self->_configure;
-        return $self if $self->_spawn;
+        next unless $self->_spawn;
+        Scalar::Util::weaken($running[@running] = $self);
+        return $self;
     }
     die "nginx does not start:\n" . $self->error_log;
 }
@@ -113,7 +134,7 @@ sub access_log {
     my ($self) = @_;
     my $file = $self->dir . '/logs/access.log';
     my $size = -1;
-    $self->wait_for(2, sub {
+    $self->wait_for(sub {
         my $now = -s $file // 0;
         my $still = $now == $size;
         $size = $now;
@@ -158,6 +179,9 @@ sub _configure {
     ampersand_redis       $redis;
     ampersand_master_key  $dir/master.key;
 E
+
+    # No test lasts an hour: a change that it sees was announced by an event.
+    $http .= ' ampersand_tenant_ttl 1h;' unless "$needed $http" =~ /ampersand_tenant_ttl/;
 
     open my $f, '>', "$dir/nginx.conf" or die $!;
     print $f <<"E";
@@ -217,9 +241,9 @@ sub _spawn {
     }
     $self->{pid} = $pid;
 
-    my $end = time + 20;
+    my $end = time + $PATIENCE;
     while (time < $end) {
-        return 1 if $self->connect(0.2);
+        return 1 if $self->connect;
         if (waitpid($pid, POSIX::WNOHANG()) == $pid) {
             delete $self->{pid};
             return 0;
@@ -240,6 +264,7 @@ sub configtest {
     print $f "load_module $MODULE; pid $tmp/nginx.pid; error_log stderr;\n$text";
     close $f;
     my $out = `$NGINX -t -p $tmp -c $tmp/nginx.conf 2>&1`;
+    die "nginx -t crashed: $out" if $out =~ $CRASH || $? & 127 || $? >> 8 > 128;
     return ($? == 0, $out);
 }
 
@@ -248,7 +273,7 @@ sub reload {
     my %old = map { $_ => 1 } $self->workers_pids;
     $self->_configure;
     kill 'HUP', $self->{pid};
-    my $end = time + 10;
+    my $end = time + $PATIENCE;
     while (time < $end) {
         my @now = $self->workers_pids;
         return 1 if grep { !$old{$_} } @now;
@@ -267,8 +292,9 @@ sub workers_pids {
 # All processes of the master: workers, cache manager and loader.
 
 sub children {
-    my ($self) = @_;
-    return map { _slurp($_) =~ /^(\d+) \(nginx\) \S (\d+) / && $2 == $self->{pid} ? $1 : () } glob '/proc/[0-9]*/stat';
+    my ($self, $master) = @_;
+    $master //= $self->{pid};
+    return map { _slurp($_) =~ /^(\d+) \(nginx\) \S (\d+) / && $2 == $master ? $1 : () } glob '/proc/[0-9]*/stat';
 }
 
 # kill -9 for all of it, the master first.
@@ -279,7 +305,7 @@ sub crash {
     my $pid = delete $self->{pid};
     kill 'KILL', $pid, @children;
     waitpid $pid, 0;
-    $self->wait_for(3, sub { !grep { kill 0, $_ } @children });
+    $self->wait_for(sub { !grep { kill 0, $_ } @children });
     unlink $self->dir . '/nginx.pid';
 }
 
@@ -325,9 +351,10 @@ sub try_ctl {
         exec $AMPCTL, @args or POSIX::_exit(127);
     }
     waitpid $pid, 0;
-    my $exit = $? >> 8;
+    my ($exit, $signal) = ($? >> 8, $? & 127);
     my ($out, $err) = (_slurp("$dir/ctl.out.$pid"), _slurp("$dir/ctl.err.$pid"));
     unlink $in, "$dir/ctl.out.$pid", "$dir/ctl.err.$pid";
+    die "ampctl crashed, signal $signal: $err" if $signal || $err =~ $CRASH;
     return ($exit, $out, $err);
 }
 
@@ -351,7 +378,7 @@ sub tenant {
 sub connect {
     my ($self, $timeout) = @_;
     return IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => $timeout || 5
+        PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => $timeout || $PATIENCE
     );
 }
 
@@ -394,7 +421,7 @@ sub raw {
 sub read_response {
     my ($socket, %r) = @_;
     my $in = $r{rest} ? ${ $r{rest} } : '';
-    my $end = time + ($r{timeout} || 15);
+    my $end = time + ($r{timeout} || $PATIENCE);
     my $more = sub {
         my $wait = $end - time;
         return 0 if $wait <= 0 || !IO::Select->new($socket)->can_read($wait);
@@ -458,16 +485,18 @@ sub status {
     return JSON::PP::decode_json($self->get('/-/status')->{body});
 }
 
-# Waits until the code answers true: 1, or 0 after so many seconds.
+# Waits until the code returns true: 1, or 0 after so many seconds ($PATIENCE,
+# unless the first argument says otherwise).
 
 sub wait_for {
-    my ($self, $seconds, $code) = @_;
-    my $end = time + $seconds;
-    while (time < $end) {
+    my ($self, @args) = @_;
+    my $code = pop @args;
+    my $end = time + (@args ? $args[0] : $PATIENCE);
+    while (1) {
         return 1 if $code->();
+        return 0 if time > $end;
         sleep 0.01;
     }
-    return 0;
 }
 
 # Runs the code, which writes to the project, and waits until this gateway and
@@ -487,26 +516,39 @@ sub applied {
     my $before = $generations->();
     $code->();
     my $published = 0;
-    return $self->wait_for(10, sub { $published = $generations->() - $before })
+    return $self->wait_for(sub { $published = $generations->() - $before })
         && !grep {
             my ($gw, $events) = @$_;
-            !$gw->wait_for(10, sub { $gw->status->{events_total} >= $events + $published });
+            !$gw->wait_for(sub { $gw->status->{events_total} >= $events + $published });
         } @all;
 }
 
-# What no test may leave in an error log.
+# Every worker has its link to Redis, and one of them the subscription.
+
+sub linked {
+    my ($self) = @_;
+    my $s = $self->status;
+    my $workers = $self->{o}{workers} || 1;
+    return $s->{redis_events_up} && $s->{redis_links_up} == $workers && $s->{redis_links} == $workers;
+}
+
+sub log_lines { my ($self, $pattern) = @_; return grep { /$pattern/ } split /\n/, $self->error_log }
+sub errors    { return $_[0]->log_lines(qr/\[error\].*ampersand: /) }
+
+# What no test may leave behind.
 
 sub complaints {
     my ($self) = @_;
-    return grep {
-        /\[(?:alert|emerg)\]|Sanitizer|runtime error|exited on signal|segfault|core dumped/
-    } split /\n/, $self->error_log;
+    return ((grep { /\[(?:alert|emerg)\]|$CRASH/ } split /\n/, $self->error_log), @{ $self->{complaints} || [] });
 }
 
 sub finish {
-    my ($self) = @_;
+    my ($self, %o) = @_;
     $self->stop;
+    $self->{finished} = 1;
     my @bad = $self->complaints;
+    @bad = grep { !/exited on signal 9/ } @bad if $o{killed};
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
     Test::More::is(scalar @bad, 0, 'the error log holds no alert, crash or sanitizer report')
         or Test::More::diag(join "\n", @bad[0 .. ($#bad > 20 ? 20 : $#bad)]);
 }
@@ -515,21 +557,38 @@ sub stop {
     my ($self) = @_;
     my $pid = delete $self->{pid} or return;
     kill 'QUIT', $pid;
-    my $end = time + 15;
+    my $end = time + $PATIENCE;
     while (time < $end) {
         return if waitpid($pid, POSIX::WNOHANG()) != 0;
         sleep 0.02;
     }
-    kill 'TERM', $pid;
-    sleep 1;
-    kill 'KILL', $pid;
+    push @{ $self->{complaints} }, "nginx did not quit within $PATIENCE s";
+    kill 'KILL', $self->children($pid), $pid;
     waitpid $pid, 0;
+}
+
+# A gateway that the test has not finished: only the test itself sends signal 9.
+
+sub _check {
+    my ($self) = @_;
+    $self->stop;
+    push @faults, grep { !/exited on signal 9/ } $self->complaints unless $self->{finished}++;
 }
 
 sub DESTROY {
     my ($self) = @_;
     local ($?, $@, $!);
-    $self->stop if $self->{owner} == $$;
+    $self->_check if $self->{owner} == $$;
+}
+
+END {
+    my $status = $?;
+    $_->_check for grep { $_ && $_->{owner} == $$ } @running;
+    if (@faults) {
+        Test::More::diag(join "\n", 'a gateway that was not finished left an alert or a crash:', @faults);
+        $status ||= 1;
+    }
+    $? = $status;
 }
 
 1;

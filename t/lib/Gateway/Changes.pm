@@ -1,7 +1,7 @@
 package Gateway::Changes;
 
-# Every change that ampctl can make, one after another, each with the event
-# that it owes on every node that somebody listens to.
+# Every change that ampctl can make, one after another; each has to publish its
+# event on every node that has a listener.
 #
 #   Gateway::Changes::walk($ctl, $redis, $redis->subscribe('amp:events'), ...);
 #
@@ -30,15 +30,15 @@ sub walk {
         return $r->{doc};
     };
 
-    # What one command says at two nodes of a cluster may come in any order.
+    # The events of one command at two nodes of a cluster may come in any order.
     my @early = map { [] } @events;
     my $event = sub {
         my ($what, $want, $next) = @_;
         for my $node (0 .. $#events) {
-            my $text = shift @{ $early[$node] } // $events[$node]->message(5);
+            my $text = shift @{ $early[$node] } // $events[$node]->message(60);
             if ($next && $text && $text =~ /"type":"$next"/) {
                 push @{ $early[$node] }, $text;
-                $text = $events[$node]->message(5);
+                $text = $events[$node]->message(60);
             }
             is_deeply $text && JSON::PP::decode_json($text), { v => 1, %$want }, "$what: event, listener $node";
         }

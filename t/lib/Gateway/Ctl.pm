@@ -84,6 +84,7 @@ sub wait {
         local $/;
         $r{$kind} = <$f> // '';
     }
+    die "ampctl crashed: $r{err}" if ($r{err} // '') =~ /Sanitizer|runtime error:/ || ($? & 127) =~ /^(?:4|6|7|8|11)$/;
     $self->{said} .= ($r{out} // '') . ($r{err} // '');
     return \%r;
 }

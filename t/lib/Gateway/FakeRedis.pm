@@ -1,16 +1,16 @@
 package Gateway::FakeRedis;
 
 # A scripted Redis that can misbehave: speaks RESP2 on a free loopback port,
-# answers GET and HGETALL from a hash, and does to each reply what its faults
-# say.  One process with a select loop.
+# answers GET and HGETALL from a hash, and applies faults to its replies.  One
+# process with a select loop.
 #
 #   my $fake = Gateway::FakeRedis->start(data => { 'amp:tenant:x' => '{...}' });
 #   start(port => 1234, address => '127.0.0.2');    # not a free port of 127.0.0.1
 #   $fake->set($key => $text or { hash } or undef, ...);
 #   $fake->copy($real);             # all that a Gateway::Redis holds under amp:
 #   $fake->fault({ ... }, ...);     # replaces all faults; without arguments: none
-#   $fake->publish('amp:events', $text);    # shout($bytes): to who listens
-#   $fake->commands;                # [name, args...] of each since start or clear
+#   $fake->publish('amp:events', $text);    # to_subscribers($bytes): raw bytes
+#   $fake->commands;                # [name, args...] of each since start() or clear()
 #   $fake->count('GET', qr/token/); # of those
 #   $fake->clear; $fake->url; $fake->stop
 #   $fake->kick;                    # closes all connections; kick('events'): the subscriptions
@@ -19,10 +19,9 @@ package Gateway::FakeRedis;
 # In front of a gateway, whose tenants ampctl adds to a real Redis:
 #   my $gw = $fake->gateway(http => '...');    # Gateway->start
 #   my $real = $fake->real;
-#   my @tokens = $fake->strangers(3, args => [...]);   # of tenants it never heard of: s1, s2, ...
-#   my $res = $fake->timed($token);            # a request, with {ms}
+#   my @tokens = $fake->new_tenants(3, args => [...]); # tenants that the gateway has not looked up: s1, s2, ...
+#   my $res = $fake->timed($token);            # a request; {ms}: how long it took
 #   $fake->is_503($res, 'name');               # store-down or bad-record, with Retry-After
-#   $fake->errors;                             # its lines of level error
 #
 # A fault: { on => 'GET', key => qr..., times => n, ...} (on: a command's name,
 # default GET and HGETALL; "connect": a new connection; key: a regular
@@ -100,7 +99,7 @@ sub copy {
 
 sub fault    { my ($self, @faults) = @_; $self->_order('fault', map { +{ %$_ } } @faults) }
 sub publish  { my ($self, $channel, $text) = @_; $self->_order('publish', $channel, $text) }
-sub shout    { my ($self, $bytes) = @_; $self->_order('shout', $bytes) }
+sub to_subscribers { my ($self, $bytes) = @_; $self->_order('to_subscribers', $bytes) }
 sub commands { $_[0]->_order('commands') }
 sub clear    { $_[0]->_order('clear') }
 sub kick     { $_[0]->_order('kick', $_[1] // '') }
@@ -117,13 +116,15 @@ sub gateway {
 
 sub real { $_[0]{real} }
 
-sub strangers {
+sub new_tenants {
     my ($self, $count, %t) = @_;
     my @args = ('--redis', $self->{real}->url, @{ delete $t{args} || [] });
-    my @tokens = map { $self->{gw}->tenant('s' . ++$self->{strangers}, %t, args => \@args) } 1 .. $count || 1;
+    my @tokens = map { $self->{gw}->tenant('s' . ++$self->{tenants}, %t, args => \@args) } 1 .. $count || 1;
     $self->copy($self->{real});
     return wantarray ? @tokens : $tokens[0];
 }
+
+sub strangers { my $self = shift; return $self->new_tenants(@_) }    # the former name
 
 sub timed {
     my ($self, $token) = @_;
@@ -143,7 +144,7 @@ sub is_503 {
         || Test::More::diag("$res->{status}\n$res->{head}\n$res->{body}");
 }
 
-sub errors { return grep { /\[error\].*ampersand: / } split /\n/, $_[0]{gw}->error_log }
+sub errors { return $_[0]{gw}->errors }
 
 sub count {
     my ($self, $name, $key) = @_;
@@ -212,7 +213,7 @@ sub order {
         $self->{faults} = \@args;
     } elsif ($what eq 'publish') {
         return $self->publish(@args);
-    } elsif ($what eq 'shout') {
+    } elsif ($what eq 'to_subscribers') {
         $self->send($_, $args[0]) for grep { %{ $_->{channels} } } values %{ $self->{clients} };
     } elsif ($what eq 'commands') {
         return @{ $self->{commands} };

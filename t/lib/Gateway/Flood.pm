@@ -1,7 +1,7 @@
 package Gateway::Flood;
 
-# One tenant, as fast as several gateways answer, over keep-alive connections;
-# and what the answers say of its limit.
+# Requests of one tenant, as fast as several gateways answer, over keep-alive
+# connections; and what the answers show of its limit.
 #
 #   my $f = Gateway::Flood->run(
 #       token => $token, on => [ $gw, ... ], seconds => 2, connections => 2,    # of each gateway
@@ -46,7 +46,7 @@ sub run {
     }
     my $self = bless { on => scalar @{ $o{on} }, begun => time, answers => [] }, $class;
     syswrite $_, $text for $select->handles;
-    while (my @ready = $select->can_read(3)) {
+    while (my @ready = $select->can_read(60)) {
         for my $s (@ready) {
             my $from = $from{$s};
             if (!sysread $s, $from->{in}, 65536, length $from->{in}) {

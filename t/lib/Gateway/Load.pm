@@ -1,24 +1,24 @@
 package Gateway::Load;
 
-# Traffic that goes on while a test does something else, and a judge of every
-# answer.  One process with a select loop over keep-alive connections.
+# Traffic in a process of its own, while a test does something else; each answer
+# is checked.  One process with a select loop over keep-alive connections.
 #
 #   my $load = Gateway::Load->start(
 #       gateways => [ $gw, ... ],
 #       tenants  => [ { id => 'acme', token => ..., project => 'p-acme', key => 'key-of-acme', allow => [503] }, ... ],
 #       clients  => 6, pause => 0.004,     # connections, and seconds between two requests of each
 #       writes   => 0.2,                   # share of POSTs; the rest are GETs, half of them cacheable
-#   );                                     # allow: statuses that are right beside 200; 503 has to say Retry-After
+#   );                                     # allow: statuses accepted beside 200; a 503 needs Retry-After
 #   $load->mark('kill -9');                # names what happens from now on
 #   my $r = $load->report;                 # so far.  stop: the last one, after all answers have come
 #   $r->{requests}; $r->{status}{200};
 #   $r->{slowest}{'kill -9'}               # seconds, by mark
 #   $r->{failed}, $r->{failures}           # how many, and [text, ...] of the first: a wrong status, a cut
-#                                          # answer, none in 5 s
+#                                          # answer, none in 60 s
 #   $r->{wrong}                            # [text, ...]: another tenant's key or project in an answer
-#   $r->{again}                            # requests given once more: their idle connection was just closed
+#   $r->{repeated}                         # requests sent a second time: the server had closed their idle connection
 #
-# The upstream has to say {"key": ..., "target": ...} of its request:
+# The upstream has to answer {"key": ..., "target": ...}, taken from its request:
 # $gw->upstream->answer({ echo => 1 }).
 
 use strict;
@@ -84,7 +84,7 @@ package Gateway::Load::Run;
 
 use Time::HiRes qw(time);
 
-use constant PATIENCE => 5;
+use constant PATIENCE => 60;
 
 sub new {
     my ($class, %o) = @_;
@@ -92,7 +92,7 @@ sub new {
         ports => $o{ports}, tenants => $o{tenants}, control => $o{control},
         pause => $o{pause} // 0.004, writes => $o{writes} // 0.2, orders => '', mark => 'calm', n => 0,
         clients => [ map { { at => time + rand 0.05, in => '', port => $o{ports}[ $_ % @{ $o{ports} } ] } } 1 .. $o{clients} || 6 ],
-        report => { requests => 0, status => {}, slowest => {}, failed => 0, failures => [], wrong => [], again => 0 },
+        report => { requests => 0, status => {}, slowest => {}, failed => 0, failures => [], wrong => [], repeated => 0 },
     }, $class;
 }
 
@@ -104,7 +104,7 @@ sub run {
         my $select = IO::Select->new($self->{control});
         for my $c (@{ $self->{clients} }) {
             if (!$c->{text} && !$self->{stopping} && $c->{at} <= $now) {
-                $self->ask($c);
+                $self->begin($c);
             }
             if ($c->{text}) {
                 $self->fail($c, 'no answer in ' . PATIENCE . ' s') if $now > $c->{begun} + PATIENCE;
@@ -138,7 +138,7 @@ sub order {
     syswrite $self->{control}, $JSON->encode($what eq 'report' ? $self->{report} : { ok => 1 }) . "\n";
 }
 
-sub ask {
+sub begin {
     my ($self, $c) = @_;
     my $t = $c->{tenant} = $self->{tenants}[ rand @{ $self->{tenants} } ];
     my $n = ++$self->{n};
@@ -168,8 +168,8 @@ sub send {
     $self->closed($c, 'cannot be sent') if !defined $sent;
 }
 
-# A server may close an idle connection while a request is on its way: that
-# is nobody's fault, and the request is given again.
+# A server may close an idle connection at any time (RFC 9112, 9.3.1): the
+# request is sent once more, over a new connection.
 
 sub closed {
     my ($self, $c, $why) = @_;
@@ -177,7 +177,7 @@ sub closed {
     if (!$c->{text}) {
         return;
     } elsif ($c->{reused} && $c->{in} eq '') {
-        $self->{report}{again}++;
+        $self->{report}{repeated}++;
         $self->send($c);
     } else {
         $self->fail($c, $why);
@@ -189,7 +189,7 @@ sub read {
     if (!sysread $c->{socket}, $c->{in}, 65536, length $c->{in}) {
         return $self->closed($c, 'closed after ' . length($c->{in}) . ' bytes');
     }
-    return $self->fail($c, "not asked for: $c->{in}") if !$c->{text};
+    return $self->fail($c, "an answer without a request: $c->{in}") if !$c->{text};
     my ($head, $body) = split /\r\n\r\n/, $c->{in}, 2;
     return unless defined $body;
     if ($head =~ /^content-length: *(\d+)/mi) {
@@ -200,7 +200,7 @@ sub read {
     }
     $self->judge($c, $head, $body);
     delete $c->{socket} if $head =~ /^connection: *close/mi;
-    $self->over($c);
+    $self->done($c);
 }
 
 sub judge {
@@ -235,10 +235,10 @@ sub fail {
     my ($self, $c, $why) = @_;
     $self->note($c, $why);
     delete $c->{socket};
-    $self->over($c);
+    $self->done($c);
 }
 
-sub over {
+sub done {
     my ($self, $c) = @_;
     delete $c->{text};
     $c->{in} = '';

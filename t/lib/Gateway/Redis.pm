@@ -16,7 +16,7 @@ package Gateway::Redis;
 #   $redis->args; $redis->env                          # for ampersand_redis and ampctl: what TLS needs
 #   $redis->command('GET', 'amp:tenants');             # undef, text, number or [...]; dies on -ERR
 #   $redis->info('server')->{redis_version};
-#   my $sub = $redis->subscribe('amp:events'); $sub->message(2);  # text, or undef after 2 s
+#   my $sub = $redis->subscribe('amp:events'); $sub->message(60); # text, or undef after 60 s
 #   $redis->pause; $redis->resume;                     # SIGSTOP, SIGCONT
 #   $redis->stop; $redis->crash; $redis->restart;      # same port, same data where saved; crash: kill -9
 #
@@ -56,11 +56,13 @@ sub free_ports {
     return keys %ports;
 }
 
-# Waits until the code answers true: its answer, or nothing after so many seconds.
+# Waits until the code returns true: what it returned, or nothing after so many
+# seconds (60, unless the first argument says otherwise).
 
 sub wait_for {
-    my ($seconds, $code) = @_;
-    my $end = time + $seconds;
+    my @args = @_;
+    my $code = pop @args;
+    my $end = time + (@args ? $args[0] : 60);
     while (1) {
         my $answer = eval { $code->() };
         return $answer if $answer || time > $end;
@@ -121,7 +123,7 @@ sub args {
         ? ' cert_file=' . $certs->file('client.pem') . ' key_file=' . $certs->file('client.key') : '');
 }
 
-# What ampctl needs for what ampersand_redis is told.
+# The environment of ampctl for the same arguments of ampersand_redis.
 
 sub env {
     my ($self, $args) = @_;
@@ -140,8 +142,8 @@ sub log {
 
 sub tail { return "$_[0]{port}:\n", $_[0]->log =~ /((?:.*\n){0,6})\z/ }
 
-# A Sentinel keeps what it knows in its file, so all it has stands there; a
-# server has options only.
+# A Sentinel rewrites its configuration file, so all its settings are in that
+# file; a server has options on its command line only.
 
 sub _command_line {
     my ($self) = @_;
@@ -192,7 +194,7 @@ sub spawn {
 
 sub ready {
     my ($self) = @_;
-    my $end = time + 10;
+    my $end = time + 60;
     while (time < $end) {
         my $answer = eval { $self->_connect->_call('PING') };
         if (defined $answer || ($@ && $@ =~ /NOAUTH/)) {
@@ -259,7 +261,7 @@ sub stop {
     delete $self->{link};
     kill 'CONT', $pid;
     kill 'TERM', $pid;
-    my $end = time + 5;
+    my $end = time + 60;
     while (time < $end) {
         return if waitpid($pid, POSIX::WNOHANG()) != 0;
         sleep 0.02;
@@ -296,8 +298,8 @@ package Gateway::Redis::Link;
 
 sub new {
     my ($class, $at) = @_;
-    my $socket = $at =~ m{^/} ? IO::Socket::UNIX->new(Peer => $at, Timeout => 5) : IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $at, Timeout => 5
+    my $socket = $at =~ m{^/} ? IO::Socket::UNIX->new(Peer => $at, Timeout => 60) : IO::Socket::INET->new(
+        PeerAddr => '127.0.0.1', PeerPort => $at, Timeout => 60
     );
     $socket or die "connect: $!\n";
     return bless { socket => $socket, in => '' }, $class;
@@ -318,7 +320,7 @@ sub _call {
         defined $n or die "write: $!\n";
         $done += $n;
     }
-    return $self->_answer(Time::HiRes::time() + 10);
+    return $self->_answer(Time::HiRes::time() + 60);
 }
 
 sub _more {

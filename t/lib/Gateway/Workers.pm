@@ -1,7 +1,7 @@
 package Gateway::Workers;
 
-# A kept connection to each worker of a gateway, so that a request can be put
-# to every one of them.
+# A keep-alive connection to each worker of a gateway: a request can be sent to
+# a chosen worker, or to all of them.
 #
 #   my $gw = Gateway->start(workers => 3, Gateway::Workers::options());   # reuseport, X-Worker, X-Key
 #   my $all = Gateway::Workers->new($gw);           # after a reload: new($gw, @old_pids), without those
@@ -27,7 +27,7 @@ sub new {
     my ($class, $gw, @old) = @_;
     my $want = $gw->{o}{workers} || 1;
     my $self = bless { gw => $gw, sockets => {} }, $class;
-    my $end = time + 10;
+    my $end = time + 60;
     while (keys %{ $self->{sockets} } < $want) {
         die "no connection to each of $want workers\n" if time > $end;
         my $socket = $gw->connect or next;
@@ -48,7 +48,7 @@ sub one {
     my ($self, $i, $target, %r) = @_;
     my $pid = ($self->pids)[$i];
     my $res = _ask($self->{sockets}{$pid}, $target, %r);
-    die "worker $pid has gone\n" unless $res && $res->{status};
+    die "worker $pid does not answer\n" unless $res && $res->{status};
     return $res;
 }
 

@@ -7,8 +7,8 @@ package Gateway::Redis::Cluster;
 #       masters => 3, replicas => 1, timeout => 1000,    # ms, cluster-node-timeout; the defaults
 #       tls => 1, certificate => ..., users => {...}, binary => ..., password => 'x',
 #   );
-#   $c->url; $c->args; $c->env;        # redis+cluster://127.0.0.1:p,... : the masters that there were first
-#   $c->nodes; $c->masters;            # Gateway::Redis each; masters: as a living node sees them now
+#   $c->url; $c->args; $c->env;        # redis+cluster://127.0.0.1:p,... : the first masters
+#   $c->nodes; $c->masters;            # Gateway::Redis each; masters: as a running node sees them now
 #   $c->slot('amp:tenant:x'); $c->master_of($slot);
 #   $c->move($slot);                   # to the next master, with its keys: the answer is MOVED there
 #   $c->migrate($slot);                # the same, but not ended before move(): keys have gone, the answer is ASK
@@ -35,7 +35,7 @@ sub start {
     die "no cluster starts\n";
 }
 
-# Each node begins with a file that says who is who: nobody has to meet.
+# Each node starts with a complete nodes.conf: no CLUSTER MEET is needed.
 
 sub _start {
     my ($self) = @_;
@@ -97,7 +97,7 @@ sub _alive {
     return grep { $_->pid && !$self->{frozen}{$_} } $self->nodes;
 }
 
-# [first slot, last slot, master] as a living node sees them.
+# [first slot, last slot, master] as a running node sees them.
 
 sub _slots {
     my ($self, $node) = @_;
@@ -153,8 +153,8 @@ sub move {
     delete $self->{on_its_way}{$slot};
     my $id = $self->_id($to);
     $_->command('CLUSTER', 'SETSLOT', $slot, 'NODE', $id) for $to, $from;
-    # a replica that was not told yet would not take this slot over
-    Gateway::Redis::wait_for(5, sub { !grep { $self->master_of($slot, $_) != $to } $self->_alive })
+    # a replica that does not know of the move yet would not take this slot over
+    Gateway::Redis::wait_for(sub { !grep { $self->master_of($slot, $_) != $to } $self->_alive })
         or die "slot $slot has not moved\n";
     return ($from, $to);
 }
@@ -165,7 +165,7 @@ sub _lose {
     my $begin = time;
     $self->{frozen}{$node} = $how eq 'pause';
     $node->$how;
-    Gateway::Redis::wait_for(15, sub {
+    Gateway::Redis::wait_for(sub {
         my @unaware = grep {
             my $master = $self->master_of($slots->[0], $_);
             !$master || $master == $node || $self->_state($_) ne 'ok';
@@ -192,7 +192,7 @@ sub settle {
             $_->resume;
         }
     }
-    return Gateway::Redis::wait_for(20, sub {
+    return Gateway::Redis::wait_for(sub {
         for my $node ($self->nodes) {
             return 0 if $self->_state($node) ne 'ok';
             my $info = $node->info('replication');

@@ -76,7 +76,7 @@ sub _start {
                 "sentinel parallel-syncs $name 2",
                 (defined $o->{password} ? "sentinel auth-pass $name $o->{password}" : ()),
                 (map { "sentinel known-replica $name 127.0.0.1 $ports[$_]" } 1 .. $n - 1),
-                # what they would tell each other within some seconds
+                # what Sentinels learn from each other within some seconds
                 (map { "sentinel known-sentinel $name 127.0.0.1 $ports[$n + $_] $ids[$_]" } grep { $_ != $me } 0 .. $m - 1),
                 (defined $o->{sentinel_password} ? "requirepass $o->{sentinel_password}" : ()),
                 ''),
@@ -138,7 +138,7 @@ sub settle {
     for ($self->sentinels) {
         eval { $_->command('SENTINEL', 'DEBUG', 'info-period', 300, 'publish-period', 300) };
     }
-    return Gateway::Redis::wait_for(30, sub {
+    return Gateway::Redis::wait_for(sub {
         my $master = $self->master;
         my $info = $master->info('replication');
         return $info->{role} eq 'master' && $self->nodes - 1 == (grep { /^slave\d/ && $info->{$_} =~ /state=online,offset=[1-9]/ } keys %$info)
@@ -169,7 +169,7 @@ sub failover {
     } else {
         $old->$how;
     }
-    Gateway::Redis::wait_for(15, sub {
+    Gateway::Redis::wait_for(sub {
         my $new = $self->master;
         return $new != $old && $new->info('replication')->{role} eq 'master';
     }) or die "no fail-over\n", map { $_->tail } $self->sentinels;
