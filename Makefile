@@ -277,19 +277,10 @@ bench:
 	@t/bench/run
 
 
-# core sees neither nginx nor its users; ngx_ampersand_* sees no request; the
-# module and ampctl do not see each other
-
-define forbid
-	@! grep -nE '^ *# *include.*$(1)' $(2) \
-	    || { echo 'lint-layers: these may not be included there'; exit 1; }
-endef
+# Who may include whom: the table is in tools/layers.
 
 lint-layers:
-	$(call forbid,(ngx_|nginx|hiredis/|module/|ctl/),src/core/*.[ch])
-	$(call forbid,ngx_http,src/module/ngx_ampersand_*.h src/module/*/ngx_ampersand_*.[ch])
-	$(call forbid,ctl/,src/module/*.[ch] src/module/*/*.[ch])
-	$(call forbid,(ngx_|nginx|module/),src/ctl/*.[ch])
+	@tools/layers
 
 NGINX_INCS := src/core src/event src/event/modules src/os/unix src/http \
               src/http/modules src/http/v2
