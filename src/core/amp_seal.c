@@ -1,12 +1,9 @@
 #include "amp_seal.h"
 #include "amp_escape.h"
 
-#include <stdlib.h>
-
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/params.h>
 
 
@@ -14,30 +11,10 @@
 #define AMP_SEAL_HEAD     (3 + AMP_MASTER_KEY_ID_LEN + 1)
 #define AMP_TAG_LEN       16
 #define AMP_BLOCK_LEN     16            /* AMP_SECRET_MAX is a multiple of it */
-#define AMP_DIGEST_LEN    32
 #define AMP_PACKET_MAX    (AMP_NONCE_LEN + AMP_SECRET_MAX + AMP_TAG_LEN)
 #define AMP_AAD_MAX       128
-#define AMP_MASTER_KEY_LABEL  "ampersand-gateway master key"
 
 #define amp_base64_len(n)  (((n) * 4 + 2) / 3)
-
-
-/* The contexts keep the key schedule; a call only sets the nonce. */
-
-typedef struct {
-    unsigned char    id[AMP_MASTER_KEY_ID_LEN];
-    EVP_CIPHER_CTX  *opener;
-    EVP_CIPHER_CTX  *block;             /* CIPH of GCTR                       */
-} amp_master_key_t;
-
-
-struct amp_keyring_s {
-    EVP_CIPHER        *cipher;
-    EVP_CIPHER        *block;
-    EVP_CIPHER_CTX    *sealer;          /* of keys[0]                         */
-    amp_master_key_t  *keys;
-    unsigned           n;
-};
 
 
 typedef struct {
@@ -50,7 +27,7 @@ static const unsigned char  amp_base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 
-/* 64 + the value of a digit; 0 for what is none. */
+/* 64 + the value of a digit; 0 for any other byte. */
 
 static const unsigned char  amp_base64_values[256] = {
     ['-'] =
@@ -62,6 +39,8 @@ static const unsigned char  amp_base64_values[256] = {
     103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115
 };
 
+
+/* Appends base64url without padding (RFC 4648, 5). */
 
 static void
 amp_base64_write(const unsigned char *data, size_t len, amp_buf_t *out)
@@ -88,8 +67,9 @@ amp_base64_write(const unsigned char *data, size_t len, amp_buf_t *out)
 
 
 /*
- * Strict: no padding, and no bits set beyond the last byte, so that one packet
- * has one text.  The number of bytes, or 0.
+ * Decodes base64url.  Strict: no padding, and no bits set behind the last byte,
+ * so that a packet has only one text.  Returns the number of bytes, or 0 when
+ * the text is malformed or empty.
  */
 
 static size_t
@@ -139,226 +119,10 @@ amp_base64_read(amp_span_t text, unsigned char *out)
 }
 
 
-static int
-amp_hex_digit(unsigned char c)
-{
-    c = amp_lower(c);
-
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-
-    return (c >= 'a' && c <= 'f') ? c - 'a' + 10 : -1;
-}
-
-
-/* The bytes of a master key from the text of its file: 0, or -1. */
-
-static int
-amp_master_key_read(amp_span_t text, unsigned char key[AMP_MASTER_KEY_LEN])
-{
-    int     high, low;
-    size_t  i;
-
-    if (text.len == AMP_MASTER_KEY_TEXT && text.data[text.len - 1] == '\n') {
-        text.len--;
-    }
-
-    if (text.len != 2 * AMP_MASTER_KEY_LEN) {
-        return -1;
-    }
-
-    for (i = 0; i < AMP_MASTER_KEY_LEN; i++) {
-        high = amp_hex_digit(text.data[2 * i]);
-        low = amp_hex_digit(text.data[2 * i + 1]);
-
-        if (high < 0 || low < 0) {
-            return -1;
-        }
-
-        key[i] = (unsigned char) (high << 4 | low);
-    }
-
-    return 0;
-}
-
-
-static int
-amp_master_key_id(const unsigned char key[AMP_MASTER_KEY_LEN],
-    unsigned char id[AMP_MASTER_KEY_ID_LEN])
-{
-    int            rc;
-    unsigned char  digest[AMP_DIGEST_LEN];
-    unsigned char  text[sizeof(AMP_MASTER_KEY_LABEL) - 1 + AMP_MASTER_KEY_LEN];
-
-    memcpy(text, AMP_MASTER_KEY_LABEL, sizeof(AMP_MASTER_KEY_LABEL) - 1);
-    memcpy(text + sizeof(AMP_MASTER_KEY_LABEL) - 1, key, AMP_MASTER_KEY_LEN);
-
-    rc = EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha256(), NULL);
-
-    amp_hex(digest, AMP_MASTER_KEY_ID_LEN / 2, id);
-
-    OPENSSL_cleanse(text, sizeof(text));
-    OPENSSL_cleanse(digest, sizeof(digest));
-
-    return rc ? 0 : -1;
-}
-
-
-amp_keyring_t *
-amp_keyring_create(void)
-{
-    return calloc(1, sizeof(amp_keyring_t));
-}
-
-
-void
-amp_keyring_free(amp_keyring_t *ring)
-{
-    unsigned  i;
-
-    if (ring == NULL) {
-        return;
-    }
-
-    for (i = 0; i < ring->n; i++) {
-        EVP_CIPHER_CTX_free(ring->keys[i].opener);
-        EVP_CIPHER_CTX_free(ring->keys[i].block);
-    }
-
-    EVP_CIPHER_CTX_free(ring->sealer);
-    EVP_CIPHER_free(ring->cipher);
-    EVP_CIPHER_free(ring->block);
-    free(ring->keys);
-    free(ring);
-}
-
-
-static EVP_CIPHER_CTX *
-amp_keyring_context(EVP_CIPHER *cipher, const unsigned char *key, int seals)
-{
-    EVP_CIPHER_CTX  *ctx;
-
-    ctx = EVP_CIPHER_CTX_new();
-
-    if (ctx == NULL
-        || !EVP_CipherInit_ex2(ctx, cipher, key, NULL, seals, NULL)
-        || !EVP_CIPHER_CTX_set_padding(ctx, 0))
-    {
-        EVP_CIPHER_CTX_free(ctx);
-        return NULL;
-    }
-
-    return ctx;
-}
-
-
-static amp_master_key_t *
-amp_keyring_find(const amp_keyring_t *ring, const unsigned char *id)
-{
-    unsigned  i;
-
-    for (i = 0; i < ring->n; i++) {
-        if (memcmp(ring->keys[i].id, id, AMP_MASTER_KEY_ID_LEN) == 0) {
-            return &ring->keys[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-static const char *
-amp_keyring_put(amp_keyring_t *ring, const unsigned char *key)
-{
-    amp_master_key_t  *keys, master;
-
-    if (amp_master_key_id(key, master.id) != 0) {
-        return "OpenSSL has no SHA-256";
-    }
-
-    if (amp_keyring_find(ring, master.id) != NULL) {
-        return "this master key is in the ring already";
-    }
-
-    if (ring->cipher == NULL) {
-        ring->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-        ring->block = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
-
-        if (ring->cipher == NULL || ring->block == NULL) {
-            return "OpenSSL has no AES-256-GCM";
-        }
-    }
-
-    if (ring->sealer == NULL) {
-        ring->sealer = amp_keyring_context(ring->cipher, key, 1);
-
-        if (ring->sealer == NULL) {
-            return "no memory";
-        }
-    }
-
-    master.opener = amp_keyring_context(ring->cipher, key, 0);
-    master.block = amp_keyring_context(ring->block, key, 1);
-
-    keys = realloc(ring->keys, (ring->n + 1) * sizeof(*keys));
-
-    if (keys != NULL) {
-        ring->keys = keys;
-    }
-
-    if (keys == NULL || master.opener == NULL || master.block == NULL) {
-        EVP_CIPHER_CTX_free(master.opener);
-        EVP_CIPHER_CTX_free(master.block);
-
-        /* the next key added would be the first: it seals, not this one */
-
-        if (ring->n == 0) {
-            EVP_CIPHER_CTX_free(ring->sealer);
-            ring->sealer = NULL;
-        }
-
-        return "no memory";
-    }
-
-    keys[ring->n++] = master;
-
-    return NULL;
-}
-
-
-int
-amp_keyring_add(amp_keyring_t *ring, amp_span_t text, const char **error)
-{
-    unsigned char  key[AMP_MASTER_KEY_LEN];
-
-    if (amp_master_key_read(text, key) == 0) {
-        *error = amp_keyring_put(ring, key);
-
-    } else {
-        *error = "a master key is one line of 64 hex digits"
-                 " (openssl rand -hex 32)";
-    }
-
-    OPENSSL_cleanse(key, sizeof(key));
-    ERR_clear_error();
-
-    return (*error == NULL) ? 0 : -1;
-}
-
-
-amp_span_t
-amp_keyring_id(const amp_keyring_t *ring, unsigned i)
-{
-    if (i >= ring->n) {
-        return amp_span_null;
-    }
-
-    return amp_span_make(ring->keys[i].id, AMP_MASTER_KEY_ID_LEN);
-}
-
-
-/* A NUL in the tenant could move the border between the two. */
+/*
+ * Associated data: 0, or -1 when a part is empty, the whole too long, or the
+ * tenant contains a NUL, which would make the two parts ambiguous.
+ */
 
 static int
 amp_seal_aad(amp_span_t tenant, amp_span_t key_id, amp_seal_aad_t *aad)
@@ -380,7 +144,7 @@ amp_seal_aad(amp_span_t tenant, amp_span_t key_id, amp_seal_aad_t *aad)
 }
 
 
-/* Fills packet, the nonce excepted. */
+/* Fills the packet behind its nonce: 0, or -1. */
 
 static int
 amp_seal_packet(EVP_CIPHER_CTX *ctx, const amp_seal_aad_t *aad,
@@ -444,7 +208,10 @@ amp_seal(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
 }
 
 
-/* The tag is given before the first byte, and Final checks it. */
+/*
+ * Decrypts and verifies a packet: the length of the secret, or -3.  OpenSSL
+ * needs the tag before the data; EVP_DecryptFinal_ex() verifies it.
+ */
 
 static int
 amp_seal_authenticate(EVP_CIPHER_CTX *ctx, const amp_seal_aad_t *aad,
@@ -471,8 +238,6 @@ amp_seal_authenticate(EVP_CIPHER_CTX *ctx, const amp_seal_aad_t *aad,
     return (int) len;
 }
 
-
-/* A decoded text is the master key's id and the packet. */
 
 int
 amp_seal_decode(amp_span_t sealed, amp_buf_t *out)
@@ -504,12 +269,14 @@ amp_seal_decode(amp_span_t sealed, amp_buf_t *out)
 }
 
 
+/* amp_seal_open_decoded() without the cleanup after a failure. */
+
 static int
 amp_seal_open_into(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
     amp_span_t decoded, unsigned char *out)
 {
-    amp_seal_aad_t     aad;
-    amp_master_key_t  *master;
+    amp_seal_aad_t           aad;
+    const amp_master_key_t  *master;
 
     if (decoded.len <= AMP_MASTER_KEY_ID_LEN + AMP_NONCE_LEN + AMP_TAG_LEN
         || decoded.len > AMP_MASTER_KEY_ID_LEN + AMP_PACKET_MAX
@@ -530,8 +297,6 @@ amp_seal_open_into(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
 }
 
 
-/* What stays in OpenSSL's error queue would be taken for a fault of TLS. */
-
 int
 amp_seal_open_decoded(amp_keyring_t *ring, amp_span_t tenant,
     amp_span_t key_id, amp_span_t decoded, unsigned char *out)
@@ -542,6 +307,9 @@ amp_seal_open_decoded(amp_keyring_t *ring, amp_span_t tenant,
 
     if (n < 0) {
         OPENSSL_cleanse(out, AMP_SECRET_MAX);
+
+        /* nginx would report a remaining error as one of a TLS connection */
+
         ERR_clear_error();
     }
 
@@ -549,17 +317,20 @@ amp_seal_open_decoded(amp_keyring_t *ring, amp_span_t tenant,
 }
 
 
-/* Counter blocks for 96 bits of nonce count from 2: 1 made the tag (7.1). */
+/*
+ * The counter blocks of the text start at 2; block 1 was used for the tag
+ * (SP 800-38D, 7.1).
+ */
 
 int
 amp_seal_reveal(amp_keyring_t *ring, amp_span_t decoded, unsigned char *out)
 {
-    int                   n;
-    size_t                i, len, size;
-    uint64_t              a, b;
-    unsigned char         stream[AMP_SECRET_MAX];
-    amp_master_key_t     *master;
-    const unsigned char  *text, *nonce;
+    int                      n;
+    size_t                   i, len, size;
+    uint64_t                 a, b;
+    unsigned char            stream[AMP_SECRET_MAX];
+    const unsigned char     *text, *nonce;
+    const amp_master_key_t  *master;
 
     if (decoded.len <= AMP_MASTER_KEY_ID_LEN + AMP_NONCE_LEN + AMP_TAG_LEN
         || decoded.len > AMP_MASTER_KEY_ID_LEN + AMP_PACKET_MAX)
@@ -594,7 +365,7 @@ amp_seal_reveal(amp_keyring_t *ring, amp_span_t decoded, unsigned char *out)
         return -1;
     }
 
-    /* whole blocks by words: behind the text there is the tag to read */
+    /* by words, in whole blocks: reading beyond the text reads the tag */
 
     for (i = 0; i < size; i += sizeof(a)) {
         memcpy(&a, stream + i, sizeof(a));

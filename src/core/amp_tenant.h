@@ -1,7 +1,7 @@
 /*
- * A tenant's record: JSON in Redis (amp:tenant:<id>), one flat block of bytes
- * everywhere else.  The flat block holds no pointer, so shared memory, request
- * pools and tests copy it with memcpy().  It holds sealed keys only.
+ * A tenant record: JSON in Redis (amp:tenant:<id>), one flat block of bytes
+ * everywhere else.  The block has no pointers, so that shared memory, request
+ * pools and tests copy it with memcpy().  It contains sealed keys only.
  *
  * JSON, version 1:
  *   { "v": 1, "rev": 7, "id": "acme",
@@ -12,18 +12,17 @@
  *     "limits": { "default": { "rate": "50/s", "burst": 100 }, "read": {},
  *                 "concurrency": 20 },
  *     "cache": { "read": "5m", "listTopics": "10s" }, "disabled": false }
- * An item of allow or deny is a class, "tag:<tag>" or a tag without spaces, or
- * an operationId.  Deny wins.  Unknown members are ignored and kept by writers;
- * an unknown grant item is ignored by the gateway and refused by ampctl.
+ * Items of allow and deny: see amp_grant.h.  Deny wins.  Unknown members are
+ * ignored by readers and kept by writers; an unknown grant item is ignored by
+ * the gateway and refused by ampctl.
  */
 
 #ifndef AMP_TENANT_H
 #define AMP_TENANT_H
 
 
+#include "amp_grant.h"
 #include "amp_lifetime.h"
-#include "amp_operations.h"
-#include "amp_problem.h"
 #include "amp_rate.h"
 
 
@@ -33,12 +32,12 @@
 #define AMP_KEY_ID_MAX         32   /* [A-Za-z0-9][A-Za-z0-9._-]{0,31}        */
 #define AMP_GROUP_MAX          256  /* bytes of one groupRef, printable UTF-8 */
 #define AMP_GROUPS_MAX         64
-#define AMP_TENANT_OWNER       16   /* letters, see owner                     */
+#define AMP_TENANT_OWNER       16   /* bytes of owner                         */
 #define AMP_TENANT_FLAT_MAX    16384
 #define AMP_TENANT_JSON_MAX    65536
 
 
-/* Limits: the tenant's own and one for each class. */
+/* Limits: one for all requests of the tenant, and one for each class. */
 
 typedef enum {
     AMP_LIMIT_DEFAULT = 0,
@@ -64,24 +63,27 @@ typedef struct {
     unsigned     disabled:1;
     unsigned     secrets:1;         /* class "secrets" granted                */
     unsigned     changes:1;         /* class "write" granted                  */
-    unsigned     opened:1;          /* the caller's: sealed was opened once,
-                                       amp_seal_reveal() will do              */
+    unsigned     opened:1;          /* set by the caller: the key was opened
+                                       and its tag checked, amp_seal_reveal()
+                                       is enough                              */
     uint16_t     ngroups;
     unsigned char  owner[AMP_TENANT_OWNER];     /* the start of SHA-256 of
-                                       id and project.id: short enough for
-                                       cache keys, [A-Za-z0-9_-]              */
+                                       id and project.id, in [A-Za-z0-9_-]:
+                                       short enough for cache keys            */
     amp_field_t  id;
     amp_field_t  project_id;
-    amp_field_t  project_name;      /* lower case; empty when unknown         */
-    amp_field_t  key_id;            /* of the active key; empty without one   */
-    amp_field_t  sealed;            /* the key, see amp_seal_decode()         */
-    amp_field_t  groups;            /* ngroups times: uint16_t len, bytes     */
+    amp_field_t  project_name;      /* lower case; empty if there is none     */
+    amp_field_t  key_id;            /* of the active key; empty if none       */
+    amp_field_t  sealed;            /* the key, from amp_seal_decode()        */
+    amp_field_t  groups;            /* ngroups times: uint16_t length, bytes  */
     amp_field_t  rates;             /* amp_rate_t for each bit of limits, in
                                        order, unaligned                       */
     amp_field_t  cache;             /* uint32_t seconds for each bit of
                                        cached, in order, unaligned            */
 } amp_tenant_t;
 
+
+/* The bytes of a field; valid as long as the block. */
 
 static inline amp_span_t
 amp_tenant_field(const amp_tenant_t *t, amp_field_t f)
@@ -91,39 +93,45 @@ amp_tenant_field(const amp_tenant_t *t, amp_field_t f)
 
 
 /*
- * Decodes the JSON of a record into out (cap bytes, aligned for uint64_t, at
- * most AMP_TENANT_FLAT_MAX are used).  Answers the size of the block, or 0
- * with *error set to a static text that names the member at fault and holds
- * no value of it: no JSON object, duplicate member, wrong type, unknown "v",
- * id or project outside its alphabet, bad rate, too large.
- * A tenant without keys decodes; without "grants" or "grants.allow" it has
- * every class but secrets.  "v", "rev", "id" and "project.id" must be there;
- * null counts as absent for "project.name" alone.  A limit of {} is none; a
- * rate without "burst" has its count as burst.  "cache" is of amp_lifetime.h;
- * unknown names and those that the tenant has no say in are passed over.
+ * Decodes the JSON of a record into a block at out, which has cap bytes and is
+ * aligned for uint64_t; at most AMP_TENANT_FLAT_MAX bytes are used.  Returns
+ * the size of the block, or 0 with *error set to a static text, which names
+ * the member at fault and contains nothing of its value: not a JSON object,
+ * duplicate member, wrong type, unknown "v", id or project outside its
+ * alphabet, bad rate, too large.
+ *
+ * Required: "v", "rev", "id" and "project.id".  null means absent only for
+ * "project.name".  Without "keys" the tenant has no key; without "grants" or
+ * "grants.allow" it has every class but "secrets".  A limit of {} is no limit;
+ * a rate without "burst" has its count as burst.  "cache" is as in
+ * amp_lifetime.h; its unknown names, and those of operations whose lifetime a
+ * tenant cannot set, are ignored.
  */
 
 size_t amp_tenant_decode(amp_span_t json, void *out, size_t cap,
     const char **error);
 
-/* The rate of one limit: 1 and *rate filled, or 0 when the tenant has none. */
+/*
+ * The rate and burst of one limit: 1 and *rate filled, or 0 when the tenant
+ * has no such limit.
+ */
 
 int amp_tenant_rate(const amp_tenant_t *t, amp_limit_e limit,
     amp_rate_t *rate);
 
 /*
- * The tenant's own cache lifetime of an operation, by its index: 1 and *seconds
- * filled, or 0 and it stays.
+ * The tenant's own cache lifetime of an operation, given its index: 1 and
+ * *seconds filled, or 0 and *seconds unchanged when the tenant has set none.
  */
 
 int amp_tenant_lifetime(const amp_tenant_t *t, unsigned index,
     uint32_t *seconds);
 
-/* Is the group one of the tenant's? */
+/* 1 when the group is one that the tenant is bound to, else 0. */
 
 int amp_tenant_has_group(const amp_tenant_t *t, amp_span_t group);
 
-/* Grants of one operation: the bit test. */
+/* 1 when the tenant is granted the operation, else 0. */
 
 static inline int
 amp_tenant_granted(const amp_tenant_t *t, const amp_operation_t *op)
@@ -134,27 +142,17 @@ amp_tenant_granted(const amp_tenant_t *t, const amp_operation_t *op)
 }
 
 
-/* Alphabets, see the macros above: 1 when the text is one. */
+/* Length and alphabet, see the macros above: 1 when they are right, else 0. */
 
 int amp_tenant_id_valid(amp_span_t id);
 int amp_project_id_valid(amp_span_t id);
-int amp_project_name_valid(amp_span_t name);    /* [a-z0-9._-], any case      */
+int amp_project_name_valid(amp_span_t name);    /* [A-Za-z0-9._-]             */
 int amp_key_id_valid(amp_span_t id);
 int amp_group_valid(amp_span_t group);
+int amp_sealed_text_valid(amp_span_t sealed);   /* only amp_seal_decode() does
+                                                   more than that             */
 
-/*
- * Adds to set (bits of AMP_OPERATIONS_MAX) the operations that a grant item
- * names: a class (any case), an operationId, a tag ("Provider App" or
- * "provider-app", without regard to case) or "tag:<tag>"; the first of these
- * that fits, so the tags Read and Write need "tag:".  A tag names all of its
- * operations, those of the class secrets too.  The number of operations that
- * it names, 0 when the item is unknown or names only operations never served.
- */
-
-unsigned amp_grant_expand(amp_span_t item,
-    uint64_t set[AMP_OPERATIONS_MAX / 64]);
-
-/* "default" or a class name; -1 when it is none.  And back. */
+/* The limit called "default" or like a class, or -1; and the name of a limit. */
 
 int amp_limit_find(amp_span_t name);
 const char *amp_limit_name(amp_limit_e limit);

@@ -563,7 +563,7 @@ room(void **state)
     free(json);
 
     json = with_groups(64, 256);
-    refuse(json, "fit");
+    refuse(json, "too large");
     free(json);
 
     json = with_groups(1, 257);

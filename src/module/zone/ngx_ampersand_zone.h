@@ -36,6 +36,7 @@
 
 #include "redis/ngx_ampersand_redis.h"
 #include "amp_event.h"
+#include "amp_problem.h"
 
 
 #define NGX_AMPERSAND_ZONE_MIN       (256 * 1024)
