@@ -72,7 +72,7 @@ subtest 'Sentinel' => sub {
     $new->fault($role->('slave'));
     my $late = stranger($gw, $old, $new);
     $new->kick;
-    ok $gw->wait_for(sub { grep { /refuses: it is not the master/ } lines($gw) }), 'a master that is none any more is left';
+    ok $gw->wait_for(sub { grep { /is not a master/ } lines($gw) }), 'a master that is none any more is left';
     is $gw->get($path, token => $late)->{status}, 503, 'and never asked';
     $_->fault($names->($old)) for @s;
     ok $gw->wait_for(sub { $gw->get($path, token => $late)->{status} == 200 }), 'until the Sentinels name one';

@@ -61,11 +61,11 @@ subtest 'logging in' => sub {
     }
 
     my @wrong = (
-        [ 'a wrong password', "redis://:canary-wrong\@127.0.0.1:$port", qr/refuses: WRONGPASS/ ],
-        [ 'no password', "redis://127.0.0.1:$port", qr/refuses: NOAUTH/ ],
-        [ 'an unknown user', "redis://nobody:$quoted\@127.0.0.1:$port", qr/refuses: WRONGPASS/ ],
-        [ 'a database that is not there', "redis://:$quoted\@127.0.0.1:$port/99", qr/refuses: ERR DB index is out of range/ ],
-        [ 'a user without the channel', "redis://deaf:$quoted\@127.0.0.1:$port", qr/refuses: NOPERM.*changes take effect/ ],
+        [ 'a wrong password', "redis://:canary-wrong\@127.0.0.1:$port", qr/answers with an error: WRONGPASS/ ],
+        [ 'no password', "redis://127.0.0.1:$port", qr/answers with an error: NOAUTH/ ],
+        [ 'an unknown user', "redis://nobody:$quoted\@127.0.0.1:$port", qr/answers with an error: WRONGPASS/ ],
+        [ 'a database that is not there', "redis://:$quoted\@127.0.0.1:$port/99", qr/answers with an error: ERR DB index is out of range/ ],
+        [ 'a user without the channel', "redis://deaf:$quoted\@127.0.0.1:$port", qr/answers with an error: NOPERM.*changes take effect/ ],
     );
     for (@wrong) {
         my ($name, $url, $line) = @$_;

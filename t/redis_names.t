@@ -111,7 +111,7 @@ subtest 'a name that a Sentinel announces' => sub {
     sleep 0.5;
     my @said = grep { /\[error\]/ } lines($gw);
     is scalar @said, 1, 'said once' or diag @said;
-    like $said[0], qr/Redis "master\.test:\d+" is named, not addressed, .* add "resolver" to http\{\}/, 'with what to do';
+    like $said[0], qr/Redis "master\.test:\d+" has a name that cannot be resolved: add "resolver" to http\{\}/, 'with the remedy';
     is served($gw, $master), 503, 'nobody is served';
     $gw->finish;
 

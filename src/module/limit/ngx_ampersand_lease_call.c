@@ -84,8 +84,8 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
         amp_lease_argv(&call->ask,
                        amp_span_make(zone->sh->leases.gateway,
                                      NGX_AMPERSAND_GATEWAY_ID),
-                       amp_span_make(server->run, server->len), since, text,
-                       &argv[4]);
+                       amp_span_make(server->run_id, server->run_id_len),
+                       since, text, &argv[4]);
 
         rc = ngx_ampersand_redis_command(lessee->redis, argv[3],
                                          4 + AMP_LEASE_ARGS, argv,
@@ -117,7 +117,7 @@ ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
     ngx_ampersand_seen_t    *seen;
     ngx_ampersand_leases_t  *leases;
 
-    if (server->len != NGX_AMPERSAND_RUN_ID) {
+    if (server->run_id_len != NGX_AMPERSAND_RUN_ID) {
         return 0;
     }
 
@@ -128,7 +128,7 @@ ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
     for (i = 0; i < ngx_min(leases->nservers, NGX_AMPERSAND_SERVERS); i++) {
         seen = &leases->servers[i];
 
-        if (ngx_memcmp(seen->run, server->run, NGX_AMPERSAND_RUN_ID) == 0) {
+        if (ngx_memcmp(seen->run, server->run_id, NGX_AMPERSAND_RUN_ID) == 0) {
             since = seen->since;
             goto done;
         }
@@ -145,7 +145,7 @@ ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
     }
 
     seen = &leases->servers[leases->nservers++ % NGX_AMPERSAND_SERVERS];
-    ngx_memcpy(seen->run, server->run, NGX_AMPERSAND_RUN_ID);
+    ngx_memcpy(seen->run, server->run_id, NGX_AMPERSAND_RUN_ID);
     seen->since = since;
 
 done:

@@ -79,8 +79,8 @@ ngx_ampersand_lease_call_t *ngx_ampersand_lease_call(
 void ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call);
 
 
-/* Of ngx_ampersand_redis_meet(), data is the zone: a server that is met late
-   may be another one's successor. */
+/* Of ngx_ampersand_redis_on_server(), data is the zone: a server that is met
+   late may be another one's successor. */
 
 void ngx_ampersand_lease_met(void *data, const ngx_ampersand_server_t *server);
 

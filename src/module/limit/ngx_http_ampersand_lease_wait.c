@@ -50,7 +50,8 @@ ngx_http_ampersand_lease_wait_init(ngx_http_ampersand_main_conf_t *amcf)
     amcf->lessee.wake = ngx_http_ampersand_lease_wait_wake;
     amcf->lessee.data = amcf;
 
-    ngx_ampersand_redis_meet(amcf->link, ngx_ampersand_lease_met, amcf->zone);
+    ngx_ampersand_redis_on_server(amcf->link, ngx_ampersand_lease_met,
+                                  amcf->zone);
 
     if (ngx_worker != 0) {
         return;

@@ -100,7 +100,7 @@ ngx_ampersand_cluster_create(ngx_ampersand_links_t *links,
     opts.kind = "Redis";
     opts.effect = "another node is asked for the slot map";
     opts.level = NGX_LOG_ERR;
-    opts.turns = links->conf->nhosts;
+    opts.nhosts = links->conf->nhosts;
     opts.state = ngx_ampersand_cluster_ask_state;
     opts.data = cluster;
     opts.locate = ngx_ampersand_cluster_next;
@@ -506,7 +506,7 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
         cluster->mapped = 1;
         cluster->refused = 0;
 
-        ngx_ampersand_link_level(cluster->ask, NGX_LOG_INFO);
+        ngx_ampersand_link_set_level(cluster->ask, NGX_LOG_INFO);
         ngx_ampersand_cluster_lead(cluster);
 
         if (!cluster->sweep.timer_set) {

@@ -10,11 +10,12 @@ static void *ngx_ampersand_connection_array(const redisReadTask *task,
     ngx_ampersand_elements_t n);
 static void ngx_ampersand_connection_connect_handler(ngx_event_t *ev);
 static void ngx_ampersand_connection_handshake_handler(ngx_connection_t *c);
-static void ngx_ampersand_connection_ready(ngx_ampersand_connection_t *wire);
+static void ngx_ampersand_connection_ready(ngx_ampersand_connection_t *conn);
 static void ngx_ampersand_connection_write_handler(ngx_event_t *ev);
 static void ngx_ampersand_connection_read_handler(ngx_event_t *ev);
-static const char *ngx_ampersand_connection_replies(ngx_ampersand_connection_t *wire);
-static void ngx_ampersand_connection_hush(ngx_log_t *log, ngx_uint_t level,
+static const char *ngx_ampersand_connection_replies(
+    ngx_ampersand_connection_t *conn);
+static void ngx_ampersand_connection_capture(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len);
 
 
@@ -24,51 +25,51 @@ static void                      *(*ngx_ampersand_connection_create_array)(
 
 
 ngx_int_t
-ngx_ampersand_connection_connect(ngx_ampersand_connection_t *wire,
+ngx_ampersand_connection_connect(ngx_ampersand_connection_t *conn,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name)
 {
     ngx_int_t               rc;
     ngx_connection_t       *c;
     ngx_peer_connection_t  *pc;
 
-    wire->quiet = *wire->log;
-    wire->quiet.log_level = NGX_LOG_INFO;
-    wire->quiet.writer = ngx_ampersand_connection_hush;
-    wire->quiet.wdata = wire;
-    wire->quiet.next = NULL;
-    wire->fed = 0;
-    wire->said = 0;
+    conn->capture = *conn->log;
+    conn->capture.log_level = NGX_LOG_INFO;
+    conn->capture.writer = ngx_ampersand_connection_capture;
+    conn->capture.wdata = conn;
+    conn->capture.next = NULL;
+    conn->unparsed = 0;
+    conn->error_len = 0;
 
-    pc = &wire->peer;
+    pc = &conn->peer;
     ngx_memzero(pc, sizeof(*pc));
 
     pc->sockaddr = sockaddr;
     pc->socklen = socklen;
     pc->name = name;
     pc->get = ngx_event_get_peer;
-    pc->log = &wire->quiet;
+    pc->log = &conn->capture;
     pc->log_error = NGX_ERROR_ERR;
 
-    wire->reader = ngx_ampersand_connection_reader();
-    if (wire->reader == NULL) {
+    conn->reader = ngx_ampersand_connection_reader();
+    if (conn->reader == NULL) {
         return NGX_ERROR;
     }
 
     rc = ngx_event_connect_peer(pc);
 
-    wire->said = 0;
+    conn->error_len = 0;
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         return NGX_ERROR;
     }
 
     c = pc->connection;
-    c->data = wire;
+    c->data = conn;
     c->read->handler = ngx_ampersand_connection_connect_handler;
     c->write->handler = ngx_ampersand_connection_connect_handler;
 
-    if (wire->tls) {
-        c->pool = ngx_create_pool(256, wire->log);
+    if (conn->tls) {
+        c->pool = ngx_create_pool(256, conn->log);
         if (c->pool == NULL) {
             return NGX_ERROR;
         }
@@ -82,7 +83,10 @@ ngx_ampersand_connection_connect(ngx_ampersand_connection_t *wire,
 }
 
 
-/* hiredis takes an array's announced length at its word, and memory for it. */
+/*
+ * hiredis allocates as much memory as an array announces elements: the array of
+ * a server that is no Redis must not take it.
+ */
 
 static redisReader *
 ngx_ampersand_connection_reader(void)
@@ -96,7 +100,8 @@ ngx_ampersand_connection_reader(void)
 
     ngx_ampersand_connection_create_array = reader->fn->createArray;
     ngx_ampersand_connection_objects = *reader->fn;
-    ngx_ampersand_connection_objects.createArray = ngx_ampersand_connection_array;
+    ngx_ampersand_connection_objects.createArray =
+                                                ngx_ampersand_connection_array;
 
     reader->fn = &ngx_ampersand_connection_objects;
 
@@ -105,7 +110,8 @@ ngx_ampersand_connection_reader(void)
 
 
 static void *
-ngx_ampersand_connection_array(const redisReadTask *task, ngx_ampersand_elements_t n)
+ngx_ampersand_connection_array(const redisReadTask *task,
+    ngx_ampersand_elements_t n)
 {
     return n > NGX_AMPERSAND_CONNECTION_ELEMENTS
            ? NULL : ngx_ampersand_connection_create_array(task, n);
@@ -113,11 +119,11 @@ ngx_ampersand_connection_array(const redisReadTask *task, ngx_ampersand_elements
 
 
 void
-ngx_ampersand_connection_flush(ngx_ampersand_connection_t *wire)
+ngx_ampersand_connection_flush(ngx_ampersand_connection_t *conn)
 {
     ngx_connection_t  *c;
 
-    c = wire->peer.connection;
+    c = conn->peer.connection;
 
     if (c->write->ready) {
         ngx_post_event(c->write, &ngx_posted_events);
@@ -126,12 +132,12 @@ ngx_ampersand_connection_flush(ngx_ampersand_connection_t *wire)
 
 
 void
-ngx_ampersand_connection_close(ngx_ampersand_connection_t *wire)
+ngx_ampersand_connection_close(ngx_ampersand_connection_t *conn)
 {
     ngx_pool_t        *pool;
     ngx_connection_t  *c;
 
-    c = wire->peer.connection;
+    c = conn->peer.connection;
 
     if (c) {
         ngx_ampersand_tls_close(c);
@@ -143,12 +149,12 @@ ngx_ampersand_connection_close(ngx_ampersand_connection_t *wire)
             ngx_destroy_pool(pool);
         }
 
-        wire->peer.connection = NULL;
+        conn->peer.connection = NULL;
     }
 
-    if (wire->reader) {
-        redisReaderFree(wire->reader);
-        wire->reader = NULL;
+    if (conn->reader) {
+        redisReaderFree(conn->reader);
+        conn->reader = NULL;
     }
 }
 
@@ -156,14 +162,14 @@ ngx_ampersand_connection_close(ngx_ampersand_connection_t *wire)
 static void
 ngx_ampersand_connection_connect_handler(ngx_event_t *ev)
 {
-    int                    err;
-    socklen_t              len;
-    ngx_int_t              rc;
-    ngx_connection_t      *c;
-    ngx_ampersand_connection_t  *wire;
+    int                          err;
+    socklen_t                    len;
+    ngx_int_t                    rc;
+    ngx_connection_t            *c;
+    ngx_ampersand_connection_t  *conn;
 
     c = ev->data;
-    wire = c->data;
+    conn = c->data;
     err = 0;
     len = sizeof(err);
 
@@ -172,22 +178,22 @@ ngx_ampersand_connection_connect_handler(ngx_event_t *ev)
     }
 
     if (err) {
-        wire->failed(wire->data, "cannot be connected to", err, 0);
+        conn->failed(conn->data, "cannot be connected to", err, 0);
         return;
     }
 
-    if (wire->peer.sockaddr->sa_family != AF_UNIX) {
+    if (conn->peer.sockaddr->sa_family != AF_UNIX) {
         (void) ngx_tcp_nodelay(c);
     }
 
-    if (wire->tls == NULL) {
-        ngx_ampersand_connection_ready(wire);
+    if (conn->tls == NULL) {
+        ngx_ampersand_connection_ready(conn);
         return;
     }
 
 #if (NGX_SSL)
 
-    rc = ngx_ampersand_tls_handshake(wire->tls, c, wire->host);
+    rc = ngx_ampersand_tls_handshake(conn->tls, c, conn->host);
 
     if (rc == NGX_AGAIN) {
         c->ssl->handler = ngx_ampersand_connection_handshake_handler;
@@ -203,7 +209,7 @@ ngx_ampersand_connection_connect_handler(ngx_event_t *ev)
     (void) rc;
 #endif
 
-    wire->failed(wire->data, "fails the TLS handshake", 0, 0);
+    conn->failed(conn->data, "fails the TLS handshake", 0, 0);
 }
 
 
@@ -212,49 +218,49 @@ ngx_ampersand_connection_handshake_handler(ngx_connection_t *c)
 {
 #if (NGX_SSL)
 
-    const char            *why;
-    ngx_ampersand_connection_t  *wire;
+    const char                  *why;
+    ngx_ampersand_connection_t  *conn;
 
-    wire = c->data;
+    conn = c->data;
 
     if (!c->ssl->handshaked) {
-        wire->failed(wire->data, "fails the TLS handshake", 0, 0);
+        conn->failed(conn->data, "fails the TLS handshake", 0, 0);
         return;
     }
 
-    why = ngx_ampersand_tls_verify(wire->tls, c, wire->host);
+    why = ngx_ampersand_tls_verify(conn->tls, c, conn->host);
 
     if (why) {
-        wire->said = ngx_cpystrn(wire->text, (u_char *) why,
-                                 NGX_AMPERSAND_SAID)
-                     - wire->text;
-        wire->failed(wire->data, "has a certificate that does not hold", 0, 0);
+        conn->error_len = ngx_cpystrn(conn->error, (u_char *) why,
+                                      NGX_AMPERSAND_CONNECTION_ERROR)
+                          - conn->error;
+        conn->failed(conn->data, "fails certificate verification", 0, 0);
         return;
     }
 
-    ngx_ampersand_connection_ready(wire);
+    ngx_ampersand_connection_ready(conn);
 
 #endif
 }
 
 
 static void
-ngx_ampersand_connection_ready(ngx_ampersand_connection_t *wire)
+ngx_ampersand_connection_ready(ngx_ampersand_connection_t *conn)
 {
     ngx_connection_t  *c;
 
-    c = wire->peer.connection;
+    c = conn->peer.connection;
     c->read->handler = ngx_ampersand_connection_read_handler;
     c->write->handler = ngx_ampersand_connection_write_handler;
 
-    wire->said = 0;
+    conn->error_len = 0;
 
-    if (wire->connected(wire->data) != NGX_OK) {
-        wire->failed(wire->data, "no memory for its greeting", 0, 0);
+    if (conn->connected(conn->data) != NGX_OK) {
+        conn->failed(conn->data, "cannot be used, no memory", 0, 0);
         return;
     }
 
-    /* TLS may have read further than its handshake */
+    /* OpenSSL may hold bytes that came with the end of its handshake */
 
     if (c->read->ready) {
         ngx_post_event(c->read, &ngx_posted_events);
@@ -267,35 +273,36 @@ ngx_ampersand_connection_ready(ngx_ampersand_connection_t *wire)
 static void
 ngx_ampersand_connection_write_handler(ngx_event_t *ev)
 {
-    ssize_t                    n;
-    ngx_connection_t          *c;
-    ngx_ampersand_connection_t      *wire;
-    ngx_ampersand_pipeline_t  *commands;
+    ssize_t                      n;
+    ngx_connection_t            *c;
+    ngx_ampersand_pipeline_t    *pipeline;
+    ngx_ampersand_connection_t  *conn;
 
     c = ev->data;
-    wire = c->data;
-    commands = wire->commands;
+    conn = c->data;
+    pipeline = conn->pipeline;
 
-    while (commands->len) {
-        n = c->send(c, commands->out, commands->len);
+    while (pipeline->len) {
+        n = c->send(c, pipeline->out, pipeline->len);
 
         if (n == NGX_AGAIN) {
             break;
         }
 
         if (n == NGX_ERROR || n == 0) {
-            wire->failed(wire->data, "closed the connection",
-                         wire->said ? 0 : ngx_socket_errno, 1);
+            conn->failed(conn->data, "closed the connection",
+                         conn->error_len ? 0 : ngx_socket_errno, 1);
             return;
         }
 
-        ngx_ampersand_pipeline_sent(commands, n);
+        ngx_ampersand_pipeline_sent(pipeline, n);
     }
 
     if (ngx_handle_write_event(c->write, 0) != NGX_OK
         || ngx_handle_read_event(c->read, 0) != NGX_OK)
     {
-        wire->failed(wire->data, "cannot be watched", ngx_errno, 0);
+        conn->failed(conn->data, "cannot be added to the event loop",
+                     ngx_errno, 0);
     }
 }
 
@@ -303,16 +310,16 @@ ngx_ampersand_connection_write_handler(ngx_event_t *ev)
 static void
 ngx_ampersand_connection_read_handler(ngx_event_t *ev)
 {
-    u_char                 buf[NGX_AMPERSAND_CONNECTION_READ];
-    ssize_t                n;
-    const char            *why;
-    ngx_connection_t      *c;
-    ngx_ampersand_connection_t  *wire;
+    u_char                       buf[NGX_AMPERSAND_CONNECTION_READ];
+    ssize_t                      n;
+    const char                  *why;
+    ngx_connection_t            *c;
+    ngx_ampersand_connection_t  *conn;
 
     c = ev->data;
-    wire = c->data;
+    conn = c->data;
 
-    /* edge-triggered: to the last byte */
+    /* events are edge-triggered: read until there is no more */
 
     for ( ;; ) {
         n = c->recv(c, buf, sizeof(buf));
@@ -322,32 +329,34 @@ ngx_ampersand_connection_read_handler(ngx_event_t *ev)
         }
 
         if (n == NGX_ERROR || n == 0) {
-            wire->failed(wire->data, "closed the connection",
-                         n == 0 || wire->said ? 0 : ngx_socket_errno, 1);
+            conn->failed(conn->data, "closed the connection",
+                         n == 0 || conn->error_len ? 0 : ngx_socket_errno, 1);
             return;
         }
 
-        wire->fed += n;
+        conn->unparsed += n;
 
-        why = redisReaderFeed(wire->reader, (const char *) buf, n) == REDIS_OK
-              ? ngx_ampersand_connection_replies(wire) : "no memory for its reply";
+        why = redisReaderFeed(conn->reader, (const char *) buf, n) == REDIS_OK
+              ? ngx_ampersand_connection_replies(conn)
+              : "cannot be used, no memory";
 
         if (why) {
-            wire->failed(wire->data, why, 0, 0);
+            conn->failed(conn->data, why, 0, 0);
             return;
         }
     }
 
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        wire->failed(wire->data, "cannot be watched", ngx_errno, 0);
+        conn->failed(conn->data, "cannot be added to the event loop",
+                     ngx_errno, 0);
     }
 }
 
 
-/* All replies that are complete; NULL, or why the connection has to go. */
+/* Handles all complete replies.  NULL, or why the connection has failed. */
 
 static const char *
-ngx_ampersand_connection_replies(ngx_ampersand_connection_t *wire)
+ngx_ampersand_connection_replies(ngx_ampersand_connection_t *conn)
 {
     void       *reply;
     ngx_int_t   rc;
@@ -355,7 +364,7 @@ ngx_ampersand_connection_replies(ngx_ampersand_connection_t *wire)
     for ( ;; ) {
         reply = NULL;
 
-        if (redisReaderGetReply(wire->reader, &reply) != REDIS_OK) {
+        if (redisReaderGetReply(conn->reader, &reply) != REDIS_OK) {
             return "does not speak Redis' protocol";
         }
 
@@ -363,34 +372,36 @@ ngx_ampersand_connection_replies(ngx_ampersand_connection_t *wire)
             break;
         }
 
-        wire->fed = 0;
-        rc = wire->reply(wire->data, reply);
+        conn->unparsed = 0;
+        rc = conn->reply(conn->data, reply);
 
         freeReplyObject(reply);
 
         if (rc != NGX_OK) {
-            return "sent a reply that nobody asked for";
+            return "sent a reply without a command";
         }
     }
 
-    return wire->fed > NGX_AMPERSAND_REPLY_MAX
+    return conn->unparsed > NGX_AMPERSAND_REPLY_MAX
            ? "sent a reply of more than a megabyte" : NULL;
 }
 
 
 /*
- * What nginx says of a failed handshake is the reason of the one line that the
- * caller writes.  Alerts stay alerts.
+ * The writer of the connection's log.  The caller logs an outage in one line:
+ * what nginx says of a failed TLS handshake becomes part of it, and nginx's
+ * other messages are dropped.  Alerts are logged, except for an address of a
+ * family that the system does not support: other addresses are tried then.
  */
 
 static void
-ngx_ampersand_connection_hush(ngx_log_t *log, ngx_uint_t level, u_char *buf,
+ngx_ampersand_connection_capture(ngx_log_t *log, ngx_uint_t level, u_char *buf,
     size_t len)
 {
-    u_char                *p, *end;
-    ngx_ampersand_connection_t  *wire;
+    u_char                      *p, *end;
+    ngx_ampersand_connection_t  *conn;
 
-    wire = log->wdata;
+    conn = log->wdata;
     end = buf + len;
 
     /* "date time [level] pid#tid: *connection text\n" */
@@ -405,8 +416,8 @@ ngx_ampersand_connection_hush(ngx_log_t *log, ngx_uint_t level, u_char *buf,
     p = p ? p + 1 : buf;
     len = end - p - (end > p && end[-1] == LF);
 
-    if (level <= NGX_LOG_ALERT) {
-        ngx_log_error(level, wire->log, 0, "%*s", len, p);
+    if (level <= NGX_LOG_ALERT && ngx_errno != EAFNOSUPPORT) {
+        ngx_log_error(level, conn->log, 0, "%*s", len, p);
         return;
     }
 
@@ -414,6 +425,6 @@ ngx_ampersand_connection_hush(ngx_log_t *log, ngx_uint_t level, u_char *buf,
         return;
     }
 
-    wire->said = ngx_min(len, NGX_AMPERSAND_SAID);
-    ngx_memcpy(wire->text, p, wire->said);
+    conn->error_len = ngx_min(len, NGX_AMPERSAND_CONNECTION_ERROR);
+    ngx_memcpy(conn->error, p, conn->error_len);
 }

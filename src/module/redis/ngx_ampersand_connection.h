@@ -1,12 +1,16 @@
 /*
- * One connection: sends what is in commands, parses replies; TLS is nginx's,
- * RESP is hiredis'.  Knows neither what is said nor what follows from it.
+ * One connection to a server: connects, with TLS where configured, sends what
+ * is in the pipeline and parses replies.  TLS is nginx's, RESP2 is hiredis'.
+ * What commands and replies mean is the caller's business.
  *
- * connected() is called when bytes may be sent; reply() for each reply, which
- * is valid during the call; NGX_ERROR from either ends the connection;
- * failed() once, when the connection is of no use any more, with "closed" set
- * where the other side closed it: wire_close() has still to be called, and may
- * be only there and in other event handlers, never in reply().
+ *   connect ──▶ TCP ──▶ TLS ──▶ connected(), then reply() for each reply
+ *                │       │         │
+ *                └───────┴─────────┴──▶ failed(), once
+ *
+ * The callbacks run from the event loop.  A reply is valid during the call.
+ * NGX_ERROR from connected() or reply() makes the connection fail.  After
+ * failed() the caller has to close the connection, or to connect again: there,
+ * or in any other event handler, but never in connected() or reply().
  */
 
 #ifndef NGX_AMPERSAND_CONNECTION_H
@@ -17,44 +21,61 @@
 #include "ngx_ampersand_tls.h"
 
 
-#define NGX_AMPERSAND_REPLY_MAX  (1024 * 1024)  /* bytes of a reply           */
-#define NGX_AMPERSAND_SAID       200
+#define NGX_AMPERSAND_REPLY_MAX         (1024 * 1024)   /* bytes of a reply   */
+#define NGX_AMPERSAND_CONNECTION_ERROR  200             /* bytes of text      */
 
 
 typedef struct {
-    ngx_ampersand_pipeline_t  *commands;        /* what is to be sent         */
+    /* set by the caller, once */
+    ngx_ampersand_pipeline_t  *pipeline;        /* sends what is added to it  */
     ngx_log_t                 *log;
     ngx_ampersand_tls_t       *tls;             /* or NULL                    */
-    const char                *host;            /* whom TLS has to prove      */
+    const char                *host;            /* name or address that the
+                                                   certificate has to match,
+                                                   NUL-terminated             */
 
     ngx_int_t                (*connected)(void *data);
     ngx_int_t                (*reply)(void *data, redisReply *reply);
     void                     (*failed)(void *data, const char *why,
                                        ngx_err_t err, ngx_uint_t closed);
+                                                /* why: static, for the log;
+                                                   err: errno or 0; closed: by
+                                                   the server                 */
     void                      *data;
 
-    /* the wire's own */
+    /* the connection's own */
     ngx_peer_connection_t      peer;
-    ngx_log_t                  quiet;           /* an outage is one line, and
-                                                   that line is the caller's  */
+    ngx_log_t                  capture;         /* nginx's messages about this
+                                                   connection                 */
     redisReader               *reader;
-    size_t                     fed;             /* bytes of an open reply     */
-    size_t                     said;            /* what nginx would have said
-                                                   of a failure of TLS        */
-    u_char                     text[NGX_AMPERSAND_SAID];
+    size_t                     unparsed;        /* bytes of a reply that is not
+                                                   complete                   */
+    size_t                     error_len;       /* what went wrong with TLS, in
+                                                   more words than "why"; 0:
+                                                   nothing                    */
+    u_char                     error[NGX_AMPERSAND_CONNECTION_ERROR];
 } ngx_ampersand_connection_t;
 
 
-/* The caller has set the upper half.  NGX_ERROR: failed() was not called. */
+/*
+ * Starts to connect; what sockaddr and name (for nginx's messages) point to has
+ * to stay until the connection is closed.  NGX_ERROR: failed() is not called,
+ * errno says why, and the connection has to be closed.
+ */
 
-ngx_int_t ngx_ampersand_connection_connect(ngx_ampersand_connection_t *wire,
+ngx_int_t ngx_ampersand_connection_connect(ngx_ampersand_connection_t *conn,
     struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name);
 
-/* Commands of one turn of the event loop leave in one packet. */
+/*
+ * Sends what is in the pipeline, before the event loop waits again: commands of
+ * one event leave in one packet.  Only after connected().
+ */
 
-void ngx_ampersand_connection_flush(ngx_ampersand_connection_t *wire);
+void ngx_ampersand_connection_flush(ngx_ampersand_connection_t *conn);
 
-void ngx_ampersand_connection_close(ngx_ampersand_connection_t *wire);
+/* Closes it and calls nobody; harmless when there is no connection. */
+
+void ngx_ampersand_connection_close(ngx_ampersand_connection_t *conn);
 
 
 #endif /* NGX_AMPERSAND_CONNECTION_H */

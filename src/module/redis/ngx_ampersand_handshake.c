@@ -1,44 +1,44 @@
 #include "ngx_ampersand_handshake.h"
 
 
-static ngx_int_t ngx_ampersand_handshake_say(
-    ngx_ampersand_handshake_t *greeting);
-static ngx_int_t ngx_ampersand_handshake_ask(
-    ngx_ampersand_handshake_t *greeting, ngx_uint_t argc,
-    const amp_span_t *argv, ngx_ampersand_reply_pt handler);
-static void ngx_ampersand_handshake_accepted(void *data, ngx_int_t rc,
+static ngx_int_t ngx_ampersand_handshake_send(ngx_ampersand_handshake_t *hs);
+static ngx_int_t ngx_ampersand_handshake_command(
+    ngx_ampersand_handshake_t *hs, ngx_uint_t argc, const amp_span_t *argv,
+    ngx_ampersand_reply_pt handler);
+static void ngx_ampersand_handshake_login(void *data, ngx_int_t rc,
     redisReply *reply);
-static void ngx_ampersand_handshake_server(void *data, ngx_int_t rc,
+static void ngx_ampersand_handshake_info(void *data, ngx_int_t rc,
     redisReply *reply);
-static ngx_int_t ngx_ampersand_handshake_field(redisReply *reply,
+static ngx_int_t ngx_ampersand_handshake_info_field(redisReply *reply,
     const char *name, ngx_str_t *value);
-static void ngx_ampersand_handshake_answered(void *data, ngx_int_t rc,
+static void ngx_ampersand_handshake_ping(void *data, ngx_int_t rc,
     redisReply *reply);
 
 
 ngx_int_t
-ngx_ampersand_handshake_start(ngx_ampersand_handshake_t *greeting)
+ngx_ampersand_handshake_start(ngx_ampersand_handshake_t *hs)
 {
-    greeting->asked = 0;
-    greeting->server.len = 0;
-    greeting->server.time = 0;
+    hs->why = NULL;
+    hs->auth_wanted = 0;
+    hs->server.run_id_len = 0;
+    hs->server.time = 0;
 
-    return ngx_ampersand_handshake_say(greeting);
+    return ngx_ampersand_handshake_send(hs);
 }
 
 
 static ngx_int_t
-ngx_ampersand_handshake_say(ngx_ampersand_handshake_t *greeting)
+ngx_ampersand_handshake_send(ngx_ampersand_handshake_t *hs)
 {
     ngx_int_t                    rc;
     ngx_uint_t                   n;
     amp_span_t                   argv[3];
     ngx_ampersand_redis_conf_t  *conf;
 
-    conf = greeting->conf;
+    conf = hs->conf;
     rc = NGX_OK;
 
-    if (conf->password.len && (!greeting->sentinel || greeting->asked)) {
+    if (conf->password.len && (!hs->sentinel || hs->auth_wanted)) {
         n = 0;
         argv[n++] = amp_span("AUTH");
 
@@ -47,28 +47,28 @@ ngx_ampersand_handshake_say(ngx_ampersand_handshake_t *greeting)
         }
 
         argv[n++] = amp_span_make(conf->password.data, conf->password.len);
-        rc = ngx_ampersand_handshake_ask(greeting, n, argv,
-                                        ngx_ampersand_handshake_accepted);
+        rc = ngx_ampersand_handshake_command(hs, n, argv,
+                                             ngx_ampersand_handshake_login);
     }
 
-    if (rc == NGX_OK && conf->db.len && !greeting->sentinel) {
+    if (rc == NGX_OK && conf->db.len && !hs->sentinel) {
         argv[0] = amp_span("SELECT");
         argv[1] = amp_span_make(conf->db.data, conf->db.len);
-        rc = ngx_ampersand_handshake_ask(greeting, 2, argv,
-                                        ngx_ampersand_handshake_accepted);
+        rc = ngx_ampersand_handshake_command(hs, 2, argv,
+                                             ngx_ampersand_handshake_login);
     }
 
-    if (rc == NGX_OK && !greeting->sentinel) {
+    if (rc == NGX_OK && !hs->sentinel) {
         argv[0] = amp_span("INFO");
         argv[1] = amp_span("server");
-        rc = ngx_ampersand_handshake_ask(greeting, 2, argv,
-                                        ngx_ampersand_handshake_server);
+        rc = ngx_ampersand_handshake_command(hs, 2, argv,
+                                             ngx_ampersand_handshake_info);
     }
 
     if (rc == NGX_OK) {
-        argv[0] = greeting->master ? amp_span("ROLE") : amp_span("PING");
-        rc = ngx_ampersand_handshake_ask(greeting, 1, argv,
-                                        ngx_ampersand_handshake_answered);
+        argv[0] = hs->master ? amp_span("ROLE") : amp_span("PING");
+        rc = ngx_ampersand_handshake_command(hs, 1, argv,
+                                             ngx_ampersand_handshake_ping);
     }
 
     return rc;
@@ -76,49 +76,48 @@ ngx_ampersand_handshake_say(ngx_ampersand_handshake_t *greeting)
 
 
 static ngx_int_t
-ngx_ampersand_handshake_ask(ngx_ampersand_handshake_t *greeting,
+ngx_ampersand_handshake_command(ngx_ampersand_handshake_t *hs,
     ngx_uint_t argc, const amp_span_t *argv, ngx_ampersand_reply_pt handler)
 {
-    return ngx_ampersand_pipeline_add(greeting->commands, argc, argv,
-                                      greeting->conf->timeout, handler,
-                                      greeting);
+    return ngx_ampersand_pipeline_add(hs->pipeline, argc, argv,
+                                      hs->conf->timeout, handler, hs);
 }
 
 
 static void
-ngx_ampersand_handshake_accepted(void *data, ngx_int_t rc, redisReply *reply)
+ngx_ampersand_handshake_login(void *data, ngx_int_t rc, redisReply *reply)
 {
-    ngx_ampersand_handshake_t *greeting = data;
+    ngx_ampersand_handshake_t *hs = data;
 
     if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
-        ngx_ampersand_redis_error_set(greeting->refusal, reply);
+        ngx_ampersand_redis_error_set(hs->error, reply);
     }
 }
 
 
 static void
-ngx_ampersand_handshake_server(void *data, ngx_int_t rc, redisReply *reply)
+ngx_ampersand_handshake_info(void *data, ngx_int_t rc, redisReply *reply)
 {
-    ngx_ampersand_handshake_t *greeting = data;
+    ngx_ampersand_handshake_t *hs = data;
 
     ngx_int_t                time;
     ngx_str_t                value;
     ngx_ampersand_server_t  *server;
 
-    server = &greeting->server;
+    server = &hs->server;
 
     if (rc != NGX_OK || reply->type != REDIS_REPLY_STRING) {
         return;
     }
 
-    if (ngx_ampersand_handshake_field(reply, "\nrun_id:", &value) == NGX_OK
-        && value.len <= sizeof(server->run))
+    if (ngx_ampersand_handshake_info_field(reply, "\nrun_id:", &value) == NGX_OK
+        && value.len <= sizeof(server->run_id))
     {
-        server->len = value.len;
-        ngx_memcpy(server->run, value.data, value.len);
+        server->run_id_len = value.len;
+        ngx_memcpy(server->run_id, value.data, value.len);
     }
 
-    if (ngx_ampersand_handshake_field(reply, "\nserver_time_usec:", &value)
+    if (ngx_ampersand_handshake_info_field(reply, "\nserver_time_usec:", &value)
         == NGX_OK)
     {
         time = ngx_atoi(value.data, value.len);
@@ -128,7 +127,7 @@ ngx_ampersand_handshake_server(void *data, ngx_int_t rc, redisReply *reply)
 
 
 static ngx_int_t
-ngx_ampersand_handshake_field(redisReply *reply, const char *name,
+ngx_ampersand_handshake_info_field(redisReply *reply, const char *name,
     ngx_str_t *value)
 {
     u_char  *p, *last;
@@ -154,44 +153,42 @@ ngx_ampersand_handshake_field(redisReply *reply, const char *name,
 
 
 static void
-ngx_ampersand_handshake_answered(void *data, ngx_int_t rc, redisReply *reply)
+ngx_ampersand_handshake_ping(void *data, ngx_int_t rc, redisReply *reply)
 {
-    ngx_ampersand_handshake_t *greeting = data;
+    ngx_ampersand_handshake_t *hs = data;
 
     redisReply  *role;
 
-    if (rc != NGX_OK || greeting->refusal->len) {
+    if (rc != NGX_OK || hs->error->len) {
         return;
     }
 
-    if (greeting->sentinel && !greeting->asked && greeting->conf->password.len
+    if (hs->sentinel && !hs->auth_wanted && hs->conf->password.len
         && ngx_ampersand_redis_error_is(reply, "NOAUTH"))
     {
-        greeting->asked = 1;
+        hs->auth_wanted = 1;
 
-        if (ngx_ampersand_handshake_say(greeting) == NGX_OK) {
+        if (ngx_ampersand_handshake_send(hs) == NGX_OK) {
             return;
         }
     }
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_ampersand_redis_error_set(greeting->refusal, reply);
+        ngx_ampersand_redis_error_set(hs->error, reply);
         return;
     }
 
-    if (greeting->master) {
+    if (hs->master) {
         role = (reply->type == REDIS_REPLY_ARRAY && reply->elements)
                ? reply->element[0] : reply;
 
         if (role->type != REDIS_REPLY_STRING
             || ngx_strcmp(role->str, "master") != 0)
         {
-            greeting->refusal->len = ngx_sprintf(greeting->refusal->text,
-                                                 "it is not the master")
-                                     - greeting->refusal->text;
+            hs->why = "is not a master";
             return;
         }
     }
 
-    greeting->done(greeting->data);
+    hs->done(hs->data);
 }

@@ -1,18 +1,20 @@
 /*
- * What a link says first: AUTH and SELECT where configured, INFO to learn which
- * server this is, then PING, or ROLE where only a master will do.  A Sentinel
- * gets PING alone, and AUTH when it asks for it: most have no password.
+ * The handshake on a new connection: AUTH and SELECT where configured, INFO to
+ * learn which server this is, then PING, or ROLE where the server has to be a
+ * master.  A Sentinel gets PING alone, and AUTH when it asks for it: most have
+ * no password.
  *
- *   begin ──▶ AUTH ──▶ SELECT ──▶ INFO ──▶ PING or ROLE ──▶ done()
- *     │                                      │ NOAUTH, a Sentinel, once
- *     └──────────────────────────────────────┘
+ *   start ──▶ AUTH ──▶ SELECT ──▶ INFO ──▶ PING or ROLE ──▶ done()
+ *     ▲                                      │
+ *     └── a Sentinel answers NOAUTH, once ───┘
  *
- * Any refusal is left in refusal, and done() is not called; but INFO may be
- * refused: then the server has no name.
+ * All commands are sent at once.  After an error reply done() is not called:
+ * *error has its text; or why is set, where the server is no master.  An error
+ * reply to INFO is ignored: the server has no run id then.
  */
 
-#ifndef NGX_AMPERSAND_GREETING_H
-#define NGX_AMPERSAND_GREETING_H
+#ifndef NGX_AMPERSAND_HANDSHAKE_H
+#define NGX_AMPERSAND_HANDSHAKE_H
 
 
 #include "ngx_ampersand_pipeline.h"
@@ -20,33 +22,42 @@
 #include "ngx_ampersand_redis_error.h"
 
 
-#define NGX_AMPERSAND_RUN_ID  40
+#define NGX_AMPERSAND_RUN_ID  40                /* bytes, INFO's run_id       */
 
+
+/* What INFO says of a server. */
 
 typedef struct {
-    u_char                       run[NGX_AMPERSAND_RUN_ID];
-    size_t                       len;       /* of run, or 0                   */
-    uint64_t                     time;      /* the server's when it said so,
-                                               microseconds; 0: not said      */
+    u_char                        run_id[NGX_AMPERSAND_RUN_ID];
+    size_t                        run_id_len;   /* 0: unknown                 */
+    uint64_t                      time;         /* its clock at the handshake,
+                                                   microseconds since 1970; 0:
+                                                   unknown                    */
 } ngx_ampersand_server_t;
 
 
+/* The caller sets all but why, server and auth_wanted, once. */
+
 typedef struct {
-    ngx_ampersand_redis_conf_t  *conf;
-    ngx_ampersand_pipeline_t    *commands;
-    ngx_ampersand_redis_error_t     *refusal;
-    ngx_ampersand_server_t       server;
-    void                       (*done)(void *data);
-    void                        *data;
-    unsigned                     master:1;
-    unsigned                     sentinel:1;
-    unsigned                     asked:1;       /* for AUTH, by a Sentinel    */
+    ngx_ampersand_redis_conf_t   *conf;
+    ngx_ampersand_pipeline_t     *pipeline;     /* of the connection          */
+    ngx_ampersand_redis_error_t  *error;        /* the caller clears it       */
+    const char                   *why;          /* static, or NULL            */
+    ngx_ampersand_server_t        server;
+    void                        (*done)(void *data);
+    void                         *data;
+    unsigned                      master:1;     /* it has to be a master      */
+    unsigned                      sentinel:1;   /* it is a Sentinel           */
+    unsigned                      auth_wanted:1; /* by a Sentinel             */
 } ngx_ampersand_handshake_t;
 
 
-/* NGX_ERROR: no memory. */
+/*
+ * Adds the commands to the pipeline, with the configured time-out; the caller
+ * flushes it.  NGX_ERROR: no memory.
+ */
 
-ngx_int_t ngx_ampersand_handshake_start(ngx_ampersand_handshake_t *greeting);
+ngx_int_t ngx_ampersand_handshake_start(ngx_ampersand_handshake_t *hs);
 
 
-#endif /* NGX_AMPERSAND_GREETING_H */
+#endif /* NGX_AMPERSAND_HANDSHAKE_H */

@@ -1,44 +1,42 @@
 #include "ngx_ampersand_pipeline.h"
 
 
-#define NGX_AMPERSAND_COMMAND_ARGS  32
-
-
 typedef struct {
     ngx_queue_t                    queue;
     ngx_msec_t                     deadline;
-    uint64_t                       end;         /* of its bytes               */
+    uint64_t                       end;         /* the pipeline's "written"
+                                                   after its last byte        */
     ngx_ampersand_reply_pt         handler;
     void                          *data;
     char                           name[NGX_AMPERSAND_COMMAND_NAME];
 } ngx_ampersand_command_t;
 
 
-static ngx_int_t ngx_ampersand_pipeline_append(
-    ngx_ampersand_pipeline_t *commands, const void *text, size_t len);
+static ngx_int_t ngx_ampersand_pipeline_write_bytes(
+    ngx_ampersand_pipeline_t *pipeline, const void *text, size_t len);
 
 
 void
-ngx_ampersand_pipeline_init(ngx_ampersand_pipeline_t *commands, ngx_log_t *log)
+ngx_ampersand_pipeline_init(ngx_ampersand_pipeline_t *pipeline, ngx_log_t *log)
 {
-    ngx_memzero(commands, sizeof(*commands));
-    ngx_queue_init(&commands->queue);
-    commands->log = log;
+    ngx_memzero(pipeline, sizeof(*pipeline));
+    ngx_queue_init(&pipeline->queue);
+    pipeline->log = log;
 }
 
 
 ngx_int_t
-ngx_ampersand_pipeline_write(ngx_ampersand_pipeline_t *commands,
+ngx_ampersand_pipeline_write(ngx_ampersand_pipeline_t *pipeline,
     ngx_uint_t argc, const amp_span_t *argv)
 {
     int          len;
     char        *text;
-    size_t       argvlen[NGX_AMPERSAND_COMMAND_ARGS];
+    size_t       argvlen[NGX_AMPERSAND_PIPELINE_ARGS];
     ngx_int_t    rc;
     ngx_uint_t   i;
-    const char  *args[NGX_AMPERSAND_COMMAND_ARGS];
+    const char  *args[NGX_AMPERSAND_PIPELINE_ARGS];
 
-    if (argc > NGX_AMPERSAND_COMMAND_ARGS) {
+    if (argc > NGX_AMPERSAND_PIPELINE_ARGS) {
         return NGX_ERROR;
     }
 
@@ -53,7 +51,7 @@ ngx_ampersand_pipeline_write(ngx_ampersand_pipeline_t *commands,
         return NGX_ERROR;
     }
 
-    rc = ngx_ampersand_pipeline_append(commands, text, len);
+    rc = ngx_ampersand_pipeline_write_bytes(pipeline, text, len);
 
     ngx_explicit_memzero(text, len);
     redisFreeCommand(text);
@@ -63,73 +61,73 @@ ngx_ampersand_pipeline_write(ngx_ampersand_pipeline_t *commands,
 
 
 static ngx_int_t
-ngx_ampersand_pipeline_append(ngx_ampersand_pipeline_t *commands,
+ngx_ampersand_pipeline_write_bytes(ngx_ampersand_pipeline_t *pipeline,
     const void *text, size_t len)
 {
     size_t   size;
     u_char  *out;
 
-    if (commands->size - commands->len < len) {
-        size = ngx_max(commands->size * 2, commands->len + len);
+    if (pipeline->size - pipeline->len < len) {
+        size = ngx_max(pipeline->size * 2, pipeline->len + len);
 
-        out = ngx_alloc(size, commands->log);
+        out = ngx_alloc(size, pipeline->log);
         if (out == NULL) {
             return NGX_ERROR;
         }
 
-        if (commands->out) {
-            ngx_memcpy(out, commands->out, commands->len);
-            ngx_explicit_memzero(commands->out, commands->len);
-            ngx_free(commands->out);
+        if (pipeline->out) {
+            ngx_memcpy(out, pipeline->out, pipeline->len);
+            ngx_explicit_memzero(pipeline->out, pipeline->len);
+            ngx_free(pipeline->out);
         }
 
-        commands->out = out;
-        commands->size = size;
+        pipeline->out = out;
+        pipeline->size = size;
     }
 
-    ngx_memcpy(commands->out + commands->len, text, len);
-    commands->len += len;
-    commands->written += len;
+    ngx_memcpy(pipeline->out + pipeline->len, text, len);
+    pipeline->len += len;
+    pipeline->written += len;
 
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_ampersand_pipeline_add(ngx_ampersand_pipeline_t *commands,
+ngx_ampersand_pipeline_add(ngx_ampersand_pipeline_t *pipeline,
     ngx_uint_t argc, const amp_span_t *argv, ngx_msec_t timeout,
     ngx_ampersand_reply_pt handler, void *data)
 {
     size_t                    len;
     ngx_ampersand_command_t  *cmd;
 
-    cmd = ngx_alloc(sizeof(*cmd), commands->log);
+    cmd = ngx_alloc(sizeof(*cmd), pipeline->log);
     if (cmd == NULL) {
         return NGX_ERROR;
     }
 
-    if (ngx_ampersand_pipeline_write(commands, argc, argv) != NGX_OK) {
+    if (ngx_ampersand_pipeline_write(pipeline, argc, argv) != NGX_OK) {
         ngx_free(cmd);
         return NGX_ERROR;
     }
 
     cmd->deadline = ngx_current_msec + timeout;
-    cmd->end = commands->written;
+    cmd->end = pipeline->written;
     cmd->handler = handler;
     cmd->data = data;
 
     len = ngx_min(argv[0].len, NGX_AMPERSAND_COMMAND_NAME - 1);
     (void) ngx_cpystrn((u_char *) cmd->name, (u_char *) argv[0].data, len + 1);
 
-    ngx_queue_insert_tail(&commands->queue, &cmd->queue);
-    commands->waiting++;
+    ngx_queue_insert_tail(&pipeline->queue, &cmd->queue);
+    pipeline->waiting++;
 
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_ampersand_pipeline_join(ngx_ampersand_pipeline_t *commands,
+ngx_ampersand_pipeline_move(ngx_ampersand_pipeline_t *pipeline,
     ngx_ampersand_pipeline_t *from)
 {
     uint64_t                  start;
@@ -140,9 +138,9 @@ ngx_ampersand_pipeline_join(ngx_ampersand_pipeline_t *commands,
         return NGX_OK;
     }
 
-    start = commands->written - (from->written - from->len);
+    start = pipeline->written - (from->written - from->len);
 
-    if (ngx_ampersand_pipeline_append(commands, from->out, from->len)
+    if (ngx_ampersand_pipeline_write_bytes(pipeline, from->out, from->len)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -156,8 +154,8 @@ ngx_ampersand_pipeline_join(ngx_ampersand_pipeline_t *commands,
         cmd->end += start;
     }
 
-    ngx_queue_add(&commands->queue, &from->queue);
-    commands->waiting += from->waiting;
+    ngx_queue_add(&pipeline->queue, &from->queue);
+    pipeline->waiting += from->waiting;
 
     ngx_queue_init(&from->queue);
     from->waiting = 0;
@@ -168,34 +166,34 @@ ngx_ampersand_pipeline_join(ngx_ampersand_pipeline_t *commands,
 
 
 void
-ngx_ampersand_pipeline_sent(ngx_ampersand_pipeline_t *commands, size_t n)
+ngx_ampersand_pipeline_sent(ngx_ampersand_pipeline_t *pipeline, size_t n)
 {
-    commands->len -= n;
-    ngx_memmove(commands->out, commands->out + n, commands->len);
-    ngx_explicit_memzero(commands->out + commands->len, n);
+    pipeline->len -= n;
+    ngx_memmove(pipeline->out, pipeline->out + n, pipeline->len);
+    ngx_explicit_memzero(pipeline->out + pipeline->len, n);
 }
 
 
 ngx_int_t
-ngx_ampersand_pipeline_answer(ngx_ampersand_pipeline_t *commands,
+ngx_ampersand_pipeline_reply(ngx_ampersand_pipeline_t *pipeline,
     redisReply *reply)
 {
     ngx_queue_t              *q;
     ngx_ampersand_command_t  *cmd;
 
-    if (ngx_queue_empty(&commands->queue)) {
+    if (ngx_queue_empty(&pipeline->queue)) {
         return NGX_DECLINED;
     }
 
-    q = ngx_queue_head(&commands->queue);
+    q = ngx_queue_head(&pipeline->queue);
     cmd = ngx_queue_data(q, ngx_ampersand_command_t, queue);
 
-    if (cmd->end > commands->written - commands->len) {
+    if (cmd->end > pipeline->written - pipeline->len) {
         return NGX_DECLINED;
     }
 
     ngx_queue_remove(q);
-    commands->waiting--;
+    pipeline->waiting--;
 
     if (cmd->handler) {
         cmd->handler(cmd->data, NGX_OK, reply);
@@ -208,15 +206,15 @@ ngx_ampersand_pipeline_answer(ngx_ampersand_pipeline_t *commands,
 
 
 const char *
-ngx_ampersand_pipeline_name(ngx_ampersand_pipeline_t *commands)
+ngx_ampersand_pipeline_name(ngx_ampersand_pipeline_t *pipeline)
 {
     ngx_ampersand_command_t  *cmd;
 
-    if (ngx_queue_empty(&commands->queue)) {
+    if (ngx_queue_empty(&pipeline->queue)) {
         return "";
     }
 
-    cmd = ngx_queue_data(ngx_queue_head(&commands->queue),
+    cmd = ngx_queue_data(ngx_queue_head(&pipeline->queue),
                          ngx_ampersand_command_t, queue);
 
     return cmd->name;
@@ -224,11 +222,11 @@ ngx_ampersand_pipeline_name(ngx_ampersand_pipeline_t *commands)
 
 
 ngx_msec_int_t
-ngx_ampersand_pipeline_left(ngx_ampersand_pipeline_t *commands)
+ngx_ampersand_pipeline_left(ngx_ampersand_pipeline_t *pipeline)
 {
     ngx_ampersand_command_t  *cmd;
 
-    cmd = ngx_queue_data(ngx_queue_head(&commands->queue),
+    cmd = ngx_queue_data(ngx_queue_head(&pipeline->queue),
                          ngx_ampersand_command_t, queue);
 
     return (ngx_msec_int_t) (cmd->deadline - ngx_current_msec);
@@ -236,24 +234,24 @@ ngx_ampersand_pipeline_left(ngx_ampersand_pipeline_t *commands)
 
 
 void
-ngx_ampersand_pipeline_take(ngx_ampersand_pipeline_t *commands,
+ngx_ampersand_pipeline_clear(ngx_ampersand_pipeline_t *pipeline,
     ngx_queue_t *failed)
 {
-    if (!ngx_queue_empty(&commands->queue)) {
-        ngx_queue_add(failed, &commands->queue);
-        ngx_queue_init(&commands->queue);
+    if (!ngx_queue_empty(&pipeline->queue)) {
+        ngx_queue_add(failed, &pipeline->queue);
+        ngx_queue_init(&pipeline->queue);
     }
 
-    commands->waiting = 0;
+    pipeline->waiting = 0;
 
-    if (commands->out) {
-        ngx_explicit_memzero(commands->out, commands->len);
-        ngx_free(commands->out);
+    if (pipeline->out) {
+        ngx_explicit_memzero(pipeline->out, pipeline->len);
+        ngx_free(pipeline->out);
     }
 
-    commands->out = NULL;
-    commands->len = 0;
-    commands->size = 0;
+    pipeline->out = NULL;
+    pipeline->len = 0;
+    pipeline->size = 0;
 }
 
 

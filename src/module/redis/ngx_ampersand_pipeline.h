@@ -1,7 +1,7 @@
 /*
- * What a link has been asked and has not answered yet: the commands that wait
- * for replies, in order, and the bytes of them that have not left.  Knows
- * neither sockets nor states.
+ * A pipeline: commands that wait for their replies, in the order in which they
+ * were added, and their bytes that have not been sent yet.  It does no input or
+ * output of its own.
  */
 
 #ifndef NGX_AMPERSAND_PIPELINE_H
@@ -12,16 +12,18 @@
 #include "amp_span.h"
 
 
-#define NGX_AMPERSAND_COMMAND_NAME  16          /* bytes of it that are kept  */
+#define NGX_AMPERSAND_PIPELINE_ARGS  32         /* of a command               */
+#define NGX_AMPERSAND_COMMAND_NAME   16         /* bytes of its name that are
+                                                   kept, with a final NUL     */
 
 
 /*
- * NGX_OK: the reply, which stays the link's and is valid during the call (it
- * may be an error reply of the command itself).  NGX_ERROR: no reply, the link
- * failed or timed out; reply is NULL; the command may be given again, and is
- * declined where that makes no sense.  Called exactly once for each command
- * that was taken, always from the event loop, never from within the call that
- * took it.
+ * A command's reply.  NGX_OK: reply is valid during the call and freed by the
+ * connection; it may be an error reply.  NGX_ERROR: the connection failed or
+ * the command timed out, and reply is NULL; whether Redis executed the command
+ * is unknown; the handler may send commands, which are declined in an outage.
+ * Called once for each command that was taken, from the event loop, never
+ * within the call that took it; not called when the link is closed.
  */
 
 typedef void (*ngx_ampersand_reply_pt)(void *data, ngx_int_t rc,
@@ -29,61 +31,76 @@ typedef void (*ngx_ampersand_reply_pt)(void *data, ngx_int_t rc,
 
 
 typedef struct {
-    ngx_queue_t   queue;        /* oldest first                               */
-    ngx_uint_t    waiting;
-    u_char       *out;          /* bytes to be sent                           */
-    size_t        len;
-    size_t        size;
-    uint64_t      written;      /* bytes so far, sent or not                  */
+    ngx_queue_t   queue;        /* commands without a reply, oldest first     */
+    ngx_uint_t    waiting;      /* number of these                            */
+    u_char       *out;          /* bytes to send, allocated, or NULL          */
+    size_t        len;          /* of them                                    */
+    size_t        size;         /* allocated                                  */
+    uint64_t      written;      /* bytes added so far, sent or not            */
     ngx_log_t    *log;
 } ngx_ampersand_pipeline_t;
 
 
-void ngx_ampersand_pipeline_init(ngx_ampersand_pipeline_t *commands,
+void ngx_ampersand_pipeline_init(ngx_ampersand_pipeline_t *pipeline,
     ngx_log_t *log);
 
-/* Bytes only: its answer is no reply to a command.  NGX_ERROR: no memory. */
+/*
+ * Adds a command's bytes only, for SUBSCRIBE and a subscription's PING: what
+ * Redis answers is no reply to a command.  argv is copied.  NGX_ERROR: no
+ * memory, or more than NGX_AMPERSAND_PIPELINE_ARGS.
+ */
 
-ngx_int_t ngx_ampersand_pipeline_write(ngx_ampersand_pipeline_t *commands,
+ngx_int_t ngx_ampersand_pipeline_write(ngx_ampersand_pipeline_t *pipeline,
     ngx_uint_t argc, const amp_span_t *argv);
 
-/* Bytes, and a place in the queue; the deadline is timeout from now. */
+/*
+ * Adds a command, due in timeout milliseconds from now; handler may be NULL.
+ * NGX_ERROR: as above.
+ */
 
-ngx_int_t ngx_ampersand_pipeline_add(ngx_ampersand_pipeline_t *commands,
+ngx_int_t ngx_ampersand_pipeline_add(ngx_ampersand_pipeline_t *pipeline,
     ngx_uint_t argc, const amp_span_t *argv, ngx_msec_t timeout,
     ngx_ampersand_reply_pt handler, void *data);
 
-/* Appends all of from, deadlines as they are; from is empty then. */
-
-ngx_int_t ngx_ampersand_pipeline_join(ngx_ampersand_pipeline_t *commands,
-    ngx_ampersand_pipeline_t *from);
-
-/* The first n bytes have left; they are wiped, a password may be in them. */
-
-void ngx_ampersand_pipeline_sent(ngx_ampersand_pipeline_t *commands, size_t n);
-
 /*
- * Gives the oldest command its reply.  NGX_DECLINED: none waits, or it has not
- * left yet, so that this cannot be its reply.
+ * Moves all commands of from, of which nothing was sent, to the pipeline's end;
+ * their deadlines stay.  NGX_ERROR: no memory, and nothing was moved.
  */
 
-ngx_int_t ngx_ampersand_pipeline_answer(ngx_ampersand_pipeline_t *commands,
+ngx_int_t ngx_ampersand_pipeline_move(ngx_ampersand_pipeline_t *pipeline,
+    ngx_ampersand_pipeline_t *from);
+
+/* The first n bytes were sent; wipes them, a password may be among them. */
+
+void ngx_ampersand_pipeline_sent(ngx_ampersand_pipeline_t *pipeline, size_t n);
+
+/*
+ * Hands the reply to the oldest command's handler and frees the command.
+ * NGX_DECLINED: this is no command's reply, since none waits, or the oldest has
+ * not been sent completely.
+ */
+
+ngx_int_t ngx_ampersand_pipeline_reply(ngx_ampersand_pipeline_t *pipeline,
     redisReply *reply);
 
-/* The oldest command's name, "" when none waits. */
+/* The oldest command's name, "" when none waits; valid until its reply. */
 
-const char *ngx_ampersand_pipeline_name(ngx_ampersand_pipeline_t *commands);
+const char *ngx_ampersand_pipeline_name(ngx_ampersand_pipeline_t *pipeline);
 
-/* Milliseconds until the oldest command is overdue; some must wait. */
+/* Milliseconds until the oldest command is overdue; at least one must wait. */
 
-ngx_msec_int_t ngx_ampersand_pipeline_left(ngx_ampersand_pipeline_t *commands);
+ngx_msec_int_t ngx_ampersand_pipeline_left(ngx_ampersand_pipeline_t *pipeline);
 
-/* Adds all that wait to the list failed and forgets what has not left. */
+/*
+ * Moves all commands to the list failed, wipes and frees the bytes: the
+ * pipeline is empty and ready for use.  The list has to be given to
+ * ngx_ampersand_pipeline_fail().
+ */
 
-void ngx_ampersand_pipeline_take(ngx_ampersand_pipeline_t *commands,
+void ngx_ampersand_pipeline_clear(ngx_ampersand_pipeline_t *pipeline,
     ngx_queue_t *failed);
 
-/* Tells each that there will be no reply (call), or nobody, and frees them. */
+/* Frees the commands; with call set, calls their handlers with NGX_ERROR. */
 
 void ngx_ampersand_pipeline_fail(ngx_queue_t *failed, ngx_uint_t call);
 

@@ -5,20 +5,21 @@
 
 
 struct ngx_ampersand_redis_s {
-    ngx_ampersand_links_t            links;
-    ngx_ampersand_redis_state_pt     on_state;
-    void                            *data;
-    ngx_ampersand_redis_state_e      state;
+    ngx_ampersand_links_t               links;
+    ngx_ampersand_redis_state_pt        on_state;
+    void                               *data;
+    ngx_ampersand_redis_state_e         state;
 
-    ngx_ampersand_link_t            *link;      /* not of a cluster           */
-    ngx_ampersand_link_t            *events;    /* not of a cluster           */
-    ngx_ampersand_sentinel_t        *sentinel;
-    ngx_ampersand_cluster_t         *cluster;
-    ngx_ampersand_cluster_commands_t            calls;
+    ngx_ampersand_link_t               *link;   /* NULL: a cluster            */
+    ngx_ampersand_link_t               *subscription; /* NULL: none, or of a
+                                                   cluster                    */
+    ngx_ampersand_sentinel_t           *sentinel;
+    ngx_ampersand_cluster_t            *cluster;
+    ngx_ampersand_cluster_commands_t    commands; /* of a cluster             */
 
-    ngx_ampersand_reply_pt           message;
-    ngx_ampersand_redis_heard_pt     heard;
-    void                            *heard_data;
+    ngx_ampersand_reply_pt              message;
+    ngx_ampersand_redis_subscribed_pt   subscribed;
+    void                               *subscriber;
 };
 
 
@@ -29,9 +30,9 @@ static void ngx_ampersand_redis_link_state(void *data,
 static void ngx_ampersand_redis_cluster_changed(void *data, ngx_uint_t map);
 static void ngx_ampersand_redis_state(ngx_ampersand_redis_t *redis,
     ngx_ampersand_redis_state_e state);
-static void ngx_ampersand_redis_events_state(void *data,
+static void ngx_ampersand_redis_subscription_state(void *data,
     ngx_ampersand_link_t *link, ngx_uint_t up);
-static void ngx_ampersand_redis_events_message(void *data, ngx_int_t rc,
+static void ngx_ampersand_redis_subscription_message(void *data, ngx_int_t rc,
     redisReply *reply);
 
 
@@ -62,17 +63,16 @@ ngx_ampersand_redis_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
                                            ngx_ampersand_redis_cluster_changed,
                                            redis);
 
-        redis->calls.links = &redis->links;
-        redis->calls.cluster = redis->cluster;
-        ngx_queue_init(&redis->calls.queue);
+        redis->commands.links = &redis->links;
+        redis->commands.cluster = redis->cluster;
+        ngx_queue_init(&redis->commands.queue);
 
         rc = redis->cluster ? NGX_OK : NGX_ERROR;
 
     } else {
         ngx_memzero(&opts, sizeof(opts));
 
-        opts.effect = "known tenants are served from memory, unknown ones get "
-                      "503";
+        opts.effect = "tenants in the zone are served, others get 503";
         opts.level = NGX_LOG_ERR;
         opts.state = ngx_ampersand_redis_link_state;
         opts.data = redis;
@@ -95,8 +95,8 @@ ngx_ampersand_redis_command(ngx_ampersand_redis_t *redis, amp_span_t key,
     void *data)
 {
     if (redis->cluster) {
-        return ngx_ampersand_cluster_command_send(&redis->calls, key, argc, argv,
-                                           handler, data);
+        return ngx_ampersand_cluster_command_send(&redis->commands, key, argc,
+                                                  argv, handler, data);
     }
 
     return ngx_ampersand_link_command(redis->link, argc, argv, handler, data);
@@ -104,11 +104,11 @@ ngx_ampersand_redis_command(ngx_ampersand_redis_t *redis, amp_span_t key,
 
 
 void
-ngx_ampersand_redis_meet(ngx_ampersand_redis_t *redis,
-    ngx_ampersand_link_met_pt met, void *data)
+ngx_ampersand_redis_on_server(ngx_ampersand_redis_t *redis,
+    ngx_ampersand_link_server_pt on_server, void *data)
 {
-    redis->links.met = met;
-    redis->links.met_data = data;
+    redis->links.on_server = on_server;
+    redis->links.on_server_data = data;
 }
 
 
@@ -133,28 +133,28 @@ ngx_ampersand_redis_server(ngx_ampersand_redis_t *redis, amp_span_t key)
 ngx_int_t
 ngx_ampersand_redis_subscribe(ngx_ampersand_redis_t *redis,
     ngx_str_t *channel, ngx_ampersand_reply_pt message,
-    ngx_ampersand_redis_heard_pt up, void *data)
+    ngx_ampersand_redis_subscribed_pt subscribed, void *data)
 {
     ngx_ampersand_link_opts_t  opts;
 
     redis->message = message;
-    redis->heard = up;
-    redis->heard_data = data;
+    redis->subscribed = subscribed;
+    redis->subscriber = data;
 
-    up(data, 0);
+    subscribed(data, 0);
 
     ngx_memzero(&opts, sizeof(opts));
 
-    /* what both links suffer from is an error of the one that serves */
+    /* an outage of Redis is an error of the link that looks tenants up */
 
     opts.effect = "changes take effect after ampersand_tenant_ttl only";
     opts.level = NGX_LOG_WARN;
     opts.channel = *channel;
-    opts.message = ngx_ampersand_redis_events_message;
-    opts.state = ngx_ampersand_redis_events_state;
+    opts.message = ngx_ampersand_redis_subscription_message;
+    opts.state = ngx_ampersand_redis_subscription_state;
     opts.data = redis;
 
-    return ngx_ampersand_redis_link(redis, &redis->events, &opts);
+    return ngx_ampersand_redis_link(redis, &redis->subscription, &opts);
 }
 
 
@@ -165,8 +165,8 @@ ngx_ampersand_redis_close(ngx_ampersand_redis_t *redis)
         ngx_ampersand_link_close(redis->link);
     }
 
-    if (redis->events) {
-        ngx_ampersand_link_close(redis->events);
+    if (redis->subscription) {
+        ngx_ampersand_link_close(redis->subscription);
     }
 
     if (redis->sentinel) {
@@ -175,7 +175,7 @@ ngx_ampersand_redis_close(ngx_ampersand_redis_t *redis)
 
     if (redis->cluster) {
         ngx_ampersand_cluster_close(redis->cluster);
-        ngx_ampersand_cluster_command_close(&redis->calls);
+        ngx_ampersand_cluster_command_close(&redis->commands);
     }
 
     ngx_free(redis);
@@ -211,7 +211,6 @@ ngx_ampersand_redis_link(ngx_ampersand_redis_t *redis,
 
     default: /* AMP_REDIS_SINGLE */
         opts->host = &conf->hosts[0].host;
-        opts->turns = conf->hosts[0].naddrs;
 
         return ngx_ampersand_link_create(link, opts);
     }
@@ -261,7 +260,7 @@ ngx_ampersand_redis_cluster_changed(void *data, ngx_uint_t map)
     }
 
     if (map) {
-        ngx_ampersand_cluster_command_resume(&redis->calls);
+        ngx_ampersand_cluster_command_resume(&redis->commands);
     }
 }
 
@@ -278,19 +277,19 @@ ngx_ampersand_redis_state(ngx_ampersand_redis_t *redis,
 
 
 static void
-ngx_ampersand_redis_events_state(void *data, ngx_ampersand_link_t *link,
+ngx_ampersand_redis_subscription_state(void *data, ngx_ampersand_link_t *link,
     ngx_uint_t up)
 {
     ngx_ampersand_redis_t *redis = data;
 
-    redis->heard(redis->heard_data, up);
+    redis->subscribed(redis->subscriber, up);
 }
 
 
 static void
-ngx_ampersand_redis_events_message(void *data, ngx_int_t rc, redisReply *reply)
+ngx_ampersand_redis_subscription_message(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_ampersand_redis_t *redis = data;
 
-    redis->message(redis->heard_data, rc, reply);
+    redis->message(redis->subscriber, rc, reply);
 }

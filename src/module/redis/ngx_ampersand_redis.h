@@ -1,13 +1,15 @@
 /*
- * Redis, for those who use it: one Redis, the master that Sentinels name, or a
- * cluster.  A worker has one; in one worker a machine it also subscribes.
+ * Redis as the rest of the module uses it: a single server, the master that
+ * Sentinels name, or a cluster.  Each worker has one; in one worker of a
+ * machine it also subscribes.
  *
- * What is below, each including the next only:
+ *   redis ──▶ cluster_command ──▶ cluster ──▶ link
+ *     └─────▶ sentinel ──────────────────────▶ link
  *
- *   redis ──▶ calls ──▶ cluster ──┐
- *     └─────▶ sentinel ───────────┴▶ link ──▶ greeting, wire, address
+ *   link ──▶ resolver, connection ──▶ tls
+ *     └────▶ handshake, pipeline, redis_error
  *
- * ngx_ampersand_link.h says what happens to commands and links in an outage.
+ * ngx_ampersand_link.h says what happens to commands in an outage.
  */
 
 #ifndef NGX_AMPERSAND_REDIS_H
@@ -20,26 +22,28 @@
 typedef struct ngx_ampersand_redis_s  ngx_ampersand_redis_t;
 
 
-/* Stands in the status: 0 is a worker without Redis. */
+/* ampersand_status shows these values; 0 is a worker without Redis. */
 
 typedef enum {
     NGX_AMPERSAND_REDIS_STARTING = 1,
     NGX_AMPERSAND_REDIS_UP,
-    NGX_AMPERSAND_REDIS_DEGRADED        /* all of it, or a part of a cluster  */
+    NGX_AMPERSAND_REDIS_DEGRADED        /* out of reach; of a cluster: a node,
+                                           a slot or the slot map             */
 } ngx_ampersand_redis_state_e;
 
 
 typedef void (*ngx_ampersand_redis_state_pt)(void *data,
     ngx_ampersand_redis_state_e state);
 
-/* The subscription is there (up = 1) or is not. */
+/* The subscription was made (up = 1), or is lost or not made yet (up = 0). */
 
-typedef void (*ngx_ampersand_redis_heard_pt)(void *data, ngx_uint_t up);
+typedef void (*ngx_ampersand_redis_subscribed_pt)(void *data, ngx_uint_t up);
 
 
 /*
- * Starts to connect; state() is called at every change.  log is the cycle's,
- * counters are shared memory.  NULL without memory.
+ * Starts to connect; state() is called at every change, the first time within
+ * this call.  conf, log (the cycle's) and counters (in shared memory) have to
+ * outlive it.  NULL: no memory.
  */
 
 ngx_ampersand_redis_t *ngx_ampersand_redis_create(
@@ -48,36 +52,45 @@ ngx_ampersand_redis_t *ngx_ampersand_redis_create(
     ngx_ampersand_redis_state_pt state, void *data);
 
 /*
- * Appends a command that touches the key, or the slot of the key, only.
- * NGX_OK: taken, the handler (or NULL) will be called.  NGX_DECLINED: Redis, or
- * the key's node, is out of reach.  NGX_BUSY: too many wait.  NGX_ERROR: no
- * memory.
+ * Sends a command that uses no key but this one, or keys of its slot; argv is
+ * copied, handler may be NULL.  NGX_OK: taken, the handler will be called.
+ * NGX_DECLINED: Redis, or the key's node, is out of reach.  NGX_BUSY: too many
+ * commands wait.  NGX_ERROR: no memory, or too many arguments.
  */
 
 ngx_int_t ngx_ampersand_redis_command(ngx_ampersand_redis_t *redis,
     amp_span_t key, ngx_uint_t argc, const amp_span_t *argv,
     ngx_ampersand_reply_pt handler, void *data);
 
-/* Tells of each server that is met from now on: to be said at once. */
+/*
+ * Calls on_server for each server that a link connects to from now on: to be
+ * called directly after ngx_ampersand_redis_create().
+ */
 
-void ngx_ampersand_redis_meet(ngx_ampersand_redis_t *redis,
-    ngx_ampersand_link_met_pt met, void *data);
+void ngx_ampersand_redis_on_server(ngx_ampersand_redis_t *redis,
+    ngx_ampersand_link_server_pt on_server, void *data);
 
-/* The server that a command with this key would go to now, or NULL. */
+/*
+ * The server that a command with this key would be sent to now; NULL: none.
+ * Valid until the event loop runs again.
+ */
 
 const ngx_ampersand_server_t *ngx_ampersand_redis_server(
     ngx_ampersand_redis_t *redis, amp_span_t key);
 
 /*
- * Subscribes to the channel, for good; once.  What is published between two
- * subscriptions is missed: up() tells of each.  channel has to live as long.
+ * Subscribes to the channel for as long as redis lives; once.  message() gets
+ * NGX_OK and the text of each message.  Messages that are published while there
+ * is no subscription are missed: subscribed() is called at each change, and
+ * with 0 within this call.  The channel's text has to outlive redis.
+ * NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_ampersand_redis_subscribe(ngx_ampersand_redis_t *redis,
     ngx_str_t *channel, ngx_ampersand_reply_pt message,
-    ngx_ampersand_redis_heard_pt up, void *data);
+    ngx_ampersand_redis_subscribed_pt subscribed, void *data);
 
-/* Closes and frees all, without calling anybody; for exit_process. */
+/* Closes and frees everything and calls nobody; when the worker exits. */
 
 void ngx_ampersand_redis_close(ngx_ampersand_redis_t *redis);
 

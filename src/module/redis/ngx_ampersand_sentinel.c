@@ -74,7 +74,7 @@ ngx_ampersand_sentinel_create(ngx_ampersand_links_t *links)
     ngx_ampersand_sentinel_opts(sentinel, &opts);
 
     opts.level = NGX_LOG_WARN;
-    opts.turns = sentinel->conf->nhosts;
+    opts.nhosts = sentinel->conf->nhosts;
     opts.state = ngx_ampersand_sentinel_ask_state;
     opts.data = sentinel;
     opts.locate = ngx_ampersand_sentinel_next;
@@ -99,7 +99,7 @@ ngx_ampersand_sentinel_create(ngx_ampersand_links_t *links)
         opts.data = watch;
         opts.host = &sentinel->conf->hosts[i].host;
         ngx_str_set(&opts.channel, "+switch-master");
-        ngx_str_set(&opts.also, "+promoted-slave");
+        ngx_str_set(&opts.channel2, "+promoted-slave");
 
         if (ngx_ampersand_link_create(&watch->link, &opts) != NGX_OK) {
             goto failed;
@@ -205,7 +205,7 @@ ngx_ampersand_sentinel_ask_state(void *data, ngx_ampersand_link_t *link,
     (void) link;
 
     for (i = 0; up && i < sentinel->nfollowers; i++) {
-        ngx_ampersand_link_wake(sentinel->followers[i].link);
+        ngx_ampersand_link_retry(sentinel->followers[i].link);
     }
 }
 

@@ -1,0 +1,149 @@
+/* Why a link failed, what the log says of it, and when it connects again. */
+
+#include "ngx_ampersand_link_state.h"
+
+
+void
+ngx_ampersand_link_set_reason(ngx_ampersand_link_t *link, const char *why,
+    ngx_err_t err)
+{
+    size_t                        len;
+    u_char                       *text;
+    ngx_uint_t                    connected;
+    ngx_ampersand_link_reason_t  *reason;
+
+    reason = &link->reason;
+    text = link->connection.error;
+    len = link->connection.error_len;
+    connected = (len || link->state >= NGX_AMPERSAND_LINK_HANDSHAKE);
+
+    if (link->error.len) {
+        why = "answers with an error";
+        err = 0;
+        text = link->error.text;
+        len = link->error.len;
+
+    } else if (link->handshake.why) {
+        why = link->handshake.why;
+        err = 0;
+    }
+
+    if (reason->why && reason->connected && !connected) {
+        return;
+    }
+
+    reason->why = why;
+    reason->err = err;
+    reason->len = ngx_min(len, sizeof(reason->text));
+    reason->connected = connected;
+    ngx_memcpy(reason->text, text, reason->len);
+}
+
+
+void
+ngx_ampersand_link_log_reason(ngx_ampersand_link_t *link, ngx_uint_t level,
+    const char *effect)
+{
+    ngx_ampersand_link_reason_t  *reason;
+
+    reason = &link->reason;
+
+    ngx_log_error(level, link->opts.links->log, reason->err,
+                  "ampersand: %s \"%V\" %s%s%*s, %s",
+                  link->opts.kind, &link->display, reason->why,
+                  reason->len ? ": " : "", reason->len, reason->text, effect);
+}
+
+
+ngx_msec_t
+ngx_ampersand_link_outage(ngx_ampersand_link_t *link)
+{
+    ngx_msec_t  delay;
+    ngx_uint_t  nhosts;
+
+    if (link->failures == 0) {
+
+        /* no other link logs that the channel was refused */
+
+        ngx_ampersand_link_log_reason(link, link->no_subscribe
+                                            ? NGX_LOG_ERR : link->opts.level,
+                                      link->opts.effect);
+    }
+
+    ngx_ampersand_count(link->opts.links->counters, failures);
+
+    link->failures++;
+
+    nhosts = ngx_max(link->opts.nhosts, 1);
+    delay = NGX_AMPERSAND_LINK_BACKOFF / 10;
+
+    if (link->failures % nhosts == 0) {
+        delay = ngx_min(NGX_AMPERSAND_LINK_BACKOFF_MAX,
+                        NGX_AMPERSAND_LINK_BACKOFF
+                        << ngx_min(link->failures / nhosts - 1, 8));
+    }
+
+    return delay / 2 + ngx_random() % delay;
+}
+
+
+void
+ngx_ampersand_link_set_stable(ngx_ampersand_link_t *link)
+{
+    if (link->failures) {
+        ngx_log_error(NGX_LOG_NOTICE, link->opts.links->log, 0,
+                      "ampersand: %s \"%V\" is back after %ui attempts",
+                      link->opts.kind, &link->display, link->failures);
+    }
+
+    link->failures = 0;
+    link->retries = 0;
+    link->stable = 1;
+}
+
+
+/*
+ * A command can be refused now and then, in one worker or in all: it counts as
+ * accepted after some time without an error.
+ */
+
+void
+ngx_ampersand_link_log_refused(ngx_ampersand_link_t *link, redisReply *reply)
+{
+    const char                   *name;
+    ngx_ampersand_links_t        *links;
+    ngx_ampersand_redis_error_t   error;
+
+    links = link->opts.links;
+    name = ngx_ampersand_pipeline_name(&link->pipeline);
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        links->refused_at = ngx_current_msec;
+
+        if (links->refused[0]) {
+            return;
+        }
+
+        error.len = 0;
+        ngx_ampersand_redis_error_set(&error, reply);
+
+        ngx_log_error(NGX_LOG_ERR, links->log, 0,
+                      "ampersand: %s \"%V\" refuses %s: %*s",
+                      link->opts.kind, &link->display, name, error.len,
+                      error.text);
+
+        (void) ngx_cpystrn((u_char *) links->refused, (u_char *) name,
+                           sizeof(links->refused));
+        return;
+    }
+
+    if (ngx_strcmp(links->refused, name) == 0
+        && ngx_current_msec - links->refused_at > NGX_AMPERSAND_LINK_REFUSED)
+    {
+        ngx_log_error(NGX_LOG_NOTICE, links->log, 0,
+                      "ampersand: %s \"%V\" accepts %s again",
+                      link->opts.kind, &link->display, name);
+
+        links->refused[0] = '\0';
+    }
+}
