@@ -59,11 +59,11 @@ subtest 'limit set and show' => sub {
 };
 
 subtest 'a wrong rate, burst or class shows the right form' => sub {
-    like $ctl->run(qw(limit set acme --rate fast))->{err}, qr{"fast" is no rate\n.*50/s, 600/m}, 'rate';
-    like $ctl->run(qw(limit set acme --rate 9999999/s))->{err}, qr/is no rate/, 'rate too high';
-    like $ctl->run(qw(limit set acme --rate 5/s --burst -1))->{err}, qr/is no burst\n.*--burst 100/, 'burst';
+    like $ctl->run(qw(limit set acme --rate fast))->{err}, qr{"fast" is not a rate\n.*50/s, 600/m}, 'rate';
+    like $ctl->run(qw(limit set acme --rate 9999999/s))->{err}, qr/is not a rate/, 'rate too high';
+    like $ctl->run(qw(limit set acme --rate 5/s --burst -1))->{err}, qr/is not a burst\n.*--burst 100/, 'burst';
     like $ctl->run(qw(limit set acme --class all --rate 5/s))->{err}, qr/catalog, read, write, data/, 'class';
-    like $ctl->run(qw(limit set acme --concurrency), $_)->{err}, qr/"\Q$_\E" is no concurrency\n.*--concurrency 20/,
+    like $ctl->run(qw(limit set acme --concurrency), $_)->{err}, qr/"\Q$_\E" is not a concurrency\n.*--concurrency 20/,
         "concurrency $_" for qw(0 -1 many 10000001 5x);
     is $ctl->run(qw(limit set acme --class read --concurrency 5))->{code}, 2, 'concurrency is of all classes';
     is $ctl->run(qw(limit set acme))->{code}, 2, 'no limit at all';
@@ -118,7 +118,7 @@ subtest 'cache lifetimes' => sub {
     like $ctl->run(qw(cache show acme))->{out}, qr/^default +5m\nlistTopics +0$/m, 'both';
     $ctl->run(qw(cache set acme --ttl none));
     is_deeply record()->{cache}, { listTopics => '0' }, 'taken away';
-    like $ctl->run(qw(cache set acme --ttl 1w))->{err}, qr/"1w" is no time\n.*30s, 5m/, 'a remedy';
+    like $ctl->run(qw(cache set acme --ttl 1w))->{err}, qr/"1w" is not a time\n.*30s, 5m/, 'a remedy';
 };
 
 subtest 'cache purge bumps a generation and tells' => sub {

@@ -57,7 +57,7 @@ subtest 'doctor' => sub {
     my $r = $ctl->json('doctor');
     my $checks = checks($r);
     is $checks->{'redis cluster'}[0]{status}, 'ok', 'slots';
-    like $checks->{'redis cluster'}[0]{message}, qr/^3 nodes hold all slots, each with a replica/, 'text';
+    like $checks->{'redis cluster'}[0]{message}, qr/^3 nodes serve all slots, each with a replica/, 'text';
     is scalar @{ $checks->{'redis version'} }, 1, 'what is well everywhere is said once';
     is scalar @{ $checks->{'redis persistence'} }, 3, 'what is not, for each node';
     like $checks->{'redis persistence'}[0]{message}, qr/^Redis at 127\.0\.0\.1:\d+: /, 'with its name';
@@ -130,7 +130,7 @@ subtest 'slots that nobody holds' => sub {
     ok time - $begin < 4, 'in time';
     my ($check) = @{ checks($ctl->json(qw(doctor --timeout 1s)))->{'redis cluster'} || [] };
     is $check->{status}, 'fail', 'doctor fails' or diag explain $check;
-    like $check->{message}, qr/hold 16383 of 16384 slots/, 'and counts';
+    like $check->{message}, qr/serve 16383 of 16384 slots/, 'and counts';
 };
 
 done_testing;

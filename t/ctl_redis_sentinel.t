@@ -54,12 +54,12 @@ subtest 'what is wrong with the way there' => sub {
 subtest 'doctor' => sub {
     my $checks = checks($ctl->json('doctor'));
     my $port = $s->master->port;
-    like $checks->{'redis sentinel'}[0]{message}, qr/127\.0\.0\.1:$port is master "main", as 3 of 3/, 'the master';
+    like $checks->{'redis sentinel'}[0]{message}, qr/127\.0\.0\.1:$port is master "main", named by 3 of 3/, 'the master';
     is $checks->{'redis role'}[0]{status}, 'ok', 'its role';
     ($s->sentinels)[1]->crash;
     my $r = $ctl->json('doctor');
     is_deeply [ map { $_->{status} } @{ checks($r)->{'redis sentinel'} } ], [qw(warn ok)], 'one is away';
-    like checks($r)->{'redis sentinel'}[1]{message}, qr/as 2 of 3/, 'two are not';
+    like checks($r)->{'redis sentinel'}[1]{message}, qr/named by 2 of 3/, 'two are not';
     ok $s->settle, 'it is back';
 };
 

@@ -99,7 +99,7 @@ subtest 'one side without TLS' => sub {
     for my $args ([ '--redis-ca', $ca ], [ '--redis-server-name', 'x' ]) {
         $r = at('redis://127.0.0.1:' . $plain->port, @$args);
         is $r->{code}, 2, "$args->[0] with redis://";
-        like $r->{doc}{error}{remedy}, qr/write rediss for redis/, 'remedy';
+        like $r->{doc}{error}{remedy}, qr/write rediss in place of redis/, 'remedy';
     }
 };
 
@@ -125,7 +125,7 @@ subtest 'no TLS before 1.2' => sub {
 subtest 'doctor' => sub {
     my $checks = checks($ctl->json('doctor'));
     is $checks->{'redis tls'}[0]{status}, 'warn', 'a certificate of two days';
-    like $checks->{'redis tls'}[0]{message}, qr/^TLSv1\.3, TLS_\w+, its certificate ends in 1 days/, 'text';
+    like $checks->{'redis tls'}[0]{message}, qr/^TLSv1\.3, TLS_\w+; the certificate expires in 1 days/, 'text';
 };
 
 subtest 'Sentinels and a cluster with TLS' => sub {

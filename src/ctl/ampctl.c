@@ -90,8 +90,9 @@ main(int argc, char **argv)
     free(ctl.values);
 
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "ampctl: the answer could not be written to standard "
-                "output\n");
+        fprintf(stderr, "ampctl: writing to standard output failed\n"
+                "  check the disk, or the program that reads the output; the "
+                "command itself was run\n");
         return rc == CTL_DONE ? CTL_REFUSED : rc;
     }
 

@@ -81,16 +81,17 @@ ampersand_failed(CURLcode code, const char *upstream, unsigned timeout,
         ctl_error(error, CTL_REACH, "ampersand_unreachable",
                   "Ampersand at %s did not answer within %u ms", upstream,
                   timeout);
-        return ctl_remedy(error, "try again; --timeout waits longer");
+        return ctl_remedy(error, "run the command again, with a longer time, "
+                          "e.g. --timeout 30s");
 
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
         ctl_error(error, CTL_REACH, "ampersand_tls",
-                  "no trusted TLS connection to Ampersand at %s: %s", upstream,
+                  "the TLS connection to Ampersand at %s failed: %s", upstream,
                   curl_easy_strerror(code));
         return ctl_remedy(error, "check the clock, the ca-certificates "
-                          "package, and who answers at that address");
+                          "package, and which server has that address");
 
     default:
         ctl_error(error, CTL_REACH, "ampersand_unreachable",
@@ -112,7 +113,7 @@ ampersand_settings(CURL *curl, unsigned timeout)
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
 
-    /* a redirect would carry the key elsewhere */
+    /* a redirect would send the key to another server */
 
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "ampctl/" AMPCTL_VERSION);
@@ -126,7 +127,7 @@ ampersand_settings(CURL *curl, unsigned timeout)
 }
 
 
-/* One GET.  The status, or -1 with the error filled. */
+/* Sends one GET.  Returns the HTTP status, or -1 with the error filled. */
 
 static long
 ampersand_get(const char *upstream, const char *path, unsigned timeout,
@@ -153,15 +154,16 @@ ampersand_get(const char *upstream, const char *path, unsigned timeout,
         >= sizeof(url))
     {
         ctl_error(error, CTL_USAGE, "usage", "the upstream URL is too long");
-        return ctl_remedy(error, "give scheme and host, e.g. "
-                          "http://127.0.0.1:8099");
+        return ctl_remedy(error, "give --upstream (AMPERSAND_UPSTREAM) a "
+                          "scheme and a host, e.g. http://127.0.0.1:8099");
     }
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK
         || (curl = curl_easy_init()) == NULL)
     {
-        return ctl_error(error, CTL_REFUSED, "no_curl",
-                         "libcurl cannot be started");
+        ctl_error(error, CTL_REFUSED, "no_curl", "libcurl cannot be started");
+        return ctl_remedy(error, "check the memory, and the installation of "
+                          "libcurl");
     }
 
     headers = curl_slist_append(NULL, AMPERSAND_HOST);
@@ -223,14 +225,14 @@ ampersand_project(const char *upstream, unsigned timeout, amp_span_t key,
     memset(answer, 0, sizeof(*answer));
     memset(&body, 0, sizeof(body));
 
-    /* a project id has no byte that a path would have to escape */
+    /* no byte of a project id needs escaping in a path */
 
     snprintf(path, sizeof(path), "/v1/projects/%.*s", (int) project.len,
              project.data);
 
     answer->status = ampersand_get(upstream, path, timeout, key, &body, error);
 
-    /* an answer that repeats the key is not for anybody's eyes */
+    /* texts of an answer that repeats the key must not be printed */
 
     if (answer->status != -1 && body.len != 0
         && memmem(body.data, body.len, key.data, key.len) == NULL)

@@ -216,7 +216,7 @@ const ctl_command_t  ctl_cache_commands[] = {
       "  ampctl cache set acme --for listIntegrations --ttl 5m",
       cache_set_options, cache_set },
 
-    { "cache", "show", "ID", "a tenant's cache lifetimes", NULL, NULL,
+    { "cache", "show", "ID", "show a tenant's cache lifetimes", NULL, NULL,
       cache_show },
 
     { "cache", "purge", "ID", "invalidate what is cached of a tenant's project",

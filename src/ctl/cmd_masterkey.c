@@ -1,5 +1,5 @@
 /*
- * ampctl masterkey: the key that seals all others.
+ * ampctl masterkey: the key that seals the Ampersand keys.
  */
 
 #include <errno.h>
@@ -14,12 +14,13 @@
 #include "record.h"
 #include "record_key.h"
 #include "secret.h"
+#include "tenant_list.h"
 
 
 typedef struct {
     amp_keyring_t  *ring;
-    unsigned        resealed;       /* keys of the record at hand             */
-    unsigned        already;
+    unsigned        resealed;       /* keys of the current record             */
+    unsigned        already;        /* and those that need no new seal        */
     json_t         *failed;         /* [ { tenant, key, error } ]             */
 } rewrap_t;
 
@@ -73,9 +74,10 @@ masterkey_create(const char *file, const unsigned char *text, size_t len,
     fd = open(file, O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC|O_NOFOLLOW, 0600);
 
     if (fd == -1 && errno == EEXIST) {
-        ctl_error(error, CTL_REFUSED, "exists", "\"%s\" exists", file);
-        return ctl_remedy(error, "name another file: without the old master "
-                          "key, what it has sealed is lost");
+        ctl_error(error, CTL_REFUSED, "exists", "file \"%s\" exists "
+                  "already", file);
+        return ctl_remedy(error, "name another file: the keys that an old "
+                          "master key has sealed are lost without it");
     }
 
     if (fd != -1) {
@@ -107,12 +109,14 @@ masterkey_new(ctl_t *ctl)
     amp_span_t      id;
     unsigned char   key[AMP_MASTER_KEY_LEN], text[AMP_MASTER_KEY_TEXT];
 
-    /* the ring here is this key's alone: it answers the key's id */
+    /* a ring with only this key, for the key's id */
 
     ctl->ring = amp_keyring_create();
     if (ctl->ring == NULL) {
-        return ctl_error(&ctl->error, CTL_REFUSED, "no_cipher",
-                         "OpenSSL has no AES-256-GCM");
+        ctl_error(&ctl->error, CTL_REFUSED, "no_cipher",
+                  "OpenSSL has no AES-256-GCM");
+        return ctl_remedy(&ctl->error, "check OpenSSL's configuration "
+                          "(OPENSSL_CONF)");
     }
 
     if (secret_random(key, sizeof(key), &ctl->error) != 0) {
@@ -145,7 +149,8 @@ masterkey_new(ctl_t *ctl)
     }
 
     printf("master key %.*s written to %s\n"
-           "keep a copy apart from Redis: without it no sealed key opens\n",
+           "keep a copy outside of Redis: without the master key no sealed key "
+           "can be opened\n",
            (int) id.len, id.data, ctl->args[0]);
 
     if (strcmp(ctl->args[0], CTL_MASTER_KEY_FILE) != 0) {
@@ -208,8 +213,8 @@ rewrap_report(ctl_t *ctl, unsigned resealed, unsigned already, json_t *failed)
                               (int) already, "failed", failed));
 
     } else {
-        printf("keys sealed anew with master key %.*s: %u; already so: %u\n",
-               (int) id.len, id.data, resealed, already);
+        printf("keys sealed again with master key %.*s: %u; sealed with it "
+               "before: %u\n", (int) id.len, id.data, resealed, already);
 
         json_array_foreach(failed, i, item) {
             fprintf(stderr, "ampctl: %s\n",
@@ -217,8 +222,8 @@ rewrap_report(ctl_t *ctl, unsigned resealed, unsigned already, json_t *failed)
         }
 
         if (n != 0) {
-            fprintf(stderr, "  keep the old master keys in use: they are still "
-                    "needed\n");
+            fprintf(stderr, "  keep the old master keys: these keys still need "
+                    "them\n");
         }
     }
 
@@ -289,16 +294,17 @@ masterkey_rewrap(ctl_t *ctl)
 const ctl_command_t  ctl_masterkey_commands[] = {
 
     { "masterkey", "new", "FILE", "make a master key file (mode 0600)",
-      "Refuses to overwrite. The gateway reads the file through the directive\n"
-      "ampersand_master_key, ampctl through --master-key or\n"
-      "AMPERSAND_MASTER_KEY_FILE; without them ampctl reads\n"
+      "Does not overwrite a file. The gateway reads the file that the\n"
+      "directive ampersand_master_key names; ampctl reads that of\n"
+      "--master-key or AMPERSAND_MASTER_KEY_FILE, by default\n"
       CTL_MASTER_KEY_FILE ", whose directory is made if missing.",
       NULL, masterkey_new },
 
-    { "masterkey", "rewrap", "", "seal all keys anew with the first master key",
-      "To change the master key: give the gateways both files, the new one\n"
-      "first; run this with --master-key NEW --master-key OLD; then take the\n"
-      "old one away. May be killed and run again.",
+    { "masterkey", "rewrap", "", "seal all keys with the first master key",
+      "To change the master key: configure both files in the gateways, the\n"
+      "new one first; run this command with --master-key NEW --master-key\n"
+      "OLD; then remove the old file from the gateways. An interrupted rewrap\n"
+      "can be run again.",
       NULL, masterkey_rewrap },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

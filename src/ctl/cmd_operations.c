@@ -17,7 +17,7 @@ enum {
 static const ctl_option_t  operations_options[] = {
 
     { OPERATIONS_API, "api", "A",
-      "of one API only: platform, read, write, search, proxy", 0 },
+      "one API only: platform, read, write, search, proxy", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
@@ -127,7 +127,7 @@ operations_list(ctl_t *ctl)
         api = amp_api_find(ctl_span(text));
 
         if (api < 0) {
-            ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is no API",
+            ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not an API",
                       text);
             return ctl_remedy(&ctl->error, "give platform, read, write, search "
                               "or proxy, e.g. --api platform");
@@ -163,9 +163,9 @@ operations_list(ctl_t *ctl)
 
 const ctl_command_t  ctl_operations_commands[] = {
 
-    { "operations", NULL, "", "all operations of the Ampersand API",
-      "Class \"none\" is never served. Grants name a class, a tag or an\n"
-      "operation of this list.",
+    { "operations", NULL, "", "list the operations of the Ampersand API",
+      "Operations of class \"none\" are never served. A grant names a class,\n"
+      "a tag or an operation of this list.",
       operations_options, operations_list },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

@@ -1,5 +1,5 @@
 /*
- * ampctl token: what a tenant shows to the gateway.
+ * ampctl token: the credentials that tenants send to the gateway.
  */
 
 #include <stdio.h>
@@ -23,10 +23,10 @@ enum {
 
 static const ctl_option_t  token_issue_options[] = {
 
-    { TOKEN_LABEL, "label", "L", "what it is for, shown in lists", 0 },
+    { TOKEN_LABEL, "label", "L", "a note for ampctl token list, e.g. ci", 0 },
 
     { TOKEN_EXPIRES, "expires", "TIME",
-      "its lifetime: 30m, 12h, 90d, 52w; default: none", 0 },
+      "lifetime, e.g. 30m, 12h, 90d, 52w; default: does not expire", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
@@ -54,7 +54,7 @@ token_issue_values(ctl_t *ctl, amp_span_t *label, int64_t *lifetime)
 
         if (label->len > AMP_TOKEN_LABEL_MAX || !amp_json_printable(*label)) {
             ctl_error(&ctl->error, CTL_USAGE, "usage",
-                      "this label cannot be taken");
+                      "the text of --label is not a label");
             return ctl_remedy(&ctl->error, "give at most %d bytes of printable "
                               "UTF-8, e.g. --label ci", AMP_TOKEN_LABEL_MAX);
         }
@@ -67,7 +67,7 @@ token_issue_values(ctl_t *ctl, amp_span_t *label, int64_t *lifetime)
 
         if (ms < 1000 || ms / 1000 > TOKEN_LIFETIME_MAX) {
             ctl_error(&ctl->error, CTL_USAGE, "usage",
-                      "\"%s\" is no lifetime", text);
+                      "\"%s\" is not a lifetime", text);
             return ctl_remedy(&ctl->error, "give 1s to 100 years as s, m, h, d "
                               "or w, e.g. --expires 90d");
         }
@@ -111,7 +111,8 @@ token_issue_command(ctl_t *ctl)
                          : json_null()));
 
     } else {
-        printf("token %s for tenant %s, expires: %s, shown this once:\n\n%s\n",
+        printf("token %s of tenant %s, expires: %s, is shown this once:\n\n"
+               "%s\n",
                issued.id, ctl->args[0], issued.expires
                ? output_time(issued.expires, time) : "never", issued.token);
         rc = CTL_DONE;
@@ -132,7 +133,7 @@ token_list_one(const token_entry_t *entry, const amp_token_record_t *record,
 
     if (record == NULL) {
 
-        /* Redis drops an expired token; its entry stays until it is revoked */
+        /* Redis deletes an expired token, but not its entry in the index */
 
         row = json_pack("{s:s, s:s, s:n, s:n, s:s}", "id", entry->id,
                         "label", "", "created", "expires", "state", "gone");
@@ -165,8 +166,8 @@ token_list_print(const char *tenant, const json_t *list)
     };
 
     if (json_array_size(list) == 0) {
-        printf("tenant %s has no token: ampctl token issue %s\n", tenant,
-               tenant);
+        printf("tenant %s has no tokens\n"
+               "next: issue one: ampctl token issue %s\n", tenant, tenant);
         return;
     }
 
@@ -239,19 +240,19 @@ token_revoke_command(ctl_t *ctl)
 
     if (id.len >= 4 && memcmp(id.data, "agw_", 4) == 0) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",
-                  "this is a token, not a token's id");
-        return ctl_remedy(&ctl->error, "it now stands in your shell's history; "
-                          "ampctl token list ID shows the ids of a tenant's "
-                          "tokens");
+                  "the argument is a token, not the id of a token");
+        return ctl_remedy(&ctl->error, "give the id that ampctl token list ID "
+                          "shows; the token is in your shell's history now: "
+                          "remove it there");
     }
 
     tenant = amp_token_id_tenant(id);
 
     if (tenant.len == 0) {
-        ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is no token id",
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not a token id",
                   ctl->args[0]);
-        return ctl_remedy(&ctl->error, "give one as ampctl token list ID shows "
-                          "it, e.g. acme.x3Kf0a9QzT");
+        return ctl_remedy(&ctl->error, "give an id as ampctl token list ID "
+                          "shows it, e.g. acme.x3Kf0a9QzT");
     }
 
     if (ctl_store(ctl) == NULL) {
@@ -263,8 +264,8 @@ token_revoke_command(ctl_t *ctl)
     if (rc == 0) {
         ctl_error(&ctl->error, CTL_REFUSED, "not_found",
                   "there is no token \"%s\"", ctl->args[0]);
-        return ctl_remedy(&ctl->error, "see: ampctl token list %.*s",
-                          (int) tenant.len, tenant.data);
+        return ctl_remedy(&ctl->error, "list the tenant's tokens: ampctl token "
+                          "list %.*s", (int) tenant.len, tenant.data);
     }
 
     if (rc == -1) {
@@ -285,15 +286,15 @@ token_revoke_command(ctl_t *ctl)
 
 const ctl_command_t  ctl_token_commands[] = {
 
-    { "token", "issue", "ID", "make a token for a tenant, shown once",
-      "Redis keeps the token's SHA-256 only. For example:\n"
+    { "token", "issue", "ID", "issue a token to a tenant",
+      "The token is printed once; Redis holds only its SHA-256. For example:\n"
       "  ampctl token issue acme --label ci --expires 90d",
       token_issue_options, token_issue_command },
 
-    { "token", "list", "ID", "a tenant's tokens, without the tokens themselves",
+    { "token", "list", "ID", "list a tenant's tokens, without their secrets",
       NULL, NULL, token_list_command },
 
-    { "token", "revoke", "TOKEN_ID", "take a token back, everywhere at once",
+    { "token", "revoke", "TOKEN_ID", "revoke a token, at once on all gateways",
       NULL, NULL, token_revoke_command },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

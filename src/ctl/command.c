@@ -108,6 +108,8 @@ ctl_ring(ctl_t *ctl)
     if (ring == NULL) {
         ctl_error(&ctl->error, CTL_REFUSED, "no_cipher",
                   "OpenSSL has no AES-256-GCM");
+        ctl_remedy(&ctl->error, "check OpenSSL's configuration "
+                   "(OPENSSL_CONF)");
         return NULL;
     }
 
@@ -133,11 +135,11 @@ ctl_tenant_id(ctl_t *ctl, amp_span_t *id)
         return 0;
     }
 
-    ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is no tenant id",
+    ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not a tenant id",
               ctl->args[0]);
 
-    return ctl_remedy(&ctl->error, "give 1 to %d of A-Z a-z 0-9 . _ -, a "
-                      "letter or digit first, e.g. acme or team-7",
+    return ctl_remedy(&ctl->error, "give 1 to %d characters of A-Z a-z 0-9 . _ "
+                      "-, the first a letter or digit, e.g. acme or team-7",
                       AMP_TENANT_ID_MAX);
 }
 
@@ -190,6 +192,6 @@ ctl_no_tenant(ctl_t *ctl, amp_span_t id)
     ctl_error(&ctl->error, CTL_REFUSED, "not_found", "there is no tenant "
               "\"%.*s\"", (int) id.len, id.data);
 
-    return ctl_remedy(&ctl->error, "ampctl tenant list shows those there are; "
-                      "ampctl tenant add makes one");
+    return ctl_remedy(&ctl->error, "list the tenants with ampctl tenant list, "
+                      "or add one with ampctl tenant add");
 }

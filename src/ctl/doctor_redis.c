@@ -20,7 +20,7 @@
 #define DOCTOR_CERT_DAYS  14
 
 
-/* The reply; an error reply is freed: NULL with the error filled. */
+/* Runs a command.  The reply, or NULL with the error filled. */
 
 static redisReply *
 doctor_command(doctor_t *doctor, connection_t *c, const char *fmt, ...)
@@ -107,7 +107,7 @@ doctor_version(doctor_t *doctor, const redisReply *info)
 }
 
 
-/* 1 when it takes writes. */
+/* Returns 1 when the server takes writes. */
 
 static int
 doctor_role(doctor_t *doctor, const redisReply *info)
@@ -119,7 +119,7 @@ doctor_role(doctor_t *doctor, const redisReply *info)
                       "slave") == 0);
 
     doctor_add(doctor, "redis role", replica ? DOCTOR_FAIL : DOCTOR_OK,
-               "point --redis (AMPERSAND_REDIS) at the primary", "%s",
+               "name the primary in --redis (AMPERSAND_REDIS)", "%s",
                replica ? "a replica, which takes no writes" : "takes writes");
 
     return !replica;
@@ -139,8 +139,8 @@ doctor_memory(doctor_t *doctor, const redisReply *info)
             ? DOCTOR_OK : DOCTOR_WARN;
 
     doctor_add(doctor, "redis memory", state,
-               "CONFIG SET maxmemory-policy noeviction: another policy may "
-               "drop tenants, tokens or the state of their rates",
+               "run CONFIG SET maxmemory-policy noeviction in Redis: with "
+               "another policy Redis may delete tenants, tokens or rate state",
                "maxmemory %s, policy %s",
                strcmp(max, "0") == 0 ? "unlimited" : max,
                *policy ? policy : "unknown");
@@ -160,8 +160,8 @@ doctor_persistence(doctor_t *doctor, connection_t *c, const redisReply *info)
 
     if (strcmp(save, "err") == 0 || strcmp(rewrite, "err") == 0) {
         doctor_add(doctor, "redis persistence", DOCTOR_FAIL,
-                   "free disk space or mend the directory of Redis; its log "
-                   "says why", "the last save to disk failed");
+                   "read the log of Redis; free disk space, or repair the "
+                   "directory of Redis", "the last save to disk failed");
         return;
     }
 
@@ -171,14 +171,14 @@ doctor_persistence(doctor_t *doctor, connection_t *c, const redisReply *info)
         return;
     }
 
-    /* managed services and ACLs often refuse CONFIG: then nothing is known */
+    /* managed services and ACLs often deny CONFIG */
 
     reply = doctor_command(doctor, c, "CONFIG GET save");
     if (reply == NULL) {
         doctor_add(doctor, "redis persistence", DOCTOR_WARN,
-                   "see to it that Redis saves to disk, best with appendonly "
-                   "yes", "no append-only file; snapshots are not known, "
-                   "CONFIG GET is refused");
+                   "make sure that Redis saves to disk, best with appendonly "
+                   "yes", "no append-only file; whether Redis makes snapshots "
+                   "is unknown, because it denies CONFIG GET");
         return;
     }
 
@@ -188,9 +188,10 @@ doctor_persistence(doctor_t *doctor, connection_t *c, const redisReply *info)
     freeReplyObject(reply);
 
     doctor_add(doctor, "redis persistence", DOCTOR_WARN,
-               "set appendonly yes in Redis: a crash then loses at most a "
-               "second", rdb ? "snapshots only: a crash loses what came after "
-               "the last one" : "none: a restart loses every tenant and token");
+               "set appendonly yes in Redis: a crash then loses at most one "
+               "second", rdb ? "snapshots only: a crash loses the changes "
+               "after the last one" : "none: a restart loses every tenant and "
+               "token");
 }
 
 
@@ -235,8 +236,8 @@ doctor_clock(doctor_t *doctor, connection_t *c)
 
     doctor_add(doctor, "clock", skew >= DOCTOR_SKEW_FAIL ? DOCTOR_FAIL
                : DOCTOR_WARN,
-               "run NTP here and on the host of Redis: tokens expire and rates "
-               "count by the clock", "%lld ms from the clock of Redis",
+               "run NTP on this host and on that of Redis: tokens expire and "
+               "rates count by the clock", "%lld ms from the clock of Redis",
                (long long) skew);
 }
 
@@ -253,11 +254,11 @@ doctor_tls(doctor_t *doctor, connection_t *c)
 
     doctor_add(doctor, "redis tls", days < DOCTOR_CERT_DAYS ? DOCTOR_WARN
                : DOCTOR_OK, "renew the certificate of Redis",
-               "%s, its certificate ends in %d days", cipher, days);
+               "%s; the certificate expires in %d days", cipher, days);
 }
 
 
-/* A key of the node's own, and what is done to such keys. */
+/* Writes a key whose slot is the node's, and publishes an event. */
 
 static void
 doctor_writes(doctor_t *doctor, connection_t *c, unsigned node)
@@ -286,7 +287,8 @@ doctor_writes(doctor_t *doctor, connection_t *c, unsigned node)
 
     reply = doctor_command(doctor, c, "EVAL %s 1 %b %b %s",
                            (const char *) amp_script_check_writes.text.data,
-                           key, (size_t) len, buf, amp_buf_written(&channel).len,
+                           key, (size_t) len, buf,
+                           amp_buf_written(&channel).len,
                            "{\"v\":1,\"type\":\"doctor\"}");
     if (reply == NULL) {
         doctor_error(doctor, "redis writes");
@@ -296,7 +298,7 @@ doctor_writes(doctor_t *doctor, connection_t *c, unsigned node)
     freeReplyObject(reply);
 
     doctor_add(doctor, "redis writes", DOCTOR_OK, "",
-               "a key was written and an event published");
+               "a key can be written and an event published");
 }
 
 
@@ -331,7 +333,7 @@ doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
 }
 
 
-/* Do all Sentinels name the same master? */
+/* Checks that all Sentinels name the same master. */
 
 static void
 doctor_sentinels(doctor_t *doctor)
@@ -365,15 +367,16 @@ doctor_sentinels(doctor_t *doctor)
 
         } else {
             doctor_add(doctor, "redis sentinel", DOCTOR_WARN,
-                       "compare SENTINEL masters of all of them; SENTINEL "
-                       "RESET NAME makes one forget what it knew",
+                       "compare the output of SENTINEL masters of all "
+                       "Sentinels; SENTINEL RESET NAME makes a Sentinel look "
+                       "for the master again",
                        "Sentinel %u of the URL names %s", i + 1,
                        rc == 0 ? "no such master" : "another master");
         }
     }
 
     doctor_add(doctor, "redis sentinel", DOCTOR_OK, "",
-               "%s is master \"%s\", as %u of %u Sentinels say", who,
+               "%s is master \"%s\", named by %u of %u Sentinels", who,
                route->url.name, agree, route->url.nhosts);
 }
 
@@ -397,26 +400,27 @@ doctor_cluster(doctor_t *doctor)
 
     if (slots != AMP_SLOTS) {
         doctor_add(doctor, "redis cluster", DOCTOR_FAIL,
-                   "see: redis-cli --cluster check HOST:PORT",
-                   "%u nodes hold %u of %d slots: tenants in the others cannot "
-                   "be read", nodes, slots, AMP_SLOTS);
+                   "find the missing nodes: redis-cli --cluster check "
+                   "HOST:PORT",
+                   "%u nodes serve %u of %d slots: tenants in the other slots "
+                   "cannot be read", nodes, slots, AMP_SLOTS);
         return;
     }
 
     if (bare != 0) {
         doctor_add(doctor, "redis cluster", DOCTOR_WARN,
                    "add replicas: redis-cli --cluster add-node NEW OLD "
-                   "--cluster-slave", "%u nodes hold all slots, %u of them "
+                   "--cluster-slave", "%u nodes serve all slots, %u of them "
                    "without a replica", nodes, bare);
         return;
     }
 
     doctor_add(doctor, "redis cluster", DOCTOR_OK, "",
-               "%u nodes hold all slots, each with a replica", nodes);
+               "%u nodes serve all slots, each with a replica", nodes);
 }
 
 
-/* The first answer tells whether it is Redis that is there, and lets us in. */
+/* Sends a first command: whether Redis answers and accepts the credentials. */
 
 static int
 doctor_reach(doctor_t *doctor)

@@ -8,6 +8,7 @@
 #include "doctor_tenants.h"
 #include "record_key.h"
 #include "secret.h"
+#include "tenant_list.h"
 #include "token_store.h"
 
 

@@ -12,29 +12,59 @@
 #include "options.h"
 
 
+#define HELP_COLUMN  31             /* where the second column begins         */
+#define HELP_WIDTH   80
+
+
+/* A line of two columns; the second is wrapped between words. */
+
 static void
-help_table(FILE *out, const ctl_option_t *option)
+help_columns(FILE *out, const char *left, const char *right)
 {
-    char  text[64];
+    int     column;
+    size_t  len;
+
+    column = fprintf(out, "  %-*s", HELP_COLUMN - 3, left);
+
+    for ( /* void */ ; *right != '\0'; right += len) {
+        right += strspn(right, " ");
+        len = strcspn(right, " ");
+
+        if (column + 1 + (int) len > HELP_WIDTH) {
+            column = fprintf(out, "\n%*s", HELP_COLUMN - 1, "") - 1;
+        }
+
+        column += fprintf(out, " %.*s", (int) len, right);
+    }
+
+    fputc('\n', out);
+}
+
+
+static void
+help_options(FILE *out, const ctl_option_t *option)
+{
+    char  left[64], right[256];
 
     for ( /* void */ ; option->name != NULL; option++) {
-        snprintf(text, sizeof(text), "--%s%s%s", option->name,
+        snprintf(left, sizeof(left), "--%s%s%s", option->name,
                  option->value ? " " : "", option->value ? option->value : "");
-        fprintf(out, "  %-27s  %s%s\n", text, option->help,
-                option->many ? " (repeatable)" : "");
+        snprintf(right, sizeof(right), "%s%s", option->help,
+                 option->many ? " (repeatable)" : "");
+        help_columns(out, left, right);
     }
 }
 
 
 static void
-help_line(FILE *out, const ctl_command_t *command)
+help_summary(FILE *out, const ctl_command_t *command)
 {
-    char  text[64];
+    char  left[64];
 
-    snprintf(text, sizeof(text), "%s%s%s%s%s", command->noun,
+    snprintf(left, sizeof(left), "%s%s%s%s%s", command->noun,
              command->verb ? " " : "", command->verb ? command->verb : "",
              *command->args ? " " : "", command->args);
-    fprintf(out, "  %-27s  %s\n", text, command->summary);
+    help_columns(out, left, command->summary);
 }
 
 
@@ -52,7 +82,7 @@ help_command(FILE *out, const ctl_command_t *command)
 
     if (command->options != NULL) {
         fprintf(out, "\noptions:\n");
-        help_table(out, command->options);
+        help_options(out, command->options);
     }
 }
 
@@ -84,16 +114,16 @@ help_text(const ctl_command_t *const *commands, const ctl_command_t *command,
         for (i = 0; commands[i] != NULL; i++) {
             for (line = commands[i]; line->noun != NULL; line++) {
                 if (noun == NULL || strcmp(line->noun, noun) == 0) {
-                    help_line(out, line);
+                    help_summary(out, line);
                 }
             }
         }
 
-        fprintf(out, "\nEvery command has its own --help.\n");
+        fprintf(out, "\nampctl COMMAND --help describes a command.\n");
     }
 
-    fprintf(out, "\nglobal options, anywhere:\n");
-    help_table(out, options_globals);
+    fprintf(out, "\noptions of every command (and environment variables):\n");
+    help_options(out, options_globals);
 
     fprintf(out, "\nexit codes: 0 done, 1 refused or not found, 2 wrong usage, "
             "3 Redis or Ampersand\nout of reach\n");

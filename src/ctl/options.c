@@ -39,41 +39,41 @@ enum {
 const ctl_option_t  options_globals[] = {
 
     { OPTION_JSON, "json", NULL,
-      "one JSON document on standard output, errors too", 0 },
+      "print one JSON document, for errors too", 0 },
 
     { OPTION_REDIS, "redis", "URL",
-      "where Redis is; AMPERSAND_REDIS, or " OPTIONS_REDIS, 0 },
+      "URL of Redis (AMPERSAND_REDIS), default " OPTIONS_REDIS, 0 },
 
     { OPTION_PASSWORD_FILE, "redis-password-file", "FILE",
-      "its password; AMPERSAND_REDIS_PASSWORD_FILE", 0 },
+      "password for Redis (AMPERSAND_REDIS_PASSWORD_FILE)", 0 },
 
     { OPTION_CA, "redis-ca", "FILE",
-      "who signs its certificate; AMPERSAND_REDIS_CA", 0 },
+      "CA certificates for Redis (AMPERSAND_REDIS_CA)", 0 },
 
     { OPTION_CERT, "redis-cert", "FILE",
-      "our certificate for it; AMPERSAND_REDIS_CERT", 0 },
+      "client certificate for Redis (AMPERSAND_REDIS_CERT)", 0 },
 
     { OPTION_KEY, "redis-key", "FILE",
-      "and its key; AMPERSAND_REDIS_KEY", 0 },
+      "its private key (AMPERSAND_REDIS_KEY)", 0 },
 
     { OPTION_SERVER_NAME, "redis-server-name", "NAME",
-      "in its certificate; AMPERSAND_REDIS_SERVER_NAME", 0 },
+      "name in the certificate of Redis (AMPERSAND_REDIS_SERVER_NAME)", 0 },
 
     { OPTION_PREFIX, "prefix", "P",
-      "of all keys in Redis, default " AMP_KEYS_PREFIX, 0 },
+      "prefix of all keys in Redis, default " AMP_KEYS_PREFIX, 0 },
 
     { OPTION_MASTER_KEY, "master-key", "FILE",
-      "the first seals, all open; AMPERSAND_MASTER_KEY_FILE, or "
-      CTL_MASTER_KEY_FILE, 1 },
+      "master key (AMPERSAND_MASTER_KEY_FILE), default " CTL_MASTER_KEY_FILE
+      "; the first seals keys, all open them", 1 },
 
     { OPTION_UPSTREAM, "upstream", "URL",
-      "in place of Ampersand's hosts; AMPERSAND_UPSTREAM", 0 },
+      "base URL in place of Ampersand's hosts (AMPERSAND_UPSTREAM)", 0 },
 
     { OPTION_TIMEOUT, "timeout", "TIME",
-      "for Redis and Ampersand, e.g. 500ms, default 5s", 0 },
+      "time limit for Redis and Ampersand, e.g. 500ms, default 5s", 0 },
 
-    { OPTION_HELP, "help", NULL, "this text", 0 },
-    { OPTION_VERSION, "version", NULL, "the version of ampctl", 0 },
+    { OPTION_HELP, "help", NULL, "print this help", 0 },
+    { OPTION_VERSION, "version", NULL, "print the version", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
@@ -139,7 +139,7 @@ options_timeout(ctl_t *ctl, const char *text)
 
     if (ms < 1 || ms > 3600 * 1000) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",
-                  "\"%s\" is no timeout", text);
+                  "\"%s\" is not a timeout", text);
         return ctl_remedy(&ctl->error,
                           "give 1ms to 1h, e.g. --timeout 500ms or 10s");
     }
@@ -186,9 +186,9 @@ options_global(ctl_t *ctl, int id, const char *text)
     case OPTION_PREFIX:
         if (!amp_keys_prefix_valid(ctl_span(text))) {
             ctl_error(&ctl->error, CTL_USAGE, "usage",
-                      "\"%s\" is no prefix", text);
-            return ctl_remedy(&ctl->error, "give 1 to %d of A-Z a-z 0-9 . _ : "
-                              "-, e.g. --prefix staging:",
+                      "\"%s\" is not a prefix", text);
+            return ctl_remedy(&ctl->error, "give 1 to %d characters of A-Z "
+                              "a-z 0-9 . _ : -, e.g. --prefix staging:",
                               AMP_KEYS_PREFIX_MAX);
         }
 
@@ -198,9 +198,10 @@ options_global(ctl_t *ctl, int id, const char *text)
     case OPTION_MASTER_KEY:
         if (ctl->nmaster_keys == CTL_MASTER_KEYS) {
             ctl_error(&ctl->error, CTL_USAGE, "usage",
-                      "more than %d master keys", CTL_MASTER_KEYS);
-            return ctl_remedy(&ctl->error, "seal everything with one: ampctl "
-                              "masterkey rewrap");
+                      "--master-key is given more than %d times",
+                      CTL_MASTER_KEYS);
+            return ctl_remedy(&ctl->error, "seal all keys with one master key: "
+                              "ampctl masterkey rewrap");
         }
 
         ctl->master_keys[ctl->nmaster_keys++] = text;
@@ -244,8 +245,8 @@ options_value(ctl_t *ctl, options_table_t *table, int id, const char *text)
 
 
 /*
- * getopt_long() takes abbreviations; here "--key=..." for "--key-file" would
- * make a file name of a secret.
+ * Whether an option was written in full.  getopt_long() takes abbreviations;
+ * "--key=SECRET" for "--key-file" would make a file name of a secret.
  */
 
 static int
@@ -265,8 +266,9 @@ options_exact(char **argv, const char *name)
 
 
 /*
- * Takes options up to the first word ("+") or wherever they stand ("").  0,
- * OPTIONS_HELP, OPTIONS_VERSION, or -1 with the error filled.
+ * Reads the options before the first argument (order "+") or between all
+ * arguments ("").  0, OPTIONS_HELP, OPTIONS_VERSION, or -1 with the error
+ * filled.
  */
 
 static int
@@ -305,7 +307,7 @@ options_scan(ctl_t *ctl, options_table_t *table, const char *noun,
 
         case '?':
 
-            /* what follows a "=" might be a secret */
+            /* the text after "=" may be a secret */
 
             if (optopt > 0 && optopt < 256) {
                 snprintf(name, sizeof(name), "-%c", optopt);
@@ -316,7 +318,7 @@ options_scan(ctl_t *ctl, options_table_t *table, const char *noun,
 
             return options_usage(ctl, noun, optopt >= 256
                                  ? "%s takes no value"
-                                 : "there is no option \"%s\" here", name);
+                                 : "unknown option \"%s\"", name);
 
         default:
             if (options_value(ctl, table, id, optarg) != 0) {
@@ -398,13 +400,13 @@ options_help_words(ctl_t *ctl, const options_table_t *table, int argc,
     *noun = argv[optind];
 
     if (!options_is_noun(table, *noun)) {
-        return options_usage(ctl, NULL, "there is no command \"%s\"", *noun);
+        return options_usage(ctl, NULL, "unknown command \"%s\"", *noun);
     }
 
     ctl->command = options_command(table, *noun, argv[optind + 1]);
 
     if (ctl->command == NULL && argv[optind + 1] != NULL) {
-        return options_usage(ctl, *noun, "there is no \"%s\" here",
+        return options_usage(ctl, *noun, "unknown subcommand \"%s\"",
                              argv[optind + 1]);
     }
 
@@ -412,7 +414,7 @@ options_help_words(ctl_t *ctl, const options_table_t *table, int argc,
 }
 
 
-/* The noun and the verb, with global options before and between them. */
+/* Finds the command: a noun and a verb, with global options in between. */
 
 static int
 options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
@@ -437,7 +439,7 @@ options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
     }
 
     if (!options_is_noun(table, *noun)) {
-        rc = options_usage(ctl, NULL, "there is no command \"%s\"", *noun);
+        rc = options_usage(ctl, NULL, "unknown command \"%s\"", *noun);
         *noun = NULL;
         return rc;
     }
@@ -453,13 +455,12 @@ options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
     }
 
     if (optind == argc) {
-        return options_usage(ctl, *noun, "\"%s\" needs to be told what to do",
-                             *noun);
+        return options_usage(ctl, *noun, "\"%s\" needs a subcommand", *noun);
     }
 
     ctl->command = options_command(table, *noun, argv[optind]);
     if (ctl->command == NULL) {
-        return options_usage(ctl, *noun, "there is no \"%s\" here",
+        return options_usage(ctl, *noun, "unknown subcommand \"%s\"",
                              argv[optind]);
     }
 
@@ -469,7 +470,7 @@ options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
 }
 
 
-/* What no option has given; an empty variable is none. */
+/* Fills what no option has set; an empty variable counts as unset. */
 
 static void
 options_variable(const char **value, const char *name)
@@ -501,7 +502,7 @@ options_environment(ctl_t *ctl)
         ctl->nmaster_keys = 1;
     }
 
-    /* a URL that was given goes with what was given for it */
+    /* the variables belong to AMPERSAND_REDIS, not to the URL of --redis */
 
     if (ctl->redis == NULL) {
         options_variable(&ctl->redis, "AMPERSAND_REDIS");
@@ -522,9 +523,9 @@ options_environment(ctl_t *ctl)
 
     if (ctl->upstream != NULL && !ampersand_upstream_valid(ctl->upstream)) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",
-                  "the upstream is no base URL");
-        return ctl_remedy(&ctl->error, "give --upstream (AMPERSAND_UPSTREAM) "
-                          "scheme and host, e.g. http://127.0.0.1:8099");
+                  "the upstream is not a base URL");
+        return ctl_remedy(&ctl->error, "give --upstream (AMPERSAND_UPSTREAM) a "
+                          "scheme and a host, e.g. http://127.0.0.1:8099");
     }
 
     return 0;
@@ -545,7 +546,7 @@ options_read(ctl_t *ctl, const ctl_command_t *const *commands, int argc,
     ctl->prefix = AMP_KEYS_PREFIX;
     ctl->timeout = OPTIONS_TIMEOUT;
 
-    /* an error before --json was reached is to be a document as well */
+    /* an error in an option before --json is a JSON document too */
 
     for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--json") == 0) {
@@ -569,7 +570,7 @@ options_read(ctl_t *ctl, const ctl_command_t *const *commands, int argc,
 
     options_add(&table, ctl->command->options);
 
-    /* glibc settles the order of words once, at optind 0 */
+    /* glibc decides once, at optind 0, in which order arguments may stand */
 
     done = optind - 1;
     argc -= done;
@@ -584,9 +585,10 @@ options_read(ctl_t *ctl, const ctl_command_t *const *commands, int argc,
     words = options_words(ctl->command);
 
     if ((unsigned) (argc - optind) != words) {
-        return options_usage(ctl, *noun, words ? "the command takes %s"
-                             : "the command takes no argument%s",
-                             ctl->command->args);
+        return options_usage(ctl, *noun, words
+                             ? "wrong number of arguments: the command takes %s"
+                             : "wrong number of arguments: the command takes "
+                               "none%s", ctl->command->args);
     }
 
     ctl->args = argv + optind;

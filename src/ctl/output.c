@@ -31,7 +31,7 @@ output_clean(char *text)
         }
     }
 
-    /* an argument may be any bytes, and a document must be UTF-8 */
+    /* an argument may hold any bytes, a JSON document only UTF-8 */
 
     probe = json_string(text);
     if (probe != NULL) {
@@ -245,7 +245,7 @@ output_row(output_table_t *table, ...)
 }
 
 
-/* Columns on a terminal: code points, which is near enough here. */
+/* The width on a terminal, about: code points. */
 
 static size_t
 output_width(const char *text)

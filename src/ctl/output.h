@@ -1,7 +1,7 @@
 /*
- * What ampctl says: errors with a remedy, one JSON document, aligned tables.
- * Human text of a refusal goes to standard error; with --json the refusal is
- * the one document on standard output.
+ * The output of ampctl: errors with a remedy, one JSON document, aligned
+ * tables.  An error is text on standard error; with --json it is the document
+ * on standard output.
  */
 
 #ifndef CTL_OUTPUT_H
@@ -22,32 +22,36 @@
 
 typedef struct {
     int          exit;              /* CTL_REFUSED, CTL_USAGE or CTL_REACH    */
-    const char  *code;              /* one word for scripts, static           */
+    const char  *code;              /* a word for scripts; static             */
     char         message[512];
     char         remedy[512];       /* what to do; may be empty               */
 } ctl_error_t;
 
 
-/* Both fill a part of the error and answer -1; the first clears the remedy. */
+/*
+ * ctl_error() fills all but the remedy, which it clears; ctl_remedy() fills the
+ * remedy.  Both return -1.  Control bytes and bytes that are not UTF-8 become
+ * "?".
+ */
 
 int ctl_error(ctl_error_t *error, int code, const char *word, const char *fmt,
     ...) __attribute__((format(printf, 4, 5)));
 int ctl_remedy(ctl_error_t *error, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* { "code": ..., "message": ..., "remedy": ... }; a new reference. */
+/* { "code": ..., "message": ..., "remedy": ... }, the caller's to release. */
 
 json_t *ctl_error_json(const ctl_error_t *error);
 
-/* Prints the error where it belongs and answers its exit code. */
+/* Prints the error and returns its exit code. */
 
 int output_error(const ctl_error_t *error, int json);
 
-/* A line on standard error that changes nothing. */
+/* Prints a warning on standard error; the exit code stays as it is. */
 
 void output_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints the document and releases it.  CTL_DONE. */
+/* Prints the document, releases it and returns CTL_DONE. */
 
 int output_json(json_t *doc);
 
@@ -55,14 +59,18 @@ int output_json(json_t *doc);
 
 const char *output_time(int64_t t, char text[CTL_TIME_MAX]);
 
-/* "a, b, c" of an array of strings into text; "-" when it is empty. */
+/*
+ * Writes an array of strings into text as "a, b, c", cut to size.  Returns
+ * text, or "-" for an empty array.
+ */
 
 const char *output_words(const json_t *array, char *text, size_t size);
 
 
 /*
- * A table: n columns with their heads, then rows of n texts (NULL prints as
- * "-").  Printing releases it.  Control bytes are shown as "?".
+ * A table of n columns with their heads; then rows of n texts each (const char
+ * *), of which NULL and "" print as "-".  Printing releases the table.  Control
+ * bytes become "?".
  */
 
 typedef struct output_table_s  output_table_t;

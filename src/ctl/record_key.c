@@ -10,7 +10,7 @@
 #include "secret.h"
 
 
-/* The first one counts, as it does in amp_tenant_decode(). */
+/* Of several the first, as in amp_tenant_decode(). */
 
 json_t *
 record_active_key(const json_t *record)
@@ -85,7 +85,9 @@ record_seal(const json_t *record, const char *id, amp_keyring_t *ring,
                  secret, nonce, &sealed)
         != 0)
     {
-        ctl_error(error, CTL_REFUSED, "no_cipher", "the key cannot be sealed");
+        ctl_error(error, CTL_REFUSED, "no_cipher",
+                  "OpenSSL could not seal the key with AES-256-GCM");
+        ctl_remedy(error, "check OpenSSL's configuration (OPENSSL_CONF)");
         return NULL;
     }
 
@@ -169,16 +171,15 @@ record_key_drop(json_t *record, const char *id, ctl_error_t *error)
     if (key == NULL) {
         ctl_error(error, CTL_REFUSED, "not_found",
                   "tenant \"%s\" has no key \"%s\"", tenant, id);
-        return ctl_remedy(error, "see: ampctl key list %s", tenant);
+        return ctl_remedy(error, "list its keys: ampctl key list %s", tenant);
     }
 
     if (key == record_active_key(record)) {
         ctl_error(error, CTL_REFUSED, "key_active",
-                  "key \"%s\" is the one that tenant \"%s\" works with", id,
-                  tenant);
-        return ctl_remedy(error, "first ampctl key set %s --key-file FILE, or "
-                          "stop the tenant: ampctl tenant disable %s", tenant,
-                          tenant);
+                  "key \"%s\" is the active key of tenant \"%s\"", id, tenant);
+        return ctl_remedy(error, "set another key first: ampctl key set %s "
+                          "--key-file FILE; or disable the tenant: ampctl "
+                          "tenant disable %s", tenant, tenant);
     }
 
     for (i = json_array_size(keys); i-- > 0; /* void */ ) {
@@ -214,14 +215,16 @@ record_key_open(const json_t *record, const json_t *key, amp_keyring_t *ring,
         master = amp_seal_master_id(sealed);
         ctl_error(error, CTL_REFUSED, "master_key",
                   "key \"%s\" of tenant \"%s\" is sealed with master key %.*s, "
-                  "which is not given", id, tenant, (int) master.len,
+                  "which was not given", id, tenant, (int) master.len,
                   master.data);
-        return ctl_remedy(error, "add its file with --master-key FILE");
+        return ctl_remedy(error, "add the file of that master key: "
+                          "--master-key FILE");
     }
 
     ctl_error(error, CTL_REFUSED, "bad_seal", "key \"%s\" of tenant \"%s\" "
-              "does not open: %s", id, tenant, len == -1 ? "it is malformed"
-              : "it was changed, or sealed for another tenant or key");
+              "cannot be opened: %s", id, tenant, len == -1
+              ? "its sealed text is malformed" : "its sealed text was changed, "
+              "or is that of another tenant or key");
 
     return ctl_remedy(error, "set the key again: ampctl key set %s --key-file "
                       "FILE", tenant);

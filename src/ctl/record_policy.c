@@ -18,14 +18,14 @@ record_limit_class(const char *class, ctl_error_t *error)
         return 0;
     }
 
-    ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no class", class);
+    ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a class", class);
 
     return ctl_remedy(error, "give default, catalog, read, write, data or "
                       "secrets, e.g. --class read");
 }
 
 
-/* 1 .. AMP_BURST_MAX requests, or 0: the text says something else. */
+/* A number of 1 to AMP_BURST_MAX requests; 0 for any other text. */
 
 static uint32_t
 record_requests(const char *text)
@@ -74,9 +74,10 @@ record_concurrency(json_t *record, const char *text, ctl_error_t *error)
 
     n = record_requests(text);
     if (n == 0) {
-        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no concurrency", text);
-        return ctl_remedy(error, "give 1 to %d requests, e.g. --concurrency 20,"
-                          " or none", AMP_BURST_MAX);
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a concurrency",
+                  text);
+        return ctl_remedy(error, "give 1 to %d requests in flight, e.g. "
+                          "--concurrency 20, or none", AMP_BURST_MAX);
     }
 
     json_object_set_new(limits, "concurrency", json_integer(n));
@@ -111,7 +112,8 @@ record_limit(json_t *record, const char *class, const char *rate_text,
     limit = json_object_get(limits, class);
 
     if (rate_text == NULL && record_text(limit, "rate")[0] == '\0') {
-        ctl_error(error, CTL_USAGE, "usage", "a burst needs a rate");
+        ctl_error(error, CTL_USAGE, "usage", "--burst needs a rate, and "
+                  "the tenant has none for \"%s\"", class);
         return ctl_remedy(error, "add --rate, e.g. --rate 50/s --burst 100");
     }
 
@@ -120,12 +122,12 @@ record_limit(json_t *record, const char *class, const char *rate_text,
     }
 
     if (amp_rate_parse(record_span(rate_text), &rate) != 0) {
-        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no rate", rate_text);
-        return ctl_remedy(error, "give a number a second, minute, hour or day, "
-                          "e.g. --rate 50/s, 600/m, 5000/h or 10000/d");
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a rate", rate_text);
+        return ctl_remedy(error, "give requests per second, minute, hour or "
+                          "day, e.g. --rate 50/s, 600/m, 5000/h or 10000/d");
     }
 
-    /* the same that the gateway takes where a record names none */
+    /* as the gateway does for a record without a burst */
 
     rate.burst = rate.count < AMP_BURST_MAX ? rate.count : AMP_BURST_MAX;
 
@@ -133,7 +135,7 @@ record_limit(json_t *record, const char *class, const char *rate_text,
         rate.burst = record_requests(burst_text);
 
         if (rate.burst == 0) {
-            ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no burst",
+            ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a burst",
                       burst_text);
             return ctl_remedy(error, "give 1 to %d requests, e.g. --burst 100",
                               AMP_BURST_MAX);
@@ -219,7 +221,7 @@ record_grant(json_t *list, const char *item, ctl_error_t *error)
                   "\"%s\" names no operation that the gateway serves", item);
         return ctl_remedy(error, "give a class (catalog, read, write, data, "
                           "secrets), a tag (tag:connection) or an operationId "
-                          "(listIntegrations): ampctl operations shows them");
+                          "(listIntegrations) that ampctl operations lists");
     }
 
     return 0;
@@ -236,15 +238,16 @@ record_group(json_t *record, const char *group, ctl_error_t *error)
     if (!amp_group_valid(record_span(group))
         || record_append(groups, group) != 0)
     {
-        ctl_error(error, CTL_USAGE, "usage", "this group is no groupRef");
+        ctl_error(error, CTL_USAGE, "usage", "the text of --group is not a "
+                  "groupRef");
         return ctl_remedy(error, "give 1 to %d bytes of printable UTF-8, e.g. "
                           "--group customer-42", AMP_GROUP_MAX);
     }
 
     if (json_array_size(groups) > AMP_GROUPS_MAX) {
-        ctl_error(error, CTL_USAGE, "usage", "more than %d groups",
-                  AMP_GROUPS_MAX);
-        return ctl_remedy(error, "split them over two tenants");
+        ctl_error(error, CTL_USAGE, "usage", "a tenant cannot have more than "
+                  "%d groups", AMP_GROUPS_MAX);
+        return ctl_remedy(error, "add a second tenant for the other groups");
     }
 
     return 0;
@@ -263,19 +266,20 @@ record_lifetime(json_t *record, const char *name, const char *time,
     switch (amp_lifetime_name(record_span(name))) {
 
     case AMP_LIFETIME_UNKNOWN:
-        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no operation or class",
-                  name);
-        return ctl_remedy(error, "give an operationId, read or default; ampctl "
-                          "operations lists them");
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not an operation or "
+                  "class", name);
+        return ctl_remedy(error, "give read, default or an operationId that "
+                          "ampctl operations lists");
 
     case AMP_LIFETIME_NEVER:
-        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is never cached", name);
-        return ctl_remedy(error, "it is no GET that only reads, or its answers "
-                          "hold secrets");
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is never cached: it "
+                  "changes something, or its answers hold secrets", name);
+        return ctl_remedy(error, "give an operation that ampctl operations "
+                          "lists with a time under CACHED");
 
     case AMP_LIFETIME_SHARED:
-        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is cached for all tenants "
-                  "together", name);
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is cached once for all "
+                  "tenants, and has no lifetime of one tenant", name);
         return ctl_remedy(error, "set ampersand_cache_ttl in nginx's "
                           "configuration");
 
@@ -295,9 +299,9 @@ record_lifetime(json_t *record, const char *name, const char *time,
     }
 
     if (amp_lifetime_parse(record_span(time), &seconds) != 0) {
-        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is no time", time);
-        return ctl_remedy(error, "give seconds, minutes, hours or days, at most "
-                          "30d: 30s, 5m, 1h; 0 is never, none takes it away");
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a time", time);
+        return ctl_remedy(error, "give at most 30d, e.g. 30s, 5m or 1h; 0 does "
+                          "not cache, none removes the lifetime");
     }
 
     json_object_set_new(cache, name, json_string(time));

@@ -35,15 +35,16 @@ secret_random(void *data, size_t len, ctl_error_t *error)
 {
     if (RAND_bytes(data, (int) len) != 1) {
         ctl_error(error, CTL_REFUSED, "no_random",
-                  "OpenSSL has no random bytes");
-        return ctl_remedy(error, "check its configuration (OPENSSL_CONF)");
+                  "OpenSSL gave no random bytes");
+        return ctl_remedy(error, "check OpenSSL's configuration "
+                          "(OPENSSL_CONF)");
     }
 
     return 0;
 }
 
 
-/* Up to size bytes; their number, or -1. */
+/* Reads up to size bytes.  Returns their number, or -1. */
 
 static ssize_t
 secret_read_fd(int fd, void *data, size_t size)
@@ -72,7 +73,7 @@ secret_read_fd(int fd, void *data, size_t size)
 }
 
 
-/* One line typed at a terminal, not shown. */
+/* Reads one line from a terminal, without echo. */
 
 static ssize_t
 secret_read_terminal(secret_t *secret, const char *what)
@@ -114,8 +115,8 @@ secret_read_file(secret_t *secret, const char *file, const char *what)
     }
 
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077)) {
-        output_warning("%s stands in \"%s\", which others may read (mode "
-                       "%04o): chmod 600 it", what, file,
+        output_warning("other users may read the file \"%s\" with %s (mode "
+                       "%04o): run chmod 600 on it", file, what,
                        (unsigned) st.st_mode & 07777);
     }
 
@@ -151,7 +152,7 @@ secret_read(secret_t *secret, const char *file, const char *what,
         ctl_error(error, CTL_REFUSED, "secret_file",
                   "cannot read %s from \"%s\": %s", what,
                   input ? "standard input" : file, strerror(code));
-        return ctl_remedy(error, "give a file that holds nothing else, or - "
+        return ctl_remedy(error, "name a file that holds nothing else, or - "
                           "for standard input");
     }
 
@@ -166,8 +167,9 @@ secret_read(secret_t *secret, const char *file, const char *what,
     if (n == 0) {
         secret_wipe(secret);
         ctl_error(error, CTL_REFUSED, "bad_secret", "%s is empty", what);
-        return ctl_remedy(error, "\"%s\" must hold it and nothing else",
-                          input ? "standard input" : file);
+        return ctl_remedy(error, "write it, and nothing else, to %s%s%s",
+                          input ? "" : "\"", input ? "standard input" : file,
+                          input ? "" : "\"");
     }
 
     if (!amp_secret_valid(secret_span(secret))) {
@@ -175,8 +177,8 @@ secret_read(secret_t *secret, const char *file, const char *what,
         ctl_error(error, CTL_REFUSED, "bad_secret",
                   "%s must be 1 to %d printable ASCII characters on one line, "
                   "without spaces", what, AMP_SECRET_MAX);
-        return ctl_remedy(error, "look at \"%s\" with: od -c",
-                          input ? "standard input" : file);
+        return ctl_remedy(error, "to see its bytes: od -c%s%s",
+                          input ? "" : " ", input ? "" : file);
     }
 
     return 0;
@@ -203,7 +205,7 @@ secret_master_key(amp_keyring_t *ring, const char *file, ctl_error_t *error)
     const char     *why;
     struct stat     st;
 
-    /* O_NONBLOCK: a FIFO must not hold us up before it is refused */
+    /* O_NONBLOCK: opening a FIFO would wait for its writer */
 
     fd = open(file, O_RDONLY|O_CLOEXEC|O_NOCTTY|O_NONBLOCK);
 
@@ -226,19 +228,19 @@ secret_master_key(amp_keyring_t *ring, const char *file, ctl_error_t *error)
     if (!S_ISREG(st.st_mode)) {
         close(fd);
         return secret_master_refused(file, "it is not a regular file",
-                                     "give the file itself", error);
+                                     "name a regular file", error);
     }
 
     if (st.st_mode & 077) {
         close(fd);
-        return secret_master_refused(file, "group or others may use it",
-                                     "chmod 600 it", error);
+        return secret_master_refused(file, "other users may read or "
+                                     "write it", "run chmod 600 on it", error);
     }
 
     if (st.st_uid != geteuid() && st.st_uid != 0) {
         close(fd);
         return secret_master_refused(file, "it belongs to another user",
-                                     "chown it to the user who runs this, or "
+                                     "chown it to the user who runs ampctl, or "
                                      "to root", error);
     }
 
@@ -247,19 +249,19 @@ secret_master_key(amp_keyring_t *ring, const char *file, ctl_error_t *error)
     close(fd);
 
     if (n == -1) {
-        return secret_master_refused(file, "it cannot be read",
+        return secret_master_refused(file, "reading it failed",
                                      "check the disk", error);
     }
 
-    why = "it cannot be used";
+    why = "it is malformed";
     rc = amp_keyring_add(ring, amp_span_make(text, (size_t) n), &why);
 
     OPENSSL_cleanse(text, sizeof(text));
 
     if (rc != 0) {
-        return secret_master_refused(file, why, "it holds 64 hex digits and "
-                                     "nothing else, as ampctl masterkey new "
-                                     "writes them", error);
+        return secret_master_refused(file, why, "name a file of 64 hex digits "
+                                     "and nothing else, as ampctl masterkey "
+                                     "new writes it", error);
     }
 
     return 0;

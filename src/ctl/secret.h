@@ -1,6 +1,6 @@
 /*
- * Secrets on their way in: from a file or standard input into one buffer that
- * is wiped, and master key files, which must be nobody else's to read.
+ * Secrets: read from a file or standard input into a buffer that the caller
+ * wipes; master key files, which only their owner may read; random bytes.
  */
 
 #ifndef CTL_SECRET_H
@@ -18,10 +18,10 @@ typedef struct {
 
 
 /*
- * Reads a file, or standard input for "-", without its trailing newline; what
- * names it in messages ("the Ampersand key").  0, or -1 with the error filled
- * and nothing kept: unreadable, empty, too long, or no amp_secret_valid()
- * text.  A file that others may read is taken with a warning.
+ * Reads a secret from a file, or from standard input for "-", without its
+ * trailing newline; what names it in messages ("the Ampersand key").  0, or -1
+ * with the error filled and the buffer wiped: unreadable, or no text that
+ * amp_secret_valid() accepts.  Warns of a file that others may read.
  */
 
 int secret_read(secret_t *secret, const char *file, const char *what,
@@ -36,7 +36,7 @@ secret_span(const secret_t *secret)
 }
 
 
-/* Overwrites bytes in a way that the compiler does not drop. */
+/* Overwrites bytes; the compiler cannot remove the call as useless. */
 
 void secret_clean(void *data, size_t len);
 

@@ -1,9 +1,9 @@
 /*
- * Redis as ampctl's commands use it.
+ * Redis, for the commands of ampctl.
  *
- * A pipeline is written to all nodes that it needs and read in its order, so
- * that each answers while the others do.  What a lost or wrong node has not
- * answered is asked again on its own, when its turn comes.
+ * A pipeline is written to all its nodes, then read in its order, so that the
+ * nodes work at the same time.  A command without a reply, because its node was
+ * lost or was the wrong one, is sent again on its own when its reply is read.
  */
 
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 typedef struct {
     route_command_t   command;
     char             *text;
-    connection_t     *c;            /* that was sent it, while it is there    */
+    connection_t     *c;            /* it was sent on; NULL when lost         */
     redisReply       *reply;
 } store_queued_t;
 
@@ -40,8 +40,8 @@ struct store_s {
 
 
 /*
- * The command's first argument, out of "*2\r\n$3\r\nGET\r\n$5\r\namp:x\r\n",
- * is its key.
+ * Formats a command; its slot is that of its first argument, "amp:x" in
+ * "*2\r\n$3\r\nGET\r\n$5\r\namp:x\r\n".
  */
 
 static void
@@ -75,10 +75,10 @@ store_format(route_command_t *command, char **text, const char *fmt,
 }
 
 
-/* The reply, or NULL when it is an error, with the error filled already. */
+/* The reply; NULL for an error reply, whose error is filled already. */
 
 static redisReply *
-store_judge(redisReply *reply)
+store_not_error(redisReply *reply)
 {
     if (reply != NULL && reply->type == REDIS_REPLY_ERROR) {
         freeReplyObject(reply);
@@ -124,7 +124,7 @@ store_command(store_t *store, ctl_error_t *error, const char *fmt, ...)
 
     redisFreeCommand(text);
 
-    return store_judge(reply);
+    return store_not_error(reply);
 }
 
 
@@ -152,7 +152,7 @@ store_queue(store_t *store, const char *fmt, ...)
 }
 
 
-/* The connection is lost, and with it what it was still to answer. */
+/* Closes a lost connection; its commands have no reply. */
 
 static void
 store_queue_lost(store_t *store, connection_t *c)
@@ -236,7 +236,7 @@ store_reply(store_t *store, ctl_error_t *error)
     queued->reply = NULL;
 
     if (reply == NULL) {
-        reply = store_judge(route_call(&store->route, &queued->command,
+        reply = store_not_error(route_call(&store->route, &queued->command,
                                        error));
     }
 
@@ -253,17 +253,18 @@ store_credentials(const amp_redis_url_t *url, const char *password_file,
     ctl_error_t *error)
 {
     if (url->password[0] != '\0' && password_file != NULL) {
-        ctl_error(error, CTL_USAGE, "usage", "a Redis password stands in the "
-                  "URL and in a file");
-        return ctl_remedy(error, "give one of the two: the URL, or "
-                          "--redis-password-file FILE");
+        ctl_error(error, CTL_USAGE, "usage", "the Redis password is given "
+                  "twice, in the URL and as a file");
+        return ctl_remedy(error, "remove it from the URL, or leave out "
+                          "--redis-password-file "
+                          "(AMPERSAND_REDIS_PASSWORD_FILE)");
     }
 
     if (url->user[0] != '\0' && url->password[0] == '\0'
         && password_file == NULL)
     {
-        ctl_error(error, CTL_USAGE, "usage", "the Redis URL names a user and "
-                  "no password");
+        ctl_error(error, CTL_USAGE, "usage", "the Redis URL has a user and no "
+                  "password");
         return ctl_remedy(error, "add --redis-password-file FILE");
     }
 
@@ -301,11 +302,11 @@ store_tls(store_t *store, const tls_options_t *options, ctl_error_t *error)
     }
 
     if (options->ca || options->cert || options->key || options->server_name) {
-        ctl_error(error, CTL_USAGE, "usage", "there are settings of TLS, and "
-                  "the Redis URL is without TLS");
-        return ctl_remedy(error, "write rediss for redis in the URL, or leave "
-                          "out --redis-ca, --redis-cert, --redis-key and "
-                          "--redis-server-name (AMPERSAND_REDIS_...)");
+        ctl_error(error, CTL_USAGE, "usage", "TLS options are given, and the "
+                  "Redis URL is without TLS");
+        return ctl_remedy(error, "write rediss in place of redis in the URL, "
+                          "or leave out --redis-ca, --redis-cert, --redis-key "
+                          "and --redis-server-name (AMPERSAND_REDIS_...)");
     }
 
     return 0;
@@ -395,7 +396,7 @@ store_prefix(const store_t *store)
 
 
 static redisReply *
-store_script_call(store_t *store, ctl_error_t *error, unsigned twice,
+store_script_call(store_t *store, ctl_error_t *error, unsigned idempotent,
     amp_span_t key, int argc, const char **argv, const size_t *lens)
 {
     int               len;
@@ -411,7 +412,7 @@ store_script_call(store_t *store, ctl_error_t *error, unsigned twice,
     command.text = text;
     command.len = (size_t) len;
     command.slot = amp_slot(key);
-    command.twice = twice;
+    command.twice = idempotent;
 
     reply = route_call(&store->route, &command, error);
 
@@ -423,7 +424,7 @@ store_script_call(store_t *store, ctl_error_t *error, unsigned twice,
 
 int
 store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
-    unsigned twice, amp_span_t key, const amp_span_t *args, unsigned nargs,
+    unsigned idempotent, amp_span_t key, const amp_span_t *args, unsigned nargs,
     long long *answer)
 {
     size_t       lens[STORE_SCRIPT_ARGS + 4];
@@ -445,7 +446,7 @@ store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
         lens[i + 4] = args[i].len;
     }
 
-    reply = store_script_call(store, error, twice, key, (int) i + 4, argv,
+    reply = store_script_call(store, error, idempotent, key, (int) i + 4, argv,
                               lens);
 
     if (reply != NULL && fault_is(reply, "NOSCRIPT")) {
@@ -456,11 +457,11 @@ store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
         lens[0] = strlen(argv[0]);
         lens[1] = script->text.len;
 
-        reply = store_script_call(store, error, twice, key, (int) i + 4, argv,
-                                  lens);
+        reply = store_script_call(store, error, idempotent, key, (int) i + 4,
+                                  argv, lens);
     }
 
-    reply = store_judge(reply);
+    reply = store_not_error(reply);
     if (reply == NULL) {
         return -1;
     }
@@ -485,7 +486,7 @@ store_time(store_t *store, ctl_error_t *error, amp_span_t key, int64_t *now)
     command.slot = amp_slot(key);
     command.twice = 1;
 
-    reply = store_judge(route_call(&store->route, &command, error));
+    reply = store_not_error(route_call(&store->route, &command, error));
 
     if (reply == NULL) {
         return -1;
@@ -495,8 +496,10 @@ store_time(store_t *store, ctl_error_t *error, amp_span_t key, int64_t *now)
         || reply->element[0]->str == NULL || reply->element[1]->str == NULL)
     {
         freeReplyObject(reply);
-        return ctl_error(error, CTL_REACH, "redis_error",
-                         "Redis at %s has no TIME", store_address(store));
+        ctl_error(error, CTL_REACH, "redis_error",
+                  "Redis at %s did not answer TIME with a time",
+                  store_address(store));
+        return ctl_remedy(error, "run ampctl doctor");
     }
 
     *now = strtoll(reply->element[0]->str, NULL, 10) * 1000000

@@ -1,7 +1,6 @@
 /*
- * Redis as ampctl's commands use it: one server, the master behind Sentinels
- * or a cluster, and every fault turned into one message with what to do.
- * Nothing here knows what a tenant is.
+ * Redis, for the commands of ampctl: one server, the master that Sentinels name
+ * or a cluster.  Each fault becomes a message with a remedy.
  *
  * Every command and script has at most one key, so that a cluster can run it.
  */
@@ -27,9 +26,9 @@ typedef struct {
 
 
 /*
- * NULL with the error filled: the URL, the password's file or those of TLS are
- * of no use.  The first command connects.  The options' texts have to live as
- * long as the store.
+ * NULL with the error filled when the URL is malformed or a file of the options
+ * cannot be used.  The first command connects.  The texts of the options must
+ * live as long as the store.
  */
 
 store_t *store_open(const store_options_t *options, ctl_error_t *error);
@@ -43,33 +42,33 @@ const char *store_address(const store_t *store);
 amp_span_t store_prefix(const store_t *store);
 
 /*
- * One command, redisCommand()'s format, with its key, if it has one, in the
- * first place.  It may be run twice when a node is lost meanwhile: only such
- * as do the same again.  The caller frees the reply; an error reply is freed
- * here: NULL with the error filled.
+ * Runs a command in the format of redisCommand(); its first argument is its
+ * key.  Redis may run it twice when a node is lost, so it must be idempotent.
+ * Returns the reply, the caller's to free; or NULL with the error filled, for
+ * an error reply too.
  */
 
 redisReply *store_command(store_t *store, ctl_error_t *error, const char *fmt,
     ...);
 
 /*
- * Pipelining: queue commands, each as above, then take as many replies in
- * their order.  After a NULL the rest is forgotten.
+ * A pipeline: queue commands, each as above, then read as many replies in the
+ * same order.  After a NULL reply the rest of the pipeline is dropped.
  */
 
 void store_queue(store_t *store, const char *fmt, ...);
 redisReply *store_reply(store_t *store, ctl_error_t *error);
 
 /*
- * Runs a script on exactly one key: EVALSHA, and EVAL where Redis does not
- * hold the script.  With twice set it does the same when it is run again, and
- * may be, when a node is lost meanwhile; without, whoever gets
- * "redis_unreachable" does not know if it was run.  0 with its integer answer,
- * or -1 with the error filled.
+ * Runs a script on one key: EVALSHA, then EVAL when Redis does not have the
+ * script.  An idempotent script may be run twice when a node is lost; another
+ * one is not, and after the error "redis_unreachable" it may or may not have
+ * been run.  0 with the script's integer in *answer, or -1 with the error
+ * filled.
  */
 
 int store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
-    unsigned twice, amp_span_t key, const amp_span_t *args, unsigned nargs,
+    unsigned idempotent, amp_span_t key, const amp_span_t *args, unsigned nargs,
     long long *answer);
 
 /*
@@ -80,7 +79,7 @@ int store_time(store_t *store, ctl_error_t *error, amp_span_t key,
     int64_t *now);
 
 
-/* The way to Redis, for ampctl doctor, which looks at every node. */
+/* The nodes and their connections, for ampctl doctor. */
 
 route_t *store_route(store_t *store);
 

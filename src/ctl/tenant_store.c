@@ -1,20 +1,20 @@
 /*
  * Tenant records in Redis.
  *
- * A change of a record is one script on its one key: compare the revision,
- * write, publish.  What stands beside the record is ordered so that a crash
- * in between leaves nothing that grants anything:
+ * One script on the record's key compares the revision, writes the record and
+ * publishes an event.  The other keys of a tenant are written in an order that
+ * grants nothing when ampctl is killed in between:
  *
- *   add     id into amp:tenants, then the record.  Left over: an id without a
- *           record, which lists skip and "tenant remove" clears.
+ *   add     the id into amp:tenants, then the record.  Left over: an id without
+ *           a record, which lists leave out and "tenant remove" clears.
  *   remove  the record, then each token, the rate state, the index of tokens,
- *           the id out of amp:tenants.  Left over: tokens of no tenant, which
- *           open nothing; "tenant remove" again, or "tenant add" of the same
- *           id, deletes them first.
+ *           the id from amp:tenants.  Left over: tokens without a tenant, which
+ *           gateways refuse; "tenant remove" or "tenant add" of the same id
+ *           deletes them first.
  *
- * A new tenant's revision starts at the clock of Redis in milliseconds, so a
- * tenant that is removed and added again is newer than every message about
- * its former self.
+ * The revision of a new tenant is the clock of Redis in milliseconds: when a
+ * tenant is removed and added again, its revision is higher than that of every
+ * event about the removed one.
  */
 
 #include <stdio.h>
@@ -29,8 +29,7 @@
 #include "token_store.h"
 
 
-#define TENANT_TRIES     32
-#define TENANT_PIPELINE  128
+#define TENANT_TRIES  32
 
 
 /* Room for amp_tenant_decode(). */
@@ -41,7 +40,7 @@ typedef union {
 } tenant_flat_t;
 
 
-static json_t *
+json_t *
 tenant_parse(amp_span_t id, const char *text, size_t len, const char **why)
 {
     json_t         *record;
@@ -64,7 +63,7 @@ tenant_parse(amp_span_t id, const char *text, size_t len, const char **why)
     if (!amp_span_eq(id, amp_tenant_field((amp_tenant_t *) &flat,
                                           ((amp_tenant_t *) &flat)->id)))
     {
-        *why = "id: another tenant's";
+        *why = "it has the id of another tenant";
         json_decref(record);
         return NULL;
     }
@@ -103,8 +102,9 @@ tenant_load(store_t *store, ctl_error_t *error, amp_span_t id, json_t **record)
         ctl_error(error, CTL_REFUSED, "bad_record",
                   "the record of tenant \"%.*s\" cannot be read (%s)",
                   (int) id.len, id.data, why);
-        return ctl_remedy(error, "mend it in Redis, or ampctl tenant remove "
-                          "%.*s and add it again", (int) id.len, id.data);
+        return ctl_remedy(error, "repair the record in Redis, or remove the "
+                          "tenant (ampctl tenant remove %.*s) and add it again",
+                          (int) id.len, id.data);
     }
 
     return 1;
@@ -134,8 +134,8 @@ tenant_time(store_t *store, ctl_error_t *error, amp_span_t id, uint64_t *now)
 
 
 /*
- * The write with its event.  record NULL deletes; rev is that of the event.
- * 1, 0 when the expected revision is not there, -1.
+ * Writes the record and publishes the event, both with revision rev; a NULL
+ * record deletes.  1, 0 when Redis has another revision than the expected, -1.
  */
 
 static int
@@ -159,18 +159,25 @@ tenant_write(store_t *store, ctl_error_t *error, amp_span_t id,
         json_object_set_new(record, "rev", json_integer((json_int_t) rev));
 
         text = json_dumps(record, JSON_COMPACT|JSON_PRESERVE_ORDER);
-        why = "no memory";
+        if (text == NULL) {
+            abort();
+        }
 
-        if (text == NULL || strlen(text) > AMP_TENANT_JSON_MAX
+        why = "the record is too long";
+
+        if (strlen(text) > AMP_TENANT_JSON_MAX
             || amp_tenant_decode(amp_span_make(text, strlen(text)), &flat,
                                  sizeof(flat), &why)
                == 0)
         {
             free(text);
             ctl_error(error, CTL_REFUSED, "bad_record",
-                      "the gateway could not read tenant \"%.*s\" after this "
-                      "change (%s)", (int) id.len, id.data, why);
-            return ctl_remedy(error, "nothing was written");
+                      "nothing was written: with this change the gateway could "
+                      "not read tenant \"%.*s\" (%s)", (int) id.len, id.data,
+                      why);
+            return ctl_remedy(error, "make the change smaller; to see the "
+                              "record: ampctl tenant show %.*s", (int) id.len,
+                              id.data);
         }
     }
 
@@ -210,6 +217,17 @@ tenant_rev(const json_t *record)
 }
 
 
+static int
+tenant_conflict(ctl_error_t *error, amp_span_t id)
+{
+    ctl_error(error, CTL_REFUSED, "conflict",
+              "tenant \"%.*s\" was changed by other commands %d times in a row",
+              (int) id.len, id.data, TENANT_TRIES);
+
+    return ctl_remedy(error, "run the command again");
+}
+
+
 int
 tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
     tenant_change_pt change, void *data)
@@ -242,16 +260,12 @@ tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
             return rc;
         }
 
-        /* apart from the other writer, who is waiting for us as well */
+        /* a different pause in each process, so that one of them is first */
 
         usleep(1000 * (try + 1) + (unsigned) getpid() % 1000);
     }
 
-    ctl_error(error, CTL_REFUSED, "conflict",
-              "tenant \"%.*s\" is being changed by others all the time",
-              (int) id.len, id.data);
-
-    return ctl_remedy(error, "run the command again");
+    return tenant_conflict(error, id);
 }
 
 
@@ -290,9 +304,9 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
     token_list_t   stale;
 
     /*
-     * The tokens are read before the record: whatever they list while there
-     * is no record belongs to a former tenant of this name, and never to one
-     * that another ampctl is adding now.
+     * The index of tokens is read before the record: tokens that are listed
+     * while there is no record belong to a removed tenant of this id, and never
+     * to one that another ampctl is adding now.
      */
 
     if (token_list(store, error, id, &stale) != 0) {
@@ -327,7 +341,7 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
 }
 
 
-/* Drops the tenant's rate state; the gateways' own runs out by itself. */
+/* Deletes the tenant's rate state; what the gateways lease of it expires. */
 
 static int
 tenant_drop_limits(store_t *store, ctl_error_t *error, amp_span_t id)
@@ -382,7 +396,7 @@ tenant_delete_record(store_t *store, ctl_error_t *error, amp_span_t id)
 
         } else if (strcmp(error->code, "bad_record") == 0) {
 
-            /* nobody can read its revision: any later one will do */
+            /* the revision cannot be read: the clock is higher */
 
             if (tenant_time(store, error, id, &rev) != 0) {
                 return -1;
@@ -400,11 +414,7 @@ tenant_delete_record(store_t *store, ctl_error_t *error, amp_span_t id)
         }
     }
 
-    ctl_error(error, CTL_REFUSED, "conflict",
-              "tenant \"%.*s\" is being changed by others all the time",
-              (int) id.len, id.data);
-
-    return ctl_remedy(error, "run the command again");
+    return tenant_conflict(error, id);
 }
 
 
@@ -437,136 +447,4 @@ tenant_remove(store_t *store, ctl_error_t *error, amp_span_t id,
     }
 
     return found || member != 0;
-}
-
-
-static int
-tenant_ids_order(const void *a, const void *b)
-{
-    return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-
-int
-tenant_ids(store_t *store, ctl_error_t *error, tenant_ids_t *ids)
-{
-    size_t          i;
-    amp_buf_t       key;
-    redisReply     *reply, *id;
-    unsigned char   buf[AMP_KEYS_MAX];
-
-    amp_buf_init(&key, buf, sizeof(buf));
-    amp_keys_tenants(store_prefix(store), &key);
-
-    reply = store_command(store, error, "SMEMBERS %b", buf,
-                          amp_buf_written(&key).len);
-    if (reply == NULL) {
-        return -1;
-    }
-
-    ids->n = 0;
-    ids->ids = calloc(reply->elements + 1, sizeof(*ids->ids));
-    if (ids->ids == NULL) {
-        abort();
-    }
-
-    for (i = 0; i < reply->elements; i++) {
-        id = reply->element[i];
-
-        if (amp_tenant_id_valid(amp_span_make(id->str, id->len))) {
-            ids->ids[ids->n] = strndup(id->str, id->len);
-            if (ids->ids[ids->n++] == NULL) {
-                abort();
-            }
-        }
-    }
-
-    freeReplyObject(reply);
-
-    if (ids->n > 1) {
-        qsort(ids->ids, ids->n, sizeof(*ids->ids), tenant_ids_order);
-    }
-
-    return 0;
-}
-
-
-void
-tenant_ids_free(tenant_ids_t *ids)
-{
-    size_t  i;
-
-    for (i = 0; i < ids->n; i++) {
-        free(ids->ids[i]);
-    }
-
-    free(ids->ids);
-}
-
-
-static int
-tenant_each_batch(store_t *store, ctl_error_t *error, char **ids, size_t n,
-    tenant_each_pt each, void *data)
-{
-    size_t          i;
-    json_t         *record;
-    amp_buf_t       key;
-    amp_span_t      id;
-    const char     *why;
-    redisReply     *reply;
-    unsigned char   buf[AMP_KEYS_MAX];
-
-    for (i = 0; i < n; i++) {
-        amp_buf_init(&key, buf, sizeof(buf));
-        amp_keys_tenant(store_prefix(store),
-                        amp_span_make(ids[i], strlen(ids[i])), &key);
-        store_queue(store, "GET %b", buf, amp_buf_written(&key).len);
-    }
-
-    for (i = 0; i < n; i++) {
-        reply = store_reply(store, error);
-        if (reply == NULL) {
-            return -1;
-        }
-
-        if (reply->type == REDIS_REPLY_STRING) {
-            id = amp_span_make(ids[i], strlen(ids[i]));
-            record = tenant_parse(id, reply->str, reply->len, &why);
-            each(ids[i], record, record ? NULL : why, data);
-            json_decref(record);
-        }
-
-        freeReplyObject(reply);
-    }
-
-    return 0;
-}
-
-
-int
-tenant_each(store_t *store, ctl_error_t *error, tenant_each_pt each,
-    void *data)
-{
-    int           rc;
-    size_t        i, n;
-    tenant_ids_t  ids;
-
-    if (tenant_ids(store, error, &ids) != 0) {
-        return -1;
-    }
-
-    rc = 0;
-
-    for (i = 0; rc == 0 && i < ids.n; i += n) {
-        n = ids.n - i;
-        if (n > TENANT_PIPELINE) {
-            n = TENANT_PIPELINE;
-        }
-
-        rc = tenant_each_batch(store, error, ids.ids + i, n, each, data);
-    }
-
-    tenant_ids_free(&ids);
-
-    return rc;
 }

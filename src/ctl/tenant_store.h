@@ -1,7 +1,7 @@
 /*
- * Tenant records in Redis: loaded as they stand, changed as JSON so that
- * members unknown to this version survive, and written back only when nobody
- * changed them in between and the gateway can read the result.
+ * Tenant records in Redis: read, changed as JSON, so that members that this
+ * version does not know survive, and written only when the record was not
+ * changed in between and the gateway can read the result.
  */
 
 #ifndef CTL_TENANT_STORE_H
@@ -13,62 +13,51 @@
 
 
 /*
- * Loads a record into *record, the caller's to release.  1, 0 when there is
- * no such tenant, -1 with the error filled, also when it cannot be read.
+ * A record from the text in Redis, the caller's to release.  NULL with *why
+ * set, a static text, when the gateway could not read it.
+ */
+
+json_t *tenant_parse(amp_span_t id, const char *text, size_t len,
+    const char **why);
+
+/*
+ * Reads a record into *record, the caller's to release.  1, 0 when there is
+ * no such tenant, -1 with the error filled, also when the record is malformed.
  */
 
 int tenant_load(store_t *store, ctl_error_t *error, amp_span_t id,
     json_t **record);
 
 /*
- * A change: edits the record in place.  0 to write it, 1 when it is as wanted
- * already, -1 with the error filled.  Called again on a fresh record when
- * another writer was faster.
+ * Changes the record in place.  0 to write it, 1 when nothing is to be changed,
+ * -1 with the error filled.  Called again with the new record when another
+ * command has changed it in between.
  */
 
 typedef int (*tenant_change_pt)(json_t *record, void *data,
     ctl_error_t *error);
 
-/* 1 changed or as wanted, 0 when there is no such tenant, -1 as above. */
+/* 1 changed or unchanged, 0 when there is no such tenant, -1 as above. */
 
 int tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
     tenant_change_pt change, void *data);
 
 /*
- * Writes the first record of a tenant ("rev" is set here) and takes its id up
- * in the set of tenants.  1, 0 when the tenant exists, -1 as above.
+ * Adds a tenant: sets the record's "rev", writes the record and adds the id to
+ * the set of tenants.  1, 0 when the tenant exists, -1 as above.
  */
 
 int tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
     json_t *record);
 
 /*
- * Removes a tenant with its tokens, its index and its rate state; also what a
- * killed removal has left.  1 and *tokens = how many went, 0 when there was
- * nothing, -1 as above.
+ * Removes a tenant with its tokens, their index and its rate state, and what
+ * an interrupted removal has left.  1 with the number of tokens in *tokens, 0
+ * when there was nothing to remove, -1 as above.
  */
 
 int tenant_remove(store_t *store, ctl_error_t *error, amp_span_t id,
     unsigned *tokens);
-
-
-/*
- * All tenants in the order of their ids: each() with the record or, where it
- * cannot be read, with NULL and the reason.  0, or -1 as above.
- */
-
-typedef struct {
-    size_t    n;
-    char    **ids;
-} tenant_ids_t;
-
-typedef void (*tenant_each_pt)(const char *id, json_t *record,
-    const char *why, void *data);
-
-int tenant_ids(store_t *store, ctl_error_t *error, tenant_ids_t *ids);
-void tenant_ids_free(tenant_ids_t *ids);
-int tenant_each(store_t *store, ctl_error_t *error, tenant_each_pt each,
-    void *data);
 
 
 #endif /* CTL_TENANT_STORE_H */

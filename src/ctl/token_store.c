@@ -1,10 +1,10 @@
 /*
- * Gateway tokens in Redis.
+ * Tokens in Redis.
  *
- * A token is one key, set or deleted by one script that also publishes.  The
- * index is written before a token and cleared after it, so that no token can
- * live that a list does not show and a revocation does not find; what a crash
- * leaves is an entry of the index without a token, which opens nothing.
+ * One script sets or deletes a token's key and publishes an event.  The index
+ * entry is written before the token and deleted after it, so that every token
+ * is listed and can be revoked.  When ampctl is killed in between, an entry
+ * without a token is left, which is harmless.
  */
 
 #include <stdio.h>
@@ -69,7 +69,7 @@ token_write(store_t *store, ctl_error_t *error, amp_span_t tenant,
 }
 
 
-/* HSET or HDEL of one entry of the index. */
+/* Sets an index entry, or deletes it when digest is NULL.  0, or -1. */
 
 static int
 token_index(store_t *store, ctl_error_t *error, amp_span_t tenant,
@@ -198,7 +198,7 @@ token_draw(ctl_error_t *error, amp_span_t tenant, token_issued_t *issued)
 }
 
 
-/* Is the tenant there?  Its record is not read. */
+/* 1 when the tenant has a record, 0 when it has none, -1. */
 
 static int
 token_tenant_exists(store_t *store, ctl_error_t *error, amp_span_t tenant)
@@ -224,7 +224,7 @@ token_tenant_exists(store_t *store, ctl_error_t *error, amp_span_t tenant)
 }
 
 
-/* The digest of a token id; empty when the index has none.  0, or -1. */
+/* The index entry of a token id, or an empty one.  0, or -1. */
 
 static int
 token_find(store_t *store, ctl_error_t *error, amp_span_t id,
@@ -272,10 +272,11 @@ token_delete(store_t *store, ctl_error_t *error, amp_span_t tenant,
 
 
 /*
- * A removal that ran beside us may have looked at the index before our entry
- * stood there, or have deleted the token before it was written.  Such a token
- * must not wait there for the next tenant of this name.  1 when it may stay,
- * 0 when it was taken back, -1.
+ * Deletes a new token when its tenant was removed at the same time.  The
+ * removal may have read the index before the token's entry was written, or
+ * deleted the token before it was written; the token must not be left for a
+ * later tenant of the same id.  1 when the token stays, 0 when it was deleted,
+ * -1.
  */
 
 static int
@@ -329,15 +330,16 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     if (amp_token_digest(amp_span_make(issued->token, AMP_TOKEN_LEN), digest)
         != 0)
     {
-        return ctl_error(error, CTL_REFUSED, "no_digest",
-                         "OpenSSL has no SHA-256");
+        ctl_error(error, CTL_REFUSED, "no_digest", "OpenSSL has no SHA-256");
+        return ctl_remedy(error, "check OpenSSL's configuration "
+                          "(OPENSSL_CONF)");
     }
 
     memset(&entry, 0, sizeof(entry));
     memcpy(entry.id, issued->id, strlen(issued->id));
     amp_hex(digest, sizeof(digest), (unsigned char *) entry.digest);
 
-    /* Redis drops the token by its own clock, so that clock counts */
+    /* Redis expires the token by its own clock */
 
     amp_buf_init(&key, key_buf, sizeof(key_buf));
     amp_keys_token(store_prefix(store),
@@ -360,8 +362,8 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     amp_token_record_write(&record, &text);
 
     if (text.overflow) {
-        return ctl_error(error, CTL_REFUSED, "bad_label",
-                         "the label is too long");
+        ctl_error(error, CTL_REFUSED, "bad_label", "the label is too long");
+        return ctl_remedy(error, "give a shorter --label");
     }
 
     if (token_index(store, error, tenant, entry.id, entry.digest) != 0

@@ -1,6 +1,6 @@
 /*
- * Gateway tokens in Redis: the record under the token's digest, and for each
- * tenant an index from token id to digest.
+ * Tokens in Redis: a record under each token's digest, and for each tenant an
+ * index from token id to digest.
  */
 
 #ifndef CTL_TOKEN_STORE_H
@@ -32,7 +32,10 @@ typedef struct {
 } token_issued_t;
 
 
-/* The index of one tenant.  0, or -1 with the error filled. */
+/*
+ * Reads the index of a tenant, also of one without a record.  0, or -1 with the
+ * error filled.
+ */
 
 int token_list(store_t *store, ctl_error_t *error, amp_span_t tenant,
     token_list_t *list);
@@ -40,26 +43,29 @@ int token_list(store_t *store, ctl_error_t *error, amp_span_t tenant,
 void token_list_free(token_list_t *list);
 
 /*
- * Makes a token for a tenant that exists; lifetime in seconds, 0 for ever.
- * 1, 0 when the tenant is gone, -1 with the error filled.
+ * Issues a token; lifetime in seconds, 0 for one that does not expire.  1, 0
+ * when the tenant does not exist, -1 with the error filled.
  */
 
 int token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     amp_span_t label, int64_t lifetime, token_issued_t *issued);
 
-/* Deletes the tokens of a list and their entries.  0, or -1. */
+/* Deletes the tokens of a list and their index entries.  0, or -1. */
 
 int token_delete_all(store_t *store, ctl_error_t *error, amp_span_t tenant,
     const token_list_t *list);
 
-/* 1 when the token was there or listed, 0 when it was not, -1. */
+/*
+ * Deletes a token and its index entry.  1, 0 when the index has no such entry,
+ * -1.
+ */
 
 int token_revoke(store_t *store, ctl_error_t *error, amp_span_t id);
 
 
 /*
- * The records of a list, in its order: each() with NULL where Redis has
- * dropped one that expired, or where it cannot be read.  0, or -1.
+ * Calls each() for the tokens of a list, in its order; record is NULL when the
+ * token has expired or its record is malformed.  0, or -1.
  */
 
 typedef void (*token_each_pt)(const token_entry_t *entry,
