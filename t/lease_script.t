@@ -1,5 +1,6 @@
-# The script of leases in a real Redis: what the simulation thinks it answers,
-# call by call; and what it leaves behind.
+# lease.lua in a real Redis: single calls, and 4,000 random calls whose answers
+# are compared with those of the model that the simulations use.  And Redis
+# computes the SHA-1 of each script as the build did.
 
 use strict;
 use warnings;
@@ -36,75 +37,75 @@ sub header {
     return %found;
 }
 
-# unit, window, reach, wanted, gateway, run, since, tail, back, charge, told: 50/s, burst 100
+# unit, window, reach, wanted, gateway, run, since, tail, back, charge, resume: 50/s, burst 100
 my %ask = (unit => 20e6, window => 1980e6, reach => 125e6, wanted => 1, gateway => 'a', run => 'r1', since => 0,
-    tail_us => 0, tail_ns => 0, back => 0, charge => 0, told => 0);
+    tail_us => 0, tail_ns => 0, back => 0, charge => 0, resume => 0);
 
 sub ask {
     my %a = (%ask, @_);
     my $answer = $redis->command('EVALSHA', sha1_hex($script), 1, $a{key} // $key,
-        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge told)});
+        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume)});
     return { map { ((qw(now lead granted gateways ahead wait))[$_] => $answer->[$_]) } 0 .. 5 };
 }
 
 my $time = sub { my $t = $redis->command('TIME'); return $t->[0] * 1e6 + $t->[1] };
 
-subtest 'one bucket, in the time of Redis' => sub {
+subtest 'one gateway: one bucket in Redis time' => sub {
     my $before = $time->();
     my $a = ask(wanted => 60);
     cmp_ok $a->{now}, '>=', $before, 'now is not before the call';
-    cmp_ok $a->{now}, '<=', $time->(), 'and not after it';
-    is_deeply [ @$a{qw(lead granted gateways ahead wait)} ], [ 0, 60, 1, 1200e6, 0 ], '60 of 100';
+    cmp_ok $a->{now}, '<=', $time->(), 'now is not after the call';
+    is_deeply [ @$a{qw(lead granted gateways ahead wait)} ], [ 0, 60, 1, 1200e6, 0 ], '60 of 100 units';
     my $b = ask(wanted => 60, reach => 0);
-    is $b->{granted}, 40, 'the other 40';
-    is $b->{lead}, 1200e6 - ($b->{now} - $a->{now}) * 1000, 'behind the first';
-    cmp_ok $b->{wait}, '>', 0, 'no more before';
-    cmp_ok $b->{wait}, '<=', 20e6, 'the next unit';
-    cmp_ok $redis->command('PTTL', $key), '>', 5000, 'the state ends';
-    cmp_ok $redis->command('PTTL', $key), '<=', 7005, 'when nothing depends on it any more';
+    is $b->{granted}, 40, 'the other 40 units';
+    is $b->{lead}, 1200e6 - ($b->{now} - $a->{now}) * 1000, 'the second lease begins where the first one ends';
+    cmp_ok $b->{wait}, '>', 0, 'with a wait';
+    cmp_ok $b->{wait}, '<=', 20e6, 'until the next unit';
+    cmp_ok $redis->command('PTTL', $key), '>', 5000, 'the state expires';
+    cmp_ok $redis->command('PTTL', $key), '<=', 7005, '5 s after the bucket is full';
 
     my $c = ask(wanted => 0, tail_us => $b->{now}, tail_ns => $b->{ahead}, back => 400e6);
     cmp_ok $c->{ahead}, '<=', 1600e6, 'units are handed back';
     my $d = ask(wanted => 0, tail_us => $b->{now}, tail_ns => $b->{ahead}, back => 400e6);
-    cmp_ok $d->{ahead}, '>=', 1200e6, 'but not twice';
+    cmp_ok $d->{ahead}, '>=', 1200e6, 'but not twice: TAT has changed';
 };
 
 subtest 'several gateways' => sub {
     $redis->command('DEL', $key);
     is ask(gateway => $_)->{gateways}, $_, "gateway $_ is counted" for 1 .. 4;
-    is ask(wanted => 0, gateway => 4)->{gateways}, 4, 'one that hands back';
-    is ask(gateway => 1)->{gateways}, 3, 'is gone';
-    cmp_ok ask(gateway => 1, wanted => 1000)->{granted}, '<=', 34, 'nobody takes all';
+    is ask(wanted => 0, gateway => 4)->{gateways}, 4, 'a gateway that hands back its units';
+    is ask(gateway => 1)->{gateways}, 3, 'is not counted any more';
+    cmp_ok ask(gateway => 1, wanted => 1000)->{granted}, '<=', 34, 'one of three gateways does not get all units';
 };
 
-subtest 'another server, a new rate' => sub {
+subtest 'a fail-over, a new rate' => sub {
     $redis->command('DEL', $key);
     ask();
-    is ask(wanted => 10, reach => 0, run => 'r2')->{granted}, 0, 'the state of another server: an empty bucket';
-    cmp_ok ask(wanted => 100, reach => 0, run => 'r2')->{granted}, '<=', 1, 'which stays';
+    is ask(wanted => 10, reach => 0, run => 'r2')->{granted}, 0, 'a state that another server wrote: the bucket is empty';
+    cmp_ok ask(wanted => 100, reach => 0, run => 'r2')->{granted}, '<=', 1, 'and stays empty';
 
-    is ask(wanted => 10, reach => 0, run => 'r3', told => 1)->{granted}, 0, 'also when somebody tells less';
+    is ask(wanted => 10, reach => 0, run => 'r3', resume => 1)->{granted}, 0, 'also when the gateway names a lower TAT: it may not be the only one';
     $redis->command('DEL', $key);
     ask();
-    cmp_ok ask(wanted => 10, reach => 0, run => 'r3', told => 1)->{granted}, '>=', 10, 'not for the only one who was there';
-    is ask(wanted => 10, reach => 0, run => 'r4', told => 1600e6 + 1)->{lead}, 1600e6, 'who knows what was lost';
-    is ask(wanted => 1, reach => 0, gateway => 'b', run => 'r4')->{granted}, 1, 'somebody else';
-    is ask(wanted => 10, reach => 0, run => 'r5', told => 1)->{granted}, 0, 'who may know more';
+    cmp_ok ask(wanted => 10, reach => 0, run => 'r3', resume => 1)->{granted}, '>=', 10, 'the only gateway: the bucket continues';
+    is ask(wanted => 10, reach => 0, run => 'r4', resume => 1600e6 + 1)->{lead}, 1600e6, 'from the TAT that this gateway names, if the state lacks it';
+    is ask(wanted => 1, reach => 0, gateway => 'b', run => 'r4')->{granted}, 1, 'a second gateway';
+    is ask(wanted => 10, reach => 0, run => 'r5', resume => 1)->{granted}, 0, 'which may have had other answers: the bucket is empty';
 
     my $new = 'amp:limit:{acme}:read';
-    is ask(key => $new, wanted => 10, reach => 0, since => $time->(), told => 1)->{granted}, 0, 'no state: empty';
+    is ask(key => $new, wanted => 10, reach => 0, since => $time->(), resume => 1)->{granted}, 0, 'no state, since is set: the bucket is empty';
     $redis->command('DEL', $new);
-    is ask(key => $new, wanted => 10, reach => 0, since => $time->())->{granted}, 0, 'no state in a new server: too';
+    is ask(key => $new, wanted => 10, reach => 0, since => $time->())->{granted}, 0, 'also without resume';
     $redis->command('DEL', $new);
-    is ask(key => $new, wanted => 10, since => $time->() - 60e6)->{granted}, 10, 'unless it is not that new';
-    is ask(key => $new, wanted => 50)->{granted}, 50, 'then goes on';
+    is ask(key => $new, wanted => 10, since => $time->() - 60e6)->{granted}, 10, 'since 60 s ago: the bucket is full again';
+    is ask(key => $new, wanted => 50)->{granted}, 50, 'and is an ordinary one from then on';
 
     my $a = ask(key => $new, unit => 10e6, window => 990e6, reach => 0, wanted => 100);
-    cmp_ok $a->{lead}, '<=', 600e6, 'units spent stay so many units';
-    cmp_ok $a->{lead}, '>=', 500e6, 'of the new rate';
+    cmp_ok $a->{lead}, '<=', 600e6, 'a new rate: as many units as before are spent';
+    cmp_ok $a->{lead}, '>=', 500e6, 'in time of the new rate';
 };
 
-subtest 'what the simulation thinks' => sub {
+subtest 'random calls: the script and its model answer the same' => sub {
     (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[13] \/ 1000000), ARGV[13] % 1000000 }/
         or die 'no TIME in the script';
     $redis->command('DEL', $key);
@@ -116,7 +117,7 @@ subtest 'what the simulation thinks' => sub {
         $n++;
     }
     is $n, 4000, '4000 calls';
-    is_deeply \@wrong, [], 'are answered so';
+    is_deeply \@wrong, [], 'have the same answers';
 };
 
 done_testing;

@@ -17,7 +17,10 @@ amp_lease_burst_max(const amp_rate_t *rate)
 }
 
 
-/* May what is held be spent at this rate?  A smaller burst moves TAT back. */
+/*
+ * 1 when the held units may be spent at this rate and burst.  For a smaller
+ * burst they may be too far ahead.
+ */
 
 static int
 amp_lease_fits(const amp_lease_t *lease, const amp_rate_t *rate)
@@ -26,18 +29,22 @@ amp_lease_fits(const amp_lease_t *lease, const amp_rate_t *rate)
 }
 
 
-/* Was the last call told not to come back yet? */
+/* 1 when a call is useless now: the last one failed, or its answer said so. */
 
 static int
-amp_lease_told(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+amp_lease_too_early(const amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now)
 {
     return now < lease->after
-           && (lease->away || (amp_rate_is(rate, lease->unit)
+           && (lease->failed || (amp_rate_is(rate, lease->unit)
                                && lease->burst == rate->burst));
 }
 
 
-/* Follows a rise at once and a fall by halves. */
+/*
+ * Counts a request and estimates the demand, which follows a rise at once and a
+ * fall by halves.
+ */
 
 static void
 amp_lease_count(amp_lease_t *lease, uint64_t now)
@@ -63,8 +70,8 @@ amp_lease_count(amp_lease_t *lease, uint64_t now)
 
 
 /*
- * The TAT that Redis last told, as a moment of this machine; for another rate
- * as many units ahead.
+ * The TAT of the last answer in monotonic time, or 0 when it is in the past.
+ * For another rate it is the same number of units ahead.
  */
 
 static uint64_t
@@ -88,7 +95,7 @@ amp_lease_tail(const amp_lease_t *lease, uint64_t unit)
 }
 
 
-/* Requests to come in AMP_LEASE_AHEAD, as far as the last ones tell. */
+/* Requests expected within AMP_LEASE_AHEAD. */
 
 static uint64_t
 amp_lease_demand(const amp_lease_t *lease)
@@ -97,18 +104,20 @@ amp_lease_demand(const amp_lease_t *lease)
 }
 
 
-/* When the pace allows the next call. */
+/* When the next call may begin: AMP_LEASE_PACE and AMP_LEASE_PACE_BURST. */
 
 static uint64_t
-amp_lease_paced(const amp_lease_t *lease)
+amp_lease_next_call(const amp_lease_t *lease)
 {
-    return (lease->calls > (AMP_LEASE_QUICK - 1) * AMP_LEASE_PACE)
-           ? lease->calls - (AMP_LEASE_QUICK - 1) * AMP_LEASE_PACE : 0;
+    return (lease->calls > (AMP_LEASE_PACE_BURST - 1) * AMP_LEASE_PACE)
+           ? lease->calls - (AMP_LEASE_PACE_BURST - 1) * AMP_LEASE_PACE : 0;
 }
 
 
+/* 1 during a call. */
+
 static int
-amp_lease_under_way(const amp_lease_t *lease, uint64_t now)
+amp_lease_calling(const amp_lease_t *lease, uint64_t now)
 {
     return lease->asked != 0 && now < lease->asked + AMP_LEASE_LOST;
 }
@@ -129,12 +138,12 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     fits = amp_lease_fits(lease, rate);
 
-    if (fits && amp_lease_owes(lease, now, waited)) {
+    if (fits && amp_lease_reserved(lease, now, waited)) {
         return AMP_LEASE_ADMIT;
     }
 
-    if (!amp_lease_owes(lease, now, 1)) {
-        amp_lease_regain(lease);
+    if (!amp_lease_reserved(lease, now, 1)) {
+        amp_lease_unreserve(lease);
     }
 
     if (fits && amp_lease_place(lease, now, &place, &lo)) {
@@ -148,18 +157,18 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         return AMP_LEASE_REFUSE;
     }
 
-    if (lease->away) {
-        return AMP_LEASE_AWAY;
+    if (lease->failed) {
+        return AMP_LEASE_FALLBACK;
     }
 
-    if (amp_lease_told(lease, rate, now)) {
+    if (amp_lease_too_early(lease, rate, now)) {
         *wait = lease->after - now
                 + (amp_lease_demand(lease) ? AMP_LEASE_AHEAD : 0);
         return AMP_LEASE_REFUSE;
     }
 
-    if (!amp_lease_under_way(lease, now) && now < amp_lease_paced(lease)) {
-        *wait = amp_lease_paced(lease) - now;
+    if (!amp_lease_calling(lease, now) && now < amp_lease_next_call(lease)) {
+        *wait = amp_lease_next_call(lease) - now;
     }
 
     if (lease->waiting < UINT32_MAX) {
@@ -176,8 +185,8 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 {
     uint64_t  lo, place;
 
-    if (amp_lease_owes(lease, now, waited)) {
-        lease->owed--;
+    if (amp_lease_reserved(lease, now, waited)) {
+        lease->reserved--;
 
     } else if (amp_lease_place(lease, now, &place, &lo)) {
         lease->blocks[0].start = place + lease->unit;
@@ -186,12 +195,12 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
 
 /*
- * With others about, units may lapse before the next requests come: then they
- * are of use only to requests that wait for them.
+ * 1 when units are likely to lapse before the next requests come, which matters
+ * with several gateways: then only requests that wait can use them.
  */
 
 static int
-amp_lease_brief(const amp_lease_t *lease, const amp_rate_t *rate)
+amp_lease_short_lived(const amp_lease_t *lease, const amp_rate_t *rate)
 {
     return lease->gateways > 1
            && (double) amp_lease_window(amp_rate_interval(rate), rate->burst)
@@ -200,18 +209,19 @@ amp_lease_brief(const amp_lease_t *lease, const amp_rate_t *rate)
 
 
 /*
- * What the next requests may need.  They may not come, and others find the
- * bucket empty then: no more than refills soon, or is little of what is left.
- * What came in the first ms tells less, and nothing with others about: of such
- * a burst each has a part.
+ * How many units the next requests may need.  If they do not come, other
+ * gateways find the bucket empty; so it is no more than refills soon, or than
+ * a small part of what is left.  For a single gateway a burst that began within
+ * the last milliseconds counts too; with several, each has only a part of it.
  */
 
 static uint64_t
-amp_lease_guess(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+amp_lease_estimate(const amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now)
 {
     uint64_t  first, guess, most, past, tail, unit, window;
 
-    if (amp_lease_brief(lease, rate)) {
+    if (amp_lease_short_lived(lease, rate)) {
         return 0;
     }
 
@@ -246,36 +256,36 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
     uint64_t  tail, unit, window;
 
-    if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
-        || amp_lease_told(lease, rate, now))
+    if (amp_lease_calling(lease, now) || now < amp_lease_next_call(lease)
+        || amp_lease_too_early(lease, rate, now))
     {
         return 0;
     }
 
-    if (lease->waiting != 0 || lease->away) {
+    if (lease->waiting != 0 || lease->failed) {
         return 1;
     }
 
     if (lease->size == 0 || !amp_lease_fits(lease, rate)
         || now > lease->counted + 2 * AMP_LEASE_AHEAD
-        || amp_lease_here(lease, now, AMP_LEASE_EVER) * 2 >= lease->size)
+        || amp_lease_left(lease, now, AMP_LEASE_FOREVER) * 2 >= lease->size)
     {
         return 0;
     }
 
-    /* where units are scarce nobody keeps one that may not be used */
+    /* a scarce unit is not leased unless it will probably be used */
 
     unit = lease->unit;
     window = amp_lease_window(unit, rate->burst);
     tail = amp_lease_tail(lease, unit);
 
-    return amp_lease_guess(lease, rate, now) != 0
+    return amp_lease_estimate(lease, rate, now) != 0
            || (unit <= AMP_LEASE_AHEAD && tail <= now + window / 2
-               && !amp_lease_brief(lease, rate));
+               && !amp_lease_short_lived(lease, rate));
 }
 
 
-/* The state becomes one of the rate that is asked for. */
+/* Begins a call for this rate: fills *ask but for wanted, reach and back. */
 
 static void
 amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
@@ -298,12 +308,15 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     ask->unit = unit;
     ask->window = amp_lease_window(unit, rate->burst);
 
-    /* a share of the bucket is behind by as long as the bucket is, divided */
+    /*
+     * A gateway's share of the bucket has a longer unit: its time is divided
+     * by the number of gateways.
+     */
 
     tail = (tail > now) ? tail : now;
 
     if (lease->gateways == 1) {
-        ask->told = 1 + (tail - now)
+        ask->resume = 1 + (tail - now)
                     + (now - lease->received) / AMP_LEASE_DRIFT;
     }
 
@@ -323,15 +336,15 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     memset(ask, 0, sizeof(*ask));
 
     if (amp_lease_stale(lease, now) || !amp_lease_fits(lease, rate)) {
-        amp_lease_regain(lease);
-        (void) amp_lease_let_go(lease, now, ask);
+        amp_lease_unreserve(lease);
+        (void) amp_lease_hand_back(lease, now, ask);
         amp_lease_drop(lease);
     }
 
     amp_lease_begin(lease, rate, now, ask);
 
-    left = amp_lease_here(lease, now, AMP_LEASE_EVER);
-    wanted = amp_lease_guess(lease, rate, now);
+    left = amp_lease_left(lease, now, AMP_LEASE_FOREVER);
+    wanted = amp_lease_estimate(lease, rate, now);
     ask->reach = wanted ? AMP_LEASE_AHEAD : 0;
     wanted = (wanted > left) ? wanted - left : 0;
     wanted = (wanted > lease->waiting) ? wanted : lease->waiting;
@@ -347,12 +360,12 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 {
     memset(ask, 0, sizeof(*ask));
 
-    if (!amp_lease_owes(lease, now, 1)) {
-        amp_lease_regain(lease);
+    if (!amp_lease_reserved(lease, now, 1)) {
+        amp_lease_unreserve(lease);
     }
 
-    if (amp_lease_under_way(lease, now) || now < amp_lease_paced(lease)
-        || lease->away || !amp_lease_let_go(lease, now, ask))
+    if (amp_lease_calling(lease, now) || now < amp_lease_next_call(lease)
+        || lease->failed || !amp_lease_hand_back(lease, now, ask))
     {
         return 0;
     }
@@ -368,7 +381,10 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 }
 
 
-/* The clock went on since the last answer, and on the same server. */
+/*
+ * 1 when the Redis time of an answer fits the last one: the same server, and
+ * its clock did not jump.
+ */
 
 static int
 amp_lease_steady(const amp_lease_t *lease, uint64_t redis, uint64_t sent,
@@ -409,13 +425,13 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     }
 
     redis = answer->now * 1000;
-    amp_lease_regain(lease);
+    amp_lease_unreserve(lease);
 
     if (!amp_lease_steady(lease, redis, sent, received)) {
         amp_lease_drop(lease);
     }
 
-    delay = (received - sent) / 1000 + 2;       /* R is cut to microseconds */
+    delay = (received - sent) / 1000 + 2;       /* R is in microseconds */
 
     lease->redis = redis;
     lease->received = received;
@@ -424,14 +440,14 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     lease->gateways = answer->gateways ? (uint32_t) answer->gateways : 1;
     lease->after = answer->wait ? received + answer->wait : 0;
     lease->asked = 0;
-    lease->away = 0;
+    lease->failed = 0;
     lease->local = 0;
 
     start = redis + answer->lead;
     amp_lease_append(lease, start, start + answer->granted * lease->unit);
-    amp_lease_owe(lease);
+    amp_lease_reserve(lease);
 
-    size = amp_lease_here(lease, received, AMP_LEASE_EVER) + lease->owed;
+    size = amp_lease_left(lease, received, AMP_LEASE_FOREVER) + lease->reserved;
     lease->size = (size < UINT32_MAX) ? (uint32_t) size : UINT32_MAX;
 
     return 0;
@@ -443,12 +459,12 @@ amp_lease_failed(amp_lease_t *lease, uint64_t now)
 {
     lease->asked = 0;
     lease->waiting = 0;
-    lease->away = 1;
+    lease->failed = 1;
     lease->after = now + AMP_LEASE_RETRY;
 }
 
 
-/* Rate and burst of one gateway of several, and the TAT that they go on from. */
+/* Unit and W of one of several gateways, and the TAT to continue from. */
 
 static uint64_t
 amp_lease_share(const amp_lease_t *lease, const amp_rate_t *rate,
@@ -502,7 +518,7 @@ amp_lease_ready(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
         return 0;
     }
 
-    return amp_lease_here(lease, now,
+    return amp_lease_left(lease, now,
                           amp_lease_window(lease->unit, rate->burst));
 }
 
@@ -511,7 +527,7 @@ uint64_t
 amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
     return amp_lease_ready(lease, rate, now)
-           + (amp_lease_owes(lease, now, 1) ? lease->owed : 0);
+           + (amp_lease_reserved(lease, now, 1) ? lease->reserved : 0);
 }
 
 
@@ -530,7 +546,7 @@ amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
 
     n = amp_lease_ready(lease, rate, now);
 
-    if (!amp_lease_told(lease, rate, now) && tail <= window) {
+    if (!amp_lease_too_early(lease, rate, now) && tail <= window) {
         n += ((window - tail) / unit + 1)
              / (lease->gateways ? lease->gateways : 1);
     }
@@ -538,6 +554,8 @@ amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     return (n < rate->burst) ? (uint32_t) n : rate->burst;
 }
 
+
+/* Writes a number and returns its digits. */
 
 static amp_span_t
 amp_lease_number(uint64_t n, unsigned char *text)
@@ -562,5 +580,5 @@ amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
     argv[8] = amp_lease_number(ask->tail % 1000, text[8]);
     argv[9] = amp_lease_number(ask->back, text[9]);
     argv[10] = amp_lease_number(ask->charge, text[10]);
-    argv[11] = amp_lease_number(ask->told, text[11]);
+    argv[11] = amp_lease_number(ask->resume, text[11]);
 }

@@ -1,71 +1,74 @@
 /*
- * One limit on one gateway: what Redis has leased to it, what was spent, when
- * to ask again, and what to do without Redis.
+ * One limit on one gateway: the units that Redis has leased to it, which of
+ * them are spent, when to call Redis, and what to do without Redis.
  *
  * The promise.  All gateways together admit, in any window of length t, at
  * most floor(t / T) + burst requests, where T is the time of one unit: exactly
- * what one GCRA in one place would.
+ * what a single GCRA (amp_rate.h) would.
  *
- * How.  Redis keeps one TAT a limit, in Redis time.  A lease of n units is the
- * block [start, start + nT) of that time line, where start = max(TAT, now),
- * and TAT moves to the block's end: blocks never overlap.  A request admitted
- * at the moment s is given a place v in a block, v = max(start, s), if
+ * How.  Redis keeps one TAT for each limit, in Redis time.  A lease of n units
+ * is the block [start, start + nT) of that time line, where start =
+ * max(TAT, now), and TAT moves to the block's end: blocks never overlap.  A
+ * request that is admitted at the moment s gets a place v in a block,
+ * v = max(start, s), if
  *
  *     v + T <= end   and   v - W <= s,   with W = (burst - 1) T,
  *
- * and start moves to v + T.  So any two places are at least T apart, whoever
- * gave them, and s <= v <= s + W.  Requests of a window [a, b] have places in
- * [a, b + W], of which there are at most floor((b - a + W) / T) + 1 =
- * floor((b - a) / T) + burst.  Nothing else is needed: what is not spent
- * lapses when s passes it, as an idle bucket lapses in GCRA, and a gateway
- * that dies with a lease, or a lease whose answer is lost, only costs units.
+ * and start moves to v + T.  So any two places are at least T apart, on
+ * whichever gateway, and s <= v <= s + W.  Requests of a window [a, b] have
+ * places in [a, b + W], of which there are at most
+ * floor((b - a + W) / T) + 1 = floor((b - a) / T) + burst.  Nothing else is
+ * needed: units that are not spent lapse when s passes them, as the units of an
+ * idle bucket do in GCRA; and a gateway that dies with a lease, or a lease
+ * whose reply is lost, only costs units.
  *
  * Where requests come fast, blocks reach up to AMP_LEASE_AHEAD beyond what may
- * be spent at once: so few calls hold a high rate with a small burst, too.
+ * be spent at once, so that few calls sustain a high rate with a small burst.
  *
- * Clocks.  A gateway's wall clock plays no part.  Its monotonic clock and the
+ * Clocks.  A gateway's wall clock is not used.  Its monotonic clock and the
  * last answer bound the Redis time s: not before R + (now - received), not
- * after R + (now - sent), both widened by what quartz drifts.  The second is
- * taken for v >= s, the first for v - W <= s.  Two cases count at another
- * moment than they happen:
+ * after R + (now - sent), both widened by the drift of the two clocks.  The
+ * second bound is used for v >= s, the first for v - W <= s.  Two kinds of
+ * requests count at another moment than they happen:
  *   - requests that waited for an answer count at R, when Redis decided, as
- *     with any limiter that asks for each request;
- *   - where W is shorter than the answer took (burst 1, mostly), the first
- *     bound serves for both.
- * There a window measured at the gateways' doors is longer by the time that an
- * answer took, and by what then passed, at most AMP_LEASE_PACE, until who had
- * waited came.  A block is dropped AMP_LEASE_LIFE after the last answer, before
- * two clocks drift apart.
+ *     with any limiter that asks Redis for each request;
+ *   - where W is shorter than the answer took (mostly with burst 1), the first
+ *     bound is used for both.
+ * There a window that is measured where requests arrive at the gateways is
+ * longer by the time that an answer took, and by the time, at most
+ * AMP_LEASE_PACE, until the waiting requests were admitted.  Blocks are dropped
+ * AMP_LEASE_LIFE after the last answer, before the clocks have drifted apart.
  *
- * Fail-over.  A replica may be promoted that lost the last leases.  They end
- * before (old now) + W + T + AMP_LEASE_AHEAD, so the script moves the TAT of a
- * state that another server wrote, or that is missing, behind since + that:
- * the bucket starts empty.  since is when gateways first saw the new server.
- * Only where one gateway leases, as far as that state and this gateway know,
- * the gateway tells what was lost: it has all answers, so the bucket goes on.
- * Not covered: two masters at once, a Redis whose clock jumps forward, keys
- * deleted or evicted, a second gateway of whose first calls all were lost.
- * Each of these costs at most one burst.
+ * Fail-over.  A replica that becomes the master may lack the last leases.
+ * They end before (old now) + W + T + AMP_LEASE_AHEAD; so the script moves the
+ * TAT of a state that is missing, or was written by another server, to
+ * since + that: the bucket starts empty.  since is when the gateways first saw
+ * the new server.  If only one gateway leases, according to that state and to
+ * the gateway itself, the gateway has all answers and names the TAT (resume):
+ * the bucket continues.  Not covered: two masters at the same time, a Redis
+ * whose clock jumps forward, keys that are deleted or evicted, a second gateway
+ * whose first calls were all lost.  Each of these costs at most one burst.
  *
- * Changes.  The promise holds for the new rate and burst from when all gateways
- * know them.  Until then the script sees both: what was spent is kept, as many
- * units, but never more than the burst of who asks.
+ * Changes.  The promise holds for the new rate and burst from the moment when
+ * all gateways use them.  Until then the script sees calls with either: the
+ * number of units that are spent stays the same, but is never more than the
+ * caller's burst.
  *
- * Sharing.  The script knows which gateways asked in the last 2 s.  Each may
- * always take its share of the rate, and more than that while more is there
- * than the others will ask for until the next call.  Where W is too short for
- * units to wait for requests, with several gateways, each request asks.
+ * Sharing.  The script knows which gateways called in the last 2 s.  Each may
+ * always have its share of the rate, and more while there is more than the
+ * others will ask for until the next call.  Where W is too short for units to
+ * wait for requests, with several gateways, each request asks Redis.
  *
- * The state has no pointer, is zero at first, and may be copied; the caller
- * locks.  All moments are nanoseconds: now, sent, received of a monotonic
- * clock that all workers of a machine share (CLOCK_MONOTONIC, read under the
- * lock), the rest of Redis TIME.
+ * The state has no pointers, is zero at first, and may be copied; the caller
+ * locks it.  All times are nanoseconds: now, sent and received of a monotonic
+ * clock that all workers of a machine share (CLOCK_MONOTONIC, read while the
+ * lock is held), the others are Redis TIME.
  *
  *   look ──▶ ADMIT ──▶ spend (of every limit, once all admit)
  *     ├────▶ REFUSE, wait
- *     ├────▶ ASK ──▶ due? ask ──▶ the script ──▶ answer ──▶ look (waited)
- *     │                                    └───▶ failed ──┐
- *     └────▶ AWAY ──▶ local, local_spend ◀────────────────┘
+ *     ├────▶ ASK ──▶ due? ask ──▶ lease.lua ──▶ answer ──▶ look (waited)
+ *     │                                   └───▶ failed ──┐
+ *     └────▶ FALLBACK ──▶ local, local_spend ◀───────────┘
  */
 
 #ifndef AMP_LEASE_H
@@ -77,26 +80,28 @@
 
 #define AMP_LEASE_SECOND   UINT64_C(1000000000)
 #define AMP_LEASE_AHEAD    (AMP_LEASE_SECOND / 8)
-#define AMP_LEASE_PACE     (AMP_LEASE_SECOND / 16)  /* between calls, 4 of    */
-#define AMP_LEASE_QUICK    4                        /* which may come at once:
-                                                       20 a second            */
+#define AMP_LEASE_PACE     (AMP_LEASE_SECOND / 16)  /* between calls, of      */
+#define AMP_LEASE_PACE_BURST  4                     /* which so many may begin
+                                                       at once: at most 20 in
+                                                       a second               */
 #define AMP_LEASE_LIFE     (10 * AMP_LEASE_SECOND)
-#define AMP_LEASE_LOST     (2 * AMP_LEASE_SECOND)   /* a call without an end  */
+#define AMP_LEASE_LOST     (2 * AMP_LEASE_SECOND)   /* then a call that never
+                                                       ended is forgotten     */
 #define AMP_LEASE_RETRY    (AMP_LEASE_SECOND / 4)   /* after a failed call    */
 #define AMP_LEASE_SPAN     (UINT64_C(1) << 51)      /* 26 days: a burst that
                                                        takes longer to refill
-                                                       is cut to that         */
+                                                       is reduced to that     */
 #define AMP_LEASE_BLOCKS   2
 #define AMP_LEASE_ARGS     12
 #define AMP_LEASE_ANSWER   6
-#define AMP_LEASE_TEXT     32                       /* bytes of a number      */
+#define AMP_LEASE_TEXT     32                       /* bytes for a number     */
 
 
 typedef enum {
     AMP_LEASE_ADMIT = 0,
-    AMP_LEASE_ASK,              /* nothing here, Redis may have some          */
+    AMP_LEASE_ASK,              /* no unit here, Redis may have some          */
     AMP_LEASE_REFUSE,
-    AMP_LEASE_AWAY              /* nothing here, and the last call failed     */
+    AMP_LEASE_FALLBACK          /* no unit here, and the last call failed     */
 } amp_lease_e;
 
 
@@ -109,51 +114,52 @@ typedef struct {
 typedef struct {
     amp_lease_block_t  blocks[AMP_LEASE_BLOCKS];    /* the older first        */
     uint64_t           unit;        /* T of the blocks, and of the last call  */
-    uint64_t           redis;       /* R; 0: no answer yet                    */
-    uint64_t           received;    /* when R was                             */
+    uint64_t           redis;       /* R of the last answer; 0: none so far   */
+    uint64_t           received;    /* when that answer came, monotonic       */
     uint64_t           tail;        /* TAT after the last answer              */
-    uint64_t           aside;       /* where what is owed ends                */
+    uint64_t           reserved_end;    /* end of the reserved units          */
     uint64_t           local;       /* TAT without Redis, monotonic; 0: none  */
     uint64_t           after;       /* no call before, monotonic              */
     uint64_t           calls;       /* GCRA of the calls, monotonic           */
-    uint64_t           asked;       /* when the call under way began, or 0    */
-    uint64_t           counted;     /* start of what count counts             */
+    uint64_t           asked;       /* when the current call began, or 0      */
+    uint64_t           counted;     /* since when count counts, monotonic     */
     uint32_t           burst;       /* of the last call                       */
     uint32_t           delay;       /* received - sent, microseconds          */
     uint32_t           count;       /* requests since counted                 */
-    uint32_t           demand;      /* requests a second, lately              */
-    uint32_t           size;        /* units of the last lease                */
-    uint32_t           waiting;     /* requests that were told to ask         */
-    uint32_t           owed;        /* units set aside for those that waited  */
+    uint32_t           demand;      /* requests a second, recently            */
+    uint32_t           size;        /* units held after the last answer       */
+    uint32_t           waiting;     /* requests that got ASK                  */
+    uint32_t           reserved;    /* units for requests that waited         */
     uint32_t           gateways;    /* of the last answer                     */
-    uint32_t           away;        /* the last call failed                   */
+    uint32_t           failed;      /* the last call failed                   */
 } amp_lease_t;
 
 
-/* What a call says.  wanted 0 hands back only. */
+/* What a call asks for.  wanted 0: it only hands back. */
 
 typedef struct {
     uint64_t  unit;             /* T                                          */
     uint64_t  window;           /* W                                          */
-    uint64_t  reach;            /* how far beyond W places are of use         */
-    uint64_t  tail;             /* the TAT that back is taken from            */
+    uint64_t  reach;            /* how far beyond W places are useful         */
+    uint64_t  tail;             /* the TAT from which back is subtracted      */
     uint64_t  back;             /* ns of the time line handed back            */
     uint64_t  charge;           /* ns of it spent without Redis               */
-    uint64_t  told;             /* 1 + how far TAT is ahead, for whom Redis saw
-                                   nobody else with; else 0                   */
-    uint32_t  wanted;
+    uint64_t  resume;           /* 1 + how far TAT is ahead, from a gateway
+                                   that is the only one as far as it has seen;
+                                   else 0                                     */
+    uint32_t  wanted;           /* units                                      */
 } amp_lease_ask_t;
 
 
-/* What the script answers: six integers, in this order. */
+/* What the script returns: six integers, in this order. */
 
 typedef struct {
     uint64_t  now;              /* Redis time, microseconds                   */
     uint64_t  lead;             /* start - now, ns                            */
-    uint64_t  granted;
-    uint64_t  gateways;         /* that asked in the last 2 s, this included  */
+    uint64_t  granted;          /* units                                      */
+    uint64_t  gateways;         /* that called in the last 2 s, with this one */
     uint64_t  ahead;            /* TAT - now, ns                              */
-    uint64_t  wait;             /* before which no call is of use, ns         */
+    uint64_t  wait;             /* ns before which another call is useless    */
 } amp_lease_answer_t;
 
 
@@ -162,73 +168,78 @@ typedef struct {
 uint32_t amp_lease_burst_max(const amp_rate_t *rate);
 
 /*
- * May a request be admitted?  waited: it was told to ASK before, and the call
+ * May a request be admitted?  waited: this request got ASK before, and the call
  * has ended since; it looks once for each call that ends.  Counts the request
  * as demand unless it waited.
- *   ADMIT    spend() takes the unit; nothing is taken before
- *   ASK      wait for the end of a call; *wait ns until due() can say yes,
- *            0: now, or a call is under way
- *   REFUSE   *wait ns (> 0) until this may have changed
- *   AWAY     the fallback decides, see amp_lease_local(); due() tells when to
- *            try again
+ *   ADMIT     amp_lease_spend() takes the unit; nothing is taken yet
+ *   ASK       wait for the end of a call; *wait is the ns until
+ *             amp_lease_due() can return 1, 0: now, or during a call
+ *   REFUSE    *wait is the ns (> 0) until this may have changed
+ *   FALLBACK  see amp_lease_local(); amp_lease_due() says when to call Redis
  * When the rate changes, or the burst gets smaller, the next call hands back
- * what is held, as far as nobody leased behind it (else it lapses), and the
- * script carries over what was spent: as many units, at most the whole burst.
- * A larger burst changes nothing but W.
+ * the held units if no other gateway leased behind them (otherwise they lapse),
+ * and the script carries over the number of units that are spent, at most the
+ * whole burst.  A larger burst changes only W.
  */
 
 amp_lease_e amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now, int waited, uint64_t *wait);
 
 /*
- * After look() said ADMIT, under the same lock, with the same arguments.  Units
- * are set aside for those that waited; what they do not come for within
- * AMP_LEASE_PACE is spent by others again: no place was given for it yet.
+ * Takes the unit after amp_lease_look() returned ADMIT: under the same lock,
+ * with the same arguments.  An answer reserves units for the requests that
+ * waited for it; what they have not taken after AMP_LEASE_PACE is spent like
+ * the rest: no place was given for it yet.
  */
 
 void amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited);
 
 /*
- * 1 when a call should be made now: somebody waits, or less than half of the
- * last lease is left; never while one is under way or too early.
+ * 1 when a call should begin now: requests wait, or less than half of the last
+ * lease is left.  0 otherwise, during a call, and when it is too early for one.
  */
 
 int amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now);
 
-/* Begins a call: until answer(), failed() or AMP_LEASE_LOST there is no other. */
+/*
+ * Begins a call and fills *ask.  No other begins until amp_lease_answer(),
+ * amp_lease_failed() or AMP_LEASE_LOST.
+ */
 
 void amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_ask_t *ask);
 
 /*
- * Begins a call that hands back all that can be, for a tenant that went idle
- * or a gateway that exits: 1, or 0 when there is nothing.  Its answer may be
- * ignored; then failed() ends the call.
+ * Begins a call that hands back all units that can be handed back, for a tenant
+ * without requests or a gateway that exits: 1 with *ask filled, or 0 when there
+ * are none or a call may not begin now.  Its answer may be ignored; then
+ * amp_lease_failed() ends the call.
  */
 
 int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_ask_t *ask);
 
 /*
- * The answer of the call under way.  sent: the now of ask().  0, or -1 with
- * the call failed: it makes no sense.  What comes later than another call's is
- * not looked at: its units lapse.
+ * The answer to the current call.  sent: the now of amp_lease_ask().  0, or -1
+ * when the answer is impossible; then the call has failed.  An answer that
+ * comes after that of a later call is ignored: its units lapse.
  */
 
 int amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     uint64_t sent, uint64_t received);
 
-/* No answer, or an error: AWAY until an answer comes. */
+/* The call got no answer, or an error: FALLBACK until the next answer. */
 
 void amp_lease_failed(amp_lease_t *lease, uint64_t now);
 
 /*
- * Without Redis: rate and burst divided by the gateways last seen (by this
- * limit or, if that is more, by the caller), from what was left.  0 when a
- * request may be admitted, else the ns until then; nothing is taken.  What is
- * taken is charged to Redis when it is back.
+ * Without Redis: rate and burst divided by the number of gateways (the last one
+ * of this limit, or the caller's if that is larger), continuing from the last
+ * known TAT.  0 when a request may be admitted, else the ns until then; nothing
+ * is taken.  amp_lease_local_spend() takes the unit; the next call after the
+ * outage charges it.
  */
 
 uint64_t amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,
@@ -236,14 +247,14 @@ uint64_t amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,
 void amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
     unsigned gateways, uint64_t now);
 
-/* Units that are here to be spent now, those set aside included. */
+/* The units that may be spent here now, those that are reserved included. */
 
 uint64_t amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now);
 
 /*
- * Units that this gateway could admit at once, as far as it knows, and ns until
- * the whole burst is there again: for RateLimit headers.
+ * For RateLimit headers: the units that this gateway could probably admit at
+ * once, and in *reset the ns until the whole burst is available again.
  */
 
 uint32_t amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
@@ -251,11 +262,11 @@ uint32_t amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
 
 
 /*
- * The arguments of amp_script_lease (lease.lua).  text is room for the numbers, which argv
- * points into.  gateway: 1 .. 64 bytes, its own on every gateway (machine).
- * run: the run_id of the server asked, or empty.  since: Redis time,
- * microseconds, when this gateway first saw that server, if it knew another
- * one before; 0 otherwise.
+ * The arguments of amp_script_lease (lease.lua), behind its key.
+ * text is room for the numbers; argv points into it.  gateway: 1 .. 64 bytes
+ * that are different for each gateway (machine).  run: the run_id of the server
+ * that is called, or empty.  since: Redis time, microseconds, when this gateway
+ * first saw that server, if it has seen another one before; else 0.
  */
 
 void amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway,

@@ -6,7 +6,7 @@ amp_lease_window(uint64_t unit, uint32_t burst)
 {
     uint64_t  units = (burst > 1) ? burst - 1 : 0;
 
-    /* without a division, which takes as long as the rest of a look */
+    /* a division would take as long as the rest of amp_lease_look() */
 
     if (__builtin_mul_overflow(units, unit, &units) || units > AMP_LEASE_SPAN) {
         return AMP_LEASE_SPAN;
@@ -16,7 +16,10 @@ amp_lease_window(uint64_t unit, uint32_t burst)
 }
 
 
-/* The Redis time now is not before lo, and not after hi. */
+/*
+ * Bounds the Redis time of now: not before *lo, not after *hi.  Where W is
+ * shorter than the answer took, both are the lower bound: see amp_lease.h.
+ */
 
 static void
 amp_lease_clock(const amp_lease_t *lease, uint64_t now, uint64_t *lo,
@@ -46,8 +49,8 @@ amp_lease_stale(const amp_lease_t *lease, uint64_t now)
 
 
 /*
- * Units of a block with a place v, first <= v <= last, and *start the first
- * of these places.
+ * The number of units of a block that have a place v, first <= v <= last;
+ * *start is the first of these places.
  */
 
 static uint64_t
@@ -70,7 +73,7 @@ amp_lease_units(const amp_lease_t *lease, const amp_lease_block_t *block,
 
 
 uint64_t
-amp_lease_here(const amp_lease_t *lease, uint64_t now, uint64_t window)
+amp_lease_left(const amp_lease_t *lease, uint64_t now, uint64_t window)
 {
     unsigned  i;
     uint64_t  lo, hi, n = 0, start;
@@ -89,10 +92,13 @@ amp_lease_here(const amp_lease_t *lease, uint64_t now, uint64_t window)
 }
 
 
-/* The first block becomes one that has a place behind first, at *start: 1. */
+/*
+ * Removes blocks from the front until the first one has a place not before
+ * first: 1 with that place in *start, or 0 when no block has.
+ */
 
 static int
-amp_lease_settle(amp_lease_t *lease, uint64_t first, uint64_t *start)
+amp_lease_advance(amp_lease_t *lease, uint64_t first, uint64_t *start)
 {
     unsigned  i;
 
@@ -124,7 +130,7 @@ amp_lease_place(amp_lease_t *lease, uint64_t now, uint64_t *place,
 
     amp_lease_clock(lease, now, s, &hi);
 
-    return amp_lease_settle(lease, hi, place);
+    return amp_lease_advance(lease, hi, place);
 }
 
 
@@ -135,15 +141,18 @@ amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end)
     uint64_t            place;
     amp_lease_block_t  *block;
 
-    /* what lapsed is dropped before something else is */
+    /* removes lapsed blocks, to make room */
 
-    (void) amp_lease_settle(lease, lease->redis, &place);
+    (void) amp_lease_advance(lease, lease->redis, &place);
 
     if (start == end) {
         return;
     }
 
-    /* or was leased again, as somebody moved TAT back */
+    /*
+     * A TAT before the end of a block went back: Redis may have leased the
+     * same units to another gateway.
+     */
 
     for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
         if (lease->blocks[i].end > start) {
@@ -176,7 +185,7 @@ amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end)
 
 
 void
-amp_lease_owe(amp_lease_t *lease)
+amp_lease_reserve(amp_lease_t *lease)
 {
     unsigned            i;
     uint64_t            n = 0, start, window;
@@ -193,8 +202,8 @@ amp_lease_owe(amp_lease_t *lease)
 
         if (n != 0) {
             block->start = start + n * lease->unit;
-            lease->aside = block->start;
-            lease->owed = (uint32_t) n;
+            lease->reserved_end = block->start;
+            lease->reserved = (uint32_t) n;
         }
     }
 
@@ -203,46 +212,48 @@ amp_lease_owe(amp_lease_t *lease)
 
 
 int
-amp_lease_owes(const amp_lease_t *lease, uint64_t now, int waited)
+amp_lease_reserved(const amp_lease_t *lease, uint64_t now, int waited)
 {
-    return waited && lease->owed != 0
+    return waited && lease->reserved != 0
            && now <= lease->received + AMP_LEASE_PACE;
 }
 
 
 void
-amp_lease_regain(amp_lease_t *lease)
+amp_lease_unreserve(amp_lease_t *lease)
 {
     unsigned            i;
     uint64_t            start;
     amp_lease_block_t  *blocks = lease->blocks;
 
-    start = lease->aside - lease->owed * lease->unit;
+    start = lease->reserved_end - lease->reserved * lease->unit;
 
-    if (lease->owed == 0) {
+    if (lease->reserved == 0) {
         return;
     }
 
-    lease->owed = 0;
+    lease->reserved = 0;
 
     for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
-        if (blocks[i].start == lease->aside) {
+        if (blocks[i].start == lease->reserved_end) {
             blocks[i].start = start;
             return;
         }
     }
 
-    if (blocks[AMP_LEASE_BLOCKS - 1].start == blocks[AMP_LEASE_BLOCKS - 1].end) {
+    if (blocks[AMP_LEASE_BLOCKS - 1].start
+        == blocks[AMP_LEASE_BLOCKS - 1].end)
+    {
         memmove(&blocks[1], &blocks[0],
                 (AMP_LEASE_BLOCKS - 1) * sizeof(blocks[0]));
         blocks[0].start = start;
-        blocks[0].end = lease->aside;
+        blocks[0].end = lease->reserved_end;
     }
 }
 
 
 int
-amp_lease_let_go(amp_lease_t *lease, uint64_t now, amp_lease_ask_t *ask)
+amp_lease_hand_back(amp_lease_t *lease, uint64_t now, amp_lease_ask_t *ask)
 {
     unsigned            i;
     uint64_t            lo, hi, start;
@@ -276,5 +287,5 @@ amp_lease_drop(amp_lease_t *lease)
 {
     memset(lease->blocks, 0, sizeof(lease->blocks));
     lease->size = 0;
-    lease->owed = 0;
+    lease->reserved = 0;
 }

@@ -1,6 +1,6 @@
 /*
- * What is leased, as blocks of the time line (amp_lease.h says what they prove):
- * for amp_lease.c alone.
+ * Leased units as blocks of the time line, see amp_lease.h: for amp_lease.c
+ * alone.
  */
 
 #ifndef AMP_LEASE_BLOCKS_H
@@ -10,55 +10,59 @@
 #include "amp_lease.h"
 
 
-#define AMP_LEASE_DRIFT  4096               /* one in so many: 244 ppm        */
-#define AMP_LEASE_EVER   (UINT64_MAX / 4)   /* a window with no end           */
+#define AMP_LEASE_DRIFT    4096             /* clocks drift by at most 1 in
+                                               4096: 244 ppm                  */
+#define AMP_LEASE_FOREVER  (UINT64_MAX / 4) /* a window without an end        */
 
 
-/* W for a unit and a burst. */
+/* W of a unit and a burst. */
 
 uint64_t amp_lease_window(uint64_t unit, uint32_t burst);
 
-/* 1: what is held is to be handed back only, if there is any. */
+/* 1 when blocks may not be spent any more, only handed back. */
 
 int amp_lease_stale(const amp_lease_t *lease, uint64_t now);
 
-/* Units that did not lapse, with places up to window from now. */
+/* Units that have not lapsed and have a place at most window after now. */
 
-uint64_t amp_lease_here(const amp_lease_t *lease, uint64_t now,
+uint64_t amp_lease_left(const amp_lease_t *lease, uint64_t now,
     uint64_t window);
 
 /*
- * 1: *place is the first place that a request of now may have, in the first
- * block, if it is not beyond W from *s; 0: there is none.
+ * Finds the first place for a request of now: 1 with *place and, as the lower
+ * bound of the Redis time, *s; or 0 when nothing is left.  The caller checks
+ * that the place is not beyond *s + W.  Removes blocks that have lapsed.
  */
 
 int amp_lease_place(amp_lease_t *lease, uint64_t now, uint64_t *place,
     uint64_t *s);
 
-/* A block that was leased at lease->redis, or an empty one. */
+/* Adds a block that was leased at lease->redis; start == end: none. */
 
 void amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end);
 
-/* Sets units aside for those that wait, as of the moment of the answer. */
+/* Reserves units for the waiting requests, as of the moment of the answer. */
 
-void amp_lease_owe(amp_lease_t *lease);
+void amp_lease_reserve(amp_lease_t *lease);
 
-/* 1: there is one for a request that waited. */
+/* 1 when the request waited and a unit is reserved for it. */
 
-int amp_lease_owes(const amp_lease_t *lease, uint64_t now, int waited);
+int amp_lease_reserved(const amp_lease_t *lease, uint64_t now, int waited);
 
-/* What was set aside, and nobody came for, is spent like the rest. */
+/* Makes the reserved units ordinary ones. */
 
-void amp_lease_regain(amp_lease_t *lease);
+void amp_lease_unreserve(amp_lease_t *lease);
 
 /*
- * Lets go of the block that ends where the time line did, if there is one: only
- * from there can Redis take something back.  1, with tail and back of the call.
+ * Removes the block that ends at the last TAT, if there is one: Redis can take
+ * back units only from the end of the time line.  1 with tail and back of the
+ * call filled, or 0.
  */
 
-int amp_lease_let_go(amp_lease_t *lease, uint64_t now, amp_lease_ask_t *ask);
+int amp_lease_hand_back(amp_lease_t *lease, uint64_t now,
+    amp_lease_ask_t *ask);
 
-/* Nothing is held any more. */
+/* Removes all units. */
 
 void amp_lease_drop(amp_lease_t *lease);
 

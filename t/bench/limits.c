@@ -140,7 +140,7 @@ trace_one(model_t *m, const amp_rate_t *rate, double now)
     ask.reach = draw(2) * AMP_LEASE_AHEAD;
     ask.wanted = draw(8) ? 1 + draw(draw(2) ? 3 : 40) : 0;
     ask.charge = draw(30) ? 0 : draw(1000000000);
-    ask.told = draw(2) ? 0 : 1 + draw(2000000000);
+    ask.resume = draw(2) ? 0 : 1 + draw(2000000000);
 
     if (draw(6) == 0) {
         ask.tail = answer.now * 1000 + answer.ahead + (draw(4) == 0);

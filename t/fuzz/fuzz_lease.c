@@ -193,7 +193,7 @@ nonsense(const uint8_t *data, size_t size)
             if (rc == AMP_LEASE_ADMIT) {
                 amp_lease_spend(&lease, &rate, now, data[i] & 1);
 
-            } else if (rc == AMP_LEASE_AWAY
+            } else if (rc == AMP_LEASE_FALLBACK
                        && amp_lease_local(&lease, &rate, data[i + 1], now) == 0)
             {
                 amp_lease_local_spend(&lease, &rate, data[i + 1], now);

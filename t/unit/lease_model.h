@@ -32,7 +32,7 @@ typedef struct {
 
 
 static void
-model_forget(model_t *m, int gateway)
+model_remove(model_t *m, int gateway)
 {
     m->n -= (unsigned) m->known[gateway];
     m->known[gateway] = 0;
@@ -47,7 +47,7 @@ model_sweep(model_t *m, int me, double now)
     if (now - m->swept > 1000000 || m->swept > now) {
         for (i = 0; i < MODEL_GATEWAYS; i++) {
             if (i != me && (now - m->seen[i] > 2000000 || m->seen[i] > now)) {
-                model_forget(m, i);
+                model_remove(m, i);
             }
         }
 
@@ -62,8 +62,8 @@ static void
 model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     double since, double now, amp_lease_answer_t *answer)
 {
-    double    ahead, depth, far, had, keep, most, n, own, reach, room, share, span, unit,
-              wait, want, wanted, window;
+    double    ahead, depth, far, had, keep, most, n, own, reach, room, share,
+              span, unit, wait, want, wanted, window;
     unsigned  others;
 
     m->calls++;
@@ -96,8 +96,10 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
             ahead = ceil(ahead / m->unit * unit);
         }
 
-        if (m->run != run && ask->told > 0 && m->n == (unsigned) m->known[me]) {
-            ahead = fmax(ahead, (double) (ask->told - 1));
+        if (m->run != run && ask->resume > 0
+            && m->n == (unsigned) m->known[me])
+        {
+            ahead = fmax(ahead, (double) (ask->resume - 1));
             since = 0;
 
         } else if (m->run != run && since == 0) {
@@ -170,7 +172,7 @@ model_call(model_t *m, const amp_lease_ask_t *ask, int me, int run,
     m->had[me] = floor(now + had / 1000);
 
     if (wanted == 0) {
-        model_forget(m, me);
+        model_remove(m, me);
     }
 
     m->there = 1;

@@ -1,4 +1,4 @@
-/* One gateway, one Redis, and requests one by one: for small cases by hand. */
+/* One gateway, one Redis and single requests: for tests of single cases. */
 
 #ifndef LEASE_ONE_H
 #define LEASE_ONE_H
@@ -40,7 +40,7 @@ one_init(one_t *o, const char *rate, uint32_t burst)
 }
 
 
-/* A call that takes 200 us there and 200 us back. */
+/* A call that reaches Redis after 200 us, and whose answer takes 200 us. */
 
 static inline amp_lease_answer_t
 one_call(one_t *o)
@@ -63,7 +63,7 @@ one_call(one_t *o)
 }
 
 
-/* A lease of n units, for which some waited. */
+/* A lease of n units, for which "waiting" requests wait. */
 
 static inline void
 one_lease(one_t *o, unsigned n, unsigned waiting)
@@ -80,7 +80,7 @@ one_lease(one_t *o, unsigned n, unsigned waiting)
 }
 
 
-/* The next request comes to the other gateway, if there are two. */
+/* Swaps two gateways (many == 2): the next request arrives at the other. */
 
 static inline void
 one_swap(one_t *o, amp_lease_t *other, unsigned many)
@@ -95,7 +95,7 @@ one_swap(one_t *o, amp_lease_t *other, unsigned many)
 }
 
 
-/* What becomes of a request, waiting included: 0, or the ns of a refusal. */
+/* Runs a request to its end: 0 when admitted, else the ns of the refusal. */
 
 static inline uint64_t
 one_request(one_t *o)
@@ -130,7 +130,7 @@ one_request(one_t *o)
         one_call(o);
     }
 
-    fail_msg("asked again and again");
+    fail_msg("the request waited for four calls");
     return 0;
 }
 

@@ -1,11 +1,12 @@
 /*
- * Gateways, one limit, one Redis, in steps of STEP ns: what they admit, when,
- * and what it cost.  Gateways have clocks of their own, that drift; answers
- * take their time and get lost; gateways die with what they hold; Redis is
- * replaced by a server that lost the last writes and whose clock differs.
+ * Simulates gateways, one limit and one Redis in steps of STEP ns: which
+ * requests are admitted, when, and with how many calls.  Each gateway has its
+ * own clock, which drifts; answers take time and get lost; gateways die with
+ * the units that they hold; Redis is replaced by a server that lacks the last
+ * writes and has another clock.
  *
- * Each admission counts at the moment that amp_lease.h says: world_excess()
- * asks GCRA about them all, in the order of these moments.
+ * Each admission counts at the moment that amp_lease.h defines: world_excess()
+ * checks all admissions with one GCRA, in the order of these moments.
  */
 
 #ifndef LEASE_WORLD_H
@@ -17,7 +18,7 @@
 #include "lease_model.h"
 
 
-/* scenarios say only what they need */
+/* scenarios name only the members that they need */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 
@@ -30,23 +31,24 @@ typedef struct {
     const char  *rate;
     uint32_t     burst;
     unsigned     gateways;
-    double       demand;        /* of all, in rates                           */
-    int          skew;          /* 0: all alike, else the first has half, the
-                                   second a quarter, ...                      */
+    double       demand;        /* of all gateways, in multiples of the rate  */
+    int          skew;          /* 0: the same demand everywhere, else half of
+                                   it at the first gateway, a quarter at the
+                                   second, ...                                */
     unsigned     seconds;
     unsigned     delay;         /* microseconds to Redis and back, at most    */
-    unsigned     loss;          /* answers and calls lost, of 1000            */
-    unsigned     deaths;        /* of gateways, in all; and now and then one
-                                   hands back what it has                     */
+    unsigned     loss;          /* calls or answers that are lost, in 1000    */
+    unsigned     deaths;        /* of gateways; not 0: gateways sometimes hand
+                                   back their units, too                      */
     unsigned     failovers;
-    double       least;         /* of what one GCRA admits                    */
-    double       unfair;        /* how far from the mean a gateway may be     */
-    unsigned     once;          /* instead of a demand: so many within 3 ms,
-                                   again and again on an idle bucket          */
-    unsigned     seen;          /* gateways that have but one request, before */
-    const char  *then;          /* the rate and burst of the second half,     */
-    uint32_t     then_burst;
-    unsigned     spread;        /* ms until all gateways know                 */
+    double       least;         /* admitted, as a part of what GCRA admits    */
+    double       unfair;        /* how far a gateway may be from the mean     */
+    unsigned     once;          /* instead of a demand: so many requests within
+                                   3 ms, three times, on a full bucket        */
+    unsigned     seen;          /* gateways with only one request before that */
+    const char  *then;          /* rate of the second half                    */
+    uint32_t     then_burst;    /* and its burst                              */
+    unsigned     spread;        /* ms until all gateways use them             */
 } scenario_t;
 
 
@@ -58,16 +60,16 @@ typedef struct {
     unsigned        admitted;
     unsigned        late;       /* of these, in the second half               */
     unsigned        waiting;
-    uint64_t        changes;    /* world's clock: when it learns the new rate */
-    int             run;        /* of the server that it is connected to      */
+    uint64_t        changes;    /* world's clock: when it gets the new rate   */
+    int             run;        /* of the server to which it is connected     */
     double          since;
-    double          asked;      /* zero of the server that was asked last     */
+    double          asked;      /* zero of the server that was called last    */
     double          server;     /* zero of the server that answered last      */
     int             calling;
     int             lost;
     uint64_t        sent;       /* its clock                                  */
-    uint64_t        arrives;    /* world's clock: at Redis                    */
-    uint64_t        returns;    /* the answer, or the time-out                */
+    uint64_t        arrives;    /* world's clock: when Redis gets the call    */
+    uint64_t        returns;    /* world's clock: the answer or the timeout   */
     int             answered;
     amp_lease_ask_t     ask;
     amp_lease_answer_t  answer;
@@ -79,7 +81,7 @@ typedef struct {
     amp_rate_t         rate;
     amp_rate_t         then;
     uint64_t           change;      /* when the rate changes                  */
-    uint64_t           changed;     /* since when the new one counts          */
+    uint64_t           changed;     /* since when the new rate is checked     */
     uint64_t           now;
     uint64_t           seed;
     model_t           *redis;
@@ -88,11 +90,11 @@ typedef struct {
     double             zero;        /* the server's clock at 0, microseconds  */
     gateway_t         *gateways;
     uint64_t          *moments;
-    uint64_t          *doors;       /* when the requests went in              */
+    uint64_t          *doors;       /* when the requests arrived              */
     size_t             n;
     size_t             cap;
     size_t             requests;
-    size_t             one;         /* admitted by one GCRA that sees all     */
+    size_t             one;         /* admitted by one GCRA for all gateways  */
     uint64_t           tat;         /* of that                                */
     size_t             waited;
     unsigned           calls;
@@ -113,7 +115,8 @@ world_draw(world_t *w, uint64_t below)
 static uint64_t
 gateway_clock(const world_t *w, const gateway_t *g)
 {
-    return g->zero + w->now + (uint64_t) ((int64_t) w->now / 1000000 * g->drift);
+    return g->zero + w->now
+           + (uint64_t) ((int64_t) w->now / 1000000 * g->drift);
 }
 
 
@@ -136,11 +139,11 @@ world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
 {
     uint64_t  moment = w->now, zero = (uint64_t) g->server * 1000;
     uint64_t  delay = (uint64_t) g->lease.delay * 1000;
-    uint32_t  owed = g->lease.owed;
+    uint32_t  reserved = g->lease.reserved;
 
     amp_lease_spend(&g->lease, gateway_rate(w, g), now, waited);
 
-    if (g->lease.owed != owed) {
+    if (g->lease.reserved != reserved) {
         moment = g->lease.redis - zero;
 
     } else if ((uint64_t) (g->lease.burst - 1) * g->lease.unit
@@ -162,7 +165,7 @@ world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
 }
 
 
-/* 1: told to wait. */
+/* 1 when the request has to wait for a call. */
 
 static int
 world_request(world_t *w, gateway_t *g, int waited)
@@ -209,7 +212,8 @@ gateway_call(world_t *w, gateway_t *g)
         amp_lease_ask(&g->lease, gateway_rate(w, g), now, &g->ask);
 
     } else if (w->s->deaths == 0 || world_draw(w, 20000) != 0
-               || !amp_lease_return(&g->lease, gateway_rate(w, g), now, &g->ask))
+               || !amp_lease_return(&g->lease, gateway_rate(w, g), now,
+                                    &g->ask))
     {
         return;
     }
@@ -232,7 +236,7 @@ gateway_call(world_t *w, gateway_t *g)
 
 
 static void
-gateway_hear(world_t *w, gateway_t *g)
+gateway_receive(world_t *w, gateway_t *g)
 {
     unsigned  n;
     uint64_t  now = gateway_clock(w, g);
@@ -271,7 +275,7 @@ gateway_hear(world_t *w, gateway_t *g)
     if (g->lost || !g->answered) {
         amp_lease_failed(&g->lease, now);
 
-        /* connected anew */
+        /* the gateway connects to the new server */
 
         if (g->run != w->run) {
             g->run = w->run;
@@ -290,7 +294,7 @@ gateway_hear(world_t *w, gateway_t *g)
 
     while (n--) {
 
-        /* clients leave, too */
+        /* some clients leave while their request waits */
 
         if (w->s->deaths == 0 || world_draw(w, 16) != 0) {
             g->waiting += (unsigned) world_request(w, g, 1);
@@ -329,7 +333,7 @@ world_requests(world_t *w, gateway_t *g, unsigned n)
 }
 
 
-/* TAT of one rate becomes the TAT of another: as many units, at most all. */
+/* Converts TAT to the new rate: as many units, at most the whole burst. */
 
 static uint64_t
 world_carry(const world_t *w, uint64_t tat, uint64_t now)
@@ -345,7 +349,7 @@ world_carry(const world_t *w, uint64_t tat, uint64_t now)
 }
 
 
-/* Where all gateways know at once, no call of the old rate comes later. */
+/* Without a spread no call with the old rate reaches Redis later. */
 
 static void
 world_change(world_t *w)
@@ -387,7 +391,7 @@ world_step(world_t *w, gateway_t *g)
 
     if (g->demand != 0 || g->waiting != 0 || g->calling) {
         gateway_call(w, g);
-        gateway_hear(w, g);
+        gateway_receive(w, g);
     }
 }
 
@@ -406,7 +410,7 @@ world_steps(world_t *w, uint64_t ns)
 }
 
 
-/* Three times: some ask once, and a second later all come at once. */
+/* Three times: s->seen gateways get a request; a second later, s->once come. */
 
 static void
 world_once(world_t *w)
@@ -516,7 +520,7 @@ world_compare(const void *a, const void *b)
 }
 
 
-/* By how many ns GCRA would have refused, in the worst window. */
+/* The ns by which the worst admission was too early for one GCRA. */
 
 static uint64_t
 world_above(const world_t *w, uint64_t *moments)
@@ -557,7 +561,7 @@ world_above(const world_t *w, uint64_t *moments)
 }
 
 
-/* The promise, broken by so many ns. */
+/* The ns by which the promise is broken; 0: it is kept. */
 
 static inline uint64_t
 world_excess(const world_t *w)
@@ -566,7 +570,7 @@ world_excess(const world_t *w)
 }
 
 
-/* The same for who stands at the doors, and knows nothing of answers. */
+/* The same with the moments when the requests arrived. */
 
 static inline uint64_t
 world_doors(const world_t *w)
@@ -575,7 +579,7 @@ world_doors(const world_t *w)
 }
 
 
-/* Of what one GCRA in one place would have admitted. */
+/* The admitted requests, as a part of those that one GCRA admits. */
 
 static inline double
 world_share(const world_t *w)
@@ -584,7 +588,7 @@ world_share(const world_t *w)
 }
 
 
-/* How far the gateway furthest from the mean is from it, once at full load. */
+/* How far the worst gateway is from the mean, in the second half. */
 
 static inline double
 world_unfair(const world_t *w)

@@ -1,13 +1,13 @@
-/* Leases: small cases by hand, the promise by simulation. */
+/* Leases: single cases, and the promise of amp_lease.h in simulations. */
 
 #include "lease_one.h"
 #include "lease_world.h"
 
 
-/* As many as the burst, one after another, and then what the refusal says. */
+/* Then the wait that a refusal gives is true. */
 
 static void
-bursts(void **state)
+the_burst_is_admitted_at_once(void **state)
 {
     one_t     o;
     size_t    i;
@@ -33,7 +33,7 @@ bursts(void **state)
 
         assert_true(n >= limits[i].burst);
 
-        /* whoever comes back when told is admitted, and not much before */
+        /* after that wait the request is admitted, and not much earlier */
 
         for (round = 0; round < 5; round++) {
             assert_true(n <= limits[i].burst + (o.now - begin) / unit);
@@ -49,7 +49,7 @@ bursts(void **state)
 
             while ((wait = one_request(&o)) != 0) {
 
-                /* the share of a second for which Redis is not asked */
+                /* no call begins for that part of a second */
 
                 assert_true(wait <= AMP_LEASE_AHEAD + MS);
                 o.now += wait;
@@ -63,10 +63,10 @@ bursts(void **state)
 }
 
 
-/* Below its limit a request seldom waits, and calls are few. */
+/* And there are few calls. */
 
 static void
-warm(void **state)
+few_requests_wait_below_the_limit(void **state)
 {
     one_t        o;
     uint64_t     wait;
@@ -95,10 +95,8 @@ warm(void **state)
 }
 
 
-/* However many requests come, at most 20 calls begin in a second. */
-
 static void
-pace(void **state)
+at_most_20_calls_begin_in_a_second(void **state)
 {
     one_t               o;
     size_t              n = 0, i, first = 0;
@@ -135,10 +133,10 @@ pace(void **state)
 }
 
 
-/* Without Redis, from what was left; and charged when it is back. */
+/* Requests are admitted locally, and charged when Redis is back. */
 
 static void
-away(void **state)
+without_redis(void **state)
 {
     one_t               o;
     uint32_t            n;
@@ -148,11 +146,11 @@ away(void **state)
 
     one_init(&o, "10/s", 40);
 
-    /* never heard of Redis: the burst is divided by whom others saw */
+    /* no answer so far: the burst is divided by the caller's gateways */
 
     amp_lease_failed(&o.lease, o.now);
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
-                     AMP_LEASE_AWAY);
+                     AMP_LEASE_FALLBACK);
     assert_false(amp_lease_due(&o.lease, &o.rate, o.now));
 
     for (n = 0; amp_lease_local(&o.lease, &o.rate, 4, o.now) == 0; n++) {
@@ -163,12 +161,12 @@ away(void **state)
     assert_true(amp_lease_local(&o.lease, &o.rate, 4, o.now) == 400 * MS);
     assert_true(amp_lease_local(&o.lease, &o.rate, 4, o.now + 400 * MS) == 0);
 
-    /* asked again after a while */
+    /* a call is due after AMP_LEASE_RETRY */
 
     o.now += AMP_LEASE_RETRY;
     assert_true(amp_lease_due(&o.lease, &o.rate, o.now));
 
-    /* ten here, of a gateway that is told to be the only one */
+    /* after answers that name only one gateway: the whole burst */
 
     one_init(&o, "10/s", 40);
 
@@ -193,14 +191,14 @@ away(void **state)
     a = one_call(&o);
     assert_true(a.lead >= 3 * SECOND - MS && a.lead <= 3 * SECOND);
     assert_true(o.lease.local == 0);
-    assert_false(o.lease.away);
+    assert_false(o.lease.failed);
 }
 
 
-/* Handed back in time, and when too old to be spent. */
+/* Also those that are too old to be spent. */
 
 static void
-returns(void **state)
+units_are_handed_back(void **state)
 {
     int                 i;
     one_t               o;
@@ -211,7 +209,7 @@ returns(void **state)
     one_init(&o, "1/m", 100);
     assert_false(amp_lease_return(&o.lease, &o.rate, o.now, &ask));
 
-    /* twenty wait; two of them go away, and eighteen look */
+    /* twenty requests wait; two clients leave, and eighteen requests look */
 
     for (i = 0; i < 20; i++) {
         assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
@@ -226,7 +224,7 @@ returns(void **state)
         amp_lease_spend(&o.lease, &o.rate, o.now, 1);
     }
 
-    /* others have the two, once they may be spent: the call was not in vain */
+    /* after AMP_LEASE_PACE other requests may spend the two reserved units */
 
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
                      AMP_LEASE_ASK);
@@ -240,9 +238,9 @@ returns(void **state)
     }
 
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
-                     AMP_LEASE_AWAY);
+                     AMP_LEASE_FALLBACK);
 
-    /* also when others took what is behind them; or they are handed back */
+    /* the same when the units behind the reserved ones are spent */
 
     one_init(&o, "10/m", 100);
     one_lease(&o, 5, 2);
@@ -262,11 +260,15 @@ returns(void **state)
                      AMP_LEASE_ADMIT);
     assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 1);
 
+    /* reserved units are handed back */
+
     one_init(&o, "10/m", 100);
     one_lease(&o, 2, 2);
     o.now += 2 * AMP_LEASE_PACE;
     assert_true(amp_lease_return(&o.lease, &o.rate, o.now, &ask));
     assert_true(ask.back > 11 * SECOND && ask.back <= 12 * SECOND);
+
+    /* units that are too old are handed back by the next call */
 
     one_init(&o, "1/m", 100);
     one_lease(&o, 10, 0);
@@ -281,7 +283,7 @@ returns(void **state)
                      AMP_LEASE_ASK);
     one_call(&o);
 
-    /* nine of ten came back, and the request that waited has one */
+    /* nine of ten came back, and the waiting request gets a unit */
 
     assert_true(o.redis.ahead <= before - 8 * 60 * (double) SECOND);
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 1, &wait),
@@ -289,10 +291,10 @@ returns(void **state)
 }
 
 
-/* What may have lapsed while the answer was on its way is not spent. */
+/* They are not spent. */
 
 static void
-slow_answer(void **state)
+units_that_lapsed_during_the_call(void **state)
 {
     int                 n;
     one_t               o;
@@ -317,10 +319,10 @@ slow_answer(void **state)
 }
 
 
-/* Answers that no script gives, and clocks that jump. */
+/* Numbers that the script never returns, and a clock that jumps. */
 
 static void
-strange_answers(void **state)
+impossible_answers(void **state)
 {
     one_t               o;
     size_t              i;
@@ -340,7 +342,7 @@ strange_answers(void **state)
         assert_int_equal(amp_lease_answer(&o.lease, &bad, o.now,
                                           o.now), -1);
         assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
-                         AMP_LEASE_AWAY);
+                         AMP_LEASE_FALLBACK);
     }
 
     assert_int_equal(amp_lease_answer(&o.lease, &good, o.now, o.now),
@@ -348,7 +350,7 @@ strange_answers(void **state)
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
                      AMP_LEASE_ADMIT);
 
-    /* a server whose clock is another: what is held is not of its time */
+    /* a server with another clock: the held units are dropped */
 
     good.now -= 3600 * UINT64_C(1000000);
     good.granted = 0;
@@ -359,10 +361,10 @@ strange_answers(void **state)
 }
 
 
-/* Of two calls under way the older one's answer is of no use any more. */
+/* The answer to an older call is ignored. */
 
 static void
-late_answer(void **state)
+answer_to_an_older_call(void **state)
 {
     one_t               o;
     uint64_t            sent, wait;
@@ -385,7 +387,7 @@ late_answer(void **state)
     assert_int_equal(amp_lease_answer(&o.lease, &answer, o.now, o.now), 0);
     assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 10);
 
-    /* TAT is behind what is held: somebody else may have got the same */
+    /* TAT went back: another gateway may have got the held units, too */
 
     answer.granted = 5;
     amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
@@ -395,7 +397,7 @@ late_answer(void **state)
 
 
 static void
-headers(void **state)
+remaining_and_reset(void **state)
 {
     one_t     o;
     uint32_t  n;
@@ -440,10 +442,10 @@ arguments_of_the_script(void **state)
 }
 
 
-/* t/bench/limits.c has more of these, and says what its columns are. */
+/* t/bench/limits.c has more scenarios, and explains the columns. */
 
 static void
-promise(void **state)
+the_promise_in_simulations(void **state)
 {
     size_t    i;
     world_t   w;
@@ -489,17 +491,17 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(bursts),
-        cmocka_unit_test(warm),
-        cmocka_unit_test(pace),
-        cmocka_unit_test(away),
-        cmocka_unit_test(returns),
-        cmocka_unit_test(slow_answer),
-        cmocka_unit_test(strange_answers),
-        cmocka_unit_test(late_answer),
-        cmocka_unit_test(headers),
+        cmocka_unit_test(the_burst_is_admitted_at_once),
+        cmocka_unit_test(few_requests_wait_below_the_limit),
+        cmocka_unit_test(at_most_20_calls_begin_in_a_second),
+        cmocka_unit_test(without_redis),
+        cmocka_unit_test(units_are_handed_back),
+        cmocka_unit_test(units_that_lapsed_during_the_call),
+        cmocka_unit_test(impossible_answers),
+        cmocka_unit_test(answer_to_an_older_call),
+        cmocka_unit_test(remaining_and_reset),
         cmocka_unit_test(arguments_of_the_script),
-        cmocka_unit_test(promise)
+        cmocka_unit_test(the_promise_in_simulations)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,12 @@
-/* What is left of a limit when it changes, or when Redis was replaced. */
+/* Which units are left when a limit changes, or after a fail-over. */
 
 #include "lease_one.h"
 
 
-/* What was spent stays spent when the rate changes, in units. */
+/* When the rate changes, the number of spent units stays the same. */
 
 static void
-new_rate(void **state)
+spent_units_stay_spent(void **state)
 {
     one_t     o;
     uint32_t  n;
@@ -28,7 +28,7 @@ new_rate(void **state)
 
     assert_true(n >= 140);
 
-    /* and down: not more than the new burst */
+    /* a lower rate: not more than the new burst */
 
     o.rate.count = 1;
     o.rate.burst = 5;
@@ -40,12 +40,12 @@ new_rate(void **state)
 
 
 /*
- * Exactly what is left; with two gateways but for the few units that the other
- * one held, of a large burst.
+ * Exactly the new burst without the units that are spent; with two gateways
+ * and a large burst also without the few units that the other one holds.
  */
 
 static void
-new_limit(void **state)
+as_many_units_are_left(void **state)
 {
     one_t        o;
     size_t       i;
@@ -101,7 +101,7 @@ new_limit(void **state)
 }
 
 
-/* A larger burst changes nothing of what is held, wherever that is. */
+/* All held units can still be spent, wherever they are. */
 
 static void
 larger_burst(void **state)
@@ -126,12 +126,12 @@ larger_burst(void **state)
 
 
 /*
- * Redis is back with its data, but for the last writes: a gateway that is alone
- * knows them.  For all others the bucket is empty.
+ * The only gateway has all answers, and its bucket continues (round 0).  With
+ * two gateways (1), or one that lost its state, too (2), the bucket is empty.
  */
 
 static void
-restart(void **state)
+redis_restarts_without_the_last_writes(void **state)
 {
     int              round;
     one_t            o;
@@ -154,7 +154,7 @@ restart(void **state)
 
         lease = o.lease;
         amp_lease_ask(&lease, &o.rate, o.now, &ask);
-        assert_int_equal(ask.told > 99 * 8640 * MS, round == 0);
+        assert_int_equal(ask.resume > 99 * 8640 * MS, round == 0);
 
         o.run++;
         o.redis.ahead /= 3;
@@ -174,10 +174,10 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(new_rate),
-        cmocka_unit_test(new_limit),
+        cmocka_unit_test(spent_units_stay_spent),
+        cmocka_unit_test(as_many_units_are_left),
         cmocka_unit_test(larger_burst),
-        cmocka_unit_test(restart)
+        cmocka_unit_test(redis_restarts_without_the_last_writes)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,7 +345,7 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
 
     for (i = 0; i < round->n; i++) {
 
-        if (round->said[i] == AMP_LEASE_AWAY) {
+        if (round->said[i] == AMP_LEASE_FALLBACK) {
             away = 1;
 
             switch (ngx_ampersand_lease_fallback(round, i)) {
@@ -354,7 +354,7 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
                 round->said[i] = AMP_LEASE_REFUSE;
                 break;
 
-            case AMP_LEASE_AWAY:
+            case AMP_LEASE_FALLBACK:
                 round->lessee->zone->sh->counters.limit_fallbacks++;
                 return NGX_ABORT;
 
@@ -411,7 +411,7 @@ ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
         return AMP_LEASE_ADMIT;
 
     case NGX_AMPERSAND_LEASE_DENY:
-        return AMP_LEASE_AWAY;
+        return AMP_LEASE_FALLBACK;
 
     default: /* NGX_AMPERSAND_LEASE_LOCAL */
         limit->wait = amp_lease_local(&round->leased[i]->lease, &limit->rate,
@@ -429,6 +429,6 @@ static ngx_uint_t
 ngx_ampersand_lease_pending(amp_lease_t *lease, ngx_ampersand_limit_t *limit,
     uint64_t now)
 {
-    return limit->heard == lease->received && !lease->away
+    return limit->heard == lease->received && !lease->failed
            && amp_lease_held(lease, &limit->rate, now) == 0;
 }
