@@ -170,8 +170,8 @@ ngx_ampersand_lease_reply(void *data, ngx_int_t rc, redisReply *reply)
 
     amp_lease_answer_t  answer;
 
-    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR && !call->eval
-        && ngx_strncmp(reply->str, "NOSCRIPT", 8) == 0)
+    if (rc == NGX_OK && !call->eval
+        && ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_NOSCRIPT))
     {
         call->eval = 1;
         ngx_ampersand_lease_send(call);

@@ -1,5 +1,7 @@
 #include "ngx_ampersand_cluster.h"
 #include "ngx_ampersand_redis_error.h"
+#include "amp_redis_host.h"
+#include "amp_slot_map.h"
 
 
 #define NGX_AMPERSAND_CLUSTER_SWEEP  1000       /* ms                         */
@@ -7,8 +9,8 @@
 
 typedef struct {
     amp_redis_host_t                 host;
-    ngx_ampersand_link_t            *link;      /* NULL: never used           */
-    unsigned                         used:1;    /* in the map                 */
+    ngx_ampersand_link_t            *link;      /* NULL: no command so far    */
+    unsigned                         used:1;    /* it serves slots            */
 } ngx_ampersand_cluster_node_t;
 
 
@@ -17,22 +19,24 @@ struct ngx_ampersand_cluster_s {
     ngx_ampersand_cluster_pt         changed;
     void                            *data;
 
-    ngx_ampersand_link_t            *ask;       /* for the map                */
-    ngx_ampersand_link_t            *follower;  /* NULL: no map yet           */
+    ngx_ampersand_link_t            *ask;       /* for CLUSTER SLOTS          */
+    ngx_ampersand_link_t            *follower;  /* NULL: no map so far        */
     ngx_ampersand_link_opts_t        follower_opts;
     ngx_uint_t                       turns[2];  /* of ask, of follower        */
 
     ngx_event_t                      refresh;   /* cancelable                 */
     ngx_event_t                      sweep;     /* cancelable                 */
-    ngx_msec_t                       asked;
-    ngx_uint_t                       rounds;    /* requests on end            */
-    unsigned                         asking:1;
-    unsigned                         mapped:1;
+    ngx_msec_t                       asked;     /* when the map was asked for */
+    ngx_uint_t                       rounds;    /* requests in a row          */
+    unsigned                         asking:1;  /* a request is under way     */
+    unsigned                         mapped:1;  /* there is a map             */
     unsigned                         holes:1;   /* slots without a node       */
-    unsigned                         refused:1; /* said that there is no map  */
+    unsigned                         failed:1;  /* no usable map: logged      */
+    unsigned                         unknown:1; /* a master without address:
+                                                   logged                     */
 
     ngx_uint_t                       nnodes;
-    ngx_ampersand_cluster_node_t    *nodes[NGX_AMPERSAND_CLUSTER_NODES];
+    ngx_ampersand_cluster_node_t    *nodes[AMP_SLOT_MAP_NODES];
     uint16_t                         slots[AMP_SLOTS];  /* index + 1, or 0    */
     uint16_t                         next[AMP_SLOTS];   /* being read         */
 };
@@ -55,10 +59,15 @@ static ngx_ampersand_link_t *ngx_ampersand_cluster_link(
 static void ngx_ampersand_cluster_refresh_handler(ngx_event_t *ev);
 static void ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc,
     redisReply *reply);
-static ngx_int_t ngx_ampersand_cluster_read(ngx_ampersand_cluster_t *cluster,
-    redisReply *reply);
-static ngx_int_t ngx_ampersand_cluster_range(ngx_ampersand_cluster_t *cluster,
-    redisReply *range);
+static const char *ngx_ampersand_cluster_read(
+    ngx_ampersand_cluster_t *cluster, redisReply *reply);
+static const char *ngx_ampersand_cluster_read_ranges(
+    ngx_ampersand_cluster_t *cluster, amp_slot_map_t *map,
+    ngx_uint_t *unknown);
+static void ngx_ampersand_cluster_log_failed(ngx_ampersand_cluster_t *cluster,
+    redisReply *reply, const char *why);
+static void ngx_ampersand_cluster_log_unknown(
+    ngx_ampersand_cluster_t *cluster, ngx_uint_t unknown);
 static void ngx_ampersand_cluster_lead(ngx_ampersand_cluster_t *cluster);
 static void ngx_ampersand_cluster_sweep_handler(ngx_event_t *ev);
 
@@ -122,7 +131,7 @@ ngx_ampersand_cluster_state(ngx_ampersand_cluster_t *cluster)
     ngx_ampersand_cluster_node_t  *node;
 
     if (!cluster->mapped) {
-        return (cluster->refused || ngx_ampersand_link_failures(cluster->ask))
+        return (cluster->failed || ngx_ampersand_link_failures(cluster->ask))
                ? NGX_AMPERSAND_CLUSTER_DEGRADED
                : NGX_AMPERSAND_CLUSTER_STARTING;
     }
@@ -278,7 +287,7 @@ ngx_ampersand_cluster_close(ngx_ampersand_cluster_t *cluster)
 }
 
 
-/* Where to ask for the map: masters, then the directive's hosts. */
+/* Which node is asked for the map: masters, then the directive's hosts. */
 
 static ngx_int_t
 ngx_ampersand_cluster_next(void *data, ngx_ampersand_link_t *link,
@@ -333,7 +342,7 @@ ngx_ampersand_cluster_locate(void *data, ngx_ampersand_link_t *link,
 }
 
 
-/* How many masters the map names; host: the one whose turn it is. */
+/* How many masters serve slots; *host, unless NULL: the one in turn. */
 
 static ngx_uint_t
 ngx_ampersand_cluster_turn(ngx_ampersand_cluster_t *cluster, ngx_uint_t turn,
@@ -390,7 +399,7 @@ ngx_ampersand_cluster_node_state(void *data, ngx_ampersand_link_t *link,
 }
 
 
-/* Index + 1; 0 without room for one more. */
+/* Index + 1 of the node, which is added if new; 0: no room or no memory. */
 
 static ngx_uint_t
 ngx_ampersand_cluster_node(ngx_ampersand_cluster_t *cluster,
@@ -407,14 +416,12 @@ ngx_ampersand_cluster_node(ngx_ampersand_cluster_t *cluster,
         if (node == NULL) {
             hole = i;
 
-        } else if (node->host.port == host->port
-                   && ngx_strcmp(node->host.host, host->host) == 0)
-        {
+        } else if (amp_redis_host_eq(&node->host, host)) {
             return i + 1;
         }
     }
 
-    if (hole == NGX_AMPERSAND_CLUSTER_NODES) {
+    if (hole == AMP_SLOT_MAP_NODES) {
         return 0;
     }
 
@@ -475,7 +482,7 @@ ngx_ampersand_cluster_refresh_handler(ngx_event_t *ev)
     argv[0] = amp_span("CLUSTER");
     argv[1] = amp_span("SLOTS");
 
-    /* where it cannot be asked, it will be when its link is there */
+    /* a link that is down asks as soon as it is ready: _ask_state() */
 
     if (ngx_ampersand_link_command(cluster->ask, 2, argv,
                                    ngx_ampersand_cluster_mapped, cluster)
@@ -492,9 +499,7 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_ampersand_cluster_t *cluster = data;
 
-    size_t                   len;
-    u_char                  *text;
-    ngx_ampersand_redis_error_t  refusal;
+    const char  *why;
 
     cluster->asking = 0;
 
@@ -502,9 +507,11 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
         return;
     }
 
-    if (ngx_ampersand_cluster_read(cluster, reply) == NGX_OK) {
+    why = ngx_ampersand_cluster_read(cluster, reply);
+
+    if (why == NULL) {
         cluster->mapped = 1;
-        cluster->refused = 0;
+        cluster->failed = 0;
 
         ngx_ampersand_link_set_level(cluster->ask, NGX_LOG_INFO);
         ngx_ampersand_cluster_lead(cluster);
@@ -518,24 +525,9 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
         return;
     }
 
-    if (!cluster->refused) {
-        cluster->refused = 1;
-        text = (u_char *) "it is malformed";
-        len = ngx_strlen(text);
-
-        if (reply->type == REDIS_REPLY_ERROR) {
-            refusal.len = 0;
-            ngx_ampersand_redis_error_set(&refusal, reply);
-            text = refusal.text;
-            len = refusal.len;
-        }
-
-        ngx_log_error(NGX_LOG_ERR, cluster->links->log, 0,
-                      "ampersand: Redis \"%s:%ui\" gives no slot map: %*s",
-                      ngx_ampersand_link_host(cluster->ask)->host,
-                      (ngx_uint_t) ngx_ampersand_link_host(cluster->ask)->port,
-                      len, text);
-
+    if (!cluster->failed) {
+        cluster->failed = 1;
+        ngx_ampersand_cluster_log_failed(cluster, reply, why);
         cluster->changed(cluster->data, 0);
     }
 
@@ -543,24 +535,53 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
 }
 
 
-/* All of the map, or nothing of it. */
-
-static ngx_int_t
-ngx_ampersand_cluster_read(ngx_ampersand_cluster_t *cluster, redisReply *reply)
+static void
+ngx_ampersand_cluster_log_failed(ngx_ampersand_cluster_t *cluster,
+    redisReply *reply, const char *why)
 {
-    size_t      i;
-    ngx_uint_t  holes;
+    const amp_redis_host_t       *host;
+    ngx_ampersand_redis_error_t   error;
 
-    if (reply->type != REDIS_REPLY_ARRAY) {
-        return NGX_ERROR;
+    host = ngx_ampersand_link_host(cluster->ask);
+    error.len = 0;
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_ampersand_redis_error_set(&error, reply);
+        why = "";
     }
 
-    ngx_memzero(cluster->next, sizeof(cluster->next));
+    ngx_log_error(NGX_LOG_ERR, cluster->links->log, 0,
+                  "ampersand: Redis \"%s:%ui\" gives no slot map: %s%*s",
+                  host->host, (ngx_uint_t) host->port, why, error.len,
+                  error.text);
+}
 
-    for (i = 0; i < reply->elements; i++) {
-        if (ngx_ampersand_cluster_range(cluster, reply->element[i]) != NGX_OK) {
-            return NGX_ERROR;
-        }
+
+/*
+ * Takes all of the map, or nothing of it.  NULL, or why the map cannot be used.
+ */
+
+static const char *
+ngx_ampersand_cluster_read(ngx_ampersand_cluster_t *cluster, redisReply *reply)
+{
+    size_t           i;
+    const char      *why;
+    ngx_uint_t       unknown;
+    amp_reply_t      view;
+    amp_slot_map_t   map;
+
+    view = amp_reply_hiredis(reply);
+
+    if (amp_slot_map_open(&map, &view, ngx_ampersand_link_host(cluster->ask))
+        != 0)
+    {
+        return "it is malformed";
+    }
+
+    why = ngx_ampersand_cluster_read_ranges(cluster, &map, &unknown);
+
+    if (why != NULL) {
+        return why;
     }
 
     for (i = 0; i < cluster->nnodes; i++) {
@@ -569,7 +590,7 @@ ngx_ampersand_cluster_read(ngx_ampersand_cluster_t *cluster, redisReply *reply)
         }
     }
 
-    holes = 0;
+    cluster->holes = 0;
 
     for (i = 0; i < AMP_SLOTS; i++) {
         cluster->slots[i] = cluster->next[i];
@@ -578,79 +599,75 @@ ngx_ampersand_cluster_read(ngx_ampersand_cluster_t *cluster, redisReply *reply)
             cluster->nodes[cluster->slots[i] - 1]->used = 1;
 
         } else {
-            holes = 1;
+            cluster->holes = 1;
         }
     }
 
-    cluster->holes = holes;
+    ngx_ampersand_cluster_log_unknown(cluster, unknown);
 
-    return NGX_OK;
+    return NULL;
 }
 
 
-/* [first, last, [host, port, ...], replicas ...] */
+/*
+ * Fills cluster->next.  *unknown: slots whose master has no known address,
+ * which are left without a node.
+ */
 
-static ngx_int_t
-ngx_ampersand_cluster_range(ngx_ampersand_cluster_t *cluster,
-    redisReply *range)
+static const char *
+ngx_ampersand_cluster_read_ranges(ngx_ampersand_cluster_t *cluster,
+    amp_slot_map_t *map, ngx_uint_t *unknown)
 {
-    long long           i, first, last;
-    ngx_uint_t          n;
-    redisReply        **element, **master;
-    amp_redis_host_t    host;
+    ngx_uint_t        i, n;
+    amp_slot_range_t  range;
 
-    element = range->element;
+    *unknown = 0;
+    ngx_memzero(cluster->next, sizeof(cluster->next));
 
-    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3
-        || element[0]->type != REDIS_REPLY_INTEGER
-        || element[1]->type != REDIS_REPLY_INTEGER
-        || element[2]->type != REDIS_REPLY_ARRAY || element[2]->elements < 2)
-    {
-        return NGX_ERROR;
-    }
+    while (amp_slot_map_next(map, &range)) {
 
-    first = element[0]->integer;
-    last = element[1]->integer;
-    master = element[2]->element;
-
-    if (first < 0 || last < first || last >= AMP_SLOTS
-        || master[1]->type != REDIS_REPLY_INTEGER
-        || master[1]->integer < 1 || master[1]->integer > 65535)
-    {
-        return NGX_ERROR;
-    }
-
-    /* a node that does not know what it is called: as it was reached */
-
-    host = *ngx_ampersand_link_host(cluster->ask);
-    host.port = (unsigned) master[1]->integer;
-
-    if (master[0]->type == REDIS_REPLY_STRING && master[0]->len
-        && ngx_strcmp(master[0]->str, "?") != 0)
-    {
-        if (ngx_ampersand_reply_len(master[0]) >= AMP_REDIS_URL_TEXT) {
-            return NGX_ERROR;
+        if (range.unknown) {
+            *unknown += range.last - range.first + 1;
+            continue;
         }
 
-        (void) ngx_cpystrn((u_char *) host.host, (u_char *) master[0]->str,
-                           AMP_REDIS_URL_TEXT);
+        n = ngx_ampersand_cluster_node(cluster, &range.master);
+
+        if (n == 0) {
+            return "it names too many nodes";
+        }
+
+        for (i = range.first; i <= range.last; i++) {
+            cluster->next[i] = (uint16_t) n;
+        }
     }
 
-    n = ngx_ampersand_cluster_node(cluster, &host);
-
-    if (n == 0) {
-        return NGX_ERROR;
-    }
-
-    for (i = first; i <= last; i++) {
-        cluster->next[i] = (uint16_t) n;
-    }
-
-    return NGX_OK;
+    return NULL;
 }
 
 
-/* The follower stays where it is as long as that is in the map. */
+static void
+ngx_ampersand_cluster_log_unknown(ngx_ampersand_cluster_t *cluster,
+    ngx_uint_t unknown)
+{
+    const amp_redis_host_t  *host;
+
+    if (unknown && !cluster->unknown) {
+        host = ngx_ampersand_link_host(cluster->ask);
+
+        ngx_log_error(NGX_LOG_ERR, cluster->links->log, 0,
+                      "ampersand: Redis \"%s:%ui\" gives no address for the "
+                      "master of %ui slots, which are not served: set "
+                      "cluster-announce-hostname in Redis, or "
+                      "cluster-preferred-endpoint-type ip",
+                      host->host, (ngx_uint_t) host->port, unknown);
+    }
+
+    cluster->unknown = (unknown != 0);
+}
+
+
+/* Moves the follower where its node serves no slots any more. */
 
 static void
 ngx_ampersand_cluster_lead(ngx_ampersand_cluster_t *cluster)
@@ -675,7 +692,7 @@ ngx_ampersand_cluster_lead(ngx_ampersand_cluster_t *cluster)
     for (i = 0; i < n; i++) {
         (void) ngx_ampersand_cluster_turn(cluster, i, &host);
 
-        if (host.port == now->port && ngx_strcmp(host.host, now->host) == 0) {
+        if (amp_redis_host_eq(&host, now)) {
             return;
         }
     }

@@ -3,267 +3,323 @@
 
 
 typedef struct {
-    ngx_queue_t              queue;
-    ngx_ampersand_cluster_commands_t   *calls;
-    ngx_ampersand_reply_pt   handler;
-    void                    *data;
-    ngx_event_t              timer;         /* of what is parked, and of what
-                                               was sent a second time         */
-    ngx_msec_t               deadline;
-    ngx_uint_t               slot;
-    ngx_uint_t               tries;
-    ngx_ampersand_link_t    *link;          /* while it is sent               */
-    unsigned                 over:1;        /* the caller was told            */
-    unsigned                 map:1;         /* parked until the next map      */
-    ngx_uint_t               argc;
-    amp_span_t               argv[1];
+    ngx_queue_t                        queue;
+    ngx_ampersand_cluster_commands_t  *commands;
+    ngx_ampersand_reply_pt             handler;
+    void                              *data;
+    ngx_event_t                        timer;   /* of a parked command, and of
+                                                   one that was sent a second
+                                                   time                       */
+    ngx_msec_t                         deadline;
+    ngx_uint_t                         slot;
+    ngx_uint_t                         tries;
+    ngx_ampersand_link_t              *link;    /* while it is sent           */
+    unsigned                           timed_out:1; /* the handler was called */
+    unsigned                           map:1;   /* parked until the next map  */
+    ngx_uint_t                         argc;
+    amp_span_t                         argv[1];
 } ngx_ampersand_cluster_command_t;
 
 
 static ngx_ampersand_cluster_command_t *ngx_ampersand_cluster_command_create(
-    ngx_ampersand_cluster_commands_t *calls, ngx_uint_t argc, const amp_span_t *argv);
+    ngx_ampersand_cluster_commands_t *commands, ngx_uint_t argc,
+    const amp_span_t *argv);
 static void ngx_ampersand_cluster_command_reply(void *data, ngx_int_t rc,
     redisReply *reply);
-static void ngx_ampersand_cluster_command_redirect(ngx_ampersand_cluster_command_t *call,
-    amp_redirect_t *redirect);
-static void ngx_ampersand_cluster_command_again(ngx_ampersand_cluster_command_t *call,
-    ngx_ampersand_link_t *link, ngx_uint_t asking);
-static void ngx_ampersand_cluster_command_park(ngx_ampersand_cluster_command_t *call,
-    ngx_msec_t delay, ngx_uint_t map);
-static void ngx_ampersand_cluster_command_unpark(ngx_ampersand_cluster_command_t *call);
+static ngx_int_t ngx_ampersand_cluster_command_error(
+    ngx_ampersand_cluster_command_t *command, redisReply *reply);
+static ngx_int_t ngx_ampersand_cluster_command_redirect(
+    ngx_ampersand_cluster_command_t *command, amp_redirect_t *redirect);
+static void ngx_ampersand_cluster_command_resend(
+    ngx_ampersand_cluster_command_t *command, ngx_ampersand_link_t *link,
+    ngx_uint_t asking);
+static void ngx_ampersand_cluster_command_park(
+    ngx_ampersand_cluster_command_t *command, ngx_msec_t delay,
+    ngx_uint_t map);
+static void ngx_ampersand_cluster_command_unpark(
+    ngx_ampersand_cluster_command_t *command);
 static void ngx_ampersand_cluster_command_timer_handler(ngx_event_t *ev);
-static ngx_msec_int_t ngx_ampersand_cluster_command_left(ngx_ampersand_cluster_command_t *call);
-static void ngx_ampersand_cluster_command_timer(ngx_ampersand_cluster_command_t *call,
-    ngx_msec_t delay);
-static void ngx_ampersand_cluster_command_tell(ngx_ampersand_cluster_command_t *call, ngx_int_t rc,
+static ngx_msec_int_t ngx_ampersand_cluster_command_left(
+    ngx_ampersand_cluster_command_t *command);
+static void ngx_ampersand_cluster_command_timer(
+    ngx_ampersand_cluster_command_t *command, ngx_msec_t delay);
+static void ngx_ampersand_cluster_command_call(
+    ngx_ampersand_cluster_command_t *command, ngx_int_t rc,
     redisReply *reply);
-static void ngx_ampersand_cluster_command_free(ngx_ampersand_cluster_command_t *call);
+static void ngx_ampersand_cluster_command_free(
+    ngx_ampersand_cluster_command_t *command);
 
 
 ngx_int_t
-ngx_ampersand_cluster_command_send(ngx_ampersand_cluster_commands_t *calls, amp_span_t key,
-    ngx_uint_t argc, const amp_span_t *argv, ngx_ampersand_reply_pt handler,
-    void *data)
+ngx_ampersand_cluster_command_send(ngx_ampersand_cluster_commands_t *commands,
+    amp_span_t key, ngx_uint_t argc, const amp_span_t *argv,
+    ngx_ampersand_reply_pt handler, void *data)
 {
-    ngx_int_t              rc;
-    ngx_uint_t             slot;
-    ngx_ampersand_cluster_command_t  *call;
-    ngx_ampersand_link_t  *link;
+    ngx_int_t                         rc;
+    ngx_uint_t                        slot;
+    ngx_ampersand_link_t             *link;
+    ngx_ampersand_cluster_command_t  *command;
 
     slot = amp_slot(key);
 
-    rc = ngx_ampersand_cluster_slot(calls->cluster, slot, &link);
+    rc = ngx_ampersand_cluster_slot(commands->cluster, slot, &link);
 
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         return rc;
     }
 
-    call = ngx_ampersand_cluster_command_create(calls, argc, argv);
-    if (call == NULL) {
+    command = ngx_ampersand_cluster_command_create(commands, argc, argv);
+    if (command == NULL) {
         return NGX_ERROR;
     }
 
-    call->slot = slot;
-    call->deadline = ngx_current_msec + calls->links->conf->timeout;
-    call->handler = handler;
-    call->data = data;
+    command->slot = slot;
+    command->deadline = ngx_current_msec + commands->links->conf->timeout;
+    command->handler = handler;
+    command->data = data;
 
     if (rc == NGX_OK) {
-        call->tries = 1;
-        call->link = link;
+        command->tries = 1;
+        command->link = link;
 
-        rc = ngx_ampersand_link_command(link, call->argc, call->argv,
-                                        ngx_ampersand_cluster_command_reply, call);
+        rc = ngx_ampersand_link_command(link, command->argc, command->argv,
+                                        ngx_ampersand_cluster_command_reply,
+                                        command);
 
         if (rc == NGX_OK) {
             return NGX_OK;
         }
 
-        call->link = NULL;
+        command->link = NULL;
 
         if (rc == NGX_DECLINED) {
-            rc = ngx_ampersand_cluster_refresh(calls->cluster) == NGX_OK
+            rc = ngx_ampersand_cluster_refresh(commands->cluster) == NGX_OK
                  ? NGX_AGAIN : NGX_DECLINED;
         }
     }
 
     if (rc == NGX_AGAIN) {
-        if (calls->parked < NGX_AMPERSAND_LINK_QUEUE) {
-            ngx_ampersand_cluster_command_park(call, calls->links->conf->timeout, 1);
+        if (commands->parked < NGX_AMPERSAND_LINK_QUEUE) {
+            ngx_ampersand_cluster_command_park(command,
+                                               commands->links->conf->timeout,
+                                               1);
             return NGX_OK;
         }
 
         rc = NGX_BUSY;
     }
 
-    ngx_ampersand_cluster_command_free(call);
+    ngx_ampersand_cluster_command_free(command);
 
     return rc;
 }
 
 
 void
-ngx_ampersand_cluster_command_resume(ngx_ampersand_cluster_commands_t *calls)
+ngx_ampersand_cluster_command_resume(
+    ngx_ampersand_cluster_commands_t *commands)
 {
-    ngx_queue_t           *q, *next;
-    ngx_ampersand_cluster_command_t  *call;
+    ngx_queue_t                      *q, *next;
+    ngx_ampersand_cluster_command_t  *command;
 
-    /* callers that are told may add calls, at the end, and end none */
+    /* a handler may add commands, at the end, and frees none of the queue */
 
-    for (q = ngx_queue_head(&calls->queue);
-         q != ngx_queue_sentinel(&calls->queue);
+    for (q = ngx_queue_head(&commands->queue);
+         q != ngx_queue_sentinel(&commands->queue);
          q = next)
     {
         next = ngx_queue_next(q);
-        call = ngx_queue_data(q, ngx_ampersand_cluster_command_t, queue);
+        command = ngx_queue_data(q, ngx_ampersand_cluster_command_t, queue);
 
-        if (call->map) {
-            ngx_ampersand_cluster_command_unpark(call);
+        if (command->map) {
+            ngx_ampersand_cluster_command_unpark(command);
         }
     }
 }
 
 
 void
-ngx_ampersand_cluster_command_close(ngx_ampersand_cluster_commands_t *calls)
+ngx_ampersand_cluster_command_close(ngx_ampersand_cluster_commands_t *commands)
 {
-    ngx_ampersand_cluster_command_t  *call;
+    ngx_ampersand_cluster_command_t  *command;
 
-    while (!ngx_queue_empty(&calls->queue)) {
-        call = ngx_queue_data(ngx_queue_head(&calls->queue),
-                              ngx_ampersand_cluster_command_t, queue);
-        call->link = NULL;
-        ngx_ampersand_cluster_command_free(call);
+    while (!ngx_queue_empty(&commands->queue)) {
+        command = ngx_queue_data(ngx_queue_head(&commands->queue),
+                                 ngx_ampersand_cluster_command_t, queue);
+        command->link = NULL;
+        ngx_ampersand_cluster_command_free(command);
     }
 }
 
 
 static ngx_ampersand_cluster_command_t *
-ngx_ampersand_cluster_command_create(ngx_ampersand_cluster_commands_t *calls, ngx_uint_t argc,
+ngx_ampersand_cluster_command_create(
+    ngx_ampersand_cluster_commands_t *commands, ngx_uint_t argc,
     const amp_span_t *argv)
 {
-    size_t                 size;
-    u_char                *p;
-    ngx_uint_t             i;
-    ngx_ampersand_cluster_command_t  *call;
+    size_t                            size;
+    u_char                           *p;
+    ngx_uint_t                        i;
+    ngx_ampersand_cluster_command_t  *command;
 
-    size = offsetof(ngx_ampersand_cluster_command_t, argv) + argc * sizeof(argv[0]);
+    size = offsetof(ngx_ampersand_cluster_command_t, argv)
+           + argc * sizeof(argv[0]);
 
     for (i = 0; i < argc; i++) {
         size += argv[i].len;
     }
 
-    call = ngx_calloc(ngx_max(size, sizeof(*call)), calls->links->log);
-    if (call == NULL) {
+    command = ngx_calloc(ngx_max(size, sizeof(*command)),
+                         commands->links->log);
+    if (command == NULL) {
         return NULL;
     }
 
-    call->calls = calls;
-    call->argc = argc;
+    command->commands = commands;
+    command->argc = argc;
 
-    p = (u_char *) &call->argv[argc];
+    p = (u_char *) &command->argv[argc];
 
     for (i = 0; i < argc; i++) {
-        call->argv[i] = amp_span_make(p, argv[i].len);
+        command->argv[i] = amp_span_make(p, argv[i].len);
         p = ngx_cpymem(p, argv[i].data, argv[i].len);
     }
 
-    call->timer.handler = ngx_ampersand_cluster_command_timer_handler;
-    call->timer.data = call;
-    call->timer.log = calls->links->log;
+    command->timer.handler = ngx_ampersand_cluster_command_timer_handler;
+    command->timer.data = command;
+    command->timer.log = commands->links->log;
 
-    ngx_queue_insert_tail(&calls->queue, &call->queue);
+    ngx_queue_insert_tail(&commands->queue, &command->queue);
 
-    return call;
+    return command;
 }
 
 
 static void
-ngx_ampersand_cluster_command_reply(void *data, ngx_int_t rc, redisReply *reply)
+ngx_ampersand_cluster_command_reply(void *data, ngx_int_t rc,
+    redisReply *reply)
 {
-    ngx_ampersand_cluster_command_t *call = data;
+    ngx_ampersand_cluster_command_t *command = data;
 
-    amp_span_t              text;
-    amp_redirect_t          redirect;
-    ngx_ampersand_cluster_commands_t  *calls;
+    ngx_ampersand_cluster_commands_t  *commands;
 
-    calls = call->calls;
+    commands = command->commands;
 
-    if (call->over) {
-        call->link = NULL;
-        ngx_ampersand_cluster_command_free(call);
+    if (command->timed_out) {
+        command->link = NULL;
+        ngx_ampersand_cluster_command_free(command);
         return;
     }
 
-    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
-        text = amp_span_make(reply->str, ngx_ampersand_reply_len(reply));
-
-        if (amp_redirect_parse(text, ngx_ampersand_link_host(call->link),
-                               &redirect)
-            == 0
-            && call->tries < NGX_AMPERSAND_CLUSTER_COMMAND_TRIES)
-        {
-            ngx_ampersand_cluster_command_redirect(call, &redirect);
-            return;
-        }
-
-        if (ngx_ampersand_redis_error_is(reply, "TRYAGAIN")
-            && call->tries < NGX_AMPERSAND_CLUSTER_COMMAND_TRIES)
-        {
-            call->link = NULL;
-            ngx_ampersand_cluster_command_park(call, NGX_AMPERSAND_CLUSTER_COMMAND_TRYAGAIN, 0);
-            return;
-        }
-
-        if (ngx_ampersand_redis_error_is(reply, "CLUSTERDOWN")) {
-            (void) ngx_ampersand_cluster_refresh(calls->cluster);
-        }
-    }
-
-    call->link = NULL;
-
-    if (rc != NGX_OK && ngx_ampersand_cluster_command_left(call) > 0
-        && ngx_ampersand_cluster_refresh(calls->cluster) == NGX_OK)
+    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR
+        && ngx_ampersand_cluster_command_error(command, reply) == NGX_OK)
     {
-        ngx_ampersand_cluster_command_park(call, calls->links->conf->timeout, 1);
         return;
     }
 
-    ngx_ampersand_cluster_command_tell(call, rc, reply);
-    ngx_ampersand_cluster_command_free(call);
+    command->link = NULL;
+
+    if (rc != NGX_OK && ngx_ampersand_cluster_command_left(command) > 0
+        && ngx_ampersand_cluster_refresh(commands->cluster) == NGX_OK)
+    {
+        ngx_ampersand_cluster_command_park(command,
+                                           commands->links->conf->timeout, 1);
+        return;
+    }
+
+    ngx_ampersand_cluster_command_call(command, rc, reply);
+    ngx_ampersand_cluster_command_free(command);
 }
 
 
-static void
-ngx_ampersand_cluster_command_redirect(ngx_ampersand_cluster_command_t *call,
-    amp_redirect_t *redirect)
+/* NGX_OK: the command is sent once more.  NGX_DECLINED: the caller's error. */
+
+static ngx_int_t
+ngx_ampersand_cluster_command_error(ngx_ampersand_cluster_command_t *command,
+    redisReply *reply)
 {
+    amp_span_t      text;
+    amp_redirect_t  redirect;
+
+    if (ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_CLUSTERDOWN)) {
+        (void) ngx_ampersand_cluster_refresh(command->commands->cluster);
+        return NGX_DECLINED;
+    }
+
+    if (command->tries >= NGX_AMPERSAND_CLUSTER_COMMAND_TRIES) {
+        return NGX_DECLINED;
+    }
+
+    text = amp_span_make(reply->str, ngx_ampersand_reply_len(reply));
+
+    if (amp_redirect_parse(text, ngx_ampersand_link_host(command->link),
+                           &redirect)
+        == 0)
+    {
+        return ngx_ampersand_cluster_command_redirect(command, &redirect);
+    }
+
+    if (ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_TRYAGAIN)) {
+        command->link = NULL;
+        ngx_ampersand_cluster_command_park(command,
+                                       NGX_AMPERSAND_CLUSTER_COMMAND_TRYAGAIN,
+                                       0);
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_ampersand_cluster_command_redirect(
+    ngx_ampersand_cluster_command_t *command, amp_redirect_t *redirect)
+{
+    ngx_uint_t                moved;
     ngx_ampersand_link_t     *link;
     ngx_ampersand_cluster_t  *cluster;
 
-    cluster = call->calls->cluster;
+    moved = !redirect->ask;
+    cluster = command->commands->cluster;
 
-    ngx_ampersand_count(call->calls->links->counters, redirects);
+    if (redirect->unknown) {
+        if (moved && ngx_ampersand_cluster_refresh(cluster) != NGX_OK) {
+            return NGX_DECLINED;
+        }
 
-    link = redirect->ask ? ngx_ampersand_cluster_host(cluster, &redirect->host)
-                         : ngx_ampersand_cluster_moved(cluster, redirect->slot,
-                                                       &redirect->host);
+        command->link = NULL;
+        ngx_ampersand_cluster_command_park(command, moved
+                                     ? command->commands->links->conf->timeout
+                                     : NGX_AMPERSAND_CLUSTER_COMMAND_TRYAGAIN,
+                                     moved);
+        return NGX_OK;
+    }
 
-    ngx_ampersand_cluster_command_again(call, link, redirect->ask);
+    ngx_ampersand_count(command->commands->links->counters, redirects);
+
+    link = moved ? ngx_ampersand_cluster_moved(cluster, redirect->slot,
+                                               &redirect->host)
+                 : ngx_ampersand_cluster_host(cluster, &redirect->host);
+
+    ngx_ampersand_cluster_command_resend(command, link, redirect->ask);
+
+    return NGX_OK;
 }
 
 
+/* Sends the command once more; without a link, or too late, it has failed. */
+
 static void
-ngx_ampersand_cluster_command_again(ngx_ampersand_cluster_command_t *call,
+ngx_ampersand_cluster_command_resend(ngx_ampersand_cluster_command_t *command,
     ngx_ampersand_link_t *link, ngx_uint_t asking)
 {
     amp_span_t      argv[1];
     ngx_msec_int_t  left;
 
-    left = ngx_ampersand_cluster_command_left(call);
-    call->link = NULL;
+    left = ngx_ampersand_cluster_command_left(command);
+    command->link = NULL;
 
-    call->tries++;
+    command->tries++;
 
     if (link && left > 0) {
         argv[0] = amp_span("ASKING");
@@ -271,110 +327,119 @@ ngx_ampersand_cluster_command_again(ngx_ampersand_cluster_command_t *call,
         if ((!asking
              || ngx_ampersand_link_command(link, 1, argv, NULL, NULL)
                 == NGX_OK)
-            && ngx_ampersand_link_command(link, call->argc, call->argv,
-                                          ngx_ampersand_cluster_command_reply, call)
+            && ngx_ampersand_link_command(link, command->argc, command->argv,
+                                          ngx_ampersand_cluster_command_reply,
+                                          command)
                == NGX_OK)
         {
-            call->link = link;
-            ngx_ampersand_cluster_command_timer(call, left);
+            command->link = link;
+            ngx_ampersand_cluster_command_timer(command, left);
             return;
         }
     }
 
-    ngx_ampersand_cluster_command_tell(call, NGX_ERROR, NULL);
-    ngx_ampersand_cluster_command_free(call);
+    ngx_ampersand_cluster_command_call(command, NGX_ERROR, NULL);
+    ngx_ampersand_cluster_command_free(command);
 }
 
 
+/* Until the next map (map = 1), or for this time; not beyond the deadline. */
+
 static void
-ngx_ampersand_cluster_command_park(ngx_ampersand_cluster_command_t *call, ngx_msec_t delay,
-    ngx_uint_t map)
+ngx_ampersand_cluster_command_park(ngx_ampersand_cluster_command_t *command,
+    ngx_msec_t delay, ngx_uint_t map)
 {
     ngx_msec_int_t  left;
 
-    left = ngx_ampersand_cluster_command_left(call);
+    left = ngx_ampersand_cluster_command_left(command);
 
-    call->map = map;
-    call->calls->parked++;
-    ngx_ampersand_cluster_command_timer(call,
-                             ngx_min(delay, (ngx_msec_t) ngx_max(left, 1)));
+    command->map = map;
+    command->commands->parked++;
+
+    ngx_ampersand_cluster_command_timer(command,
+                                        ngx_min(delay, (ngx_msec_t)
+                                                       ngx_max(left, 1)));
 }
 
 
 static void
-ngx_ampersand_cluster_command_unpark(ngx_ampersand_cluster_command_t *call)
+ngx_ampersand_cluster_command_unpark(ngx_ampersand_cluster_command_t *command)
 {
     ngx_ampersand_link_t  *link;
 
-    call->map = 0;
-    call->calls->parked--;
+    command->map = 0;
+    command->commands->parked--;
 
-    if (ngx_ampersand_cluster_slot(call->calls->cluster, call->slot, &link)
+    if (ngx_ampersand_cluster_slot(command->commands->cluster, command->slot,
+                                   &link)
         != NGX_OK)
     {
         link = NULL;
     }
 
-    ngx_ampersand_cluster_command_again(call, link, 0);
+    ngx_ampersand_cluster_command_resend(command, link, 0);
 }
 
 
 static void
 ngx_ampersand_cluster_command_timer_handler(ngx_event_t *ev)
 {
-    ngx_ampersand_cluster_command_t  *call;
+    ngx_ampersand_cluster_command_t  *command;
 
-    call = ev->data;
+    command = ev->data;
 
-    if (call->link == NULL) {
-        ngx_ampersand_cluster_command_unpark(call);
+    if (command->link == NULL) {
+        ngx_ampersand_cluster_command_unpark(command);
         return;
     }
 
-    /* its reply is still to come */
+    /* the link still expects its reply */
 
-    call->over = 1;
-    ngx_ampersand_cluster_command_tell(call, NGX_ERROR, NULL);
+    command->timed_out = 1;
+    ngx_ampersand_cluster_command_call(command, NGX_ERROR, NULL);
 }
 
 
+/* Milliseconds until the deadline. */
+
 static ngx_msec_int_t
-ngx_ampersand_cluster_command_left(ngx_ampersand_cluster_command_t *call)
+ngx_ampersand_cluster_command_left(ngx_ampersand_cluster_command_t *command)
 {
-    return (ngx_msec_int_t) (call->deadline - ngx_current_msec);
+    return (ngx_msec_int_t) (command->deadline - ngx_current_msec);
 }
 
 
 /* ngx_add_timer() does not move a timer by less than 300 ms */
 
 static void
-ngx_ampersand_cluster_command_timer(ngx_ampersand_cluster_command_t *call, ngx_msec_t delay)
+ngx_ampersand_cluster_command_timer(ngx_ampersand_cluster_command_t *command,
+    ngx_msec_t delay)
 {
-    if (call->timer.timer_set) {
-        ngx_del_timer(&call->timer);
+    if (command->timer.timer_set) {
+        ngx_del_timer(&command->timer);
     }
 
-    ngx_add_timer(&call->timer, delay);
+    ngx_add_timer(&command->timer, delay);
 }
 
 
 static void
-ngx_ampersand_cluster_command_tell(ngx_ampersand_cluster_command_t *call, ngx_int_t rc,
-    redisReply *reply)
+ngx_ampersand_cluster_command_call(ngx_ampersand_cluster_command_t *command,
+    ngx_int_t rc, redisReply *reply)
 {
-    if (call->handler) {
-        call->handler(call->data, rc, reply);
+    if (command->handler) {
+        command->handler(command->data, rc, reply);
     }
 }
 
 
 static void
-ngx_ampersand_cluster_command_free(ngx_ampersand_cluster_command_t *call)
+ngx_ampersand_cluster_command_free(ngx_ampersand_cluster_command_t *command)
 {
-    if (call->timer.timer_set) {
-        ngx_del_timer(&call->timer);
+    if (command->timer.timer_set) {
+        ngx_del_timer(&command->timer);
     }
 
-    ngx_queue_remove(&call->queue);
-    ngx_free(call);
+    ngx_queue_remove(&command->queue);
+    ngx_free(command);
 }

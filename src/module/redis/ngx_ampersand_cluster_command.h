@@ -1,23 +1,26 @@
 /*
- * Commands to a cluster: each goes to the node of its key's slot, and again to
- * another one when that node says so.
+ * Commands to a cluster: each is sent to the node of its key's slot, and sent
+ * once more where that node answers MOVED, ASK or TRYAGAIN, or is lost.
  *
- *            no map yet            MOVED, ASK
+ *            no map so far         MOVED, ASK
  *   PARKED ◀──────────── new ─▶ SENT ──────┐
  *     │ ▲                       │ ▲ ▲      │
  *     │ └─ TRYAGAIN, node lost ─┘ │ └──────┘
- *     └── map, or a little later ─┘
+ *     └─ new map, or its timer ───┘
  *
- *   node lost    waits for the map, where that is asked for at once: another
- *                node may have its slots
- *   MOVED        the slot is there from now on
- *   ASK          this command alone goes there, after ASKING
- *   all else     is the caller's, CLUSTERDOWN included
+ *   node lost     waits for the map where that is asked for at once: another
+ *                 node may serve its slots
+ *   MOVED         the node that it names serves the slot from now on; where it
+ *                 names none ("?"), the command waits for the map
+ *   ASK           this command alone is sent there, after ASKING; where it
+ *                 names no node, as TRYAGAIN
+ *   TRYAGAIN      after NGX_AMPERSAND_CLUSTER_COMMAND_TRYAGAIN ms
+ *   other errors  the caller's, CLUSTERDOWN included
  *
- * A command is sent at most NGX_AMPERSAND_CLUSTER_COMMAND_TRIES times: then a MOVED, too,
- * is its caller's.  All that has one time-out, at which the caller is told; the
- * reply, if it comes, is dropped.
- * A call keeps a copy of its command.
+ * A command is sent at most NGX_AMPERSAND_CLUSTER_COMMAND_TRIES times: after
+ * that MOVED, ASK and TRYAGAIN are the caller's as well.  All of it has one
+ * time-out, at which the caller's handler is called; the reply of a command
+ * that was sent is waited for all the same, and dropped.
  */
 
 #ifndef NGX_AMPERSAND_CLUSTER_COMMAND_H
@@ -28,30 +31,41 @@
 
 
 #define NGX_AMPERSAND_CLUSTER_COMMAND_TRIES     5
-#define NGX_AMPERSAND_CLUSTER_COMMAND_TRYAGAIN  10        /* ms                         */
+#define NGX_AMPERSAND_CLUSTER_COMMAND_TRYAGAIN  10      /* ms                 */
 
+
+/* A worker's commands to a cluster; the owner sets links, cluster, queue. */
 
 typedef struct {
     ngx_ampersand_links_t    *links;
     ngx_ampersand_cluster_t  *cluster;
-    ngx_queue_t               queue;
-    ngx_uint_t                parked;
+    ngx_queue_t               queue;        /* all of them                    */
+    ngx_uint_t                parked;       /* how many are not sent          */
 } ngx_ampersand_cluster_commands_t;
 
 
-/* As ngx_ampersand_link_command(). */
+/*
+ * As ngx_ampersand_link_command(), to the node that serves the key's slot.  The
+ * arguments are copied.
+ */
 
-ngx_int_t ngx_ampersand_cluster_command_send(ngx_ampersand_cluster_commands_t *calls,
-    amp_span_t key, ngx_uint_t argc, const amp_span_t *argv,
-    ngx_ampersand_reply_pt handler, void *data);
+ngx_int_t ngx_ampersand_cluster_command_send(
+    ngx_ampersand_cluster_commands_t *commands, amp_span_t key,
+    ngx_uint_t argc, const amp_span_t *argv, ngx_ampersand_reply_pt handler,
+    void *data);
 
-/* A map has come. */
+/* A new map is in use: sends the commands that wait for it. */
 
-void ngx_ampersand_cluster_command_resume(ngx_ampersand_cluster_commands_t *calls);
+void ngx_ampersand_cluster_command_resume(
+    ngx_ampersand_cluster_commands_t *commands);
 
-/* Frees all, without calling anybody; the cluster has to be closed before. */
+/*
+ * Frees all commands, without calling their handlers.  The cluster has to be
+ * closed before.
+ */
 
-void ngx_ampersand_cluster_command_close(ngx_ampersand_cluster_commands_t *calls);
+void ngx_ampersand_cluster_command_close(
+    ngx_ampersand_cluster_commands_t *commands);
 
 
 #endif /* NGX_AMPERSAND_CLUSTER_COMMAND_H */

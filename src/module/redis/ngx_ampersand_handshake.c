@@ -1,4 +1,5 @@
 #include "ngx_ampersand_handshake.h"
+#include "amp_sentinel.h"
 
 
 static ngx_int_t ngx_ampersand_handshake_send(ngx_ampersand_handshake_t *hs);
@@ -157,14 +158,14 @@ ngx_ampersand_handshake_ping(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_ampersand_handshake_t *hs = data;
 
-    redisReply  *role;
+    amp_reply_t  view;
 
     if (rc != NGX_OK || hs->error->len) {
         return;
     }
 
     if (hs->sentinel && !hs->auth_wanted && hs->conf->password.len
-        && ngx_ampersand_redis_error_is(reply, "NOAUTH"))
+        && ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_NOAUTH))
     {
         hs->auth_wanted = 1;
 
@@ -178,16 +179,11 @@ ngx_ampersand_handshake_ping(void *data, ngx_int_t rc, redisReply *reply)
         return;
     }
 
-    if (hs->master) {
-        role = (reply->type == REDIS_REPLY_ARRAY && reply->elements)
-               ? reply->element[0] : reply;
+    view = amp_reply_hiredis(reply);
 
-        if (role->type != REDIS_REPLY_STRING
-            || ngx_strcmp(role->str, "master") != 0)
-        {
-            hs->why = "is not a master";
-            return;
-        }
+    if (hs->master && !amp_sentinel_role_master(&view)) {
+        hs->why = "is not a master";
+        return;
     }
 
     hs->done(hs->data);

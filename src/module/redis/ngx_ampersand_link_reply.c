@@ -3,7 +3,7 @@
 #include "ngx_ampersand_link_state.h"
 
 
-static ngx_ampersand_redis_error_e ngx_ampersand_link_error_class(
+static ngx_ampersand_redis_effect_e ngx_ampersand_link_error_effect(
     ngx_ampersand_link_t *link, redisReply *reply);
 static ngx_int_t ngx_ampersand_link_message(ngx_ampersand_link_t *link,
     redisReply *reply);
@@ -16,19 +16,19 @@ ngx_ampersand_link_reply(void *data, redisReply *reply)
 {
     ngx_ampersand_link_t *link = data;
 
-    ngx_uint_t                   ready;
-    ngx_ampersand_redis_error_e  class;
+    ngx_uint_t                    ready;
+    ngx_ampersand_redis_effect_e  effect;
 
     ready = (link->state == NGX_AMPERSAND_LINK_READY);
-    class = ngx_ampersand_link_error_class(link, reply);
+    effect = ngx_ampersand_link_error_effect(link, reply);
 
-    if (class >= NGX_AMPERSAND_REDIS_ERROR_MOVED) {
+    if (effect >= NGX_AMPERSAND_REDIS_EFFECT_REPLICA) {
         ngx_ampersand_redis_error_set(&link->error, reply);
         return NGX_ERROR;
     }
 
     if (link->pipeline.waiting
-        && (class == NGX_AMPERSAND_REDIS_ERROR_SAID
+        && (effect == NGX_AMPERSAND_REDIS_EFFECT_LOGGED
             || link->opts.links->refused[0]))
     {
         ngx_ampersand_link_log_refused(link, reply);
@@ -54,29 +54,29 @@ ngx_ampersand_link_reply(void *data, redisReply *reply)
 
 /* In the handshake the commands' handlers judge their replies. */
 
-static ngx_ampersand_redis_error_e
-ngx_ampersand_link_error_class(ngx_ampersand_link_t *link, redisReply *reply)
+static ngx_ampersand_redis_effect_e
+ngx_ampersand_link_error_effect(ngx_ampersand_link_t *link, redisReply *reply)
 {
-    ngx_ampersand_redis_error_e  class;
+    ngx_ampersand_redis_effect_e  effect;
 
     if (link->state != NGX_AMPERSAND_LINK_READY) {
-        return NGX_AMPERSAND_REDIS_ERROR_CALLER;
+        return NGX_AMPERSAND_REDIS_EFFECT_CALLER;
     }
 
-    class = ngx_ampersand_redis_error_kind(reply);
+    effect = ngx_ampersand_redis_error_effect(reply);
 
-    if (class == NGX_AMPERSAND_REDIS_ERROR_MOVED) {
+    if (effect == NGX_AMPERSAND_REDIS_EFFECT_REPLICA) {
 
         if (ngx_current_msec - link->readonly_at < NGX_AMPERSAND_LINK_READONLY)
         {
-            return NGX_AMPERSAND_REDIS_ERROR_SAID;
+            return NGX_AMPERSAND_REDIS_EFFECT_LOGGED;
         }
 
         link->readonly_at = ngx_current_msec;
         link->readonly = 1;
     }
 
-    return class;
+    return effect;
 }
 
 

@@ -1,72 +1,58 @@
 #include "ngx_ampersand_redis_error.h"
 
 
-ngx_ampersand_redis_error_e
-ngx_ampersand_redis_error_kind(redisReply *reply)
+ngx_ampersand_redis_effect_e
+ngx_ampersand_redis_error_effect(redisReply *reply)
 {
-    ngx_uint_t  i;
+    amp_reply_t  view;
 
-    static const struct {
-        const char               *code;
-        ngx_ampersand_redis_error_e   kind;
-    } kinds[] = {
-        { "NOAUTH", NGX_AMPERSAND_REDIS_ERROR_DOWN },
-        { "WRONGPASS", NGX_AMPERSAND_REDIS_ERROR_DOWN },
-        { "LOADING", NGX_AMPERSAND_REDIS_ERROR_DOWN },
-        { "MASTERDOWN", NGX_AMPERSAND_REDIS_ERROR_DOWN },
-        { "READONLY", NGX_AMPERSAND_REDIS_ERROR_MOVED },
-        { "NOPERM", NGX_AMPERSAND_REDIS_ERROR_SAID },
-        { "MISCONF", NGX_AMPERSAND_REDIS_ERROR_SAID },
-        { "OOM", NGX_AMPERSAND_REDIS_ERROR_SAID },
-        { "CLUSTERDOWN", NGX_AMPERSAND_REDIS_ERROR_SAID }
-    };
+    view = amp_reply_hiredis(reply);
 
-    for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (ngx_ampersand_redis_error_is(reply, kinds[i].code)) {
-            return kinds[i].kind;
-        }
+    if (view.type != AMP_REPLY_ERROR) {
+        return NGX_AMPERSAND_REDIS_EFFECT_CALLER;
     }
 
-    return NGX_AMPERSAND_REDIS_ERROR_CALLER;
+    switch (amp_redis_error_class(view.text, NULL)) {
+
+    case AMP_REDIS_ERROR_NOAUTH:
+    case AMP_REDIS_ERROR_WRONGPASS:
+    case AMP_REDIS_ERROR_LOADING:
+    case AMP_REDIS_ERROR_MASTERDOWN:
+        return NGX_AMPERSAND_REDIS_EFFECT_CONNECTION;
+
+    case AMP_REDIS_ERROR_READONLY:
+        return NGX_AMPERSAND_REDIS_EFFECT_REPLICA;
+
+    case AMP_REDIS_ERROR_NOPERM:
+    case AMP_REDIS_ERROR_MISCONF:
+    case AMP_REDIS_ERROR_OOM:
+    case AMP_REDIS_ERROR_CLUSTERDOWN:
+        return NGX_AMPERSAND_REDIS_EFFECT_LOGGED;
+
+    default:
+        return NGX_AMPERSAND_REDIS_EFFECT_CALLER;
+    }
 }
 
 
 ngx_uint_t
-ngx_ampersand_redis_error_is(redisReply *reply, const char *code)
+ngx_ampersand_redis_error_is(redisReply *reply, amp_redis_error_e class)
 {
-    size_t  len;
+    amp_reply_t  view;
 
-    len = ngx_strlen(code);
+    view = amp_reply_hiredis(reply);
 
-    return reply->type == REDIS_REPLY_ERROR
-           && ngx_strncmp(reply->str, code, len) == 0
-           && (reply->str[len] == ' ' || reply->str[len] == '\0');
+    return view.type == AMP_REPLY_ERROR
+           && amp_redis_error_class(view.text, NULL) == class;
 }
 
 
 void
-ngx_ampersand_redis_error_set(ngx_ampersand_redis_error_t *refusal, redisReply *reply)
+ngx_ampersand_redis_error_set(ngx_ampersand_redis_error_t *error,
+    redisReply *reply)
 {
-    size_t   n;
-    u_char  *args, *p;
-
-    if (refusal->len) {
-        return;
+    if (error->len == 0) {
+        error->len = amp_redis_error_text(amp_reply_hiredis(reply).text,
+                                          error->text, sizeof(error->text));
     }
-
-    p = (u_char *) reply->str;
-
-    /* "unknown command 'AUTH', with args beginning with: " and the password */
-
-    args = (u_char *) ngx_strstr(p, ", with args");
-
-    for (n = 0; n < NGX_AMPERSAND_REDIS_ERROR && p[n] && p + n != args; n++) {
-        refusal->text[n] = (p[n] < 0x20 || p[n] > 0x7e) ? '?' : p[n];
-    }
-
-    if (n == 0) {
-        refusal->text[n++] = '?';
-    }
-
-    refusal->len = n;
 }

@@ -1,41 +1,55 @@
-/* An error reply of Redis: what follows from it, and its text for the log. */
+/*
+ * An error reply of Redis: what follows from its class for the link that it
+ * comes from, and its text for the log.
+ */
 
 #ifndef NGX_AMPERSAND_REDIS_ERROR_H
 #define NGX_AMPERSAND_REDIS_ERROR_H
 
 
 #include "ngx_ampersand_compat.h"
+#include "amp_redis_error.h"
+#include "amp_reply_hiredis.h"
 
 
-#define NGX_AMPERSAND_REDIS_ERROR  160
+#define NGX_AMPERSAND_REDIS_ERROR  160      /* bytes of a text that are kept  */
 
 
 typedef struct {
-    size_t  len;                        /* 0: none                            */
+    size_t  len;                            /* 0: no error                    */
     u_char  text[NGX_AMPERSAND_REDIS_ERROR];
 } ngx_ampersand_redis_error_t;
 
 
+/* What follows from an error reply, from the least to the most. */
+
 typedef enum {
-    NGX_AMPERSAND_REDIS_ERROR_CALLER = 0,   /* the caller's business              */
-    NGX_AMPERSAND_REDIS_ERROR_SAID,         /* the operator's too: one line       */
-    NGX_AMPERSAND_REDIS_ERROR_MOVED,        /* the master is elsewhere            */
-    NGX_AMPERSAND_REDIS_ERROR_DOWN          /* any command would get it           */
-} ngx_ampersand_redis_error_e;
+    NGX_AMPERSAND_REDIS_EFFECT_CALLER = 0,  /* the command's caller gets it   */
+    NGX_AMPERSAND_REDIS_EFFECT_LOGGED,      /* the caller gets it, and it is
+                                               logged: an operator has to act */
+    NGX_AMPERSAND_REDIS_EFFECT_REPLICA,     /* the server is a replica, the
+                                               master is elsewhere            */
+    NGX_AMPERSAND_REDIS_EFFECT_CONNECTION   /* each command on this connection
+                                               would get it                   */
+} ngx_ampersand_redis_effect_e;
 
 
-ngx_ampersand_redis_error_e ngx_ampersand_redis_error_kind(redisReply *reply);
+/* NGX_AMPERSAND_REDIS_EFFECT_CALLER for a reply that is no error. */
 
-/* Does the reply begin with this code? */
+ngx_ampersand_redis_effect_e ngx_ampersand_redis_error_effect(
+    redisReply *reply);
 
-ngx_uint_t ngx_ampersand_redis_error_is(redisReply *reply, const char *code);
+/* 1 where the reply is an error of this class, else 0. */
+
+ngx_uint_t ngx_ampersand_redis_error_is(redisReply *reply,
+    amp_redis_error_e class);
 
 /*
- * Copies what may be logged: printable, and not what Redis repeats of a
- * command.  The first reason counts: nothing when there is one.
+ * Copies the text of an error reply as amp_redis_error_text() does.  The first
+ * error counts: nothing is copied where error->len is set.
  */
 
-void ngx_ampersand_redis_error_set(ngx_ampersand_redis_error_t *refusal,
+void ngx_ampersand_redis_error_set(ngx_ampersand_redis_error_t *error,
     redisReply *reply);
 
 

@@ -1,4 +1,7 @@
 #include "ngx_ampersand_sentinel.h"
+#include "amp_redis_host.h"
+#include "amp_reply_hiredis.h"
+#include "amp_sentinel.h"
 
 
 typedef struct {
@@ -47,12 +50,10 @@ static const char *ngx_ampersand_sentinel_answer(redisReply *reply,
     amp_redis_host_t *host);
 static void ngx_ampersand_sentinel_message(void *data, ngx_int_t rc,
     redisReply *reply);
-static ngx_uint_t ngx_ampersand_sentinel_news(
+static ngx_uint_t ngx_ampersand_sentinel_new_master(
     ngx_ampersand_sentinel_t *sentinel, const amp_redis_host_t *host);
 static void ngx_ampersand_sentinel_move(ngx_ampersand_sentinel_t *sentinel,
     const amp_redis_host_t *host);
-static ngx_int_t ngx_ampersand_sentinel_host(amp_redis_host_t *host,
-    const char *name, size_t name_len, const char *port, size_t port_len);
 
 
 ngx_ampersand_sentinel_t *
@@ -292,52 +293,37 @@ ngx_ampersand_sentinel_checked(void *data, ngx_int_t rc, redisReply *reply)
 }
 
 
-/* NULL, or why there is no host in it. */
+/* NULL with *host set, or why the answer names no master. */
 
 static const char *
 ngx_ampersand_sentinel_answer(redisReply *reply, amp_redis_host_t *host)
 {
-    redisReply  **element;
+    amp_reply_t  view;
 
-    if (reply->type == REDIS_REPLY_NIL) {
+    view = amp_reply_hiredis(reply);
+
+    switch (amp_sentinel_answer(&view, host)) {
+
+    case AMP_SENTINEL_MASTER:
+        return NULL;
+
+    case AMP_SENTINEL_NO_SUCH_NAME:
         return "cannot be found, the Sentinel knows no master of that name";
-    }
 
-    if (reply->type == REDIS_REPLY_ERROR) {
+    case AMP_SENTINEL_ERROR:
         return "cannot be found, the Sentinel answers with an error";
-    }
 
-    element = reply->element;
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
-        || element[0]->type != REDIS_REPLY_STRING
-        || element[1]->type != REDIS_REPLY_STRING
-        || ngx_ampersand_sentinel_host(host, element[0]->str,
-                                       ngx_ampersand_reply_len(element[0]),
-                                       element[1]->str,
-                                       ngx_ampersand_reply_len(element[1]))
-           != NGX_OK)
-    {
+    default:
         return "cannot be found, the Sentinel names no host and port";
     }
-
-    return NULL;
 }
 
-
-/*
- * +switch-master    name oldhost oldport host port
- * +promoted-slave   slave host:port host port @ name oldhost oldport
- */
 
 static void
 ngx_ampersand_sentinel_message(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_ampersand_watch_t *watch = data;
 
-    u_char                    *p, *last;
-    ngx_str_t                  word[8], *name, *where;
-    ngx_uint_t                 n;
     amp_redis_host_t           host;
     ngx_ampersand_sentinel_t  *sentinel;
 
@@ -345,40 +331,17 @@ ngx_ampersand_sentinel_message(void *data, ngx_int_t rc, redisReply *reply)
 
     sentinel = watch->sentinel;
 
-    p = (u_char *) reply->str;
-    last = p + ngx_ampersand_reply_len(reply);
-
-    for (n = 0; n < 8 && p < last; n++) {
-        word[n].data = p;
-
-        while (p < last && *p != ' ') {
-            p++;
-        }
-
-        word[n].len = p++ - word[n].data;
-    }
-
-    if (p < last || (n != 5 && n != 8)) {
-        return;
-    }
-
-    name = (n == 5) ? &word[0] : &word[5];
-    where = (n == 5) ? &word[3] : &word[2];
-
-    if (name->len != sentinel->conf->name.len
-        || ngx_memcmp(name->data, sentinel->conf->name.data, name->len) != 0
-        || ngx_ampersand_sentinel_host(&host, (char *) where[0].data,
-                                       where[0].len, (char *) where[1].data,
-                                       where[1].len)
-           != NGX_OK)
+    if (amp_sentinel_message(amp_reply_hiredis(reply).text,
+                             ngx_ampersand_span(sentinel->conf->name), &host)
+        != 0)
     {
         return;
     }
 
-    /* the first that says so knows it; the others follow */
+    /* the first Sentinel that names the new master is asked from now on */
 
     if (sentinel->current != watch->index
-        && ngx_ampersand_sentinel_news(sentinel, &host))
+        && ngx_ampersand_sentinel_new_master(sentinel, &host))
     {
         sentinel->current = watch->index;
         ngx_ampersand_link_move(sentinel->ask,
@@ -389,19 +352,15 @@ ngx_ampersand_sentinel_message(void *data, ngx_int_t rc, redisReply *reply)
 }
 
 
+/* 1 where the links to the master are not at this host. */
+
 static ngx_uint_t
-ngx_ampersand_sentinel_news(ngx_ampersand_sentinel_t *sentinel,
+ngx_ampersand_sentinel_new_master(ngx_ampersand_sentinel_t *sentinel,
     const amp_redis_host_t *host)
 {
-    const amp_redis_host_t  *now;
-
-    if (sentinel->nfollowers == 0) {
-        return 0;
-    }
-
-    now = ngx_ampersand_link_host(sentinel->followers[0].link);
-
-    return now->port != host->port || ngx_strcmp(now->host, host->host) != 0;
+    return sentinel->nfollowers != 0
+           && !amp_redis_host_eq(
+                   ngx_ampersand_link_host(sentinel->followers[0].link), host);
 }
 
 
@@ -414,23 +373,4 @@ ngx_ampersand_sentinel_move(ngx_ampersand_sentinel_t *sentinel,
     for (i = 0; i < sentinel->nfollowers; i++) {
         ngx_ampersand_link_move(sentinel->followers[i].link, host);
     }
-}
-
-
-static ngx_int_t
-ngx_ampersand_sentinel_host(amp_redis_host_t *host, const char *name,
-    size_t name_len, const char *port, size_t port_len)
-{
-    ngx_int_t  n;
-
-    n = ngx_atoi((u_char *) port, port_len);
-
-    if (name_len == 0 || name_len >= AMP_REDIS_URL_TEXT || n < 1 || n > 65535) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_cpystrn((u_char *) host->host, (u_char *) name, name_len + 1);
-    host->port = (unsigned) n;
-
-    return NGX_OK;
 }
