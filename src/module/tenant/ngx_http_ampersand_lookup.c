@@ -196,8 +196,8 @@ ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc, redisReply *reply)
         /* the link says what is more than this look-up's */
 
         if (flight->amcf->refusing
-            || ngx_ampersand_redis_error_kind(reply)
-               != NGX_AMPERSAND_REDIS_ERROR_CALLER)
+            || ngx_ampersand_redis_error_effect(reply)
+               != NGX_AMPERSAND_REDIS_EFFECT_CALLER)
         {
             level = NGX_LOG_INFO;
         }
