@@ -60,7 +60,7 @@ LIBS    := -ljansson -lcrypto
 so     := $(BUILD)/ngx_http_ampersand_module.so
 ampctl := $(BUILD)/ampctl
 
-.PHONY: all deps run test check unit simulate lint lint-layers bench asan fuzz install deb \
+.PHONY: all deps run test check unit simulate bench asan fuzz install deb \
         image-check clean help FORCE
 .DELETE_ON_ERROR:
 
@@ -74,7 +74,8 @@ help:
 	@echo 'make check        unit tests and the main behaviour, in under two minutes'
 	@echo 'make unit         the tests of src/core alone'
 	@echo 'make simulate     limits of 1 to 1,000 gateways, on paper'
-	@echo 'make lint         compilers, cppcheck, perl, sh (tools/deps lint installs the tools)'
+	@echo 'make lint         style, both compilers, cppcheck, clang-tidy, perl, shellcheck'
+	@echo 'make lint-deps    install what make lint needs'
 	@echo 'make asan         the tests again with AddressSanitizer and UBSan in nginx and ampctl'
 	@echo 'make fuzz         FUZZ_SECONDS=$(FUZZ_SECONDS) for each of t/fuzz'
 	@echo 'make bench        against plain nginx'
@@ -277,46 +278,85 @@ bench:
 	@t/bench/run
 
 
+# make lint runs all of these, and each alone.  A tool that is missing is a
+# failure.  LINT_JOBS processes at a time.
+
+LINT       := lint-layers lint-style lint-perl lint-shell lint-compilers \
+              lint-cppcheck lint-tidy
+LINT_JOBS  := 2
+NGINX_INCS := src/core src/event src/event/modules src/os/unix src/http \
+              src/http/modules src/http/v2
+
+C99_FILES    := $(CTL) $(UNIT) $(FUZZ) t/bench/limits.c
+MODULE_FLAGS := -std=gnu99 $(addprefix -I$(NGINX_SRC)/,$(NGINX_INCS)) \
+                -I$(BUILD)/nginx -I$(BUILD) -Isrc/core -Isrc/module
+
+# scripts by their first line
+scripts_of = $(shell awk 'FNR == 1 && /^\#!.*[\/ ]$(1)$$/ { print FILENAME }' \
+               .ci/run docker/entrypoint docker/emulator/emulator \
+               $(wildcard tools/* t/bench/*))
+
+# $(1): files; $(2): the command that is run for each, with the file at the end
+each = printf '%s\n' $(1) | xargs -P$(LINT_JOBS) -n1 $(2)
+
+# $(1): the tools that a target needs
+define need
+	@for tool in $(1); do \
+	    command -v $$tool > /dev/null || { \
+	        echo "$$tool is missing: run \"tools/deps lint\" to install it"; exit 1; }; \
+	done
+	@echo $(1)
+endef
+
+.PHONY: lint $(LINT) lint-deps
+
+lint: $(LINT)
+
+lint-deps:
+	@tools/deps build run test lint
+
 # Who may include whom: the table is in tools/layers.
 
 lint-layers:
 	@tools/layers
 
-NGINX_INCS := src/core src/event src/event/modules src/os/unix src/http \
-              src/http/modules src/http/v2
-SCRIPTS    := tools/deps docker/entrypoint tools/run-local tools/lua-header
-PERL       := $(wildcard t/*.t t/lib/*/*.pm t/lib/*/*/*.pm tools/check-image docker/emulator/emulator \
-                docker/emulator/lib/*/*.pm docker/emulator/lib/*/*/*.pm)
+lint-style:
+	@echo tools/style
+	@tools/style
 
-lint: lint-layers $(BUILD)/nginx/Makefile $(scripts)
-	@for cc in gcc clang; do \
-	    command -v $$cc > /dev/null \
-	        || { echo "$$cc is not there: tools/deps lint"; exit 1; }; \
-	    echo "$$cc -fsyntax-only"; \
-	    for f in $(CTL) $(UNIT) $(FUZZ) t/bench/limits.c; do \
-	        $$cc $(C99) -O2 $(WARN) -fsyntax-only $$f || exit 1; \
-	    done; \
-	    [ $$cc = gcc ] || cc="$$cc -Wconditional-uninitialized"; \
-	    for f in $(CORE) $(MODULE); do \
-	        $$cc -O2 $(WARN) -fsyntax-only \
-	            $(addprefix -I$(NGINX_SRC)/,$(NGINX_INCS)) -I$(BUILD)/nginx \
-	            -I$(BUILD) -Isrc/core -Isrc/module $$f || exit 1; \
-	    done; \
+lint-perl:
+	$(call need,perl)
+	@$(call each,$(call scripts_of,perl) $(shell find t docker -name '*.t' -o -name '*.pm'), \
+	    sh -c 'out=$$(perl -It/lib -Idocker/emulator/lib -c "$$0" 2>&1) \
+	        || { echo "$$out"; exit 1; }')
+
+lint-shell:
+	$(call need,shellcheck)
+	@shellcheck $(call scripts_of,(ba)?sh)
+
+lint-compilers: $(BUILD)/nginx/Makefile $(scripts)
+	$(call need,gcc clang)
+	@for cc in gcc 'clang -Wconditional-uninitialized'; do \
+	    $(call each,$(C99_FILES),$$cc $(C99) -O2 $(WARN) -fsyntax-only) || exit 1; \
+	    $(call each,$(CORE) $(MODULE),$$cc $(MODULE_FLAGS) -O2 $(WARN) -fsyntax-only) || exit 1; \
 	done
-	@if command -v cppcheck > /dev/null; then \
-	    echo cppcheck; \
-	    cppcheck --quiet --error-exitcode=1 --std=c99 --inline-suppr \
-	        --enable=warning,portability --suppress=missingIncludeSystem \
-	        --suppress=varFuncNullUB \
-	        -I$(BUILD) -Isrc/core $(CORE) $(CTL) $(MODULE); \
-	fi
-	@echo 'perl -c'
-	@for f in $(PERL); do \
-	    perl -It/lib -Idocker/emulator/lib -c $$f 2> $(BUILD)/perl.log \
-	        || { cat $(BUILD)/perl.log; exit 1; }; \
-	done
-	@echo 'sh -n'
-	@for f in $(SCRIPTS); do sh -n $$f || exit 1; done; bash -n .ci/run
+
+# varFuncNullUB: NULL is a pointer in the C libraries of Linux
+
+lint-cppcheck: $(scripts)
+	$(call need,cppcheck)
+	@cppcheck -j$(LINT_JOBS) --quiet --error-exitcode=1 --std=c99 --inline-suppr \
+	    --enable=warning,portability --suppress=missingIncludeSystem \
+	    --suppress=varFuncNullUB \
+	    -I$(BUILD) -Isrc/core -Isrc/module $(CORE) $(CTL) $(MODULE)
+
+# The checks are in .clang-tidy.
+
+lint-tidy: $(BUILD)/nginx/Makefile $(scripts)
+	$(call need,clang-tidy)
+	@set -o pipefail; printf '%s\n' $(CORE) $(MODULE) $(CTL) \
+	    | xargs -P$(LINT_JOBS) -I{} clang-tidy --quiet {} -- $(MODULE_FLAGS) -O2 $(WARN) \
+	    2>&1 | { grep -vE '^[0-9]+ warnings? (and [0-9]+ errors? )?generated' || :; }
 
 
 # The distribution's nginx, with our module and ampctl under the sanitizers.

@@ -197,7 +197,7 @@ subtest 'installed' => sub {
         qx("$share/entrypoint" render 2>&1);
     };
     is $? >> 8, 2, 'a master key outside GATEWAY_DIR has to be there';
-    like $r, qr/^gateway: AMPERSAND_MASTER_KEY_FILE names a file that is not there/, 'and it says so';
+    like $r, qr/^gateway: AMPERSAND_MASTER_KEY_FILE names a file that does not exist/, 'and it says so';
 
     local @ENV{qw(GATEWAY_DIR AMPERSAND_REDIS NGINX_BINARY PATH)} =
         ("$tmp/installed", 'redis://127.0.0.1', 'true', "$root/build:$ENV{PATH}");

@@ -77,7 +77,7 @@ static ngx_str_t  ngx_http_ampersand_proxy_declared[] = {
 
 #define ngx_http_ampersand_own_header(name, lowcase, text)                    \
     { .key = ngx_string(name), .value = ngx_string(text),                     \
-      .lowcase_key = (u_char *) lowcase }
+      .lowcase_key = (u_char *) (lowcase) }
 
 static ngx_table_elt_t  ngx_http_ampersand_own_headers[] = {
     ngx_http_ampersand_own_header("X-Request-Id", "x-request-id", ""),
