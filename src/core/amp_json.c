@@ -56,6 +56,69 @@ amp_json_count(const json_t *value, uint64_t *n)
 }
 
 
+/* Length of the UTF-8 character (RFC 3629) that s begins with; 0 for none. */
+
+static size_t
+amp_json_utf8(amp_span_t s)
+{
+    size_t         i, n;
+    unsigned char  c, low = 0x80, high = 0xbf;
+
+    if (s.len == 0) {
+        return 0;
+    }
+
+    c = s.data[0];
+
+    if (c < 0x80) {
+        return 1;
+    }
+
+    if (c < 0xc2 || c > 0xf4) {
+        return 0;
+    }
+
+    n = (c < 0xe0) ? 2 : (c < 0xf0) ? 3 : 4;
+
+    if (s.len < n) {
+        return 0;
+    }
+
+    /* the second byte rules out overlong forms, surrogates, > U+10FFFF */
+
+    switch (c) {
+
+    case 0xe0:
+        low = 0xa0;
+        break;
+
+    case 0xed:
+        high = 0x9f;
+        break;
+
+    case 0xf0:
+        low = 0x90;
+        break;
+
+    case 0xf4:
+        high = 0x8f;
+        break;
+    }
+
+    if (s.data[1] < low || s.data[1] > high) {
+        return 0;
+    }
+
+    for (i = 2; i < n; i++) {
+        if ((s.data[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+
+    return n;
+}
+
+
 static void
 amp_json_escape(unsigned char c, amp_buf_t *out)
 {
@@ -135,67 +198,6 @@ amp_json_number(uint64_t n, amp_buf_t *out)
     } while (n != 0);
 
     amp_buf_put(out, text + i, AMP_JSON_NUMBER_MAX - i);
-}
-
-
-size_t
-amp_json_utf8(amp_span_t s)
-{
-    size_t         i, n;
-    unsigned char  c, low = 0x80, high = 0xbf;
-
-    if (s.len == 0) {
-        return 0;
-    }
-
-    c = s.data[0];
-
-    if (c < 0x80) {
-        return 1;
-    }
-
-    if (c < 0xc2 || c > 0xf4) {
-        return 0;
-    }
-
-    n = (c < 0xe0) ? 2 : (c < 0xf0) ? 3 : 4;
-
-    if (s.len < n) {
-        return 0;
-    }
-
-    /* the second byte rules out overlong forms, surrogates, > U+10FFFF */
-
-    switch (c) {
-
-    case 0xe0:
-        low = 0xa0;
-        break;
-
-    case 0xed:
-        high = 0x9f;
-        break;
-
-    case 0xf0:
-        low = 0x90;
-        break;
-
-    case 0xf4:
-        high = 0x8f;
-        break;
-    }
-
-    if (s.data[1] < low || s.data[1] > high) {
-        return 0;
-    }
-
-    for (i = 2; i < n; i++) {
-        if ((s.data[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-
-    return n;
 }
 
 

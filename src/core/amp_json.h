@@ -43,10 +43,6 @@ void amp_json_string(amp_span_t s, amp_buf_t *out);
 
 void amp_json_number(uint64_t n, amp_buf_t *out);
 
-/* Length of the UTF-8 character (RFC 3629) that s begins with; 0 for none. */
-
-size_t amp_json_utf8(amp_span_t s);
-
 /* Valid UTF-8 without control characters (C0, DEL, C1)? */
 
 int amp_json_printable(amp_span_t s);

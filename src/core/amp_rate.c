@@ -131,23 +131,3 @@ amp_rate_peek(const amp_rate_t *rate, uint64_t tat, uint64_t now)
 {
     return amp_rate_take(rate, &tat, now);
 }
-
-
-uint32_t
-amp_rate_remaining(const amp_rate_t *rate, uint64_t tat, uint64_t now,
-    uint64_t *reset)
-{
-    uint64_t  ahead, interval, tolerance;
-
-    interval = amp_rate_interval(rate);
-    tolerance = amp_rate_tolerance(rate, interval);
-    ahead = (tat > now) ? tat - now : 0;
-
-    *reset = ahead;
-
-    if (ahead > tolerance) {
-        return 0;
-    }
-
-    return (uint32_t) ((tolerance - ahead) / interval + 1);
-}

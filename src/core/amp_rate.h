@@ -63,10 +63,5 @@ uint64_t amp_rate_take(const amp_rate_t *rate, uint64_t *tat, uint64_t now);
 
 uint64_t amp_rate_peek(const amp_rate_t *rate, uint64_t tat, uint64_t now);
 
-/* Units that could be taken at once at now, and ns until the burst is full. */
-
-uint32_t amp_rate_remaining(const amp_rate_t *rate, uint64_t tat,
-    uint64_t now, uint64_t *reset);
-
 
 #endif /* AMP_RATE_H */
