@@ -30,6 +30,14 @@ typedef struct {
 
 int amp_rate_parse(amp_span_t text, amp_rate_t *rate);
 
+/* The burst of a limit that has a rate and no burst of its own. */
+
+static inline uint32_t
+amp_rate_default_burst(const amp_rate_t *rate)
+{
+    return (rate->count < AMP_BURST_MAX) ? rate->count : AMP_BURST_MAX;
+}
+
 /* The same text again, at most AMP_RATE_TEXT_MAX bytes. */
 
 void amp_rate_write(const amp_rate_t *rate, amp_buf_t *out);

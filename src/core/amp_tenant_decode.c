@@ -324,7 +324,7 @@ amp_tenant_read_limit(const json_t *limit, amp_rate_t *rate)
         return -1;
     }
 
-    n = (rate->count < AMP_BURST_MAX) ? rate->count : AMP_BURST_MAX;
+    n = amp_rate_default_burst(rate);
 
     if (burst != NULL && amp_json_count(burst, &n) != 0) {
         return -1;

@@ -127,9 +127,7 @@ record_limit(json_t *record, const char *class, const char *rate_text,
                           "day, e.g. --rate 50/s, 600/m, 5000/h or 10000/d");
     }
 
-    /* as the gateway does for a record without a burst */
-
-    rate.burst = rate.count < AMP_BURST_MAX ? rate.count : AMP_BURST_MAX;
+    rate.burst = amp_rate_default_burst(&rate);
 
     if (burst_text != NULL) {
         rate.burst = record_requests(burst_text);

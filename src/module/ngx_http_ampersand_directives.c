@@ -291,7 +291,7 @@ ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    rate->burst = ngx_min(rate->count, AMP_BURST_MAX);
+    rate->burst = amp_rate_default_burst(rate);
 
     for (i = 2; i < cf->args->nelts; i++) {
         n = NGX_ERROR;

@@ -276,6 +276,9 @@ texts(void **state)
         assert_int_equal(rate.count, good[i].count);
         assert_int_equal(rate.period, good[i].period);
         assert_int_equal(rate.burst, 77);
+        assert_int_equal(amp_rate_default_burst(&rate),
+                         good[i].count < AMP_BURST_MAX ? good[i].count
+                                                       : AMP_BURST_MAX);
 
         amp_buf_init(&b, out, sizeof(out));
         amp_rate_write(&rate, &b);
