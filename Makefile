@@ -411,7 +411,7 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 DOC   := $(SHARE)/doc/$(PACKAGE)
 
 install: all
-	install -d $(DESTDIR)$(NGINX_MODULES) $(DESTDIR)$(PREFIX)/bin $(DOC) \
+	install -d $(DESTDIR)$(NGINX_MODULES) $(DESTDIR)$(PREFIX)/bin $(DOC)/docs \
 	    $(DESTDIR)/etc/nginx/ampersand $(SHARE)/nginx/modules-available \
 	    $(SHARE)/ampersand-gateway
 	install -m 644 $(so) $(DESTDIR)$(NGINX_MODULES)
@@ -421,7 +421,8 @@ install: all
 	    > $(SHARE)/nginx/modules-available/mod-http-ampersand.conf
 	install -m 755 docker/entrypoint $(SHARE)/ampersand-gateway
 	install -m 644 conf/nginx.conf.in $(SHARE)/ampersand-gateway
-	install -m 644 $(wildcard README.md) LICENSE $(DOC)
+	install -m 644 $(wildcard README.md CHANGELOG.md) LICENSE $(DOC)
+	$(if $(wildcard docs/*.md),install -m 644 $(wildcard docs/*.md) $(DOC)/docs)
 
 deb: all
 	@tools/deb '$(PACKAGE)' '$(VERSION)'
