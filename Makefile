@@ -1,4 +1,4 @@
-# The Ampersand gateway: an nginx module and ampctl.  "make help" tells more.
+# The Ampersand gateway: an nginx module and ampctl.  "make help" lists the targets.
 
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
@@ -7,7 +7,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-# make asan builds a second tree, with SANITIZE, under build/asan
+# make asan builds a second time, with SANITIZE set, under build/asan
 BUILD    := build
 SANITIZE :=
 
@@ -32,7 +32,7 @@ FUZZ   := $(wildcard t/fuzz/fuzz_*.c)
 
 WARN := -Wall -Wextra -Werror -Wno-unused-parameter
 
-# gcc's flow analysis takes what the sanitizers add for the program's own
+# code that the sanitizers insert gives false positives of these warnings
 SAN_WARN := $(WARN) -Wno-format-overflow -Wno-format-truncation \
             -Wno-maybe-uninitialized
 
@@ -46,8 +46,8 @@ endif
 LDFLAGS := $(SANITIZE) -Wl,-z,relro -Wl,-z,now
 
 # A request passes through many small functions of many files, and of nginx:
-# called without detours and optimised as one, the module needs a sixth fewer
-# instructions.  (clang's LTO needs a linker of its own.)
+# with direct calls (-fno-plt) and link-time optimisation the module needs a
+# sixth fewer instructions.  (clang's LTO needs a linker of its own.)
 LTO := $(if $(SANITIZE),,-fno-plt $(if $(findstring gcc,$(CC)),-flto=auto))
 C99     := -std=gnu99 -Isrc/core -I$(BUILD)
 
@@ -67,21 +67,22 @@ ampctl := $(BUILD)/ampctl
 all: $(so) $(ampctl)
 
 help:
-	@echo 'make              $(so) and $(ampctl); CC=clang too'
+	@echo 'make              build $(so) and $(ampctl); CC=clang works too'
 	@echo 'make deps         install the Debian packages that are missing'
-	@echo 'make run          deps, all, then Redis, the emulator and the gateway until Ctrl-C'
-	@echo 'make test         deps, all, then every test'
-	@echo 'make check        unit tests and the main behaviour, in under two minutes'
+	@echo 'make run          deps, build, start Redis, the emulator and the gateway until Ctrl-C'
+	@echo 'make check        deps, build, unit tests and the main behaviour: under two minutes'
+	@echo 'make test         deps, build, every test'
 	@echo 'make unit         the tests of src/core alone'
-	@echo 'make simulate     limits of 1 to 1,000 gateways, on paper'
-	@echo 'make lint         style, both compilers, cppcheck, clang-tidy, perl, shellcheck'
+	@echo 'make lint         include rules, style, compilers, cppcheck, clang-tidy, perl, shellcheck;'
+	@echo '                  one alone: $(LINT)'
 	@echo 'make lint-deps    install what make lint needs'
-	@echo 'make asan         the tests again with AddressSanitizer and UBSan in nginx and ampctl'
-	@echo 'make fuzz         FUZZ_SECONDS=$(FUZZ_SECONDS) for each of t/fuzz'
-	@echo 'make bench        against plain nginx'
+	@echo 'make asan         the tests with AddressSanitizer and UBSan in the module and ampctl'
+	@echo 'make fuzz         run each fuzzer of t/fuzz for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make bench        measure the gateway against plain nginx'
+	@echo 'make simulate     simulate the limits of 1 to 1,000 gateways'
 	@echo 'make install      DESTDIR= PREFIX=$(PREFIX) NGINX_MODULES=$(NGINX_MODULES)'
-	@echo 'make deb          a Debian package under build/deb'
-	@echo 'make image-check  the Dockerfile, step by step, without an engine (root, network)'
+	@echo 'make deb          build a Debian package under build/deb'
+	@echo 'make image-check  build and try the Dockerfile without an engine (root, network)'
 	@echo 'make clean        remove build'
 
 deps:
@@ -214,7 +215,7 @@ unit: $(UNIT_BIN)
                     $(addsuffix .d,$(UNIT_BIN) $(BUILD)/limits))
 
 
-# Limits, simulated: for t/lease_script.t, and to be looked at
+# Limits, simulated: used by t/lease_script.t and make simulate
 
 LEASE_OBJ := $(patsubst src/%.c,$(BUILD)/src/%.o,\
                $(wildcard src/core/amp_lease*.c) src/core/amp_rate.c src/core/amp_escape.c \
@@ -228,7 +229,7 @@ simulate: $(BUILD)/limits
 	@$(BUILD)/limits
 
 
-# make -j builds; the steps themselves come one after another
+# Sub-makes, so that with make -j the steps still run one after another
 
 run:
 	@$(MAKE) deps
@@ -361,13 +362,13 @@ lint-tidy: $(BUILD)/nginx/Makefile $(scripts)
 
 # The distribution's nginx, with our module and ampctl under the sanitizers.
 #   LD_PRELOAD: AddressSanitizer has to be the first library of the process.
-#   detect_leaks=0: what nginx itself leaves at exit would be reported.
+#   detect_leaks=0: nginx itself does not free everything at exit.
 #   nonnull-attribute: nginx's inline functions call memcpy(p, NULL, 0).
 #   alignment: x86 nginx reads words at any address (NGX_HAVE_NONALIGNED).
-# UBSan, as a guest of AddressSanitizer, has no options: it writes "runtime
-# error" to the error log and ends the worker with code 1.
-# nginx's pools hide overruns within one block; make unit and make fuzz, where
-# core has plain memory, do not.
+# Together with AddressSanitizer, UBSan has no options: it writes "runtime error"
+# to the error log and ends the worker with code 1.
+# AddressSanitizer does not see overruns within one block of an nginx pool; make
+# unit and make fuzz use malloc() and do.
 
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
         -fno-sanitize=nonnull-attribute,alignment
@@ -404,8 +405,8 @@ fuzz: $(FUZZ_BIN)
 	done
 
 
-# Everything but ampctl stands where Debian's nginx looks.  The entrypoint is
-# the container's.
+# The module and the configuration go where Debian's nginx looks for them; the
+# entrypoint is for the container.
 
 SHARE := $(DESTDIR)$(PREFIX)/share
 DOC   := $(SHARE)/doc/$(PACKAGE)
