@@ -125,7 +125,7 @@ subtest 'a replica fails' => sub {
 subtest 'more tenants than a line can name' => sub {
     $ctl->run('tenant', 'add', ('x' x 60) . $_, '--project', 'p') for 1 .. 9;
     my $r = doctor();
-    like $r->{checks}{keys}{message}, qr/^10 have no active key: nokey, x{60}1, .*, \.\.\.$/, 'cut short';
+    like $r->{checks}{keys}{message}, qr/^10 without an active key: nokey, x{60}1, .*, \.\.\.$/, 'cut short';
 };
 
 unlike $ctl->said, qr/sk_canary/, 'no command has printed a key';

@@ -126,9 +126,9 @@ cache_purge(ctl_t *ctl)
                               "generation", (json_int_t) generation));
 
     } else if (rc == 0) {
-        printf("cached answers with %s of project %s are no longer used, for "
-               "all tenants of the project (generation %lld)\n",
-               family == AMP_FAMILY_ALL ? "any resources" : text, project,
+        printf("the cached answers with %s of project %s are no longer used, "
+               "for all tenants of the project (generation %lld)\n",
+               family == AMP_FAMILY_ALL ? "all resources" : text, project,
                generation);
     }
 

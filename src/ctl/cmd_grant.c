@@ -22,7 +22,7 @@ static const ctl_option_t  grant_set_options[] = {
       "class, tag or operationId; \"default\" or \"none\"", 1 },
 
     { GRANT_DENY, "deny", "X",
-      "the same; --deny comes before --allow", 1 },
+      "class, tag or operationId that is denied even when allowed", 1 },
 
     { 0, NULL, NULL, NULL, 0 }
 };

@@ -150,13 +150,13 @@ key_list(ctl_t *ctl)
 /* 0 when Ampersand's answer accepts the key, or -1 with the error filled. */
 
 static int
-key_judge(const ampersand_project_t *answer, const char *tenant,
+key_check(const ampersand_project_t *answer, const char *tenant,
     const char *key, const char *project, ctl_error_t *error)
 {
-    const char  *said, *colon;
+    const char  *detail, *colon;
 
-    said = answer->detail;
-    colon = *said ? ": " : "";
+    detail = answer->detail;
+    colon = *detail ? ": " : "";
 
     if (answer->status == 200 && answer->id[0] == '\0') {
         ctl_error(error, CTL_REACH, "ampersand_answer", "key \"%s\" of "
@@ -180,7 +180,7 @@ key_judge(const ampersand_project_t *answer, const char *tenant,
     if (answer->status == 401 || answer->status == 403) {
         ctl_error(error, CTL_REFUSED, "key_refused", "Ampersand refuses key "
                   "\"%s\" of tenant \"%s\" (%ld%s%s)", key, tenant,
-                  answer->status, colon, said);
+                  answer->status, colon, detail);
         return ctl_remedy(error, "make a new key in Ampersand's project "
                           "settings, then: ampctl key set %s --key-file FILE",
                           tenant);
@@ -189,14 +189,14 @@ key_judge(const ampersand_project_t *answer, const char *tenant,
     if (answer->status == 404) {
         ctl_error(error, CTL_REFUSED, "other_project", "Ampersand finds no "
                   "project %s with key \"%s\" of tenant \"%s\" (404%s%s)",
-                  project, key, tenant, colon, said);
+                  project, key, tenant, colon, detail);
         return ctl_remedy(error, "compare the tenant's project id with that in "
                           "Ampersand's project settings");
     }
 
     ctl_error(error, CTL_REACH, "ampersand_unreachable", "Ampersand "
               "answered with an error when asked about key \"%s\" of tenant "
-              "\"%s\" (%ld%s%s)", key, tenant, answer->status, colon, said);
+              "\"%s\" (%ld%s%s)", key, tenant, answer->status, colon, detail);
 
     return ctl_remedy(error, "run the command again later");
 }
@@ -213,7 +213,7 @@ key_verify_report(ctl_t *ctl, const json_t *record, const char *key,
     project = json_object_get(record, "project");
     name = record_text(project, "name");
 
-    rc = key_judge(answer, ctl->args[0], key, record_text(project, "id"),
+    rc = key_check(answer, ctl->args[0], key, record_text(project, "id"),
                    &ctl->error);
 
     if (ctl->json) {

@@ -96,8 +96,8 @@ masterkey_create(const char *file, const unsigned char *text, size_t len,
     ctl_error(error, CTL_REFUSED, "master_key", "cannot write \"%s\": %s", file,
               strerror(errno));
 
-    return ctl_remedy(error, "name a file in a directory that you may write "
-                      "to");
+    return ctl_remedy(error, "name a file in a directory that exists and that "
+                      "you may write to");
 }
 
 

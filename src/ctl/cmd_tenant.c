@@ -143,7 +143,8 @@ tenant_show_print(const json_t *record, size_t tokens)
                              ? "disabled" : "enabled");
     printf("revision  %lld\n", (long long)
            json_integer_value(json_object_get(record, "rev")));
-    printf("project   %s %s\n", record_text(project, "id"),
+    printf("project   %s%s%s\n", record_text(project, "id"),
+           *record_text(project, "name") ? " " : "",
            record_text(project, "name"));
 
     json_array_foreach(json_object_get(record, "keys"), i, key) {
@@ -226,9 +227,13 @@ tenant_switch(ctl_t *ctl, int disabled)
                                      "disabled", disabled));
     }
 
-    printf("tenant %s is %s\n", ctl->args[0],
-           disabled ? "disabled: the gateways refuse its tokens until ampctl "
-                      "tenant enable" : "enabled");
+    if (disabled) {
+        printf("tenant %s is disabled: the gateways refuse its requests\n"
+               "next: to enable it again: ampctl tenant enable %s\n",
+               ctl->args[0], ctl->args[0]);
+    } else {
+        printf("tenant %s is enabled\n", ctl->args[0]);
+    }
 
     return CTL_DONE;
 }

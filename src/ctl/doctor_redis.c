@@ -190,8 +190,8 @@ doctor_persistence(doctor_t *doctor, connection_t *c, const redisReply *info)
     doctor_add(doctor, "redis persistence", DOCTOR_WARN,
                "set appendonly yes in Redis: a crash then loses at most one "
                "second", rdb ? "snapshots only: a crash loses the changes "
-               "after the last one" : "none: a restart loses every tenant and "
-               "token");
+               "after the last one" : "neither snapshots nor append-only file: "
+               "a restart loses every tenant and token");
 }
 
 

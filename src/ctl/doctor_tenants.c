@@ -19,34 +19,34 @@
 
 typedef struct {
     unsigned  n;
-    char      names[(AMP_TENANT_ID_MAX + 2) * DOCTOR_NAMES + 8];
-} doctor_group_t;
+    char      text[(AMP_TENANT_ID_MAX + 2) * DOCTOR_NAMES + 8];
+} doctor_names_t;
 
 
 typedef struct {
     ctl_t           *ctl;
     unsigned         tenants;
     unsigned         opened;
-    doctor_group_t   unreadable;
-    doctor_group_t   keyless;
-    doctor_group_t   tokenless;
-    doctor_group_t   sealed;        /* the active key does not open           */
+    doctor_names_t   unreadable;
+    doctor_names_t   keyless;
+    doctor_names_t   tokenless;
+    doctor_names_t   unopened;      /* the active key does not open           */
 } doctor_tenants_t;
 
 
 static void
-doctor_group_add(doctor_group_t *group, const char *id)
+doctor_names_add(doctor_names_t *names, const char *id)
 {
     size_t  len;
 
-    len = strlen(group->names);
+    len = strlen(names->text);
 
-    if (group->n++ < DOCTOR_NAMES) {
-        snprintf(group->names + len, sizeof(group->names) - len, "%s%s",
+    if (names->n++ < DOCTOR_NAMES) {
+        snprintf(names->text + len, sizeof(names->text) - len, "%s%s",
                  len ? ", " : "", id);
 
-    } else if (group->n == DOCTOR_NAMES + 1) {
-        snprintf(group->names + len, sizeof(group->names) - len, ", ...");
+    } else if (names->n == DOCTOR_NAMES + 1) {
+        snprintf(names->text + len, sizeof(names->text) - len, ", ...");
     }
 }
 
@@ -62,14 +62,14 @@ doctor_tenant(const char *id, json_t *record, const char *why, void *data)
     tenants->tenants++;
 
     if (record == NULL) {
-        doctor_group_add(&tenants->unreadable, id);
+        doctor_names_add(&tenants->unreadable, id);
         return;
     }
 
     key = record_active_key(record);
 
     if (key == NULL) {
-        doctor_group_add(&tenants->keyless, id);
+        doctor_names_add(&tenants->keyless, id);
         return;
     }
 
@@ -82,7 +82,7 @@ doctor_tenant(const char *id, json_t *record, const char *why, void *data)
     secret_clean(secret, sizeof(secret));
 
     if (len == -1) {
-        doctor_group_add(&tenants->sealed, id);
+        doctor_names_add(&tenants->unopened, id);
     } else {
         tenants->opened++;
     }
@@ -90,12 +90,12 @@ doctor_tenant(const char *id, json_t *record, const char *why, void *data)
 
 
 static void
-doctor_group_report(doctor_t *doctor, const char *name, doctor_e state,
-    const doctor_group_t *group, const char *what, const char *remedy)
+doctor_names_report(doctor_t *doctor, const char *name, doctor_e state,
+    const doctor_names_t *names, const char *what, const char *remedy)
 {
-    if (group->n != 0) {
-        doctor_add(doctor, name, state, remedy, "%u %s: %s", group->n, what,
-                   group->names);
+    if (names->n != 0) {
+        doctor_add(doctor, name, state, remedy, "%u %s: %s", names->n, what,
+                   names->text);
     }
 }
 
@@ -125,7 +125,7 @@ doctor_tokens(doctor_tenants_t *tenants)
         }
 
         if (tokens.n == 0) {
-            doctor_group_add(&tenants->tokenless, ids.ids[i]);
+            doctor_names_add(&tenants->tokenless, ids.ids[i]);
         }
 
         token_list_free(&tokens);
@@ -160,22 +160,22 @@ doctor_tenants(doctor_t *doctor)
                "%u in Redis, %u with an active key that opens", tenants.tenants,
                tenants.opened);
 
-    doctor_group_report(doctor, "records", DOCTOR_FAIL, &tenants.unreadable,
+    doctor_names_report(doctor, "records", DOCTOR_FAIL, &tenants.unreadable,
                         "cannot be read", "repair the records in Redis, or "
                         "remove the tenants (ampctl tenant remove ID) and add "
                         "them again");
 
-    doctor_group_report(doctor, "sealed keys", DOCTOR_FAIL, &tenants.sealed,
-                        "have an active key that none of the given master keys "
+    doctor_names_report(doctor, "sealed keys", DOCTOR_FAIL, &tenants.unopened,
+                        "with an active key that none of the given master keys "
                         "opens", "add the missing master key with --master-key "
                         "FILE, or set the Ampersand key again: ampctl key set "
                         "ID --key-file FILE");
 
-    doctor_group_report(doctor, "keys", DOCTOR_WARN, &tenants.keyless,
-                        "have no active key", "set the Ampersand key: ampctl "
-                        "key set ID --key-file FILE");
+    doctor_names_report(doctor, "keys", DOCTOR_WARN, &tenants.keyless,
+                        "without an active key", "set the Ampersand key: "
+                        "ampctl key set ID --key-file FILE");
 
-    doctor_group_report(doctor, "tokens", DOCTOR_WARN, &tenants.tokenless,
-                        "have no token", "issue a token (ampctl token issue "
+    doctor_names_report(doctor, "tokens", DOCTOR_WARN, &tenants.tokenless,
+                        "without a token", "issue a token (ampctl token issue "
                         "ID) or remove the tenant (ampctl tenant remove ID)");
 }

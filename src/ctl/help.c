@@ -108,8 +108,9 @@ help_text(const ctl_command_t *const *commands, const ctl_command_t *command,
         help_command(out, command);
 
     } else {
-        fprintf(out, "usage: ampctl %s ...\n\ncommands:\n",
-                noun ? noun : "COMMAND");
+        fprintf(out, "usage: ampctl %s%s [ARGUMENT]... [OPTION]...\n\n"
+                "commands:\n", noun ? noun : "COMMAND",
+                noun ? " SUBCOMMAND" : "");
 
         for (i = 0; commands[i] != NULL; i++) {
             for (line = commands[i]; line->noun != NULL; line++) {

@@ -10,7 +10,7 @@
 #include "secret.h"
 
 
-/* Of several the first, as in amp_tenant_decode(). */
+/* If several keys are active, the first counts, as in amp_tenant_decode(). */
 
 json_t *
 record_active_key(const json_t *record)

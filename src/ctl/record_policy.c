@@ -113,7 +113,7 @@ record_limit(json_t *record, const char *class, const char *rate_text,
 
     if (rate_text == NULL && record_text(limit, "rate")[0] == '\0') {
         ctl_error(error, CTL_USAGE, "usage", "--burst needs a rate, and "
-                  "the tenant has none for \"%s\"", class);
+                  "the limit \"%s\" has none", class);
         return ctl_remedy(error, "add --rate, e.g. --rate 50/s --burst 100");
     }
 
