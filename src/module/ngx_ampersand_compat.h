@@ -10,6 +10,12 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <hiredis/hiredis.h>
+#include "amp_span.h"
+
+
+/* an ngx_str_t as core's span */
+
+#define ngx_ampersand_span(s)  amp_span_make((s).data, (s).len)
 
 
 /* 1.23.0 chains headers of one name through ngx_table_elt_t.next */

@@ -32,6 +32,8 @@ ngx_http_ampersand_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    amcf->zone->created = ngx_ampersand_lease_init;
+
     amcf->shm_zone = ngx_shared_memory_add(cf, &name, size,
                                            &ngx_http_ampersand_module);
     if (amcf->shm_zone == NULL) {
@@ -50,16 +52,16 @@ ngx_http_ampersand_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_ampersand_main_conf_t *amcf = conf;
 
-    if (amcf->redis) {
+    if (amcf->redis_conf) {
         return "is duplicate";
     }
 
-    amcf->redis = ngx_pcalloc(cf->pool, sizeof(*amcf->redis));
-    if (amcf->redis == NULL) {
+    amcf->redis_conf = ngx_pcalloc(cf->pool, sizeof(*amcf->redis_conf));
+    if (amcf->redis_conf == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    return ngx_ampersand_redis_conf(cf, amcf->redis);
+    return ngx_ampersand_redis_conf(cf, amcf->redis_conf);
 }
 
 
@@ -95,7 +97,7 @@ ngx_http_ampersand_set_master_key(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     rc = amp_keyring_add(amcf->keyring,
-                         ngx_http_ampersand_span(text), &error);
+                         ngx_ampersand_span(text), &error);
     ngx_explicit_memzero(text.data, text.len);
 
     if (rc != 0) {
@@ -137,7 +139,7 @@ ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    api = amp_api_find(ngx_http_ampersand_span(value[1]));
+    api = amp_api_find(ngx_ampersand_span(value[1]));
 
     if (api < 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -211,7 +213,7 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
     missing = (ngx_strcmp(value[1].data, "404") == 0);
-    what = amp_lifetime_name(ngx_http_ampersand_span(value[1]));
+    what = amp_lifetime_name(ngx_ampersand_span(value[1]));
 
     if (what == AMP_LIFETIME_NEVER) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -276,7 +278,7 @@ ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t   i;
     amp_rate_t  *rate;
 
-    rate = &amcf->limit_default;
+    rate = &amcf->limits.rate;
 
     if (rate->count) {
         return "is duplicate";
@@ -284,7 +286,7 @@ ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (amp_rate_parse(ngx_http_ampersand_span(value[1]), rate) != 0) {
+    if (amp_rate_parse(ngx_ampersand_span(value[1]), rate) != 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid rate \"%V\", write for example 50/s, "
                            "600/m, 5000/h or 10000/d", &value[1]);
@@ -302,7 +304,7 @@ ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         } else if (ngx_strncmp(value[i].data, "concurrency=", 12) == 0) {
             n = ngx_atoi(value[i].data + 12, value[i].len - 12);
-            amcf->concurrency_default = n;
+            amcf->limits.concurrency = n;
         }
 
         if (n < 1 || n > AMP_BURST_MAX) {

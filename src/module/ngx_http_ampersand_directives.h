@@ -8,7 +8,7 @@
 #define NGX_HTTP_AMPERSAND_DIRECTIVES_H
 
 
-#include "request/ngx_http_ampersand.h"
+#include "request/ngx_http_ampersand_conf.h"
 
 
 char *ngx_http_ampersand_set_zone(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -1,11 +1,15 @@
-#include "request/ngx_http_ampersand.h"
-#include "zone/ngx_ampersand_invalidation.h"
-#include "zone/ngx_ampersand_concurrency.h"
 #include "ngx_http_ampersand_directives.h"
+#include "ngx_http_ampersand_worker.h"
+#include "limit/ngx_http_ampersand_limit_headers.h"
+#include "request/ngx_http_ampersand_access.h"
+#include "request/ngx_http_ampersand_body.h"
+#include "request/ngx_http_ampersand_upstream.h"
+#include "request/ngx_http_ampersand_variables.h"
+#include "status/ngx_http_ampersand_status.h"
+#include "amp_path.h"
 
 
 #define NGX_HTTP_AMPERSAND_BODY_MAX  (10 * 1024 * 1024)
-#define NGX_HTTP_AMPERSAND_HEAP      (512 * 1024)
 
 
 static void *ngx_http_ampersand_create_main_conf(ngx_conf_t *cf);
@@ -23,17 +27,12 @@ static char *ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
 static ngx_int_t ngx_http_ampersand_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_ampersand_handler(ngx_conf_t *cf,
     ngx_http_phases phase, ngx_http_handler_pt handler);
-static ngx_int_t ngx_http_ampersand_init_process(ngx_cycle_t *cycle);
-static void ngx_http_ampersand_heap(ngx_log_t *log);
-static void ngx_http_ampersand_exit_process(ngx_cycle_t *cycle);
-static void ngx_http_ampersand_link_state(void *data,
-    ngx_ampersand_redis_state_e state);
 
 
 static ngx_conf_enum_t  ngx_http_ampersand_limit_header_sets[] = {
-    { ngx_string("off"), NGX_HTTP_AMPERSAND_NO_HEADERS },
-    { ngx_string("on"), NGX_HTTP_AMPERSAND_RATELIMIT },
-    { ngx_string("all"), NGX_HTTP_AMPERSAND_X_RATELIMIT },
+    { ngx_string("off"), NGX_HTTP_AMPERSAND_LIMIT_HEADERS_OFF },
+    { ngx_string("on"), NGX_HTTP_AMPERSAND_LIMIT_HEADERS_ON },
+    { ngx_string("all"), NGX_HTTP_AMPERSAND_LIMIT_HEADERS_ALL },
     { ngx_null_string, 0 }
 };
 
@@ -122,7 +121,7 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(ngx_http_ampersand_main_conf_t, limit_fallback),
+      offsetof(ngx_http_ampersand_main_conf_t, limits.fallback),
       &ngx_http_ampersand_limit_fallbacks },
 
     { ngx_string("ampersand_limit_hits"),
@@ -205,7 +204,7 @@ ngx_http_ampersand_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    amcf->limit_fallback = NGX_CONF_UNSET_UINT;
+    amcf->limits.fallback = NGX_CONF_UNSET_UINT;
     amcf->tenant_ttl = NGX_CONF_UNSET_MSEC;
     amcf->tenant_grace = NGX_CONF_UNSET_MSEC;
 
@@ -218,7 +217,7 @@ ngx_http_ampersand_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_ampersand_main_conf_t *amcf = conf;
 
-    ngx_conf_init_uint_value(amcf->limit_fallback, NGX_AMPERSAND_LEASE_LOCAL);
+    ngx_conf_init_uint_value(amcf->limits.fallback, NGX_AMPERSAND_LEASE_LOCAL);
     ngx_conf_init_msec_value(amcf->tenant_ttl, 60000);
     ngx_conf_init_msec_value(amcf->tenant_grace, 3600000);
 
@@ -280,7 +279,7 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->observe, prev->observe, 0);
     ngx_conf_merge_value(conf->limit_hits, prev->limit_hits, 0);
     ngx_conf_merge_uint_value(conf->limit_headers, prev->limit_headers,
-                              NGX_HTTP_AMPERSAND_RATELIMIT);
+                              NGX_HTTP_AMPERSAND_LIMIT_HEADERS_ON);
     ngx_conf_merge_off_value(conf->body_max, prev->body_max,
                              NGX_HTTP_AMPERSAND_BODY_MAX);
     ngx_conf_merge_ptr_value(conf->ttls, prev->ttls, NULL);
@@ -324,7 +323,7 @@ ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
     if (amcf->zone == NULL) {
         missing = "ampersand_zone 16m";
 
-    } else if (amcf->redis == NULL) {
+    } else if (amcf->redis_conf == NULL) {
         missing = "ampersand_redis redis://127.0.0.1:6379/0";
 
     } else if (amcf->keyring == NULL) {
@@ -439,7 +438,7 @@ ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
         best = 0;
 
         for (j = 0; j < alcf->ttls->nelts; j++) {
-            rank = amp_lifetime_rank(ngx_http_ampersand_span(ttl[j].name),
+            rank = amp_lifetime_rank(ngx_ampersand_span(ttl[j].name),
                                      &op[i]);
             if (rank > best) {
                 best = rank;
@@ -471,7 +470,7 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    amcf->redis->resolver = clcf->resolver;
+    amcf->redis_conf->resolver = clcf->resolver;
 
     alcf = amcf->upstreams->elts;
 
@@ -497,7 +496,7 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return ngx_http_ampersand_limit_init(cf);
+    return ngx_http_ampersand_upstream_init(cf);
 }
 
 
@@ -518,113 +517,4 @@ ngx_http_ampersand_handler(ngx_conf_t *cf, ngx_http_phases phase,
     *h = handler;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
-{
-    ngx_ampersand_counters_t        *counters;
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    /* the cache manager and loader come by here too */
-
-    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
-    {
-        return NGX_OK;
-    }
-
-    amcf = ngx_http_cycle_get_module_main_conf(cycle,
-                                               ngx_http_ampersand_module);
-
-    if (amcf == NULL || !amcf->used) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_ampersand_lookup_init(amcf, cycle->pool) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    counters = ngx_ampersand_zone_counters(amcf->zone);
-
-    /* the cached time is the master's, from before it read its configuration */
-
-    ngx_time_update();
-
-    ngx_ampersand_concurrency_init(amcf->zone);
-
-    amcf->link = ngx_ampersand_redis_create(amcf->redis, cycle->log,
-                                            &counters->redis,
-                                            ngx_http_ampersand_link_state,
-                                            amcf);
-    if (amcf->link == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_ampersand_cache_invalidate_init(amcf, cycle->log);
-    ngx_http_ampersand_lease_wait_init(amcf);
-    ngx_http_ampersand_heap(cycle->log);
-
-    if (ngx_worker != 0) {
-        return NGX_OK;
-    }
-
-    return ngx_ampersand_invalidation_subscribe(cycle->pool, amcf->link,
-                                          &amcf->redis->prefix, amcf->zone);
-}
-
-
-/*
- * glibc gives the end of its heap back when 128K there are free, and takes at
- * least as much when none is left: a worker whose heap ends there does both for
- * each request, with the page faults.  To free what was mapped moves both
- * limits, this one to twice its size (mallopt(3), M_MMAP_THRESHOLD).
- */
-
-static void
-ngx_http_ampersand_heap(ngx_log_t *log)
-{
-    void  *p;
-
-    p = ngx_alloc(NGX_HTTP_AMPERSAND_HEAP, log);
-
-    if (p) {
-        ngx_free(p);
-    }
-}
-
-
-static void
-ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
-{
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    amcf = ngx_http_cycle_get_module_main_conf(cycle,
-                                               ngx_http_ampersand_module);
-
-    if (amcf == NULL || amcf->link == NULL) {
-        return;
-    }
-
-    ngx_ampersand_lease_exit(&amcf->lessee, ngx_worker == 0);
-
-    /* the link writes in an event of its own, and there is no next turn */
-
-    ngx_event_process_posted(cycle, &ngx_posted_events);
-
-    ngx_ampersand_redis_close(amcf->link);
-    ngx_http_ampersand_lookup_close(amcf);
-}
-
-
-static void
-ngx_http_ampersand_link_state(void *data, ngx_ampersand_redis_state_e state)
-{
-    ngx_http_ampersand_main_conf_t *amcf = data;
-
-    /* after a reload this place is another worker's */
-
-    if (ngx_worker < NGX_AMPERSAND_WORKERS && !ngx_exiting) {
-        ngx_ampersand_zone_counters(amcf->zone)->up[ngx_worker] = state;
-    }
 }

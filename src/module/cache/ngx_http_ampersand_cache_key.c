@@ -1,21 +1,6 @@
-#include "request/ngx_http_ampersand.h"
+#include "ngx_http_ampersand_cache_key.h"
 #include "amp_escape.h"
-
-
-/*
- * What keys an entry of proxy_cache, and what makes keys change.
- *
- *   <owner>|<operation><generations>|<the rest of path and query>[|<Accept>]
- *
- * "|" stands in none of the first three; nothing follows Accept.  The owner is
- * the tenant in its project, amp_tenant_t's; the operation is the number of its
- * line, which belongs to one API.  Generations are "<family>gen.bump," for each
- * family that the operation reads, zeroes and families without either left out
- * (see ngx_ampersand_project_node_t).  nginx hashes keys twice, byte by byte, so
- * what owner and operation say already is left out: the path before its first
- * parameter, and Accept when it is application/json.  The public catalogue is
- * one entry for all tenants: its owner is "*", and it has no generations.
- */
+#include "amp_path.h"
 
 
 #define NGX_HTTP_AMPERSAND_GENERATION  (2 * NGX_INT32_LEN + 3)
@@ -23,28 +8,22 @@
 
 ngx_int_t
 ngx_http_ampersand_cache_key(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+    const ngx_ampersand_record_t *record, const amp_operation_t *op,
+    const ngx_str_t *uri, amp_span_t accept, ngx_str_t *key)
 {
-    size_t                  len;
-    u_char                 *p;
-    uint32_t                reads;
-    amp_span_t              owner, accept, rest;
-    ngx_uint_t              i;
-    ngx_ampersand_known_t  *known;
+    size_t       len;
+    u_char      *p;
+    uint32_t     reads;
+    amp_span_t   owner, rest;
+    ngx_uint_t   i;
 
-    if (ctx->ttl == 0) {
-        return NGX_OK;
-    }
+    owner = amp_span_make(record->tenant->owner, AMP_TENANT_OWNER);
+    reads = op->reads | AMP_F(ALL);
 
-    known = &ctx->known;
-    owner = amp_span_make(known->tenant->owner, AMP_TENANT_OWNER);
-    accept = ngx_http_ampersand_span(ctx->headers.accept);
-    reads = ctx->op->reads | AMP_F(ALL);
+    len = amp_path_fixed(op, record->tenant->project_id.len);
+    rest = amp_span_make(uri->data + len, uri->len - len);
 
-    len = amp_path_fixed(ctx->op, known->tenant->project_id.len);
-    rest = amp_span_make(ctx->uri.data + len, ctx->uri.len - len);
-
-    if (ctx->op->class == AMP_CLASS_CATALOG) {
+    if (op->class == AMP_CLASS_CATALOG) {
         owner = amp_span("*");
         reads = 0;
     }
@@ -58,20 +37,20 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ctx->cache_key.data = p;
+    key->data = p;
 
     p = ngx_cpymem(p, owner.data, owner.len);
     *p++ = '|';
-    p = amp_decimal(p, amp_operation_index(ctx->op) + 1);
+    p = amp_decimal(p, amp_operation_index(op) + 1);
 
     for ( /* void */ ; reads; reads &= reads - 1) {
         i = ffs((int) reads) - 1;
 
-        if (known->gens[i] | known->bumps[i]) {
+        if (record->gens[i] | record->bumps[i]) {
             *p++ = (u_char) ('a' + i);
-            p = known->gens[i] ? amp_decimal(p, known->gens[i]) : p;
+            p = record->gens[i] ? amp_decimal(p, record->gens[i]) : p;
             *p++ = '.';
-            p = known->bumps[i] ? amp_decimal(p, known->bumps[i]) : p;
+            p = record->bumps[i] ? amp_decimal(p, record->bumps[i]) : p;
             *p++ = ',';
         }
     }
@@ -87,15 +66,15 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
         }
     }
 
-    ctx->cache_key.len = p - ctx->cache_key.data;
+    key->len = p - key->data;
 
     return NGX_OK;
 }
 
 
 /*
- * What "proxy_cache_bypass 1" does, without that predicate's being evaluated
- * for all requests: nginx reads it from here right after the cache key, see
+ * Does what "proxy_cache_bypass 1" does, without that predicate being evaluated
+ * for all requests: nginx reads it right after the cache key, see
  * ngx_http_upstream_cache().
  */
 

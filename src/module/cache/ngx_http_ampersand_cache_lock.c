@@ -1,49 +1,16 @@
-#include "request/ngx_http_ampersand.h"
+#include "ngx_http_ampersand_cache_lock.h"
 
 
-/*
- * Many clients, one cold key.  proxy_cache_lock lets one request ask upstream
- * and has the others wait, in all workers, but they look only twice a second.
- * The lock stays nginx's; this wakes its waiters in time.  A request that is
- * about to look into the cache goes through two queues of its worker:
- *
- *   entered ── nginx has it wait ──▶ waiting
- *          └── else ──▶ out
- *   waiting ── the lock is held ──▶ waiting
- *          ├── an answer was stored ──▶ all are woken, ──▶ entered
- *          ├── the answer cannot be shared ──▶ all are woken, to go upstream at
- *          │   once: one after the other would be slower than without a cache
- *          └── it failed, or the lock is too old ──▶ one is woken, ──▶ entered:
- *              it asks next.  After the next failure two are, then four, ...:
- *              nobody waits for all who came before, and an upstream in trouble
- *              does not get all at once
- *
- * Waiting ones are looked at when a request that was upstream ends in this
- * worker, and, for what ends in others or is killed there, every 2 ms while
- * there are any.  Whatever is misjudged here is only a wake-up: nginx looks
- * itself, under the cache's mutex.
- *
- * A woken request is alive: r->main->blocked keeps it until nginx's handler of
- * wait_event has run.  One that ends leaves its queue in its cleanup.
- *
- * The client who asked may leave.  nginx goes on for the sake of the cache, but
- * gives up when it cannot send the header: so none is sent.
- *
- * What cannot be shared stands in the zone for a while, a word for each key:
- * 40 bits of its hash, 24 of the second.  Nobody waits for such a key.
- */
-
-
-#define NGX_HTTP_AMPERSAND_LOOK      2          /* ms                         */
+#define NGX_HTTP_AMPERSAND_LOOK      2          /* ms between two looks       */
 #define NGX_HTTP_AMPERSAND_UNSHARED  10         /* seconds                    */
 #define NGX_HTTP_AMPERSAND_FAILURES  15         /* counted, at most           */
 #define NGX_HTTP_AMPERSAND_SECONDS   0xffffff
 
 
 typedef struct {
-    ngx_queue_t  entered;
+    ngx_queue_t  looking;
     ngx_queue_t  waiting;
-    ngx_event_t  sort;              /* posted: who of those entered waits     */
+    ngx_event_t  sort;              /* posted: which of those looking wait    */
     ngx_event_t  look;              /* posted, or its timer                   */
 } ngx_http_ampersand_cache_lock_t;
 
@@ -51,10 +18,10 @@ typedef struct {
 static void ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev);
 static void ngx_http_ampersand_cache_lock_look(ngx_event_t *ev);
 static ngx_uint_t ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c);
-static void ngx_http_ampersand_cache_lock_wake(ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_cache_lock_wake(ngx_http_ampersand_cache_wait_t *wait);
 static void ngx_http_ampersand_cache_lock_go(ngx_event_t *ev);
 static volatile uint64_t *ngx_http_ampersand_cache_lock_word(
-    ngx_http_request_t *r, uint64_t *hash);
+    ngx_http_request_t *r, ngx_ampersand_zone_t *zone, uint64_t *hash);
 
 
 /* this worker's */
@@ -63,18 +30,19 @@ static ngx_http_ampersand_cache_lock_t  ngx_http_ampersand_cache_lock;
 
 
 void
-ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_wait_t *wait,
+    ngx_http_request_t *r, ngx_ampersand_zone_t *zone)
 {
     ngx_http_ampersand_cache_lock_t  *cl;
 
-    if (ctx->entered) {
+    if (wait->queued) {
         return;
     }
 
     cl = &ngx_http_ampersand_cache_lock;
 
-    if (cl->entered.next == NULL) {
-        ngx_queue_init(&cl->entered);
+    if (cl->looking.next == NULL) {
+        ngx_queue_init(&cl->looking);
         ngx_queue_init(&cl->waiting);
 
         cl->sort.handler = ngx_http_ampersand_cache_lock_sort;
@@ -88,40 +56,43 @@ ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_ctx_t *ctx)
     cl->sort.log = ngx_cycle->log;
     cl->look.log = ngx_cycle->log;
 
-    ctx->entered = 1;
-    ngx_queue_insert_tail(&cl->entered, &ctx->waiter);
+    wait->request = r;
+    wait->zone = zone;
+    wait->queued = 1;
+    ngx_queue_insert_tail(&cl->looking, &wait->queue);
 
     ngx_post_event(&cl->sort, &ngx_posted_events);
 }
 
 
 void
-ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait,
+    ngx_uint_t forwarded)
 {
     ngx_http_ampersand_cache_lock_t  *cl;
 
     cl = &ngx_http_ampersand_cache_lock;
 
-    if (ctx->entered) {
-        ctx->entered = 0;
-        ngx_queue_remove(&ctx->waiter);
+    if (wait->queued) {
+        wait->queued = 0;
+        ngx_queue_remove(&wait->queue);
 
-        /* as a rule the only one, who has got his answer without waiting */
+        /* usually the only one, which got its answer without waiting */
 
-        if (cl->sort.posted && ngx_queue_empty(&cl->entered)) {
+        if (cl->sort.posted && ngx_queue_empty(&cl->looking)) {
             ngx_delete_posted_event(&cl->sort);
         }
     }
 
-    if (ctx->key_used && cl->waiting.next && !ngx_queue_empty(&cl->waiting)) {
+    if (forwarded && cl->waiting.next && !ngx_queue_empty(&cl->waiting)) {
         ngx_post_event(&cl->look, &ngx_posted_events);
     }
 }
 
 
 /*
- * nginx decides in the same call in which it reads the key, so what does not
- * wait now will not.
+ * nginx decides in the same call in which it reads the key, so a request that
+ * does not wait now will not wait.
  */
 
 static void
@@ -129,20 +100,20 @@ ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev)
 {
     ngx_queue_t                    *q;
     ngx_http_cache_t               *c;
-    ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_cache_wait_t  *wait;
     ngx_http_ampersand_cache_lock_t  *cl;
 
     cl = ev->data;
 
-    while (!ngx_queue_empty(&cl->entered)) {
-        q = ngx_queue_head(&cl->entered);
-        ctx = ngx_queue_data(q, ngx_http_ampersand_ctx_t, waiter);
-        c = ctx->request->cache;
+    while (!ngx_queue_empty(&cl->looking)) {
+        q = ngx_queue_head(&cl->looking);
+        wait = ngx_queue_data(q, ngx_http_ampersand_cache_wait_t, queue);
+        c = wait->request->cache;
 
         ngx_queue_remove(q);
 
         if (c == NULL || !c->waiting) {
-            ctx->entered = 0;
+            wait->queued = 0;
 
         } else {
             ngx_queue_insert_tail(&cl->waiting, q);
@@ -166,13 +137,13 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
     ngx_queue_t                    *q, *next;
     ngx_http_cache_t               *c;
     ngx_http_request_t             *r;
-    ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_cache_wait_t  *wait;
     ngx_http_file_cache_node_t     *node;
     ngx_http_ampersand_cache_lock_t  *cl;
 
     cl = ev->data;
 
-    /* a second look, before those woken have run, would see another failure */
+    /* a second look, before the woken requests run, would see another failure */
 
     if (ev->posted) {
         ngx_delete_posted_event(ev);
@@ -183,21 +154,21 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
          q = next)
     {
         next = ngx_queue_next(q);
-        ctx = ngx_queue_data(q, ngx_http_ampersand_ctx_t, waiter);
-        r = ctx->request;
+        wait = ngx_queue_data(q, ngx_http_ampersand_cache_wait_t, queue);
+        r = wait->request;
         c = r->cache;
 
-        /* nginx's own timer was first */
+        /* nginx's own timer expired first */
 
         if (c == NULL || !c->waiting || !c->wait_event.timer_set) {
             ngx_queue_remove(q);
-            ctx->entered = 0;
+            wait->queued = 0;
             continue;
         }
 
         node = c->node;
 
-        if (!ngx_http_ampersand_cache_lock_shared(r)) {
+        if (!ngx_http_ampersand_cache_lock_shared(r, wait->zone)) {
             c->lock = 0;
             c->wait_event.handler = ngx_http_ampersand_cache_lock_go;
 
@@ -209,8 +180,8 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
         } else if (!node->exists) {
             n = ngx_http_ampersand_cache_lock_woken(c);
 
-            if (n >> ctx->failures) {
-                ctx->failures = ngx_min(ctx->failures + 1,
+            if (n >> wait->failures) {
+                wait->failures = ngx_min(wait->failures + 1,
                                         NGX_HTTP_AMPERSAND_FAILURES);
                 continue;
             }
@@ -221,7 +192,7 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
             }
         }
 
-        ngx_http_ampersand_cache_lock_wake(ctx);
+        ngx_http_ampersand_cache_lock_wake(wait);
     }
 
     if (!ngx_queue_empty(&cl->waiting) && !cl->look.timer_set) {
@@ -230,25 +201,25 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
 }
 
 
-/* How many have just been woken to ask for the same? */
+/* How many requests have just been woken for the same entry? */
 
 static ngx_uint_t
 ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c)
 {
     ngx_uint_t                 n;
-    ngx_queue_t               *q, *entered;
+    ngx_queue_t               *q, *looking;
     ngx_http_cache_t          *woken;
-    ngx_http_ampersand_ctx_t  *ctx;
+    ngx_http_ampersand_cache_wait_t  *wait;
 
     n = 0;
-    entered = &ngx_http_ampersand_cache_lock.entered;
+    looking = &ngx_http_ampersand_cache_lock.looking;
 
-    for (q = ngx_queue_last(entered);
-         q != ngx_queue_sentinel(entered);
+    for (q = ngx_queue_last(looking);
+         q != ngx_queue_sentinel(looking);
          q = ngx_queue_prev(q))
     {
-        ctx = ngx_queue_data(q, ngx_http_ampersand_ctx_t, waiter);
-        woken = ctx->request->cache;
+        wait = ngx_queue_data(q, ngx_http_ampersand_cache_wait_t, queue);
+        woken = wait->request->cache;
 
         if (woken && woken->node == c->node && woken->wait_event.posted) {
             n++;
@@ -259,22 +230,22 @@ ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c)
 }
 
 
-/* Its handler runs first, then it is seen whether it waits again. */
-
 static void
-ngx_http_ampersand_cache_lock_wake(ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_cache_lock_wake(ngx_http_ampersand_cache_wait_t *wait)
 {
-    ngx_event_t                    *wait;
+    ngx_event_t                      *ev;
     ngx_http_ampersand_cache_lock_t  *cl;
 
     cl = &ngx_http_ampersand_cache_lock;
-    wait = &ctx->request->cache->wait_event;
+    ev = &wait->request->cache->wait_event;
 
-    ngx_del_timer(wait);
-    ngx_post_event(wait, &ngx_posted_events);
+    ngx_del_timer(ev);
+    ngx_post_event(ev, &ngx_posted_events);
 
-    ngx_queue_remove(&ctx->waiter);
-    ngx_queue_insert_tail(&cl->entered, &ctx->waiter);
+    ngx_queue_remove(&wait->queue);
+    ngx_queue_insert_tail(&cl->looking, &wait->queue);
+
+    /* after the handler of ev, which decides whether the request waits again */
 
     if (cl->sort.posted) {
         ngx_delete_posted_event(&cl->sort);
@@ -284,7 +255,7 @@ ngx_http_ampersand_cache_lock_wake(ngx_http_ampersand_ctx_t *ctx)
 }
 
 
-/* As nginx's own handler goes on, but whoever holds the lock. */
+/* Does what nginx's own handler does, whether the lock is held or not. */
 
 static void
 ngx_http_ampersand_cache_lock_go(ngx_event_t *ev)
@@ -322,24 +293,26 @@ ngx_http_ampersand_cache_lock_abandoned(ngx_http_request_t *r)
 
 
 void
-ngx_http_ampersand_cache_lock_unshared(ngx_http_request_t *r)
+ngx_http_ampersand_cache_lock_unshared(ngx_http_request_t *r,
+    ngx_ampersand_zone_t *zone)
 {
     uint64_t            hash;
     volatile uint64_t  *word;
 
-    word = ngx_http_ampersand_cache_lock_word(r, &hash);
+    word = ngx_http_ampersand_cache_lock_word(r, zone, &hash);
 
     *word = hash | (ngx_time() & NGX_HTTP_AMPERSAND_SECONDS);
 }
 
 
 ngx_uint_t
-ngx_http_ampersand_cache_lock_shared(ngx_http_request_t *r)
+ngx_http_ampersand_cache_lock_shared(ngx_http_request_t *r,
+    ngx_ampersand_zone_t *zone)
 {
     uint64_t            hash, value;
     volatile uint64_t  *word;
 
-    word = ngx_http_ampersand_cache_lock_word(r, &hash);
+    word = ngx_http_ampersand_cache_lock_word(r, zone, &hash);
     value = *word;
 
     return (value & ~(uint64_t) NGX_HTTP_AMPERSAND_SECONDS) != hash
@@ -349,17 +322,15 @@ ngx_http_ampersand_cache_lock_shared(ngx_http_request_t *r)
 
 
 static volatile uint64_t *
-ngx_http_ampersand_cache_lock_word(ngx_http_request_t *r, uint64_t *hash)
+ngx_http_ampersand_cache_lock_word(ngx_http_request_t *r,
+    ngx_ampersand_zone_t *zone, uint64_t *hash)
 {
-    uint64_t                         key;
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    uint64_t  key;
 
     ngx_memcpy(&key, r->cache->main, sizeof(key));
 
     *hash = key & ~(uint64_t) NGX_HTTP_AMPERSAND_SECONDS;
 
-    return ngx_ampersand_zone_unshared(amcf->zone)
+    return ngx_ampersand_zone_unshared(zone)
            + key % NGX_AMPERSAND_UNSHARED;
 }

@@ -1,49 +1,29 @@
-#include "request/ngx_http_ampersand.h"
+#include "ngx_http_ampersand_cache_store.h"
+#include "ngx_http_ampersand_cache_lock.h"
+#include "ngx_http_ampersand_header_list.h"
 #include "amp_escape.h"
 
 
-/*
- * What is stored, for how long, and what an answer says of it.
- *
- * Only a 200 of what the table calls cacheable is stored, and a 404 where
- * "ampersand_cache_ttl 404" gives it a time.  An upstream that says nothing of
- * lifetimes leaves them to the configuration, then the table; a 404 never lives
- * longer than configured.
- *
- * Cache-Status (RFC 9211) by what nginx found:
- *
- *   HIT                               hit
- *   HIT, after another's upstream     fwd=miss; collapsed
- *   STALE, UPDATING                   hit, with a negative ttl
- *   STALE, after upstream failed      fwd=stale; fwd-status=<its status, if any>
- *   REVALIDATED                       fwd=stale; fwd-status=304
- *   EXPIRED                           fwd=stale
- *   MISS                              fwd=miss, fwd=vary-miss
- *   BYPASS, by Cache-Control          fwd=request
- *   never cached                      fwd=bypass, fwd=method
- *
- * and "stored" where it will be, and "ttl" where anything is.  The gateway's own
- * refusals and nginx's errors are no cache's answers and say nothing (RFC 9211,
- * 2).
- */
-
-
-static time_t ngx_http_ampersand_lifetime(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
-static ngx_int_t ngx_http_ampersand_vary(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
-static ngx_int_t ngx_http_ampersand_vary_names(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, ngx_str_t *names);
-static void ngx_http_ampersand_forget(ngx_http_request_t *r);
+static time_t ngx_http_ampersand_cache_lifetime(ngx_http_request_t *r,
+    const ngx_http_ampersand_cache_policy_t *policy);
+static ngx_int_t ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
+    const amp_header_policy_t *policy);
+static ngx_int_t ngx_http_ampersand_cache_vary_names(ngx_http_request_t *r,
+    const amp_header_policy_t *policy, ngx_str_t *names);
+static void ngx_http_ampersand_cache_forget(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_ampersand_cache_sent(
+    const amp_header_policy_t *policy, amp_span_t name);
 static u_char *ngx_http_ampersand_cache_status(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, u_char *p);
-static const char *ngx_http_ampersand_forwarded(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
-static time_t ngx_http_ampersand_age(ngx_http_request_t *r);
+    u_char *p, ngx_uint_t forwarded, ngx_uint_t no_store);
+static const char *ngx_http_ampersand_cache_forwarded(ngx_http_request_t *r,
+    ngx_uint_t forwarded, ngx_uint_t no_store);
+static time_t ngx_http_ampersand_cache_age(ngx_http_request_t *r);
 
 
 void
-ngx_http_ampersand_cache_store(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_cache_store(ngx_http_request_t *r,
+    ngx_ampersand_zone_t *zone,
+    const ngx_http_ampersand_cache_policy_t *policy)
 {
     time_t                valid;
     ngx_uint_t            status;
@@ -51,18 +31,18 @@ ngx_http_ampersand_cache_store(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *
 
     u = r->upstream;
 
-    if (r->cached || u == NULL || r->cache == NULL || r->err_status
-        || ctx->state != NGX_HTTP_AMPERSAND_PASSED)
-    {
+    if (r->cached || u == NULL || r->cache == NULL || r->err_status) {
         return;
     }
 
     status = u->headers_in.status_n;
 
     if (u->cacheable) {
-        valid = ngx_http_ampersand_lifetime(r, ctx);
+        valid = ngx_http_ampersand_cache_lifetime(r, policy);
 
-        if (valid && ngx_http_ampersand_vary(r, ctx) == NGX_OK) {
+        if (valid
+            && ngx_http_ampersand_cache_vary(r, policy->policy) == NGX_OK)
+        {
             r->cache->valid_sec = valid;
             return;
         }
@@ -73,40 +53,37 @@ ngx_http_ampersand_cache_store(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *
     if (status >= NGX_HTTP_OK && status < NGX_HTTP_INTERNAL_SERVER_ERROR
         && status != NGX_HTTP_TOO_MANY_REQUESTS)
     {
-        ngx_http_ampersand_cache_lock_unshared(r);
-        ngx_http_ampersand_forget(r);
+        ngx_http_ampersand_cache_lock_unshared(r, zone);
+        ngx_http_ampersand_cache_forget(r);
     }
 }
 
 
-/* Until when it is fresh; 0: not to be stored. */
+/* Until when the answer is fresh, Unix time; 0: it is not stored. */
 
 static time_t
-ngx_http_ampersand_lifetime(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_cache_lifetime(ngx_http_request_t *r,
+    const ngx_http_ampersand_cache_policy_t *policy)
 {
-    time_t                          valid, most;
-    ngx_http_ampersand_loc_conf_t  *alcf;
+    time_t  valid, most;
 
     valid = r->cache->valid_sec;
 
-    if (ctx->ttl == 0) {
+    if (policy->ttl == 0) {
         return 0;
     }
 
     switch (r->upstream->headers_in.status_n) {
 
     case NGX_HTTP_OK:
-        return valid ? valid : ngx_time() + (time_t) ctx->ttl;
+        return valid ? valid : ngx_time() + (time_t) policy->ttl;
 
     case NGX_HTTP_NOT_FOUND:
-        alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
-
-        if (alcf->ttl_missing == 0) {
+        if (policy->ttl_missing == 0) {
             return 0;
         }
 
-        most = ngx_time() + alcf->ttl_missing;
+        most = ngx_time() + policy->ttl_missing;
 
         return (valid && valid < most) ? valid : most;
 
@@ -127,7 +104,8 @@ ngx_http_ampersand_lifetime(ngx_http_request_t *r,
  */
 
 static ngx_int_t
-ngx_http_ampersand_vary(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
+    const amp_header_policy_t *policy)
 {
     ngx_table_elt_t            *h;
     ngx_http_ampersand_walk_t   walk;
@@ -143,7 +121,8 @@ ngx_http_ampersand_vary(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 
     while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
         if (ngx_http_ampersand_is(h, "vary")
-            && ngx_http_ampersand_vary_names(r, ctx, &h->value) != NGX_OK)
+            && ngx_http_ampersand_cache_vary_names(r, policy, &h->value)
+               != NGX_OK)
         {
             return NGX_DECLINED;
         }
@@ -153,25 +132,25 @@ ngx_http_ampersand_vary(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 }
 
 
-/* Adds those of one line. */
+/* Adds the names of one Vary line. */
 
 static ngx_int_t
-ngx_http_ampersand_vary_names(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, ngx_str_t *names)
+ngx_http_ampersand_cache_vary_names(ngx_http_request_t *r,
+    const amp_header_policy_t *policy, ngx_str_t *names)
 {
-    ngx_str_t   rest, *vary;
-    amp_span_t  name;
+    ngx_str_t   *vary;
+    amp_span_t   rest, name;
 
     vary = &r->cache->vary;
-    rest = *names;
+    rest = ngx_ampersand_span(*names);
 
-    while ((name = ngx_http_ampersand_next_word(&rest)).len) {
+    while ((name = amp_header_word(&rest)).len) {
 
         if (amp_span_eq(name, amp_span("*"))) {
             return NGX_DECLINED;
         }
 
-        if (!ngx_http_ampersand_headers_sent(ctx, name)) {
+        if (!ngx_http_ampersand_cache_sent(policy, name)) {
             continue;
         }
 
@@ -198,6 +177,22 @@ ngx_http_ampersand_vary_names(ngx_http_request_t *r,
 }
 
 
+static ngx_uint_t
+ngx_http_ampersand_cache_sent(const amp_header_policy_t *policy,
+    amp_span_t name)
+{
+    u_char  lowcase[NGX_HTTP_CACHE_VARY_LEN];
+
+    if (name.len > sizeof(lowcase)) {
+        return 1;
+    }
+
+    ngx_strlow(lowcase, (u_char *) name.data, name.len);
+
+    return amp_header_forwarded(policy, amp_span_make(lowcase, name.len));
+}
+
+
 /*
  * The answer is final and is not stored (404, 401, no-store): without this,
  * proxy_cache_use_stale would serve the expired entry for as long as somebody
@@ -205,15 +200,15 @@ ngx_http_ampersand_vary_names(ngx_http_request_t *r,
  */
 
 static void
-ngx_http_ampersand_forget(ngx_http_request_t *r)
+ngx_http_ampersand_cache_forget(ngx_http_request_t *r)
 {
-    ngx_uint_t                    known;
+    ngx_uint_t                    existed;
     ngx_http_cache_t             *c;
     ngx_http_file_cache_node_t   *node;
 
     c = r->cache;
 
-    /* of what was not looked up nginx knows it only when it stores, see there */
+    /* nginx sets the node of a bypassed key only when it stores an answer */
 
     if (r->upstream->cache_status == NGX_HTTP_CACHE_BYPASS
         && ngx_http_file_cache_create(r) != NGX_OK)
@@ -223,7 +218,7 @@ ngx_http_ampersand_forget(ngx_http_request_t *r)
 
     node = c->node;
 
-    /* no lock for what is not there: what comes now may as well come later */
+    /* no entry, no lock: one that is stored now might be stored later as well */
 
     if (node == NULL || !node->exists || c->file.name.len == 0) {
         return;
@@ -231,9 +226,9 @@ ngx_http_ampersand_forget(ngx_http_request_t *r)
 
     ngx_shmtx_lock(&c->file_cache->shpool->mutex);
 
-    known = node->exists;
+    existed = node->exists;
 
-    if (known) {
+    if (existed) {
         c->file_cache->sh->size -= node->fs_size;
         node->fs_size = 0;
         node->exists = 0;
@@ -241,15 +236,15 @@ ngx_http_ampersand_forget(ngx_http_request_t *r)
 
     ngx_shmtx_unlock(&c->file_cache->shpool->mutex);
 
-    if (known) {
+    if (existed) {
         (void) ngx_delete_file(c->file.name.data);
     }
 }
 
 
 ngx_int_t
-ngx_http_ampersand_cache_store_headers(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_cache_headers(ngx_http_request_t *r, u_char *text,
+    ngx_uint_t forwarded, ngx_uint_t no_store)
 {
     ngx_str_t         found, status, age;
     ngx_uint_t        n;
@@ -258,10 +253,10 @@ ngx_http_ampersand_cache_store_headers(ngx_http_request_t *r,
     n = r->upstream->cache_status;
     found = n ? ngx_http_cache_status[n - 1] : bypass;
 
-    status.data = ctx->text;
-    age.data = ngx_http_ampersand_cache_status(r, ctx, status.data);
+    status.data = text;
+    age.data = ngx_http_ampersand_cache_status(r, text, forwarded, no_store);
     status.len = age.data - status.data;
-    age.len = amp_decimal(age.data, ngx_http_ampersand_age(r)) - age.data;
+    age.len = amp_decimal(age.data, ngx_http_ampersand_cache_age(r)) - age.data;
 
     if (ngx_http_ampersand_header(r, "X-Cache-Status", &found) != NGX_OK
         || ngx_http_ampersand_header(r, "Cache-Status", &status) != NGX_OK)
@@ -273,32 +268,32 @@ ngx_http_ampersand_cache_store_headers(ngx_http_request_t *r,
 }
 
 
-/* Writes it at p, answers its end. */
+/* Writes the value of Cache-Status at p and returns its end. */
 
 static u_char *
-ngx_http_ampersand_cache_status(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, u_char *p)
+ngx_http_ampersand_cache_status(ngx_http_request_t *r, u_char *p,
+    ngx_uint_t forwarded, ngx_uint_t no_store)
 {
     time_t                ttl;
-    const char           *forwarded;
+    const char           *reason;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
-    forwarded = ngx_http_ampersand_forwarded(r, ctx);
+    reason = ngx_http_ampersand_cache_forwarded(r, forwarded, no_store);
 
-    if (forwarded == NULL) {
+    if (reason == NULL) {
         p = ngx_cpymem(p, "ampersand; hit", sizeof("ampersand; hit") - 1);
 
     } else {
         p = ngx_cpymem(p, "ampersand; fwd=", sizeof("ampersand; fwd=") - 1);
-        p = ngx_cpymem(p, forwarded, ngx_strlen(forwarded));
+        p = ngx_cpymem(p, reason, ngx_strlen(reason));
 
         if (!r->cached) {
             if (u->cacheable && r->cache && r->cache->valid_sec) {
                 p = ngx_cpymem(p, "; stored", sizeof("; stored") - 1);
             }
 
-        } else if (!ctx->key_used) {
+        } else if (!forwarded) {
             p = ngx_cpymem(p, "; collapsed", sizeof("; collapsed") - 1);
 
         } else if (u->state && u->state->status) {
@@ -322,14 +317,14 @@ ngx_http_ampersand_cache_status(ngx_http_request_t *r,
 }
 
 
-/* Why upstream was asked; NULL: it was not. */
+/* Why the request went upstream (RFC 9211, 2.2); NULL: it did not. */
 
 static const char *
-ngx_http_ampersand_forwarded(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_cache_forwarded(ngx_http_request_t *r,
+    ngx_uint_t forwarded, ngx_uint_t no_store)
 {
     if (r->cached) {
-        return ctx->key_used ? "stale" : r->cache->wait_time ? "miss" : NULL;
+        return forwarded ? "stale" : r->cache->wait_time ? "miss" : NULL;
     }
 
     switch (r->upstream->cache_status) {
@@ -348,15 +343,15 @@ ngx_http_ampersand_forwarded(ngx_http_request_t *r,
             return "method";
         }
 
-        return ctx->headers.no_store ? "request" : "bypass";
+        return no_store ? "request" : "bypass";
     }
 }
 
 
-/* RFC 9111, 4.2.3, and what it was old when it came. */
+/* RFC 9111, 4.2.3: the time in this cache, and the age that upstream gave. */
 
 static time_t
-ngx_http_ampersand_age(ngx_http_request_t *r)
+ngx_http_ampersand_cache_age(ngx_http_request_t *r)
 {
     time_t                      age;
     ngx_int_t                   n;

@@ -6,6 +6,11 @@
 
 #define NGX_AMPERSAND_LEASE_START  (10 * AMP_LEASE_SECOND)  /* in which servers
                                                    are no successors          */
+#if (NGX_AMPERSAND_SERVER_RUN != NGX_AMPERSAND_RUN_ID)
+#error "the zone's run id of a Redis server has another length"
+#endif
+
+
 #define NGX_AMPERSAND_LEASE_SAID   10           /* s between log lines        */
 
 

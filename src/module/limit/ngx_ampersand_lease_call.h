@@ -13,6 +13,7 @@
 #define NGX_AMPERSAND_LEASE_CALL_H
 
 
+#include "redis/ngx_ampersand_redis.h"
 #include "redis/ngx_ampersand_redis_error.h"
 #include "zone/ngx_ampersand_zone.h"
 #include "amp_lease.h"

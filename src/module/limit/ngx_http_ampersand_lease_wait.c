@@ -1,140 +1,101 @@
-#include "request/ngx_http_ampersand.h"
-
-
-/*
- * Requests of this worker that wait for units: until a call of their tenant
- * ends, which this worker hears of when it made the call.  For the calls of
- * other workers, and for the time when the next call may be made, each has a
- * timer, the longer the longer it waits.  Nobody waits longer, in all, than a
- * command to Redis may take, and the time between calls.
- *
- *   asking ──┬── the end of a call, or its timer ──▶ runs its phase again
- *   joined ──┘   (joined: if nobody asks for the same any more, else it waits)
- *
- * Of those who want one missing entry of the cache only one goes upstream, so
- * only one asks, in each worker.  What may be charged too much is one unit for
- * each other worker: its one asked, too, and then had no use for the answer.
- *
- * ctx->waits is the request that waits, NULL when none does: the main one, or
- * its background refresh.  Its phase is access or content; either begins anew,
- * and a client that leaves takes it out (ngx_http_ampersand_lease_wait_leave()).
- */
+#include "ngx_http_ampersand_lease_wait.h"
 
 
 #define NGX_HTTP_AMPERSAND_PAUSE      2         /* ms, doubled each time      */
 #define NGX_HTTP_AMPERSAND_PAUSE_MAX  50
-#define NGX_HTTP_AMPERSAND_IDLE       1000      /* ms                         */
 
 
-static void ngx_http_ampersand_lease_wait_idle(ngx_event_t *ev);
-static ngx_uint_t ngx_http_ampersand_lease_wait_asking(ngx_http_request_t *r);
-static ngx_int_t ngx_http_ampersand_lease_wait_park(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, ngx_msec_t pause);
-static void ngx_http_ampersand_lease_wait_pause(ngx_http_ampersand_ctx_t *ctx,
-    ngx_msec_t least);
-static void ngx_http_ampersand_lease_wait_wake(void *data, uint32_t tenant);
-static void ngx_http_ampersand_lease_wait_go(ngx_event_t *ev);
-static void ngx_http_ampersand_lease_wait_leave(void *data);
+static ngx_uint_t ngx_http_ampersand_lease_wait_asking(
+    ngx_http_ampersand_lease_waits_t *waits, ngx_http_request_t *r);
+static ngx_int_t ngx_http_ampersand_lease_wait_start(
+    ngx_http_ampersand_lease_waits_t *waits,
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r,
+    ngx_msec_t pause);
+static void ngx_http_ampersand_lease_wait_pause(
+    ngx_http_ampersand_lease_wait_t *wait, ngx_msec_t least);
+static void ngx_http_ampersand_lease_wait_resume(ngx_event_t *ev);
+static void ngx_http_ampersand_lease_wait_end(void *data);
 
 
 void
-ngx_http_ampersand_lease_wait_init(ngx_http_ampersand_main_conf_t *amcf)
+ngx_http_ampersand_lease_waits_init(ngx_http_ampersand_lease_waits_t *waits,
+    ngx_msec_t timeout)
 {
-    ngx_queue_init(&amcf->waiting);
-
-    amcf->lessee.zone = amcf->zone;
-    amcf->lessee.redis = amcf->link;
-    amcf->lessee.prefix = &amcf->redis->prefix;
-    amcf->lessee.log = ngx_cycle->log;
-    amcf->lessee.fallback = amcf->limit_fallback;
-    amcf->lessee.wake = ngx_http_ampersand_lease_wait_wake;
-    amcf->lessee.data = amcf;
-
-    ngx_ampersand_redis_on_server(amcf->link, ngx_ampersand_lease_met,
-                                  amcf->zone);
-
-    if (ngx_worker != 0) {
-        return;
-    }
-
-    amcf->idle.handler = ngx_http_ampersand_lease_wait_idle;
-    amcf->idle.data = amcf;
-    amcf->idle.log = ngx_cycle->log;
-    amcf->idle.cancelable = 1;
-
-    ngx_add_timer(&amcf->idle, NGX_HTTP_AMPERSAND_IDLE);
-}
-
-
-static void
-ngx_http_ampersand_lease_wait_idle(ngx_event_t *ev)
-{
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    amcf = ev->data;
-
-    ngx_ampersand_lease_idle(&amcf->lessee);
-
-    if (!ngx_exiting) {
-        ngx_add_timer(ev, NGX_HTTP_AMPERSAND_IDLE);
-    }
+    ngx_queue_init(&waits->requests);
+    waits->timeout = timeout;
 }
 
 
 ngx_int_t
-ngx_http_ampersand_lease_wait_begin(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, uint64_t ns)
+ngx_http_ampersand_lease_wait(ngx_http_ampersand_lease_waits_t *waits,
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r, uint64_t ns)
 {
-    ctx->joined = 0;
-    ctx->waited = 1;
+    wait->joined = 0;
+    wait->asked = 1;
 
-    return ngx_http_ampersand_lease_wait_park(r, ctx, (ngx_msec_t) (ns / 1000000));
+    return ngx_http_ampersand_lease_wait_start(waits, wait, r,
+                                               (ngx_msec_t) (ns / 1000000));
 }
 
 
 ngx_int_t
-ngx_http_ampersand_lease_wait_join(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_lease_wait_join(ngx_http_ampersand_lease_waits_t *waits,
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r)
 {
-    /* who does not hold nginx's lock of the entry goes upstream as well */
-
-    if (ctx->state != NGX_HTTP_AMPERSAND_PASSED || r != r->main
-        || r->cache == NULL || !r->cache->lock
-        || !ngx_http_ampersand_cache_lock_shared(r)
-        || !ngx_http_ampersand_lease_wait_asking(r))
-    {
+    if (!ngx_http_ampersand_lease_wait_asking(waits, r)) {
         return NGX_DECLINED;
     }
 
-    ctx->joined = 1;
+    wait->joined = 1;
 
-    return ngx_http_ampersand_lease_wait_park(r, ctx, 0);
+    return ngx_http_ampersand_lease_wait_start(waits, wait, r, 0);
 }
 
 
-static ngx_uint_t
-ngx_http_ampersand_lease_wait_asking(ngx_http_request_t *r)
+void
+ngx_http_ampersand_lease_waits_wake(ngx_http_ampersand_lease_waits_t *waits,
+    uint32_t tenant)
 {
-    ngx_queue_t                     *q;
-    ngx_http_cache_t                *c;
-    ngx_http_ampersand_ctx_t        *ctx;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_queue_t                      *q;
+    ngx_http_ampersand_lease_wait_t  *wait;
 
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-
-    /* those who ask stand first */
-
-    for (q = ngx_queue_head(&amcf->waiting);
-         q != ngx_queue_sentinel(&amcf->waiting);
+    for (q = ngx_queue_head(&waits->requests);
+         q != ngx_queue_sentinel(&waits->requests);
          q = ngx_queue_next(q))
     {
-        ctx = ngx_queue_data(q, ngx_http_ampersand_ctx_t, waiter);
+        wait = ngx_queue_data(q, ngx_http_ampersand_lease_wait_t, queue);
 
-        if (ctx->joined) {
+        if (wait->timer.timer_set
+            && ngx_ampersand_lease_tenant(wait->tenant) == tenant)
+        {
+            ngx_del_timer(&wait->timer);
+            ngx_post_event(&wait->timer, &ngx_posted_events);
+        }
+    }
+}
+
+
+/* Does a request wait for a lease on behalf of the same cache entry? */
+
+static ngx_uint_t
+ngx_http_ampersand_lease_wait_asking(ngx_http_ampersand_lease_waits_t *waits,
+    ngx_http_request_t *r)
+{
+    ngx_queue_t                      *q;
+    ngx_http_cache_t                 *c;
+    ngx_http_ampersand_lease_wait_t  *wait;
+
+    for (q = ngx_queue_head(&waits->requests);
+         q != ngx_queue_sentinel(&waits->requests);
+         q = ngx_queue_next(q))
+    {
+        wait = ngx_queue_data(q, ngx_http_ampersand_lease_wait_t, queue);
+
+        if (wait->joined) {
             break;
         }
 
-        c = ctx->waits->cache;
+        c = wait->request->cache;
 
         if (c && ngx_memcmp(c->main, r->cache->main, NGX_HTTP_CACHE_KEY_LEN)
                  == 0)
@@ -148,45 +109,44 @@ ngx_http_ampersand_lease_wait_asking(ngx_http_request_t *r)
 
 
 static ngx_int_t
-ngx_http_ampersand_lease_wait_park(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, ngx_msec_t pause)
+ngx_http_ampersand_lease_wait_start(ngx_http_ampersand_lease_waits_t *waits,
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r,
+    ngx_msec_t pause)
 {
-    ngx_http_cleanup_t              *cln;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_http_cleanup_t  *cln;
 
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-
-    if (ctx->timer.handler == NULL) {
+    if (wait->timer.handler == NULL) {
         cln = ngx_http_cleanup_add(r, 0);
         if (cln == NULL) {
             return NGX_ERROR;
         }
 
-        cln->handler = ngx_http_ampersand_lease_wait_leave;
-        cln->data = ctx;
+        cln->handler = ngx_http_ampersand_lease_wait_end;
+        cln->data = wait;
 
-        ctx->patience = amcf->redis->timeout + AMP_LEASE_PACE / 1000000;
-        ctx->pause = NGX_HTTP_AMPERSAND_PAUSE;
+        wait->left = waits->timeout + AMP_LEASE_PACE / 1000000;
+        wait->pause = NGX_HTTP_AMPERSAND_PAUSE;
 
-        ctx->timer.handler = ngx_http_ampersand_lease_wait_go;
-        ctx->timer.data = ctx;
-        ctx->timer.log = r->connection->log;
+        wait->timer.handler = ngx_http_ampersand_lease_wait_resume;
+        wait->timer.data = wait;
+        wait->timer.log = r->connection->log;
     }
 
-    if (ctx->patience <= 0) {
+    if (wait->left <= 0) {
         return NGX_DONE;
     }
 
-    ctx->waits = r;
-    ctx->since = ngx_current_msec;
+    wait->request = r;
+    wait->waits = waits;
+    wait->since = ngx_current_msec;
 
-    ngx_http_ampersand_lease_wait_pause(ctx, pause + 1);
+    ngx_http_ampersand_lease_wait_pause(wait, pause + 1);
 
-    if (ctx->joined) {
-        ngx_queue_insert_tail(&amcf->waiting, &ctx->waiter);
+    if (wait->joined) {
+        ngx_queue_insert_tail(&waits->requests, &wait->queue);
 
     } else {
-        ngx_queue_insert_head(&amcf->waiting, &ctx->waiter);
+        ngx_queue_insert_head(&waits->requests, &wait->queue);
     }
 
     return NGX_OK;
@@ -194,55 +154,34 @@ ngx_http_ampersand_lease_wait_park(ngx_http_request_t *r,
 
 
 static void
-ngx_http_ampersand_lease_wait_pause(ngx_http_ampersand_ctx_t *ctx, ngx_msec_t least)
+ngx_http_ampersand_lease_wait_pause(ngx_http_ampersand_lease_wait_t *wait,
+    ngx_msec_t least)
 {
-    ngx_add_timer(&ctx->timer, ngx_max(least, ctx->pause));
+    ngx_add_timer(&wait->timer, ngx_max(least, wait->pause));
 
-    ctx->pause = ngx_min(ctx->pause * 2, NGX_HTTP_AMPERSAND_PAUSE_MAX);
+    wait->pause = ngx_min(wait->pause * 2, NGX_HTTP_AMPERSAND_PAUSE_MAX);
 }
 
 
 static void
-ngx_http_ampersand_lease_wait_wake(void *data, uint32_t tenant)
+ngx_http_ampersand_lease_wait_resume(ngx_event_t *ev)
 {
-    ngx_http_ampersand_main_conf_t *amcf = data;
+    ngx_connection_t                 *c;
+    ngx_http_request_t               *r;
+    ngx_http_ampersand_lease_wait_t  *wait;
 
-    amp_span_t                 id;
-    ngx_queue_t               *q;
-    ngx_http_ampersand_ctx_t  *ctx;
-
-    for (q = ngx_queue_head(&amcf->waiting);
-         q != ngx_queue_sentinel(&amcf->waiting);
-         q = ngx_queue_next(q))
-    {
-        ctx = ngx_queue_data(q, ngx_http_ampersand_ctx_t, waiter);
-        id = amp_tenant_field(ctx->known.tenant, ctx->known.tenant->id);
-
-        if (ctx->timer.timer_set && ngx_ampersand_lease_tenant(id) == tenant) {
-            ngx_del_timer(&ctx->timer);
-            ngx_post_event(&ctx->timer, &ngx_posted_events);
-        }
-    }
-}
-
-
-static void
-ngx_http_ampersand_lease_wait_go(ngx_event_t *ev)
-{
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
-    ngx_http_ampersand_ctx_t  *ctx;
-
-    ctx = ev->data;
-    r = ctx->waits;
+    wait = ev->data;
+    r = wait->request;
     c = r->connection;
 
-    if (ctx->joined && ngx_http_ampersand_lease_wait_asking(r)) {
-        ngx_http_ampersand_lease_wait_pause(ctx, 0);
+    if (wait->joined
+        && ngx_http_ampersand_lease_wait_asking(wait->waits, r))
+    {
+        ngx_http_ampersand_lease_wait_pause(wait, 0);
         return;
     }
 
-    ngx_http_ampersand_lease_wait_leave(ctx);
+    ngx_http_ampersand_lease_wait_end(wait);
 
     ngx_http_set_log_request(c->log, r);
 
@@ -257,29 +196,27 @@ ngx_http_ampersand_lease_wait_go(ngx_event_t *ev)
 }
 
 
-static void
-ngx_http_ampersand_lease_wait_leave(void *data)
-{
-    ngx_http_ampersand_ctx_t *ctx = data;
+/* Also the request's cleanup: a client may leave while the request waits. */
 
-    if (ctx->waits == NULL) {
+static void
+ngx_http_ampersand_lease_wait_end(void *data)
+{
+    ngx_http_ampersand_lease_wait_t *wait = data;
+
+    if (wait->request == NULL) {
         return;
     }
 
-    ngx_queue_remove(&ctx->waiter);
+    ngx_queue_remove(&wait->queue);
 
-    if (ctx->timer.timer_set) {
-        ngx_del_timer(&ctx->timer);
+    if (wait->timer.timer_set) {
+        ngx_del_timer(&wait->timer);
     }
 
-    if (ctx->timer.posted) {
-        ngx_delete_posted_event(&ctx->timer);
+    if (wait->timer.posted) {
+        ngx_delete_posted_event(&wait->timer);
     }
 
-    ctx->waits = NULL;
-    ctx->patience -= ngx_current_msec - ctx->since;
-
-    if (ctx->state == NGX_HTTP_AMPERSAND_WAITING) {
-        ctx->state = NGX_HTTP_AMPERSAND_WOKEN;
-    }
+    wait->request = NULL;
+    wait->left -= ngx_current_msec - wait->since;
 }

@@ -1,20 +1,10 @@
-#include "request/ngx_http_ampersand.h"
+#include "ngx_http_ampersand_limit_headers.h"
+#include "ngx_http_ampersand_header_list.h"
 #include "amp_escape.h"
 
 
-/*
- * What an answer says of the limits that its request was held to.
- *
- * draft-ietf-httpapi-ratelimit-headers: a quota q for a window of w seconds, of
- * which r are available now.  Of a bucket that refills steadily, q is the burst
- * and w the time it takes to refill, so that q/w is the rate.  t is when the
- * next one will be admitted where there is none (Retry-After says the same),
- * else when all of q are there again.
- */
-
-
-#define NGX_HTTP_AMPERSAND_RATELIMIT_TEXT      64   /* of each limit          */
-#define NGX_HTTP_AMPERSAND_RATELIMIT_POLICIES  64   /* remembered             */
+#define NGX_HTTP_AMPERSAND_POLICY_TEXT  64          /* bytes of each limit        */
+#define NGX_HTTP_AMPERSAND_POLICIES     64          /* texts that are kept        */
 
 
 /* A limit's part of RateLimit-Policy, which begins with its name. */
@@ -22,9 +12,9 @@
 typedef struct {
     amp_limit_e  limit;
     amp_rate_t   rate;
-    size_t       name;
-    size_t       len;               /* 0: none is here                        */
-    u_char       text[NGX_HTTP_AMPERSAND_RATELIMIT_TEXT];
+    size_t       name;              /* its length                             */
+    size_t       len;               /* 0: no text                             */
+    u_char       text[NGX_HTTP_AMPERSAND_POLICY_TEXT];
 } ngx_http_ampersand_policy_t;
 
 
@@ -37,31 +27,26 @@ static uint64_t ngx_http_ampersand_limit_headers_window(
 static uint64_t ngx_http_ampersand_limit_headers_reset(
     ngx_ampersand_limit_t *limit);
 static ngx_int_t ngx_http_ampersand_limit_headers_older(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
+    const ngx_http_ampersand_limited_t *limited);
 
 
 ngx_int_t
 ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+    const ngx_http_ampersand_limited_t *limited, ngx_uint_t headers)
 {
-    u_char                         *p, *q;
-    size_t                          size;
-    uint64_t                        reset;
-    ngx_str_t                       policy, state;
-    ngx_uint_t                      i;
-    ngx_ampersand_limit_t          *limit;
-    ngx_http_ampersand_policy_t    *of;
-    ngx_http_ampersand_loc_conf_t  *alcf;
+    u_char                       *p, *q;
+    size_t                        size;
+    uint64_t                      reset;
+    ngx_str_t                     policy, state;
+    ngx_uint_t                    i;
+    ngx_ampersand_limit_t        *limit;
+    ngx_http_ampersand_policy_t  *text;
 
-    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
-
-    if (ctx->nlimits == 0
-        || alcf->limit_headers == NGX_HTTP_AMPERSAND_NO_HEADERS)
-    {
+    if (limited->n == 0 || headers == NGX_HTTP_AMPERSAND_LIMIT_HEADERS_OFF) {
         return NGX_OK;
     }
 
-    size = ctx->nlimits * NGX_HTTP_AMPERSAND_RATELIMIT_TEXT;
+    size = limited->n * NGX_HTTP_AMPERSAND_POLICY_TEXT;
 
     policy.data = ngx_pnalloc(r->pool, 2 * size);
     if (policy.data == NULL) {
@@ -72,9 +57,9 @@ ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
     p = policy.data;
     q = state.data;
 
-    for (i = 0; i < ctx->nlimits; i++) {
-        limit = &ctx->limits[i];
-        of = ngx_http_ampersand_limit_headers_policy(limit);
+    for (i = 0; i < limited->n; i++) {
+        limit = &limited->applied[i];
+        text = ngx_http_ampersand_limit_headers_policy(limit);
         reset = ngx_http_ampersand_limit_headers_reset(limit);
 
         if (i) {
@@ -82,9 +67,9 @@ ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
             q = ngx_cpymem(q, ", ", 2);
         }
 
-        p = ngx_cpymem(p, of->text, of->len);
+        p = ngx_cpymem(p, text->text, text->len);
 
-        q = ngx_cpymem(q, of->text, of->name);
+        q = ngx_cpymem(q, text->text, text->name);
         q = ngx_http_ampersand_limit_headers_number(q, ";r=", limit->remaining);
         q = ngx_http_ampersand_limit_headers_number(q, ";t=", reset);
     }
@@ -98,15 +83,15 @@ ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (alcf->limit_headers == NGX_HTTP_AMPERSAND_RATELIMIT) {
+    if (headers == NGX_HTTP_AMPERSAND_LIMIT_HEADERS_ON) {
         return NGX_OK;
     }
 
-    return ngx_http_ampersand_limit_headers_older(r, ctx);
+    return ngx_http_ampersand_limit_headers_older(r, limited);
 }
 
 
-/* There are few of them, and they do not change: this worker's. */
+/* Few policies exist, and each has the same text always: kept in this worker. */
 
 static ngx_http_ampersand_policy_t *
 ngx_http_ampersand_limit_headers_policy(ngx_ampersand_limit_t *limit)
@@ -114,39 +99,39 @@ ngx_http_ampersand_limit_headers_policy(ngx_ampersand_limit_t *limit)
     u_char                       *p;
     amp_rate_t                   *rate;
     const char                   *name;
-    ngx_http_ampersand_policy_t  *of;
+    ngx_http_ampersand_policy_t  *text;
 
     static ngx_http_ampersand_policy_t
-        policies[NGX_HTTP_AMPERSAND_RATELIMIT_POLICIES];
+        policies[NGX_HTTP_AMPERSAND_POLICIES];
 
     rate = &limit->rate;
 
-    of = &policies[(rate->count + rate->burst + limit->limit)
-                   % NGX_HTTP_AMPERSAND_RATELIMIT_POLICIES];
+    text = &policies[(rate->count + rate->burst + limit->limit)
+                   % NGX_HTTP_AMPERSAND_POLICIES];
 
-    if (of->len && of->limit == limit->limit && of->rate.count == rate->count
-        && of->rate.period == rate->period && of->rate.burst == rate->burst)
+    if (text->len && text->limit == limit->limit && text->rate.count == rate->count
+        && text->rate.period == rate->period && text->rate.burst == rate->burst)
     {
-        return of;
+        return text;
     }
 
-    of->limit = limit->limit;
-    of->rate = *rate;
+    text->limit = limit->limit;
+    text->rate = *rate;
 
     name = amp_limit_name(limit->limit);
 
-    p = of->text;
+    p = text->text;
     *p++ = '"';
     p = ngx_cpymem(p, name, ngx_strlen(name));
     *p++ = '"';
-    of->name = p - of->text;
+    text->name = p - text->text;
 
     p = ngx_http_ampersand_limit_headers_number(p, ";q=", rate->burst);
     p = ngx_http_ampersand_limit_headers_number(p, ";w=",
                                    ngx_http_ampersand_limit_headers_window(limit));
-    of->len = p - of->text;
+    text->len = p - text->text;
 
-    return of;
+    return text;
 }
 
 
@@ -172,7 +157,7 @@ ngx_http_ampersand_limit_headers_reset(ngx_ampersand_limit_t *limit)
 
     ns = limit->wait ? limit->wait : limit->reset;
 
-    /* none is left, and the next comes after one interval at most */
+    /* no unit is left: the next one comes after one interval at most */
 
     if (limit->wait == 0 && limit->remaining == 0) {
         unit = limit->rate.period * UINT64_C(1000000000) / limit->rate.count;
@@ -184,24 +169,24 @@ ngx_http_ampersand_limit_headers_reset(ngx_ampersand_limit_t *limit)
 }
 
 
-/* X-RateLimit-*, of the limit that is nearest to its end. */
+/* X-RateLimit-*, of the limit with the fewest units left. */
 
 static ngx_int_t
 ngx_http_ampersand_limit_headers_older(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+    const ngx_http_ampersand_limited_t *limited)
 {
     u_char                 *p;
     ngx_str_t               value;
     ngx_uint_t              i;
     ngx_ampersand_limit_t  *limit;
 
-    limit = &ctx->limits[0];
+    limit = &limited->applied[0];
 
-    for (i = 1; i < ctx->nlimits; i++) {
-        if (ctx->limits[i].remaining < limit->remaining
-            || ctx->limits[i].wait > limit->wait)
+    for (i = 1; i < limited->n; i++) {
+        if (limited->applied[i].remaining < limit->remaining
+            || limited->applied[i].wait > limit->wait)
         {
-            limit = &ctx->limits[i];
+            limit = &limited->applied[i];
         }
     }
 

@@ -4,6 +4,7 @@
 #define NGX_AMPERSAND_LINK_OPTS_H
 
 
+#include "ngx_ampersand_counters.h"
 #include "ngx_ampersand_pipeline.h"
 #include "ngx_ampersand_handshake.h"
 #include "ngx_ampersand_redis_conf.h"
@@ -15,17 +16,6 @@
 
 
 typedef struct ngx_ampersand_link_s  ngx_ampersand_link_t;
-
-
-typedef struct {
-    ngx_atomic_uint_t  connects;
-    ngx_atomic_uint_t  failures;
-    ngx_atomic_uint_t  commands;
-    ngx_atomic_uint_t  timeouts;
-    ngx_atomic_uint_t  moves;       /* to another master                      */
-    ngx_atomic_uint_t  redirects;   /* MOVED and ASK that were followed       */
-    ngx_atomic_uint_t  refreshes;   /* of the slot map                        */
-} ngx_ampersand_redis_counters_t;
 
 
 /*
@@ -90,12 +80,6 @@ typedef struct {
     unsigned                         master:1;  /* the server has to be one   */
     unsigned                         sentinel:1; /* it is a Sentinel          */
 } ngx_ampersand_link_opts_t;
-
-
-#define ngx_ampersand_count(counters, counter)                                \
-    (void) ngx_atomic_fetch_add(&(counters)->counter, 1)
-
-#define ngx_ampersand_span(s)  amp_span_make((s).data, (s).len)
 
 
 #endif /* NGX_AMPERSAND_LINK_OPTS_H */

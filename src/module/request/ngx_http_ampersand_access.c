@@ -1,22 +1,30 @@
-#include "ngx_http_ampersand.h"
+#include "ngx_http_ampersand_access.h"
+#include "ngx_http_ampersand_body.h"
+#include "ngx_http_ampersand_deny.h"
+#include "ngx_http_ampersand_log.h"
+#include "ngx_http_ampersand_secret.h"
+#include "ngx_http_ampersand_upstream.h"
+#include "cache/ngx_http_ampersand_cache_key.h"
+#include "amp_path.h"
+#include "amp_scope.h"
 
 
 /*
- * A request's way.  The handler may be called again at any time (any write
- * event does it), so each state answers for itself:
+ * The states of a request until it is decided.  The handler may be called again
+ * at any time (any write event does it), so each state answers for itself:
  *
- *   NEW ── identify, parse ──┬─ zone knows ────────▶ RESOLVED
+ *   NEW ── identify, parse ──┬─ in the zone ──────▶ RESOLVED
  *                            └─ look-up ──▶ RESOLVING ──▶ RESOLVED ── parse
- *   RESOLVING: not our turn (NGX_AGAIN); the look-up's end posts the event
+ *   RESOLVING: NGX_AGAIN; the end of the look-up posts the write event
  *   RESOLVED ── authorize, compose, admit ──┬──▶ PASSED
  *                          body to be read ─┼──▶ READING ──▶ READ
- *                no lease of a limit's units ┴──▶ WAITING ──▶ WOKEN
- *   WAITING: not our turn; the lease's end, or a timer, runs the phase again
- *   WOKEN ── admit ── as RESOLVED
- *   READING: not our turn; nginx calls our body handler
+ *             no units leased for a limit ──┴──▶ WAITING
+ *   WAITING: NGX_AGAIN; the end of the lease's call, or a timer, runs the phase
+ *   again, ctx->limited.wait.request is NULL then ── admit ── as RESOLVED
+ *   READING: NGX_AGAIN; nginx calls the body handler
  *   READ ── check and replace the body ───────────────▶ PASSED
- *   PASSED: variables hold; the content handler goes on (NGX_DECLINED), and is
- *   run again after a lease that it lacked (ngx_http_ampersand_limit.c)
+ *   PASSED: the variables hold; the content handler goes on (NGX_DECLINED), and
+ *   is run again after a lease that the request waited for there
  *   any ── a reason ──▶ DENIED: answered here, NGX_DONE, nothing touched after
  *
  * After an internal redirect the context is gone and all of it runs again, on
@@ -24,7 +32,7 @@
  */
 
 
-/* What is asked for, as far as no tenant has to be known for it. */
+/* What the request line asks for; no tenant is needed to parse it. */
 
 typedef struct {
     amp_match_t  match;
@@ -51,18 +59,40 @@ static amp_reason_e ngx_http_ampersand_admit(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_pass(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-static void ngx_http_ampersand_again(ngx_http_request_t *r);
+static void ngx_http_ampersand_restore(ngx_http_request_t *r);
 static void ngx_http_ampersand_close(void *data);
+
+
+ngx_int_t
+ngx_http_ampersand_post_read_handler(ngx_http_request_t *r)
+{
+    ngx_http_ampersand_srv_conf_t  *ascf;
+
+    ascf = ngx_http_get_module_srv_conf(r, ngx_http_ampersand_module);
+
+    if (!ascf->gateway) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_ampersand_context(r) == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->log_handler = ngx_http_ampersand_log_handler;
+
+    return NGX_DECLINED;
+}
 
 
 ngx_int_t
 ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                       rc;
-    amp_reason_e                    reason, parsed;
-    ngx_http_ampersand_ctx_t       *ctx;
-    ngx_http_ampersand_target_t     target;
-    ngx_http_ampersand_loc_conf_t  *alcf;
+    ngx_int_t                        rc;
+    amp_reason_e                     reason, parsed;
+    ngx_http_ampersand_ctx_t        *ctx;
+    ngx_http_ampersand_target_t      target;
+    ngx_http_ampersand_loc_conf_t   *alcf;
+    ngx_http_ampersand_main_conf_t  *amcf;
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
 
@@ -71,13 +101,15 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
     }
 
     if (ngx_http_ampersand_ctx(r) == NULL) {
-        ngx_http_ampersand_again(r);
+        ngx_http_ampersand_restore(r);
     }
 
     ctx = ngx_http_ampersand_context(r);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
 
     switch (ctx->state) {
 
@@ -91,7 +123,13 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         break;
 
     case NGX_HTTP_AMPERSAND_RESOLVED:
-    case NGX_HTTP_AMPERSAND_WOKEN:
+        break;
+
+    case NGX_HTTP_AMPERSAND_WAITING:
+        if (ctx->limited.wait.request) {
+            return NGX_AGAIN;
+        }
+
         break;
 
     case NGX_HTTP_AMPERSAND_READ:
@@ -106,23 +144,24 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
     case NGX_HTTP_AMPERSAND_PASSED:
         return NGX_DECLINED;
 
-    default: /* RESOLVING, WAITING, READING, DENIED */
+    default: /* RESOLVING, READING, DENIED */
         return NGX_AGAIN;
     }
 
     reason = AMP_OK;
 
-    if (ctx->state != NGX_HTTP_AMPERSAND_WOKEN) {
+    if (ctx->state != NGX_HTTP_AMPERSAND_WAITING) {
 
-        /* first what needs no tenant: its record comes from memory meanwhile */
+        /* parsed first: the CPU fetches the tenant's record meanwhile */
 
         parsed = ngx_http_ampersand_parse(r, alcf, ctx, &target);
 
         if (ctx->state == NGX_HTTP_AMPERSAND_NEW) {
-            rc = ngx_http_ampersand_resolve(r, ctx);
+            rc = ngx_http_ampersand_resolve(r, &amcf->lookups, &ctx->resolve);
 
             if (rc == NGX_AGAIN) {
                 ctx->state = NGX_HTTP_AMPERSAND_RESOLVING;
+                return ngx_http_ampersand_suspend(r);
             }
 
             if (rc != NGX_OK) {
@@ -132,7 +171,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
             ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
         }
 
-        reason = ctx->resolved;
+        reason = ctx->resolve.reason;
 
         if (reason == AMP_OK) {
             ctx->identified = 1;
@@ -149,15 +188,15 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         return ngx_http_ampersand_deny(r, ctx, reason);
     }
 
-    if (ctx->waits) {
+    if (ctx->limited.wait.request) {
         ctx->state = NGX_HTTP_AMPERSAND_WAITING;
-        return ngx_http_ampersand_wait(r);
+        return ngx_http_ampersand_suspend(r);
     }
 
-    /* a chunked body may turn out malformed: better before there is upstream */
+    /* a chunked body may be malformed: nothing goes upstream then */
 
     if (r->headers_in.chunked
-        || amp_scope_needs_body(ctx->known.tenant, ctx->op))
+        || amp_scope_needs_body(ctx->record.tenant, ctx->op))
     {
         return ngx_http_ampersand_body_read(r, ctx);
     }
@@ -166,20 +205,38 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 }
 
 
-/* Who asks?  Otherwise than NGX_OK what the handler returns. */
+void
+ngx_http_ampersand_access_resolved(ngx_http_request_t *r)
+{
+    ngx_connection_t          *c;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+    ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    c = r->connection;
+    ngx_post_event(c->write, &ngx_posted_events);
+}
+
+
+/* Who sends the request?  Anything but NGX_OK is what the handler returns. */
 
 static ngx_int_t
 ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
 {
+    ngx_http_ampersand_main_conf_t  *amcf;
+
     if (alcf->identity) {
-        if (ngx_http_complex_value(r, alcf->identity, &ctx->identity)
+        if (ngx_http_complex_value(r, alcf->identity, &ctx->resolve.identity)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
-        if (!amp_tenant_id_valid(ngx_http_ampersand_span(ctx->identity))) {
+        if (!amp_tenant_id_valid(ngx_ampersand_span(ctx->resolve.identity))) {
             return ngx_http_ampersand_deny(r, ctx, AMP_NO_IDENTITY);
         }
 
@@ -190,7 +247,8 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
         return ngx_http_ampersand_deny(r, ctx, ctx->headers.credential);
     }
 
-    ngx_http_ampersand_ahead(r, ctx, 1);
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    ngx_ampersand_records_prefetch(amcf->zone, ctx->resolve.digest, 1);
 
     return NGX_OK;
 }
@@ -201,12 +259,13 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
     ngx_http_ampersand_target_t *target)
 {
-    size_t         size;
-    u_char        *scratch, *p;
-    amp_span_t     path, raw;
-    amp_reason_e   reason;
+    size_t                           size;
+    u_char                          *scratch, *p;
+    amp_span_t                       path, raw;
+    amp_reason_e                     reason;
+    ngx_http_ampersand_main_conf_t  *amcf;
 
-    path = ngx_http_ampersand_span(r->unparsed_uri);
+    path = ngx_ampersand_span(r->unparsed_uri);
     raw = amp_span_null;
 
     p = memchr(r->unparsed_uri.data, '?', r->unparsed_uri.len);
@@ -228,11 +287,12 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
     amp_buf_init(&target->out, p, size);
     scratch = p + size;
 
-    reason = amp_path_match(alcf->api, ngx_http_ampersand_span(r->method_name),
+    reason = amp_path_match(alcf->api, ngx_ampersand_span(r->method_name),
                             path, scratch, &target->match);
 
     if (ctx->state == NGX_HTTP_AMPERSAND_NEW && alcf->identity == NULL) {
-        ngx_http_ampersand_ahead(r, ctx, 2);
+        amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+        ngx_ampersand_records_prefetch(amcf->zone, ctx->resolve.digest, 2);
     }
 
     if (reason != AMP_OK) {
@@ -246,8 +306,8 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
 
 
 /*
- * What was parsed counts from here on.  Composes the target, which the variables
- * do not show before the request has passed.
+ * Checks what was parsed against the tenant's record, and composes the target.
+ * The variables do not show it before the request has passed.
  */
 
 static amp_reason_e
@@ -259,7 +319,7 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
     amp_tenant_t  *tenant;
     amp_reason_e   reason;
 
-    tenant = ctx->known.tenant;
+    tenant = ctx->record.tenant;
     match = &target->match;
 
     if (tenant->disabled) {
@@ -288,7 +348,7 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
         return AMP_BAD_HEADER;
     }
 
-    /* an installation may be any group's, so a bound tenant may not name one */
+    /* an installation may belong to any group: a bound tenant may not name one */
 
     if (tenant->ngroups && alcf->api == AMP_API_PROXY
         && ctx->headers.installation.data)
@@ -297,9 +357,9 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
     }
 
     reason = amp_scope_isolate(tenant, match, &target->query,
-                               ngx_http_ampersand_span(ctx->headers.project),
+                               ngx_ampersand_span(ctx->headers.project),
                                ctx->headers.has_group,
-                               ngx_http_ampersand_span(ctx->headers.group));
+                               ngx_ampersand_span(ctx->headers.group));
 
     if (reason != AMP_OK) {
         return reason;
@@ -331,11 +391,11 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
     unsigned      index;
     amp_reason_e  reason;
 
-    reason = amp_scope_grant(ctx->known.tenant, ctx->op, query);
+    reason = amp_scope_grant(ctx->record.tenant, ctx->op, query);
 
     if (reason != AMP_OK) {
 
-        /* what is never served has no path to go to */
+        /* an operation that is never served has no upstream path */
 
         if (!alcf->observe || reason == AMP_NOT_SERVED) {
             return reason;
@@ -345,15 +405,19 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
         ctx->observed = 1;
     }
 
-    /* a GET writes by a parameter only */
+    /* a GET changes something by a parameter only */
 
     if (query->changes || ctx->op->method != AMP_METHOD_GET) {
         ctx->writes = ctx->op->writes;
     }
 
+    ctx->policy.proxy = (ctx->op->api == AMP_API_PROXY);
+    ctx->policy.identity = ctx->wrap;
+    ctx->policy.connection = ngx_ampersand_span(ctx->headers.connection);
+
     ctx->ttl = 0;
 
-    /* a body is in no cache key */
+    /* a cache key does not contain a body */
 
     if ((r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
         && !query->secret && !query->changes
@@ -363,7 +427,7 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
         index = amp_operation_index(ctx->op);
         ctx->ttl = alcf->ttl[index];
 
-        (void) amp_tenant_lifetime(ctx->known.tenant, index, &ctx->ttl);
+        (void) amp_tenant_lifetime(ctx->record.tenant, index, &ctx->ttl);
     }
 
     return AMP_OK;
@@ -377,7 +441,7 @@ ngx_http_ampersand_compose(ngx_http_request_t *r,
 {
     amp_tenant_t  *tenant;
 
-    tenant = ctx->known.tenant;
+    tenant = ctx->record.tenant;
 
     amp_path_compose(match, amp_tenant_field(tenant, tenant->project_id), out);
     amp_query_compose(query, out);
@@ -396,15 +460,15 @@ ngx_http_ampersand_compose(ngx_http_request_t *r,
 
 
 /*
- * What may be answered from the cache is charged when it goes upstream; see
- * ngx_http_ampersand_limit.c.  The rest is charged before its body is read.
+ * A request that the cache may answer is charged when it goes upstream, see
+ * ngx_http_ampersand_upstream.h; any other before its body is read.
  */
 
 static amp_reason_e
 ngx_http_ampersand_admit(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
 {
-    if (ctx->known.tenant->sealed.len == 0) {
+    if (ctx->record.tenant->sealed.len == 0) {
         return AMP_NO_KEY;
     }
 
@@ -420,7 +484,7 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
         return AMP_NOT_CACHED;
     }
 
-    return ngx_http_ampersand_limit(r, ctx);
+    return ngx_http_ampersand_charge(r, ctx);
 }
 
 
@@ -432,7 +496,12 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     ctx->request = r;
     ctx->client = r->headers_in.headers;
 
-    if (ngx_http_ampersand_cache_key(r, ctx) != NGX_OK) {
+    if (ctx->ttl
+        && ngx_http_ampersand_cache_key(r, &ctx->record, ctx->op, &ctx->uri,
+                                     ngx_ampersand_span(ctx->headers.accept),
+                                     &ctx->cache_key)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -458,10 +527,13 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 }
 
 
-/* A request that has passed before has lost its credential to compose(). */
+/*
+ * ngx_http_ampersand_headers_compose() removed the credential header of a
+ * request that has passed before: restores the client's headers.
+ */
 
 static void
-ngx_http_ampersand_again(ngx_http_request_t *r)
+ngx_http_ampersand_restore(ngx_http_request_t *r)
 {
     ngx_http_cleanup_t        *cln;
     ngx_http_ampersand_ctx_t  *ctx;
@@ -482,12 +554,12 @@ ngx_http_ampersand_close(void *data)
     ngx_http_ampersand_ctx_t *ctx = data;
 
     ctx->closed = 1;
-    ngx_http_ampersand_cache_lock_leave(ctx);
-    ngx_http_ampersand_wipe_key(ctx->request);
+    ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait, ctx->key_used);
+    ngx_http_ampersand_secret_wipe(ctx->request);
 
-    /* nobody knows what became of it */
+    /* sent, and not answered: a write may have succeeded */
 
     if (ctx->key_used && !ctx->answered) {
-        ngx_http_ampersand_cache_invalidate(ctx->request, ctx);
+        ngx_http_ampersand_written(ctx->request, ctx);
     }
 }

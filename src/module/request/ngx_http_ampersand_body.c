@@ -1,4 +1,7 @@
-#include "ngx_http_ampersand.h"
+#include "ngx_http_ampersand_body.h"
+#include "ngx_http_ampersand_deny.h"
+#include "ngx_http_ampersand_log.h"
+#include "amp_scope.h"
 
 
 static void ngx_http_ampersand_body_handler(ngx_http_request_t *r);
@@ -31,13 +34,13 @@ ngx_http_ampersand_body_read(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
-    if (amp_scope_needs_body(ctx->known.tenant, ctx->op)) {
+    if (amp_scope_needs_body(ctx->record.tenant, ctx->op)) {
 
         if (r->headers_in.content_length_n > AMP_BODY_CHECK_MAX) {
             return ngx_http_ampersand_deny(r, ctx, AMP_TOO_LARGE);
         }
 
-        /* what the gateway cannot read it cannot check */
+        /* the gateway cannot check a compressed body */
 
         if (ctx->headers.encoded) {
             return ngx_http_ampersand_deny(r, ctx, AMP_BAD_ENCODING);
@@ -47,7 +50,7 @@ ngx_http_ampersand_body_read(ngx_http_request_t *r,
     }
 
     ctx->log_level = r->connection->log->log_level;
-    ngx_http_ampersand_quiet(r);
+    ngx_http_ampersand_log_quiet(r);
 
     /* the handler may be called before the call below returns */
 
@@ -84,7 +87,7 @@ ngx_http_ampersand_body_check(ngx_http_request_t *r,
         return rc == NGX_DECLINED ? AMP_TOO_LARGE : AMP_INTERNAL;
     }
 
-    reason = amp_scope_body(ctx->known.tenant, ctx->op, body, &replacement);
+    reason = amp_scope_body(ctx->record.tenant, ctx->op, body, &replacement);
 
     if (reason != AMP_OK || replacement.data == NULL) {
         return reason;
@@ -224,7 +227,7 @@ ngx_http_ampersand_body_replace(ngx_http_request_t *r, amp_span_t body)
 }
 
 
-/* client_max_body_size would say so in the error log, at error level. */
+/* client_max_body_size would write a line at error level for each. */
 
 static ngx_int_t
 ngx_http_ampersand_body_filter(ngx_http_request_t *r, ngx_chain_t *in)

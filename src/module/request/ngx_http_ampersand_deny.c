@@ -1,12 +1,6 @@
-#include "ngx_http_ampersand.h"
-
-
-/*
- * The only place that refuses.  Before the upstream, deny() answers by itself;
- * where nginx is already sending its own error page (an upstream that failed,
- * a body that grew too large, a request that could not be parsed),
- * deny_replace() turns the page into the problem.
- */
+#include "ngx_http_ampersand_deny.h"
+#include "ngx_http_ampersand_header_list.h"
+#include "ngx_http_ampersand_log.h"
 
 
 #define NGX_HTTP_AMPERSAND_RETRY  1             /* seconds after a 503        */
@@ -30,7 +24,7 @@ ngx_http_ampersand_deny(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "ampersand: refused: %s", amp_problem(reason)->name);
 
-    ngx_http_ampersand_quiet(r);
+    ngx_http_ampersand_log_quiet(r);
 
     rc = ngx_http_discard_request_body(r);
 
@@ -85,15 +79,16 @@ static ngx_int_t
 ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, amp_reason_e reason)
 {
-    u_char                    *text;
-    u_char                     now[sizeof("1970-01-01T00:00:00Z")];
-    u_char                     later[sizeof("1970-01-01T00:00:00Z")];
-    ngx_buf_t                 *b;
-    amp_buf_t                  out;
-    ngx_chain_t               *cl;
-    amp_problem_facts_t        facts;
-    const amp_problem_t       *problem;
-    ngx_ampersand_counters_t  *counters;
+    u_char                          *text;
+    u_char                           now[sizeof("1970-01-01T00:00:00Z")];
+    u_char                           later[sizeof("1970-01-01T00:00:00Z")];
+    ngx_buf_t                       *b;
+    amp_buf_t                        out;
+    ngx_chain_t                     *cl;
+    amp_problem_facts_t              facts;
+    const amp_problem_t             *problem;
+    ngx_ampersand_counters_t        *counters;
+    ngx_http_ampersand_main_conf_t  *amcf;
 
     problem = amp_problem(reason);
     ctx->reason = reason;
@@ -106,7 +101,7 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
 
     ngx_memzero(&facts, sizeof(facts));
 
-    facts.request_id = ngx_http_ampersand_span(ctx->request_id);
+    facts.request_id = ngx_ampersand_span(ctx->request_id);
     facts.time = amp_span_make(now, ngx_http_ampersand_deny_time(ngx_time(),
                                                                  now));
 
@@ -117,8 +112,8 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
 
     if (ctx->op) {
         facts.operation = amp_span_make(ctx->op->id, ngx_strlen(ctx->op->id));
-        facts.tenant = amp_tenant_field(ctx->known.tenant,
-                                        ctx->known.tenant->id);
+        facts.tenant = amp_tenant_field(ctx->record.tenant,
+                                        ctx->record.tenant->id);
     }
 
     text = ngx_pnalloc(r->pool, AMP_PROBLEM_MAX);
@@ -156,11 +151,9 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
     r->headers_out.content_type_lowcase = NULL;
     ngx_str_null(&r->headers_out.charset);
 
-    counters = ngx_ampersand_zone_counters(
-        ((ngx_http_ampersand_main_conf_t *)
-         ngx_http_get_module_main_conf(r, ngx_http_ampersand_module))->zone);
-
-    (void) ngx_atomic_fetch_add(&counters->reasons[reason], 1);
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    counters = ngx_ampersand_zone_counters(amcf->zone);
+    ngx_ampersand_count(counters, reasons[reason]);
 
     return ngx_http_ampersand_deny_headers(r, ctx, reason);
 }

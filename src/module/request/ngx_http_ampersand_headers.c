@@ -1,72 +1,12 @@
-#include "ngx_http_ampersand.h"
+#include "ngx_http_ampersand_headers.h"
+#include "ngx_http_ampersand_header_list.h"
 #include "amp_escape.h"
+#include "amp_token.h"
 
 
 /*
- * What of the client's headers goes upstream.  Four APIs have an allow-list, in
- * ngx_http_ampersand_headers_allowed(); the proxy API passes a provider's own
- * headers and has a deny-list.  Names are in lower case, sorted by nothing:
- * there are few of each length.
- */
-
-static ngx_str_t  ngx_http_ampersand_denied[] = {
-    ngx_string("x-api-key"),
-    ngx_string("authorization"),
-    ngx_string("cookie"),
-    ngx_string("cookie2"),
-    ngx_string("host"),
-    ngx_string("connection"),
-    ngx_string("keep-alive"),
-    ngx_string("te"),
-    ngx_string("trailer"),
-    ngx_string("transfer-encoding"),
-    ngx_string("upgrade"),
-    ngx_string("http2-settings"),
-    ngx_string("expect"),
-    ngx_string("forwarded"),
-    ngx_string("via"),
-    ngx_string("x-real-ip"),
-    ngx_string("x-client-ip"),
-    ngx_string("x-cluster-client-ip"),
-    ngx_string("x-original-url"),
-    ngx_string("x-rewrite-url"),
-    ngx_string("x-original-host"),
-    ngx_string("x-host"),
-    ngx_string("x-http-method-override"),
-    ngx_string("x-http-method"),
-    ngx_string("x-method-override"),
-    ngx_string("true-client-ip"),
-    ngx_string("cf-connecting-ip"),
-    ngx_string("x-request-id"),
-    ngx_null_string
-};
-
-
-static ngx_str_t  ngx_http_ampersand_denied_prefixes[] = {
-    ngx_string("x-amp-"),
-    ngx_string("x-accel-"),
-    ngx_string("x-forwarded"),
-    ngx_string("x-gateway-"),
-    ngx_string("proxy-"),
-    ngx_null_string
-};
-
-
-/* of the x-amp-* headers, those that the proxy API declares */
-
-static ngx_str_t  ngx_http_ampersand_proxy_declared[] = {
-    ngx_string("x-amp-proxy-version"),
-    ngx_string("x-amp-installation-id"),
-    ngx_string("x-amp-integration-name"),
-    ngx_string("x-amp-group-ref"),
-    ngx_string("x-amp-rate-limiter-mode"),
-    ngx_null_string
-};
-
-
-/*
- * The gateway's own, but for Host and X-Api-Key, which the location sets.  A
- * hash is computed when it is first needed.
+ * The headers that the gateway itself sends upstream, but for Host and
+ * X-Api-Key.  A hash is computed when it is first needed.
  */
 
 #define NGX_HTTP_AMPERSAND_OWN_REQUEST_ID     0x01
@@ -98,25 +38,8 @@ static void ngx_http_ampersand_headers_caching(ngx_str_t *value,
 static void ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
     ngx_table_elt_t *authorization, ngx_http_ampersand_headers_t *found);
 static ngx_int_t ngx_http_ampersand_headers_add(ngx_list_t *list,
-    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t checked);
+    const ngx_http_ampersand_headers_out_t *out);
 static ngx_uint_t ngx_http_ampersand_headers_control(ngx_str_t *value);
-static ngx_inline ngx_uint_t ngx_http_ampersand_headers_goes(
-    ngx_table_elt_t *h, ngx_http_ampersand_ctx_t *ctx);
-static ngx_uint_t ngx_http_ampersand_headers_allowed(ngx_table_elt_t *h,
-    ngx_http_ampersand_ctx_t *ctx);
-static ngx_uint_t ngx_http_ampersand_headers_not_denied(ngx_table_elt_t *h,
-    ngx_str_t *connection);
-static ngx_uint_t ngx_http_ampersand_headers_in(ngx_str_t *names,
-    ngx_table_elt_t *h);
-static ngx_uint_t ngx_http_ampersand_headers_prefix(ngx_str_t *prefixes,
-    ngx_table_elt_t *h);
-static ngx_uint_t ngx_http_ampersand_headers_named(ngx_str_t *connection,
-    ngx_table_elt_t *h);
-
-
-#define ngx_http_ampersand_begins(h, prefix)                                  \
-    ((h)->key.len >= sizeof(prefix) - 1                                       \
-     && ngx_memcmp((h)->lowcase_key, prefix, sizeof(prefix) - 1) == 0)
 
 
 void
@@ -163,10 +86,7 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 
             } else if (ngx_http_ampersand_is(h, "connection")) {
 
-                /*
-                 * nginx keeps none, and one is enough to name what is
-                 * hop-by-hop
-                 */
+                /* one line is enough to name what is hop-by-hop */
 
                 if (found->connection.data) {
                     found->malformed = 1;
@@ -200,18 +120,15 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 }
 
 
-/* Builds a new list, so what else points at the old elements stays valid. */
+/* A new list: what else points at the old elements stays valid. */
 
 ngx_int_t
 ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+    const ngx_http_ampersand_headers_out_t *out)
 {
-    ngx_uint_t                  checked;
     ngx_list_t                  list;
     ngx_table_elt_t            *h, *copy;
     ngx_http_ampersand_walk_t   walk;
-
-    checked = amp_scope_needs_body(ctx->known.tenant, ctx->op);
 
     if (ngx_list_init(&list, r->pool, 8, sizeof(ngx_table_elt_t)) != NGX_OK) {
         return NGX_ERROR;
@@ -221,8 +138,9 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
     walk.i = 0;
 
     while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
-        if (!ngx_http_ampersand_headers_goes(h, ctx)
-            || (checked && ngx_http_ampersand_is(h, "content-type")))
+        if (!amp_header_forwarded(out->policy,
+                                  amp_span_make(h->lowcase_key, h->key.len))
+            || (out->checked && ngx_http_ampersand_is(h, "content-type")))
         {
             continue;
         }
@@ -240,7 +158,7 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
         ngx_ampersand_header_init(copy);
     }
 
-    if (ngx_http_ampersand_headers_add(&list, ctx, checked) != NGX_OK) {
+    if (ngx_http_ampersand_headers_add(&list, out) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -255,11 +173,11 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
         r->headers_in.headers.last = &r->headers_in.headers.part;
     }
 
-    /* $http_authorization and auth_basic have no business with a token */
+    /* $http_authorization and auth_basic do not see the token */
 
     r->headers_in.authorization = NULL;
 
-    /* nor does nginx make a tunnel of an answer to what was not asked */
+    /* the upgrade was not sent upstream: nginx makes no tunnel of the answer */
 
     r->headers_in.upgrade = NULL;
 
@@ -269,27 +187,26 @@ ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_ampersand_headers_add(ngx_list_t *list,
-    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t checked)
+    const ngx_http_ampersand_headers_out_t *out)
 {
     unsigned          own, bit;
-    amp_span_t        project;
     ngx_table_elt_t  *h, *header;
 
     own = NGX_HTTP_AMPERSAND_OWN_REQUEST_ID;
 
-    /* what was checked as JSON may not be read as anything else */
+    /* a body that was checked as JSON may not be read as anything else */
 
-    if (checked) {
+    if (out->checked) {
         own |= NGX_HTTP_AMPERSAND_OWN_CONTENT_TYPE;
     }
 
-    if (ctx->op->api == AMP_API_SEARCH) {
+    if (out->api == AMP_API_SEARCH) {
         own |= NGX_HTTP_AMPERSAND_OWN_REQUEST_TYPE;
 
-    } else if (ctx->op->api == AMP_API_PROXY) {
+    } else if (out->api == AMP_API_PROXY) {
         own |= NGX_HTTP_AMPERSAND_OWN_PROJECT_ID;
 
-        if (!ctx->headers.proxy_version) {
+        if (!out->proxy_version) {
             own |= NGX_HTTP_AMPERSAND_OWN_PROXY_VERSION;
         }
     }
@@ -314,13 +231,11 @@ ngx_http_ampersand_headers_add(ngx_list_t *list,
         *h = *header;
 
         if (bit == NGX_HTTP_AMPERSAND_OWN_REQUEST_ID) {
-            h->value = ctx->request_id;
+            h->value = out->request_id;
 
         } else if (bit == NGX_HTTP_AMPERSAND_OWN_PROJECT_ID) {
-            project = amp_tenant_field(ctx->known.tenant,
-                                       ctx->known.tenant->project_id);
-            h->value.data = (u_char *) project.data;
-            h->value.len = project.len;
+            h->value.data = (u_char *) out->project.data;
+            h->value.len = out->project.len;
         }
     }
 
@@ -329,9 +244,9 @@ ngx_http_ampersand_headers_add(ngx_list_t *list,
 
 
 /*
- * Is there a control byte other than tab?  Eight at a time are asked for one
- * below 0x20 and for 0x7f, which becomes 0: what is less than n has its highest
- * bit set by subtracting n, and had it not before.
+ * Does the value hold a control byte other than tab?  Eight bytes at a time are
+ * tested: a byte below n gets its highest bit set by subtracting n, and did not
+ * have it set before.  n is 0x20, and 1 for the bytes XOR 0x7f, where DEL is 0.
  */
 
 static ngx_uint_t
@@ -365,27 +280,6 @@ ngx_http_ampersand_headers_control(ngx_str_t *value)
 }
 
 
-ngx_uint_t
-ngx_http_ampersand_headers_sent(ngx_http_ampersand_ctx_t *ctx,
-    amp_span_t name)
-{
-    u_char           lowcase[NGX_HTTP_CACHE_VARY_LEN];
-    ngx_table_elt_t  h;
-
-    if (name.len > sizeof(lowcase)) {
-        return 1;
-    }
-
-    ngx_strlow(lowcase, (u_char *) name.data, name.len);
-
-    h.key.data = lowcase;
-    h.key.len = name.len;
-    h.lowcase_key = lowcase;
-
-    return ngx_http_ampersand_headers_goes(&h, ctx);
-}
-
-
 static void
 ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
     ngx_http_ampersand_headers_t *found, ngx_uint_t *seen)
@@ -396,7 +290,7 @@ ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
         found->project = h->value;
         bit = 1;
 
-        /* an empty one names no project, and is not the tenant's */
+        /* an empty value names no project, so not the tenant's either */
 
         found->malformed |= (h->value.len == 0);
 
@@ -430,20 +324,19 @@ ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
 
 
 /*
- * RFC 9111, 5.2.1.  Of max-age only 0: nginx has no place to refuse an entry by
- * its age.
+ * RFC 9111, section 5.2.1.  Of max-age only 0 is known: nginx cannot refuse an
+ * entry by its age.
  */
 
 static void
 ngx_http_ampersand_headers_caching(ngx_str_t *value,
     ngx_http_ampersand_headers_t *found)
 {
-    ngx_str_t   rest;
-    amp_span_t  name;
+    amp_span_t  rest, name;
 
-    rest = *value;
+    rest = ngx_ampersand_span(*value);
 
-    while ((name = ngx_http_ampersand_next_word(&rest)).len) {
+    while ((name = amp_header_word(&rest)).len) {
 
         if (amp_span_caseeq(name, amp_span("no-cache"))
             || amp_span_caseeq(name, amp_span("max-age=0"))
@@ -493,150 +386,17 @@ ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
         if (key == NULL) {
             found->token = bearer;
 
-        } else if (!amp_span_eq(ngx_http_ampersand_span(bearer),
-                                ngx_http_ampersand_span(key->value)))
+        } else if (!amp_span_eq(ngx_ampersand_span(bearer),
+                                ngx_ampersand_span(key->value)))
         {
             found->credential = AMP_TWO_CREDENTIALS;
             return;
         }
     }
 
-    /* the checksum is left to the look-up: a token in the zone has one */
+    /* the checksum is tested before a look-up: a token in the zone has it */
 
     if (found->token.len != AMP_TOKEN_LEN) {
         found->credential = AMP_BAD_TOKEN;
     }
-}
-
-
-static ngx_inline ngx_uint_t
-ngx_http_ampersand_headers_goes(ngx_table_elt_t *h,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    return (ctx->op->api == AMP_API_PROXY)
-           ? ngx_http_ampersand_headers_not_denied(h, &ctx->headers.connection)
-           : ngx_http_ampersand_headers_allowed(h, ctx);
-}
-
-
-static ngx_uint_t
-ngx_http_ampersand_headers_allowed(ngx_table_elt_t *h,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    switch (h->lowcase_key[0]) {
-
-    case 'a':
-        return ngx_http_ampersand_begins(h, "accept")
-               && !(ctx->wrap && ngx_http_ampersand_is(h, "accept-encoding"));
-
-    case 'c':
-        return ngx_http_ampersand_begins(h, "content-");
-
-    case 't':
-        return ngx_http_ampersand_is(h, "traceparent")
-               || ngx_http_ampersand_is(h, "tracestate");
-
-    case 'u':
-        return ngx_http_ampersand_is(h, "user-agent");
-
-    default:
-        return 0;
-    }
-}
-
-
-static ngx_uint_t
-ngx_http_ampersand_headers_not_denied(ngx_table_elt_t *h,
-    ngx_str_t *connection)
-{
-    if (ngx_http_ampersand_headers_in(ngx_http_ampersand_proxy_declared, h)) {
-        return 1;
-    }
-
-    return !ngx_http_ampersand_headers_in(ngx_http_ampersand_denied, h)
-           && !ngx_http_ampersand_headers_prefix(
-                                       ngx_http_ampersand_denied_prefixes, h)
-           && !ngx_http_ampersand_headers_named(connection, h);
-}
-
-
-static ngx_uint_t
-ngx_http_ampersand_headers_in(ngx_str_t *names, ngx_table_elt_t *h)
-{
-    ngx_str_t  *name;
-
-    for (name = names; name->len; name++) {
-        if (name->len == h->key.len
-            && ngx_memcmp(name->data, h->lowcase_key, name->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_uint_t
-ngx_http_ampersand_headers_prefix(ngx_str_t *prefixes, ngx_table_elt_t *h)
-{
-    ngx_str_t  *prefix;
-
-    for (prefix = prefixes; prefix->len; prefix++) {
-        if (prefix->len <= h->key.len
-            && ngx_memcmp(prefix->data, h->lowcase_key, prefix->len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* Does "Connection" name this header as hop-by-hop (RFC 9110, 7.6.1)? */
-
-static ngx_uint_t
-ngx_http_ampersand_headers_named(ngx_str_t *connection, ngx_table_elt_t *h)
-{
-    ngx_str_t   rest;
-    amp_span_t  name;
-
-    rest = *connection;
-
-    while ((name = ngx_http_ampersand_next_word(&rest)).len) {
-        if (amp_span_caseeq(name, amp_span_make(h->lowcase_key, h->key.len))) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-amp_span_t
-ngx_http_ampersand_next_word(ngx_str_t *rest)
-{
-    u_char      *p, *last;
-    amp_span_t   word;
-
-    p = rest->data;
-    last = p + rest->len;
-
-    while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
-        p++;
-    }
-
-    word.data = p;
-
-    while (p < last && *p != ' ' && *p != '\t' && *p != ',') {
-        p++;
-    }
-
-    word.len = p - word.data;
-
-    rest->data = p;
-    rest->len = last - p;
-
-    return word;
 }

@@ -1,11 +1,17 @@
-#include "ngx_http_ampersand.h"
+#include "ngx_http_ampersand_context.h"
+#include "ngx_http_ampersand_deny.h"
+#include "ngx_http_ampersand_header_list.h"
+#include "ngx_http_ampersand_log.h"
+#include "ngx_http_ampersand_upstream.h"
+#include "cache/ngx_http_ampersand_cache_store.h"
+#include "limit/ngx_http_ampersand_limit_headers.h"
 
 
 /*
- * The way back: the gateway's own headers, problems in place of nginx's error
- * pages, and the array around listProjects.
+ * The filters of the answer: the gateway's own headers, problems in place of
+ * nginx's error pages, and the array around listProjects.
  *
- * A second nginx module, because filters and access handlers want different
+ * An nginx module of its own, since filters and access handlers need different
  * places in nginx's order of modules (see config).
  */
 
@@ -15,11 +21,13 @@ static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_upstream_answer(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_finished(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
     ngx_chain_t *in);
-static void ngx_http_ampersand_landing(ngx_http_ampersand_ctx_t *ctx,
+static void ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_ampersand_send_problem(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in);
@@ -84,10 +92,13 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         if (ctx == NULL) {
             return NGX_ERROR;
         }
+
+        r->log_handler = ngx_http_ampersand_log_handler;
     }
 
-    ngx_http_ampersand_cache_store(r, ctx);
-    ngx_http_ampersand_cooldown_seen(r, ctx);
+    if (ctx->state == NGX_HTTP_AMPERSAND_PASSED && r->upstream && !r->cached) {
+        ngx_http_ampersand_upstream_answer(r, ctx);
+    }
 
     if (r != r->main) {
         return ngx_http_next_header_filter(r);
@@ -100,7 +111,7 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    /* no HTTP came from upstream; nginx would pass it on as HTTP/0.9 */
+    /* upstream sent no HTTP header: nginx would pass it on as HTTP/0.9 */
 
     if (r->http_version == NGX_HTTP_VERSION_9
         && ctx->state == NGX_HTTP_AMPERSAND_PASSED)
@@ -142,7 +153,36 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
 }
 
 
-/* nginx is about to send a page of its own: say it as a problem. */
+/* For the request and for its background refresh. */
+
+static void
+ngx_http_ampersand_upstream_answer(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_http_ampersand_loc_conf_t        *alcf;
+    ngx_http_ampersand_main_conf_t       *amcf;
+    ngx_http_ampersand_cache_policy_t     policy;
+    ngx_http_ampersand_cooldown_scope_t   scope;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+
+    policy.ttl = ctx->ttl;
+    policy.ttl_missing = alcf->ttl_missing;
+    policy.policy = &ctx->policy;
+
+    ngx_http_ampersand_cache_store(r, amcf->zone, &policy);
+
+    if (ctx->key_used && ngx_http_ampersand_own(r)
+        && r->upstream->headers_in.status_n == NGX_HTTP_TOO_MANY_REQUESTS)
+    {
+        ngx_http_ampersand_cooldown_scope(ctx, &scope);
+        ngx_http_ampersand_cooldown_start(r, &amcf->limits.lessee, &scope);
+    }
+}
+
+
+/* nginx is about to send an error page of its own: makes it a problem. */
 
 static ngx_int_t
 ngx_http_ampersand_error_page(ngx_http_request_t *r,
@@ -155,14 +195,14 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
     case NGX_HTTP_NOT_IMPLEMENTED:
     case NGX_HTTP_VERSION_NOT_SUPPORTED:
 
-        /* a transfer encoding, a version: not the gateway's failure */
+        /* the client's transfer encoding or version: not a fault of the gateway */
 
         reason = AMP_BAD_REQUEST;
         break;
 
     case NGX_HTTP_BAD_REQUEST:
 
-        /* nginx has made a 400 of its 494: a full buffer tells */
+        /* nginx made a 400 of its 494: the buffer is full then */
 
         if (r->http_state == NGX_HTTP_READING_REQUEST_STATE
             && r->header_in->pos == r->header_in->end)
@@ -184,7 +224,7 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
         reason = amp_problem_by_status(r->err_status);
     }
 
-    /* what init_peer refused comes here as a 500 */
+    /* a refusal of ngx_http_ampersand_init_peer() comes here as a 500 */
 
     if (ctx->late != AMP_OK) {
         reason = ctx->late;
@@ -199,11 +239,16 @@ static ngx_int_t
 ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_str_t  value;
+    ngx_str_t                       value;
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
 
     if (ngx_http_ampersand_header(r, "X-Request-Id", &ctx->request_id)
         != NGX_OK
-        || ngx_http_ampersand_limit_headers(r, ctx) != NGX_OK)
+        || ngx_http_ampersand_limit_headers(r, &ctx->limited,
+                                            alcf->limit_headers)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -224,11 +269,12 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return ngx_http_ampersand_cache_store_headers(r, ctx);
+    return ngx_http_ampersand_cache_headers(r, ctx->text, ctx->key_used,
+                                            ctx->headers.no_store);
 }
 
 
-/* Counts, and lets a write take effect on the cache. */
+/* Counts the answer, and invalidates what a write changed. */
 
 static void
 ngx_http_ampersand_finished(ngx_http_request_t *r,
@@ -244,8 +290,8 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
         if (r->cached) {
             amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
             counters = ngx_ampersand_zone_counters(amcf->zone);
-            (void) ngx_atomic_fetch_add(&counters->reasons[AMP_OK], 1);
-            (void) ngx_atomic_fetch_add(&counters->cache_hits, 1);
+            ngx_ampersand_count(counters, reasons[AMP_OK]);
+            ngx_ampersand_count(counters, cache_hits);
         }
 
         return;
@@ -255,17 +301,17 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
     counters = ngx_ampersand_zone_counters(amcf->zone);
 
     if (ctx->observed) {
-        (void) ngx_atomic_fetch_add(&counters->observed, 1);
+        ngx_ampersand_count(counters, observed);
     }
 
     if (ctx->state == NGX_HTTP_AMPERSAND_PASSED) {
-        (void) ngx_atomic_fetch_add(&counters->reasons[AMP_OK], 1);
-        (void) ngx_atomic_fetch_add(&counters->upstream, 1);
+        ngx_ampersand_count(counters, reasons[AMP_OK]);
+        ngx_ampersand_count(counters, upstream);
     }
 
     /*
-     * A 5xx may have come after the change; and a 404 too, when nginx asked
-     * twice because the first answer to a DELETE or PUT was lost.
+     * A 5xx may come after the change; and a 404, too, where nginx sent a DELETE
+     * or PUT twice because the first answer was lost.
      */
 
     status = r->headers_out.status;
@@ -274,7 +320,7 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
         || status >= NGX_HTTP_INTERNAL_SERVER_ERROR
         || (r->upstream_states && r->upstream_states->nelts > 1))
     {
-        ngx_http_ampersand_cache_invalidate(r, ctx);
+        ngx_http_ampersand_written(r, ctx);
     }
 }
 
@@ -290,7 +336,7 @@ ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
         return ngx_http_next_body_filter(r, in);
     }
 
-    ngx_http_ampersand_landing(ctx, in);
+    ngx_http_ampersand_release(ctx, in);
 
     if (ctx->replace) {
         return ngx_http_ampersand_send_problem(r, ctx, in);
@@ -304,14 +350,14 @@ ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
-/* The connection may linger for seconds after the last of an answer. */
+/* A connection may stay open for seconds after the end of its answer. */
 
 static void
-ngx_http_ampersand_landing(ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
+ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
 {
-    for ( /* void */ ; ctx->inflight && in; in = in->next) {
+    for ( /* void */ ; ctx->limited.inflight && in; in = in->next) {
         if (in->buf->last_buf) {
-            ngx_http_ampersand_limit_done(ctx);
+            ngx_http_ampersand_limit_release(&ctx->limited);
         }
     }
 }

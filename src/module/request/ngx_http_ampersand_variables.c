@@ -1,11 +1,14 @@
-#include "ngx_http_ampersand.h"
+#include "ngx_http_ampersand_variables.h"
+#include "ngx_http_ampersand_secret.h"
+#include "cache/ngx_http_ampersand_cache_key.h"
+#include "amp_scope.h"
 
 
 /*
- * Each variable answers "not found, ask again" until the request has passed,
- * so an early reader (set, map, limit_req) cannot pin an empty value, and a
- * location that forgot something fails closed.  From then on the value lives
- * in the context and does not change.
+ * Each variable is "not found" and not cacheable until the request has passed,
+ * so an early reader (set, map, limit_req) cannot fix an empty value, and a
+ * location that lacks a line fails closed.  From then on the value is in the
+ * context and does not change.
  */
 
 
@@ -130,7 +133,7 @@ ngx_http_ampersand_variable_set(ngx_http_variable_value_t *v,
 }
 
 
-/* Known from RESOLVED on, also where the request was refused. */
+/* Set from RESOLVED on, also where the request was refused. */
 
 static ngx_int_t
 ngx_http_ampersand_variable_tenant(ngx_http_request_t *r,
@@ -146,7 +149,7 @@ ngx_http_ampersand_variable_tenant(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    id = amp_tenant_field(ctx->known.tenant, ctx->known.tenant->id);
+    id = amp_tenant_field(ctx->record.tenant, ctx->record.tenant->id);
     ngx_http_ampersand_variable_set(v, id.data, id.len);
 
     return NGX_OK;
@@ -167,7 +170,7 @@ ngx_http_ampersand_variable_project(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    id = amp_tenant_field(ctx->known.tenant, ctx->known.tenant->project_id);
+    id = amp_tenant_field(ctx->record.tenant, ctx->record.tenant->project_id);
     ngx_http_ampersand_variable_set(v, id.data, id.len);
 
     return NGX_OK;
@@ -293,7 +296,8 @@ static ngx_int_t
 ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_http_ampersand_ctx_t  *ctx;
+    ngx_http_ampersand_ctx_t        *ctx;
+    ngx_http_ampersand_main_conf_t  *amcf;
 
     ctx = ngx_http_ampersand_variable_passed(r, v);
 
@@ -301,7 +305,7 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    /* who reads it: nginx, before it looks? */
+    /* read by nginx, before it looks into the cache? */
 
     if (r == r->main && r->cache && r->cache->node == NULL && !ctx->closed) {
 
@@ -311,7 +315,9 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
             }
 
         } else {
-            ngx_http_ampersand_cache_lock_enter(ctx);
+            amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+            ngx_http_ampersand_cache_lock_enter(&ctx->cache_wait, r,
+                                                amcf->zone);
         }
     }
 
@@ -324,8 +330,7 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
 
 /*
  * For proxy_cache.  "off" is more than a bypass: nginx then sends HEAD as HEAD,
- * and Range and the If-* headers, which a provider behind the proxy API may
- * want to see.
+ * and the Range and If-* headers, which a provider behind the proxy API may use.
  */
 
 static ngx_int_t
@@ -348,8 +353,8 @@ ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
 
 
 /*
- * For proxy_cache_bypass and proxy_no_cache of those who name their cache
- * themselves: the client wants no stored answer, or in doubt.
+ * For proxy_cache_bypass and proxy_no_cache of locations that name a cache
+ * themselves: "1" where a stored answer may not serve, and in doubt.
  */
 
 static ngx_int_t
@@ -372,8 +377,9 @@ ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
 
 
 /*
- * Not while proxy_pass is evaluated (no create_request yet), nor the cache key
- * (header_start is set when it is done), nor for an answer from the cache.
+ * Is nginx building the upstream request?  Not while it evaluates proxy_pass (no
+ * create_request yet) or the cache key (header_start is set after it), nor for
+ * an answer from the cache.
  */
 
 static ngx_uint_t
@@ -400,27 +406,25 @@ ngx_http_ampersand_building(ngx_http_request_t *r)
 
 
 /*
- * The plaintext of the tenant's key: only while nginx builds the upstream
- * request.  The peer's init (ngx_http_ampersand_limit.c) wipes it right after,
- * so a log_format that names the variable logs "-".
+ * The plaintext of the tenant's key, only while nginx builds the upstream
+ * request.  peer.init (ngx_http_ampersand_upstream.c) wipes it right after, so a
+ * log_format that names the variable logs "-".
  *
- * It is also the moment to compose the request's headers, which an answer from
- * the cache does without: nginx evaluates proxy_set_header first and copies
- * the client's headers next (ngx_http_proxy_create_request()).  A location
- * that does not evaluate it sends nothing, see ngx_http_ampersand_init_peer().
+ * The request's headers are composed here, too, since an answer from the cache
+ * needs none: nginx evaluates proxy_set_header first and copies the client's
+ * headers next (ngx_http_proxy_create_request()).  A location that does not
+ * evaluate the variable sends nothing, see ngx_http_ampersand_init_peer().
  */
 
 static ngx_int_t
 ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    int                              n;
-    u_char                          *p;
-    ngx_int_t                        rc;
-    ngx_uint_t                       level;
-    amp_tenant_t                    *tenant;
-    ngx_http_ampersand_ctx_t        *ctx;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_int_t                          rc;
+    ngx_str_t                          key;
+    amp_tenant_t                      *tenant;
+    ngx_http_ampersand_ctx_t          *ctx;
+    ngx_http_ampersand_headers_out_t   out;
 
     ctx = ngx_http_ampersand_variable_passed(r, v);
 
@@ -428,93 +432,51 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
         || (r == r->main && ctx->answered)
         || !ngx_http_ampersand_building(r))
     {
-        v->not_found = 1;
-        v->no_cacheable = 1;
-        return NGX_OK;
+        goto not_found;
     }
 
-    rc = ngx_http_ampersand_headers_compose(r, ctx);
+    tenant = ctx->record.tenant;
+
+    out.policy = &ctx->policy;
+    out.request_id = ctx->request_id;
+    out.api = ctx->op->api;
+    out.project = amp_tenant_field(tenant, tenant->project_id);
+    out.checked = amp_scope_needs_body(tenant, ctx->op);
+    out.proxy_version = ctx->headers.proxy_version;
+
+    rc = ngx_http_ampersand_headers_compose(r, &out);
+
+    if (rc == NGX_DECLINED) {
+        ctx->late = AMP_BAD_HEADER;
+        goto not_found;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_ampersand_secret_open(r, tenant, &key);
+    }
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
     if (rc == NGX_DECLINED) {
-        ctx->late = AMP_BAD_HEADER;
-        v->not_found = 1;
-        v->no_cacheable = 1;
-        return NGX_OK;
-    }
 
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    tenant = ctx->known.tenant;
+        /* ngx_http_ampersand_init_peer() refuses to go on without the key */
 
-    p = ngx_pnalloc(r->pool, tenant->opened ? tenant->sealed.len
-                                            : AMP_SECRET_MAX);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    n = ngx_http_ampersand_open_key(amcf, tenant, p);
-
-    if (n <= 0) {
-
-        /* ngx_http_ampersand_init_peer() refuses to go on without it */
-
-        level = ngx_http_ampersand_log_level(amcf);
-        ngx_log_error(level, r->connection->log, 0,
-                      "ampersand: the tenant's key does not open with any "
-                      "ampersand_master_key");
-
-        v->not_found = 1;
-        v->no_cacheable = 1;
-        return NGX_OK;
+        goto not_found;
     }
 
     ctx->key_ok = 1;
-    ngx_http_ampersand_variable_set(v, p, n);
+    ngx_http_ampersand_variable_set(v, key.data, key.len);
 
     return NGX_OK;
-}
 
+not_found:
 
-int
-ngx_http_ampersand_open_key(ngx_http_ampersand_main_conf_t *amcf,
-    const amp_tenant_t *tenant, u_char *out)
-{
-    int         n;
-    amp_span_t  sealed;
+    v->not_found = 1;
+    v->no_cacheable = 1;
 
-    sealed = amp_tenant_field(tenant, tenant->sealed);
-
-    if (tenant->opened) {
-        return amp_seal_reveal(amcf->keyring, sealed, out);
-    }
-
-    n = amp_seal_open_decoded(amcf->keyring,
-                              amp_tenant_field(tenant, tenant->id),
-                              amp_tenant_field(tenant, tenant->key_id),
-                              sealed, out);
-
-    return (n <= 0 || amp_secret_valid(amp_span_make(out, n))) ? n : -1;
-}
-
-
-void
-ngx_http_ampersand_wipe_key(ngx_http_request_t *r)
-{
-    ngx_http_variable_value_t       *v;
-    ngx_http_ampersand_main_conf_t  *amcf;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    v = &r->variables[amcf->key_index];
-
-    if (v->valid) {
-        ngx_explicit_memzero(v->data, v->len);
-        v->valid = 0;
-        v->not_found = 1;
-        v->len = 0;
-    }
+    return NGX_OK;
 }
 
 

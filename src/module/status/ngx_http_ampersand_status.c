@@ -1,4 +1,5 @@
-#include "request/ngx_http_ampersand.h"
+#include "ngx_http_ampersand_status.h"
+#include "request/ngx_http_ampersand_context.h"
 
 
 /*

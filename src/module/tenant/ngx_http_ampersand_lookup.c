@@ -1,65 +1,50 @@
 #include "ngx_http_ampersand_lookup.h"
+#include "ngx_ampersand_log.h"
 #include "redis/ngx_ampersand_redis_error.h"
 #include "amp_escape.h"
 #include "amp_keys.h"
+#include "amp_tenant_key.h"
 
 
-/*
- * A flight is one look-up in this worker, of one token (or one tenant id, with
- * ampersand_identity).  Requests for the same one wait in it; it lives in its
- * own memory, so a client that leaves only takes its waiter out, and the reply
- * is always consumed in order:
- *
- *   TOKEN ──▶ TENANT ──▶ PROJECT ──▶ LANDED: waiters get their copies
- *
- * with one GET, GET and HGETALL.  Any step may land early: unknown token,
- * removed tenant, unreadable record, Redis out of reach.
- *
- * What an event names between a step and the landing is asked for again, from
- * the first step; after so many times those who wait get what was read last,
- * and the zone does not.
- */
-
-
-#define NGX_HTTP_AMPERSAND_RETRIES  3
+#define NGX_HTTP_AMPERSAND_LOOKUP_RETRIES  3
 
 
 static ngx_int_t ngx_http_ampersand_lookup_ask(
-    ngx_http_ampersand_lookup_t *flight);
+    ngx_http_ampersand_lookup_t *lookup);
 static void ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc,
     redisReply *reply);
 static amp_reason_e ngx_http_ampersand_lookup_token(
-    ngx_http_ampersand_lookup_t *flight, redisReply *reply);
+    ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
 static amp_reason_e ngx_http_ampersand_lookup_tenant(
-    ngx_http_ampersand_lookup_t *flight, redisReply *reply);
+    ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
 static void ngx_http_ampersand_lookup_open(
-    ngx_http_ampersand_lookup_t *flight);
+    ngx_http_ampersand_lookup_t *lookup);
 static amp_reason_e ngx_http_ampersand_lookup_project(
-    ngx_http_ampersand_lookup_t *flight, redisReply *reply);
+    ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
 static amp_reason_e ngx_http_ampersand_lookup_store(
-    ngx_http_ampersand_lookup_t *flight);
+    ngx_http_ampersand_lookup_t *lookup);
 static amp_reason_e ngx_http_ampersand_lookup_unknown(
-    ngx_http_ampersand_lookup_t *flight);
-static ngx_uint_t ngx_http_ampersand_lookup_again(
-    ngx_http_ampersand_lookup_t *flight);
-static ngx_int_t ngx_http_ampersand_lookup_known(
-    ngx_http_ampersand_lookup_t *flight);
+    ngx_http_ampersand_lookup_t *lookup);
+static ngx_uint_t ngx_http_ampersand_lookup_restart(
+    ngx_http_ampersand_lookup_t *lookup);
+static ngx_int_t ngx_http_ampersand_lookup_newer(
+    ngx_http_ampersand_lookup_t *lookup);
 
 
 ngx_int_t
-ngx_http_ampersand_lookup_init(ngx_http_ampersand_main_conf_t *amcf,
+ngx_http_ampersand_lookups_init(ngx_http_ampersand_lookups_t *lookups,
     ngx_pool_t *pool)
 {
     ngx_uint_t  i;
 
-    amcf->flights = ngx_palloc(pool, NGX_HTTP_AMPERSAND_BUCKETS
-                                     * sizeof(ngx_queue_t));
-    if (amcf->flights == NULL) {
+    lookups->buckets = ngx_palloc(pool, NGX_HTTP_AMPERSAND_LOOKUP_BUCKETS
+                                        * sizeof(ngx_queue_t));
+    if (lookups->buckets == NULL) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_HTTP_AMPERSAND_BUCKETS; i++) {
-        ngx_queue_init(&amcf->flights[i]);
+    for (i = 0; i < NGX_HTTP_AMPERSAND_LOOKUP_BUCKETS; i++) {
+        ngx_queue_init(&lookups->buckets[i]);
     }
 
     return NGX_OK;
@@ -67,15 +52,15 @@ ngx_http_ampersand_lookup_init(ngx_http_ampersand_main_conf_t *amcf,
 
 
 void
-ngx_http_ampersand_lookup_close(ngx_http_ampersand_main_conf_t *amcf)
+ngx_http_ampersand_lookups_close(ngx_http_ampersand_lookups_t *lookups)
 {
     ngx_uint_t    i;
     ngx_queue_t  *q;
 
-    for (i = 0; i < NGX_HTTP_AMPERSAND_BUCKETS; i++) {
+    for (i = 0; i < NGX_HTTP_AMPERSAND_LOOKUP_BUCKETS; i++) {
 
-        while (!ngx_queue_empty(&amcf->flights[i])) {
-            q = ngx_queue_head(&amcf->flights[i]);
+        while (!ngx_queue_empty(&lookups->buckets[i])) {
+            q = ngx_queue_head(&lookups->buckets[i]);
 
             ngx_http_ampersand_lookup_free(
                       ngx_queue_data(q, ngx_http_ampersand_lookup_t, queue));
@@ -84,160 +69,204 @@ ngx_http_ampersand_lookup_close(ngx_http_ampersand_main_conf_t *amcf)
 }
 
 
-ngx_http_ampersand_lookup_t *
-ngx_http_ampersand_lookup_start(ngx_http_ampersand_main_conf_t *amcf,
-    ngx_queue_t *bucket, ngx_http_ampersand_ctx_t *ctx,
-    ngx_http_ampersand_landed_pt landed)
+ngx_queue_t *
+ngx_http_ampersand_lookup_bucket(ngx_http_ampersand_lookups_t *lookups,
+    const u_char *digest, amp_span_t id)
 {
-    ngx_http_ampersand_lookup_t  *flight;
+    uint32_t  hash;
 
-    flight = ngx_calloc(sizeof(*flight), ngx_cycle->log);
-    if (flight == NULL) {
+    hash = id.len ? ngx_murmur_hash2((u_char *) id.data, id.len) : digest[0];
+
+    return &lookups->buckets[hash % NGX_HTTP_AMPERSAND_LOOKUP_BUCKETS];
+}
+
+
+ngx_http_ampersand_lookup_t *
+ngx_http_ampersand_lookup_find(ngx_queue_t *bucket, const u_char *digest,
+    amp_span_t id)
+{
+    ngx_queue_t                  *q;
+    ngx_http_ampersand_lookup_t  *lookup;
+
+    for (q = ngx_queue_head(bucket);
+         q != ngx_queue_sentinel(bucket);
+         q = ngx_queue_next(q))
+    {
+        lookup = ngx_queue_data(q, ngx_http_ampersand_lookup_t, queue);
+
+        if (lookup->by_token != (id.len == 0)) {
+            continue;
+        }
+
+        if (lookup->by_token
+            ? ngx_memcmp(lookup->digest, digest, AMP_TOKEN_DIGEST) == 0
+            : amp_span_eq(amp_span_make(lookup->id, lookup->id_len), id))
+        {
+            return lookup;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_http_ampersand_lookup_t *
+ngx_http_ampersand_lookup_start(ngx_http_ampersand_lookups_t *lookups,
+    ngx_queue_t *bucket, const u_char *digest, amp_span_t id,
+    ngx_http_ampersand_lookup_pt handler)
+{
+    ngx_ampersand_counters_t     *counters;
+    ngx_http_ampersand_lookup_t  *lookup;
+
+    lookup = ngx_calloc(sizeof(*lookup), ngx_cycle->log);
+    if (lookup == NULL) {
         return NULL;
     }
 
-    flight->amcf = amcf;
-    flight->landed = landed;
-    flight->log = ngx_cycle->log;
-    flight->by_token = (ctx->identity.data == NULL);
-    ngx_queue_init(&flight->waiters);
+    lookup->lookups = lookups;
+    lookup->handler = handler;
+    lookup->log = ngx_cycle->log;
+    lookup->by_token = (id.len == 0);
+    ngx_queue_init(&lookup->waiters);
 
-    if (flight->by_token) {
-        ngx_memcpy(flight->digest, ctx->digest, AMP_TOKEN_DIGEST);
+    if (lookup->by_token) {
+        ngx_memcpy(lookup->digest, digest, AMP_TOKEN_DIGEST);
 
     } else {
-        flight->step = NGX_HTTP_AMPERSAND_TENANT;
-        flight->id_len = ctx->identity.len;
-        ngx_memcpy(flight->id, ctx->identity.data, flight->id_len);
+        lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
+        lookup->id_len = id.len;
+        ngx_memcpy(lookup->id, id.data, id.len);
     }
 
-    ngx_queue_insert_head(bucket, &flight->queue);
+    ngx_queue_insert_head(bucket, &lookup->queue);
 
-    if (ngx_http_ampersand_lookup_ask(flight) != NGX_OK) {
-        ngx_http_ampersand_count_up(amcf, lookup_failures);
-        ngx_http_ampersand_lookup_free(flight);
+    counters = ngx_ampersand_zone_counters(lookups->zone);
+
+    if (ngx_http_ampersand_lookup_ask(lookup) != NGX_OK) {
+        ngx_ampersand_count(counters, lookup_failures);
+        ngx_http_ampersand_lookup_free(lookup);
         return NULL;
     }
 
-    ngx_http_ampersand_count_up(amcf, lookups);
+    ngx_ampersand_count(counters, lookups);
 
-    return flight;
+    return lookup;
 }
 
 
 static ngx_int_t
-ngx_http_ampersand_lookup_ask(ngx_http_ampersand_lookup_t *flight)
+ngx_http_ampersand_lookup_ask(ngx_http_ampersand_lookup_t *lookup)
 {
     u_char       hex[AMP_TOKEN_DIGEST_HEX], name[AMP_KEYS_MAX];
     amp_buf_t    key;
     amp_span_t   argv[2], prefix;
 
     amp_buf_init(&key, name, sizeof(name));
-    prefix = ngx_http_ampersand_span(flight->amcf->redis->prefix);
+    prefix = ngx_ampersand_span(lookup->lookups->conf->prefix);
     argv[0] = amp_span("GET");
 
-    switch (flight->step) {
+    switch (lookup->step) {
 
-    case NGX_HTTP_AMPERSAND_TOKEN:
-        amp_hex(flight->digest, AMP_TOKEN_DIGEST, hex);
+    case NGX_HTTP_AMPERSAND_LOOKUP_TOKEN:
+        amp_hex(lookup->digest, AMP_TOKEN_DIGEST, hex);
         amp_keys_token(prefix, amp_span_make(hex, sizeof(hex)), &key);
         break;
 
-    case NGX_HTTP_AMPERSAND_TENANT:
-        amp_keys_tenant(prefix, amp_span_make(flight->id, flight->id_len),
+    case NGX_HTTP_AMPERSAND_LOOKUP_TENANT:
+        amp_keys_tenant(prefix, amp_span_make(lookup->id, lookup->id_len),
                         &key);
         break;
 
-    default: /* NGX_HTTP_AMPERSAND_PROJECT */
-        ngx_http_ampersand_cooldown_ask(flight->amcf,
-                                     amp_span_make(flight->id, flight->id_len));
+    default: /* NGX_HTTP_AMPERSAND_LOOKUP_PROJECT */
+        lookup->lookups->tenant(lookup->lookups->data,
+                                amp_span_make(lookup->id, lookup->id_len));
 
         argv[0] = amp_span("HGETALL");
-        amp_keys_gen(prefix, amp_tenant_field(flight->tenant,
-                                              flight->tenant->project_id),
+        amp_keys_gen(prefix, amp_tenant_field(lookup->tenant,
+                                              lookup->tenant->project_id),
                      &key);
     }
 
     argv[1] = amp_buf_written(&key);
 
-    flight->begun[flight->step] = ngx_ampersand_zone_begin(
-                                                          flight->amcf->zone);
+    lookup->begun[lookup->step] = ngx_ampersand_records_begin(
+                                                          lookup->lookups->zone);
 
-    return ngx_ampersand_redis_command(flight->amcf->link, argv[1], 2, argv,
+    return ngx_ampersand_redis_command(lookup->lookups->redis, argv[1], 2, argv,
                                        ngx_http_ampersand_lookup_reply,
-                                       flight);
+                                       lookup);
 }
 
 
 static void
 ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc, redisReply *reply)
 {
-    ngx_http_ampersand_lookup_t *flight = data;
+    ngx_http_ampersand_lookup_t *lookup = data;
 
     ngx_uint_t    level;
     amp_reason_e  reason;
 
     if (rc != NGX_OK) {
 
-        /* a link that is back at once takes the command again */
+        /* the link may have reconnected: send the command once more */
 
-        if (!flight->again && ngx_http_ampersand_lookup_ask(flight) == NGX_OK) {
-            flight->again = 1;
+        if (!lookup->resent && ngx_http_ampersand_lookup_ask(lookup) == NGX_OK) {
+            lookup->resent = 1;
             return;
         }
 
-        flight->landed(flight, AMP_STORE_DOWN);
+        lookup->handler(lookup, AMP_STORE_DOWN);
         return;
     }
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        level = ngx_http_ampersand_log_level(flight->amcf);
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
 
-        /* the link says what is more than this look-up's */
+        /* errors that concern all commands are logged by the link */
 
-        if (flight->amcf->refusing
+        if (lookup->lookups->refused
             || ngx_ampersand_redis_error_effect(reply)
                != NGX_AMPERSAND_REDIS_EFFECT_CALLER)
         {
             level = NGX_LOG_INFO;
         }
 
-        ngx_log_error(level, flight->log, 0,
+        ngx_log_error(level, lookup->log, 0,
                       "ampersand: Redis \"%V\" refused a look-up: \"%*s\"",
-                      &flight->amcf->redis->display,
+                      &lookup->lookups->conf->display,
                       ngx_ampersand_reply_len(reply), reply->str);
-        flight->amcf->refusing = 1;
-        flight->landed(flight, AMP_STORE_DOWN);
+        lookup->lookups->refused = 1;
+        lookup->handler(lookup, AMP_STORE_DOWN);
         return;
     }
 
-    switch (flight->step) {
+    switch (lookup->step) {
 
-    case NGX_HTTP_AMPERSAND_TOKEN:
-        reason = ngx_http_ampersand_lookup_token(flight, reply);
+    case NGX_HTTP_AMPERSAND_LOOKUP_TOKEN:
+        reason = ngx_http_ampersand_lookup_token(lookup, reply);
         break;
 
-    case NGX_HTTP_AMPERSAND_TENANT:
-        reason = ngx_http_ampersand_lookup_tenant(flight, reply);
+    case NGX_HTTP_AMPERSAND_LOOKUP_TENANT:
+        reason = ngx_http_ampersand_lookup_tenant(lookup, reply);
         break;
 
-    default: /* NGX_HTTP_AMPERSAND_PROJECT */
-        reason = ngx_http_ampersand_lookup_project(flight, reply);
+    default: /* NGX_HTTP_AMPERSAND_LOOKUP_PROJECT */
+        reason = ngx_http_ampersand_lookup_project(lookup, reply);
     }
 
-    if (reason != AMP_OK || flight->step == NGX_HTTP_AMPERSAND_LANDED) {
-        flight->landed(flight, reason);
+    if (reason != AMP_OK || lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_DONE) {
+        lookup->handler(lookup, reason);
         return;
     }
 
-    if (ngx_http_ampersand_lookup_ask(flight) != NGX_OK) {
-        flight->landed(flight, AMP_STORE_DOWN);
+    if (ngx_http_ampersand_lookup_ask(lookup) != NGX_OK) {
+        lookup->handler(lookup, AMP_STORE_DOWN);
     }
 }
 
 
 static amp_reason_e
-ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *flight,
+ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *lookup,
     redisReply *reply)
 {
     u_char               buf[512];
@@ -246,7 +275,7 @@ ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *flight,
     amp_token_record_t   record;
 
     if (reply->type == REDIS_REPLY_NIL) {
-        return ngx_http_ampersand_lookup_unknown(flight);
+        return ngx_http_ampersand_lookup_unknown(lookup);
     }
 
     error = "not a string";
@@ -257,27 +286,27 @@ ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *flight,
                                    buf, sizeof(buf), &record, &error)
            != 0)
     {
-        level = ngx_http_ampersand_log_level(flight->amcf);
-        ngx_log_error(level, flight->log, 0,
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+        ngx_log_error(level, lookup->log, 0,
                       "ampersand: token record cannot be read: %s", error);
         return AMP_BAD_RECORD;
     }
 
     if (record.expires && record.expires <= ngx_time()) {
-        return ngx_http_ampersand_lookup_unknown(flight);
+        return ngx_http_ampersand_lookup_unknown(lookup);
     }
 
-    flight->expires = (time_t) record.expires;
-    flight->id_len = record.tenant.len;
-    ngx_memcpy(flight->id, record.tenant.data, record.tenant.len);
-    flight->step = NGX_HTTP_AMPERSAND_TENANT;
+    lookup->expires = (time_t) record.expires;
+    lookup->id_len = record.tenant.len;
+    ngx_memcpy(lookup->id, record.tenant.data, record.tenant.len);
+    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
 
     return AMP_OK;
 }
 
 
 static amp_reason_e
-ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *flight,
+ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *lookup,
     redisReply *reply)
 {
     size_t                 size;
@@ -286,10 +315,10 @@ ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *flight,
     ngx_uint_t             level;
     const char            *error;
 
-    id = amp_span_make(flight->id, flight->id_len);
+    id = amp_span_make(lookup->id, lookup->id_len);
 
     if (reply->type == REDIS_REPLY_NIL) {
-        return ngx_http_ampersand_lookup_unknown(flight);
+        return ngx_http_ampersand_lookup_unknown(lookup);
     }
 
     error = "not a string";
@@ -302,52 +331,52 @@ ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *flight,
     }
 
     if (size == 0) {
-        level = ngx_http_ampersand_log_level(flight->amcf);
-        ngx_log_error(level, flight->log, 0,
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+        ngx_log_error(level, lookup->log, 0,
                       "ampersand: record of tenant \"%*s\" cannot be read: %s",
-                      flight->id_len, flight->id, error);
+                      lookup->id_len, lookup->id, error);
         return AMP_BAD_RECORD;
     }
 
-    flight->tenant = ngx_alloc(size, flight->log);
-    if (flight->tenant == NULL) {
+    lookup->tenant = ngx_alloc(size, lookup->log);
+    if (lookup->tenant == NULL) {
         return AMP_STORE_DOWN;
     }
 
-    ngx_memcpy(flight->tenant, flat, size);
+    ngx_memcpy(lookup->tenant, flat, size);
 
-    if (!amp_span_eq(amp_tenant_field(flight->tenant, flight->tenant->id),
+    if (!amp_span_eq(amp_tenant_field(lookup->tenant, lookup->tenant->id),
                      id))
     {
-        level = ngx_http_ampersand_log_level(flight->amcf);
-        ngx_log_error(level, flight->log, 0,
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+        ngx_log_error(level, lookup->log, 0,
                       "ampersand: record of tenant \"%*s\" is another's",
-                      flight->id_len, flight->id);
+                      lookup->id_len, lookup->id);
         return AMP_BAD_RECORD;
     }
 
-    ngx_http_ampersand_lookup_open(flight);
-    flight->step = NGX_HTTP_AMPERSAND_PROJECT;
+    ngx_http_ampersand_lookup_open(lookup);
+    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_PROJECT;
 
     return AMP_OK;
 }
 
 
 /*
- * Requests need not authenticate the sealed key again.  One that does not open
- * here may do so in a worker that was started with other master keys.
+ * Authenticates the sealed key once, so that requests need not.  A key that does
+ * not open here may open in a worker that was started with other master keys.
  */
 
 static void
-ngx_http_ampersand_lookup_open(ngx_http_ampersand_lookup_t *flight)
+ngx_http_ampersand_lookup_open(ngx_http_ampersand_lookup_t *lookup)
 {
     int            n;
     u_char         secret[AMP_SECRET_MAX];
     amp_tenant_t  *tenant;
 
-    tenant = flight->tenant;
+    tenant = lookup->tenant;
 
-    n = ngx_http_ampersand_open_key(flight->amcf, tenant, secret);
+    n = amp_tenant_key(lookup->lookups->keyring, tenant, secret);
 
     tenant->opened = (n > 0);
 
@@ -356,7 +385,7 @@ ngx_http_ampersand_lookup_open(ngx_http_ampersand_lookup_t *flight)
 
 
 static amp_reason_e
-ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *flight,
+ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *lookup,
     redisReply *reply)
 {
     int          family;
@@ -366,17 +395,17 @@ ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *flight,
     ngx_uint_t   level;
     redisReply  *name, *value;
 
-    project = amp_tenant_field(flight->tenant, flight->tenant->project_id);
+    project = amp_tenant_field(lookup->tenant, lookup->tenant->project_id);
 
     if (reply->type != REDIS_REPLY_ARRAY) {
-        level = ngx_http_ampersand_log_level(flight->amcf);
-        ngx_log_error(level, flight->log, 0,
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+        ngx_log_error(level, lookup->log, 0,
                       "ampersand: generations of project \"%*s\" cannot be "
                       "read: not a hash", project.len, project.data);
         return AMP_BAD_RECORD;
     }
 
-    ngx_memzero(flight->gens, sizeof(flight->gens));
+    ngx_memzero(lookup->gens, sizeof(lookup->gens));
 
     for (i = 0; i + 1 < reply->elements; i += 2) {
         name = reply->element[i];
@@ -393,149 +422,149 @@ ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *flight,
         gen = ngx_atoi((u_char *) value->str, ngx_ampersand_reply_len(value));
 
         if (family >= 0 && gen > 0) {
-            flight->gens[family] = (uint32_t) gen;
+            lookup->gens[family] = (uint32_t) gen;
         }
     }
 
-    return ngx_http_ampersand_lookup_store(flight);
+    return ngx_http_ampersand_lookup_store(lookup);
 }
 
 
 static amp_reason_e
-ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *flight)
+ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
 {
     uint64_t              *begun;
     ngx_int_t              rc, token;
     ngx_ampersand_zone_t  *zone;
 
-    zone = flight->amcf->zone;
-    begun = flight->begun;
+    zone = lookup->lookups->zone;
+    begun = lookup->begun;
 
-    ngx_ampersand_zone_store_project(zone, begun[NGX_HTTP_AMPERSAND_PROJECT],
-                                 amp_tenant_field(flight->tenant,
-                                                  flight->tenant->project_id),
-                                 flight->gens);
+    ngx_ampersand_generations_store(zone, begun[NGX_HTTP_AMPERSAND_LOOKUP_PROJECT],
+                                 amp_tenant_field(lookup->tenant,
+                                                  lookup->tenant->project_id),
+                                 lookup->gens);
 
-    rc = ngx_ampersand_zone_store_tenant(zone,
-                                         begun[NGX_HTTP_AMPERSAND_TENANT],
-                                         flight->tenant);
+    rc = ngx_ampersand_records_store_tenant(zone,
+                                         begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
+                                         lookup->tenant);
 
     if (rc == NGX_ABORT) {
-        ngx_log_error(ngx_http_ampersand_log_level(flight->amcf), flight->log,
+        ngx_log_error(ngx_ampersand_log_level(lookup->lookups->logged), lookup->log,
                       0, "ampersand: Redis \"%V\" holds an older record of "
                       "tenant \"%*s\" than it has announced",
-                      &flight->amcf->redis->display,
-                      flight->id_len, flight->id);
+                      &lookup->lookups->conf->display,
+                      lookup->id_len, lookup->id);
         return AMP_STORE_DOWN;
     }
 
     token = NGX_OK;
 
-    if (rc != NGX_DECLINED && flight->by_token) {
-        token = ngx_ampersand_zone_store_token(zone,
-                                    begun[NGX_HTTP_AMPERSAND_TOKEN],
-                                    flight->digest,
-                                    amp_span_make(flight->id, flight->id_len),
-                                    flight->expires);
+    if (rc != NGX_DECLINED && lookup->by_token) {
+        token = ngx_ampersand_records_store_token(zone,
+                                    begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
+                                    lookup->digest,
+                                    amp_span_make(lookup->id, lookup->id_len),
+                                    lookup->expires);
     }
 
     if ((rc == NGX_DECLINED || token == NGX_DECLINED)
-        && ngx_http_ampersand_lookup_again(flight))
+        && ngx_http_ampersand_lookup_restart(lookup))
     {
         return AMP_OK;
     }
 
-    if (rc == NGX_DONE && ngx_http_ampersand_lookup_known(flight) != NGX_OK) {
+    if (rc == NGX_DONE && ngx_http_ampersand_lookup_newer(lookup) != NGX_OK) {
         return AMP_STORE_DOWN;
     }
 
-    flight->step = NGX_HTTP_AMPERSAND_LANDED;
+    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_DONE;
 
     return AMP_OK;
 }
 
 
-/* There is no such token, or no tenant: each is known not to exist by itself. */
+/* No such token or no such tenant: the zone stores that, for each by itself. */
 
 static amp_reason_e
-ngx_http_ampersand_lookup_unknown(ngx_http_ampersand_lookup_t *flight)
+ngx_http_ampersand_lookup_unknown(ngx_http_ampersand_lookup_t *lookup)
 {
     ngx_int_t              rc;
     amp_span_t             id;
     ngx_ampersand_zone_t  *zone;
 
-    zone = flight->amcf->zone;
+    zone = lookup->lookups->zone;
     rc = NGX_OK;
     id = amp_span_null;
 
-    if (flight->step == NGX_HTTP_AMPERSAND_TENANT) {
-        id = amp_span_make(flight->id, flight->id_len);
-        rc = ngx_ampersand_zone_store_no_tenant(zone,
-                                    flight->begun[NGX_HTTP_AMPERSAND_TENANT],
+    if (lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_TENANT) {
+        id = amp_span_make(lookup->id, lookup->id_len);
+        rc = ngx_ampersand_records_store_no_tenant(zone,
+                                    lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
                                     id);
     }
 
-    if (rc == NGX_OK && flight->by_token) {
-        rc = ngx_ampersand_zone_store_token(zone,
-                                     flight->begun[NGX_HTTP_AMPERSAND_TOKEN],
-                                     flight->digest, id, flight->expires);
+    if (rc == NGX_OK && lookup->by_token) {
+        rc = ngx_ampersand_records_store_token(zone,
+                                     lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
+                                     lookup->digest, id, lookup->expires);
     }
 
-    if (rc != NGX_OK && ngx_http_ampersand_lookup_again(flight)) {
+    if (rc != NGX_OK && ngx_http_ampersand_lookup_restart(lookup)) {
         return AMP_OK;
     }
 
-    return flight->by_token ? AMP_UNKNOWN_TOKEN : AMP_NO_IDENTITY;
+    return lookup->by_token ? AMP_UNKNOWN_TOKEN : AMP_NO_IDENTITY;
 }
 
 
 /*
- * A record changed while it was on its way: nobody may get it, and those who
- * came after the change least of all.
+ * A record changed while it was being read: it may not serve, least of all
+ * requests that came after the change.
  */
 
 static ngx_uint_t
-ngx_http_ampersand_lookup_again(ngx_http_ampersand_lookup_t *flight)
+ngx_http_ampersand_lookup_restart(ngx_http_ampersand_lookup_t *lookup)
 {
-    if (flight->retries++ >= NGX_HTTP_AMPERSAND_RETRIES) {
+    if (lookup->retries++ >= NGX_HTTP_AMPERSAND_LOOKUP_RETRIES) {
         return 0;
     }
 
-    if (flight->tenant) {
-        ngx_free(flight->tenant);
-        flight->tenant = NULL;
+    if (lookup->tenant) {
+        ngx_free(lookup->tenant);
+        lookup->tenant = NULL;
     }
 
-    flight->step = flight->by_token ? NGX_HTTP_AMPERSAND_TOKEN
-                                    : NGX_HTTP_AMPERSAND_TENANT;
+    lookup->step = lookup->by_token ? NGX_HTTP_AMPERSAND_LOOKUP_TOKEN
+                                    : NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
 
     return 1;
 }
 
 
-/* What is known is newer than what was read. */
+/* The zone has a newer record than Redis: that one serves. */
 
 static ngx_int_t
-ngx_http_ampersand_lookup_known(ngx_http_ampersand_lookup_t *flight)
+ngx_http_ampersand_lookup_newer(ngx_http_ampersand_lookup_t *lookup)
 {
     ngx_ampersand_zone_e   found;
-    ngx_ampersand_known_t  known;
+    ngx_ampersand_record_t  record;
 
-    ngx_memzero(&known, sizeof(known));
+    ngx_memzero(&record, sizeof(record));
 
-    known.cap = AMP_TENANT_FLAT_MAX;
+    record.cap = AMP_TENANT_FLAT_MAX;
 
-    known.tenant = ngx_alloc(known.cap, flight->log);
-    if (known.tenant == NULL) {
+    record.tenant = ngx_alloc(record.cap, lookup->log);
+    if (record.tenant == NULL) {
         return NGX_ERROR;
     }
 
-    found = ngx_ampersand_zone_find(flight->amcf->zone, NULL,
-                                    amp_span_make(flight->id, flight->id_len),
-                                    &known);
+    found = ngx_ampersand_records_find(lookup->lookups->zone, NULL,
+                                    amp_span_make(lookup->id, lookup->id_len),
+                                    &record);
 
-    ngx_free(flight->tenant);
-    flight->tenant = known.tenant;
+    ngx_free(lookup->tenant);
+    lookup->tenant = record.tenant;
 
     return (found == NGX_AMPERSAND_ZONE_STALE
             || found == NGX_AMPERSAND_ZONE_FRESH)
@@ -544,14 +573,14 @@ ngx_http_ampersand_lookup_known(ngx_http_ampersand_lookup_t *flight)
 
 
 void
-ngx_http_ampersand_lookup_free(ngx_http_ampersand_lookup_t *flight)
+ngx_http_ampersand_lookup_free(ngx_http_ampersand_lookup_t *lookup)
 {
-    ngx_queue_remove(&flight->queue);
-    flight->amcf->strangers.n -= flight->stranger;
+    ngx_queue_remove(&lookup->queue);
+    lookup->lookups->limit.n -= lookup->limited;
 
-    if (flight->tenant) {
-        ngx_free(flight->tenant);
+    if (lookup->tenant) {
+        ngx_free(lookup->tenant);
     }
 
-    ngx_free(flight);
+    ngx_free(lookup);
 }

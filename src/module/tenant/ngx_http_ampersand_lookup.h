@@ -1,85 +1,127 @@
 /*
- * Look-ups in Redis that are under way in this worker, and who waits for them.
- * For ngx_http_ampersand_resolve.c, _flight.c and _stranger.c only.
+ * A look-up: one token, or one tenant id with ampersand_identity, is read from
+ * Redis for all requests of this worker that wait for it.
+ *
+ *   TOKEN ──▶ TENANT ──▶ PROJECT ──▶ DONE ──▶ the waiting requests get copies
+ *    GET       GET        HGETALL
+ *
+ * Any step may end the look-up early: no such token or tenant, an unreadable
+ * record, no Redis.  A look-up lives in memory of its own: a client that leaves
+ * takes its request out of the queue, and the reply is read all the same.
+ *
+ * A record that an invalidation names while it is being read is read again, from
+ * the first step on.  After a few attempts the waiting requests get what was
+ * read last, and the zone does not store it.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_LOOKUP_H
 #define NGX_HTTP_AMPERSAND_LOOKUP_H
 
 
-#include "request/ngx_http_ampersand.h"
+#include "ngx_http_ampersand_lookup_limit.h"
+#include "redis/ngx_ampersand_redis.h"
+#include "zone/ngx_ampersand_generations.h"
+#include "zone/ngx_ampersand_records.h"
+#include "amp_seal.h"
 
 
-#define NGX_HTTP_AMPERSAND_BUCKETS  256     /* of flights, by digest or id */
+#define NGX_HTTP_AMPERSAND_LOOKUP_BUCKETS  256
+
+
+typedef struct ngx_http_ampersand_lookup_s  ngx_http_ampersand_lookup_t;
 
 
 typedef enum {
-    NGX_HTTP_AMPERSAND_TOKEN = 0,
-    NGX_HTTP_AMPERSAND_TENANT,
-    NGX_HTTP_AMPERSAND_PROJECT,
-    NGX_HTTP_AMPERSAND_LANDED
-} ngx_http_ampersand_step_e;
+    NGX_HTTP_AMPERSAND_LOOKUP_TOKEN = 0,
+    NGX_HTTP_AMPERSAND_LOOKUP_TENANT,
+    NGX_HTTP_AMPERSAND_LOOKUP_PROJECT,
+    NGX_HTTP_AMPERSAND_LOOKUP_DONE
+} ngx_http_ampersand_lookup_step_e;
 
 
 /*
- * The flight is over.  AMP_OK: with flight->tenant and gens; or why not.  Wakes
- * everybody who waits and frees the flight.
+ * The look-up ended.  AMP_OK: lookup->tenant and lookup->gens are filled; else
+ * the reason.  The callee takes all requests off lookup->waiters and frees the
+ * look-up.
  */
 
-typedef void (*ngx_http_ampersand_landed_pt)(
-    ngx_http_ampersand_lookup_t *flight, amp_reason_e reason);
+typedef void (*ngx_http_ampersand_lookup_pt)(
+    ngx_http_ampersand_lookup_t *lookup, amp_reason_e reason);
+
+
+/*
+ * The look-ups of a worker.  The caller sets the first group before
+ * ngx_http_ampersand_lookups_init(); all of it has to outlive the worker.
+ */
+
+typedef struct {
+    ngx_ampersand_zone_t               *zone;
+    ngx_ampersand_redis_t              *redis;
+    ngx_ampersand_redis_conf_t         *conf;
+    amp_keyring_t                      *keyring;
+    time_t                             *logged; /* see ngx_ampersand_log.h    */
+    void                              (*resolved)(ngx_http_request_t *r);
+                                                /* r's look-up ended          */
+    void                              (*tenant)(void *data, amp_span_t id);
+                                                /* a tenant was read          */
+    void                               *data;   /* of tenant()                */
+
+    ngx_queue_t                        *buckets; /* by digest or tenant id    */
+    ngx_http_ampersand_lookup_limit_t   limit;
+    ngx_uint_t                          refused; /* Redis answers with errors */
+} ngx_http_ampersand_lookups_t;
 
 
 struct ngx_http_ampersand_lookup_s {
-    ngx_queue_t                      queue;     /* its bucket                 */
-    ngx_queue_t                      waiters;   /* ctx->waiter                */
-    ngx_http_ampersand_main_conf_t  *amcf;
-    ngx_http_ampersand_landed_pt     landed;
-    ngx_log_t                       *log;
-    ngx_http_ampersand_step_e        step;
-    ngx_uint_t                       retries;
-    uint64_t                         begun[NGX_HTTP_AMPERSAND_LANDED];
-    ngx_uint_t                       place;     /* of a stranger              */
-    unsigned                         stranger:1;
-    unsigned                         by_token:1;
-    unsigned                         again:1;   /* after its link was lost    */
-    u_char                           digest[AMP_TOKEN_DIGEST];
-    time_t                           expires;
-    size_t                           id_len;
-    u_char                           id[AMP_TENANT_ID_MAX];
-    uint32_t                         gens[AMP_FAMILY_COUNT];
-    amp_tenant_t                    *tenant;    /* ngx_alloc()ed              */
+    ngx_queue_t                        queue;   /* of its bucket              */
+    ngx_queue_t                        waiters; /* ngx_http_ampersand_
+                                                   resolve_t.queue            */
+    ngx_http_ampersand_lookups_t      *lookups;
+    ngx_http_ampersand_lookup_pt       handler;
+    ngx_log_t                         *log;
+    ngx_http_ampersand_lookup_step_e   step;
+    ngx_uint_t                         retries;
+    uint64_t                           begun[NGX_HTTP_AMPERSAND_LOOKUP_DONE];
+    ngx_uint_t                         place;   /* of the look-up limit       */
+    unsigned                           limited:1; /* the token is unknown     */
+    unsigned                           by_token:1;
+    unsigned                           resent:1; /* after its link was lost   */
+    u_char                             digest[AMP_TOKEN_DIGEST];
+    time_t                             expires;
+    size_t                             id_len;
+    u_char                             id[AMP_TENANT_ID_MAX];
+    uint32_t                           gens[AMP_FAMILY_COUNT];
+    amp_tenant_t                      *tenant;  /* ngx_alloc()ed              */
 };
 
 
+/* For init_process; pool is the cycle's.  NGX_ERROR: no memory. */
+
+ngx_int_t ngx_http_ampersand_lookups_init(
+    ngx_http_ampersand_lookups_t *lookups, ngx_pool_t *pool);
+
+/* Frees all look-ups without calling anybody, for exit_process. */
+
+void ngx_http_ampersand_lookups_close(ngx_http_ampersand_lookups_t *lookups);
+
 /*
- * Asks Redis for the token of ctx, or for its tenant (ampersand_identity).
- * NULL: the link is down or full, or there is no memory.
+ * The bucket for a token's digest, or for a tenant's id where that is not
+ * empty; and the look-up under way in a bucket for the same, or NULL.
  */
+
+ngx_queue_t *ngx_http_ampersand_lookup_bucket(
+    ngx_http_ampersand_lookups_t *lookups, const u_char *digest,
+    amp_span_t id);
+ngx_http_ampersand_lookup_t *ngx_http_ampersand_lookup_find(
+    ngx_queue_t *bucket, const u_char *digest, amp_span_t id);
+
+/* Starts one.  NULL: Redis is out of reach or its queue full, or no memory. */
 
 ngx_http_ampersand_lookup_t *ngx_http_ampersand_lookup_start(
-    ngx_http_ampersand_main_conf_t *amcf, ngx_queue_t *bucket,
-    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_landed_pt landed);
+    ngx_http_ampersand_lookups_t *lookups, ngx_queue_t *bucket,
+    const u_char *digest, amp_span_t id, ngx_http_ampersand_lookup_pt handler);
 
-void ngx_http_ampersand_lookup_free(ngx_http_ampersand_lookup_t *flight);
-
-
-/*
- * strangers: how many look-ups may be made for tokens that turn out not to
- * exist.  place is the request's address, see the .c file.
- */
-
-ngx_uint_t ngx_http_ampersand_lookup_limit_place(ngx_http_request_t *r);
-
-/* 1: another one may be asked for. */
-
-ngx_uint_t ngx_http_ampersand_lookup_limit_admit(
-    ngx_http_ampersand_main_conf_t *amcf, ngx_uint_t place);
-
-/* One that was asked for does not exist. */
-
-void ngx_http_ampersand_lookup_limit_charge(ngx_http_ampersand_main_conf_t *amcf,
-    ngx_uint_t place);
+void ngx_http_ampersand_lookup_free(ngx_http_ampersand_lookup_t *lookup);
 
 
 #endif /* NGX_HTTP_AMPERSAND_LOOKUP_H */

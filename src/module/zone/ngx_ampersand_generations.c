@@ -1,19 +1,14 @@
+#include "ngx_ampersand_generations.h"
 #include "ngx_ampersand_node.h"
 
 
-/*
- * The projects of the zone: what keys of the cache are made of, and what Redis
- * is still to be told.
- */
-
-
-static ngx_ampersand_node_t *ngx_ampersand_zone_project(
+static ngx_ampersand_node_t *ngx_ampersand_generations_project(
     ngx_ampersand_zone_t *zone, amp_span_t project);
-static uint32_t ngx_ampersand_zone_another(ngx_ampersand_shared_t *sh);
+static uint32_t ngx_ampersand_generations_next_bump(ngx_ampersand_shared_t *sh);
 
 
 void
-ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
+ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone, uint64_t begun,
     amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT])
 {
     uint32_t                       hash;
@@ -29,7 +24,7 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     overtaken = ngx_ampersand_zone_overtaken(sh, begun, hash);
 
-    node = ngx_ampersand_zone_project(zone, project);
+    node = ngx_ampersand_generations_project(zone, project);
     if (node == NULL) {
         goto done;
     }
@@ -38,7 +33,7 @@ ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     for (i = 0; i < AMP_FAMILY_COUNT; i++) {
         if (!overtaken || gens[i] > pn->gens[i]) {
-            ngx_ampersand_zone_generation(sh, pn, i, gens[i]);
+            ngx_ampersand_generations_set(sh, pn, i, gens[i]);
         }
     }
 
@@ -56,8 +51,8 @@ done:
 
 
 void
-ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone, amp_span_t project,
-    ngx_ampersand_known_t *known)
+ngx_ampersand_generations_read(ngx_ampersand_zone_t *zone, amp_span_t project,
+    ngx_ampersand_record_t *record)
 {
     ngx_ampersand_node_t          *node;
     ngx_ampersand_project_node_t  *pn;
@@ -67,8 +62,8 @@ ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone, amp_span_t project,
     node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_PROJECT, project);
     if (node) {
         pn = ngx_ampersand_node_body(node);
-        ngx_memcpy(known->gens, pn->gens, sizeof(known->gens));
-        ngx_memcpy(known->bumps, pn->bumps, sizeof(known->bumps));
+        ngx_memcpy(record->gens, pn->gens, sizeof(record->gens));
+        ngx_memcpy(record->bumps, pn->bumps, sizeof(record->bumps));
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -76,7 +71,7 @@ ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone, amp_span_t project,
 
 
 void
-ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
+ngx_ampersand_generations_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
     uint32_t families)
 {
     ngx_uint_t                     i;
@@ -85,14 +80,14 @@ ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_zone_project(zone, project);
+    node = ngx_ampersand_generations_project(zone, project);
 
     if (node) {
         pn = ngx_ampersand_node_body(node);
 
         for (i = 0; i < AMP_FAMILY_COUNT; i++) {
             if (families & (1u << i)) {
-                pn->bumps[i] = ngx_ampersand_zone_another(zone->sh);
+                pn->bumps[i] = ngx_ampersand_generations_next_bump(zone->sh);
             }
         }
     }
@@ -102,20 +97,20 @@ ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
 
 
 void
-ngx_ampersand_zone_owe(ngx_ampersand_zone_t *zone,
-    const ngx_ampersand_owed_t *owed)
+ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_pending_t *pending)
 {
     ngx_ampersand_node_t          *node;
     ngx_ampersand_project_node_t  *pn;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_zone_project(zone,
-                                      amp_span_make(owed->project, owed->len));
+    node = ngx_ampersand_generations_project(zone,
+                                      amp_span_make(pending->project, pending->len));
     if (node) {
         pn = ngx_ampersand_node_body(node);
-        pn->owed |= owed->families;
-        zone->sh->owing = 1;
+        pn->pending |= pending->families;
+        zone->sh->pending = 1;
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -123,7 +118,7 @@ ngx_ampersand_zone_owe(ngx_ampersand_zone_t *zone,
 
 
 ngx_uint_t
-ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone, ngx_ampersand_owed_t *owed,
+ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone, ngx_ampersand_pending_t *pending,
     ngx_uint_t max)
 {
     ngx_uint_t                     n;
@@ -135,7 +130,7 @@ ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone, ngx_ampersand_owed_t *owed,
     sh = zone->sh;
     n = 0;
 
-    if (!sh->owing) {
+    if (!sh->pending) {
         return 0;
     }
 
@@ -153,17 +148,17 @@ ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone, ngx_ampersand_owed_t *owed,
 
         pn = ngx_ampersand_node_body(node);
 
-        if (pn->owed) {
-            owed[n].families = pn->owed;
-            owed[n].len = node->len;
-            ngx_memcpy(owed[n].project, pn->id, node->len);
-            pn->owed = 0;
+        if (pn->pending) {
+            pending[n].families = pn->pending;
+            pending[n].len = node->len;
+            ngx_memcpy(pending[n].project, pn->id, node->len);
+            pn->pending = 0;
             n++;
         }
     }
 
     if (n < max) {
-        sh->owing = 0;
+        sh->pending = 0;
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -175,7 +170,7 @@ ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone, ngx_ampersand_owed_t *owed,
 /* Found or made; a new one has generations that are to be asked for. */
 
 static ngx_ampersand_node_t *
-ngx_ampersand_zone_project(ngx_ampersand_zone_t *zone, amp_span_t project)
+ngx_ampersand_generations_project(ngx_ampersand_zone_t *zone, amp_span_t project)
 {
     uint32_t                       hash;
     ngx_ampersand_node_t          *node;
@@ -207,7 +202,7 @@ ngx_ampersand_zone_project(ngx_ampersand_zone_t *zone, amp_span_t project)
 
 
 static uint32_t
-ngx_ampersand_zone_another(ngx_ampersand_shared_t *sh)
+ngx_ampersand_generations_next_bump(ngx_ampersand_shared_t *sh)
 {
     sh->bump += (sh->bump == NGX_MAX_UINT32_VALUE) ? 2 : 1;
 
@@ -221,7 +216,7 @@ ngx_ampersand_zone_another(ngx_ampersand_shared_t *sh)
  */
 
 void
-ngx_ampersand_zone_generation(ngx_ampersand_shared_t *sh,
+ngx_ampersand_generations_set(ngx_ampersand_shared_t *sh,
     ngx_ampersand_project_node_t *pn, ngx_uint_t family, uint32_t gen)
 {
     if (gen == pn->gens[family]) {
@@ -235,7 +230,7 @@ ngx_ampersand_zone_generation(ngx_ampersand_shared_t *sh,
     pn->gens[family] = gen;
 
     if (pn->reused) {
-        pn->bumps[family] = ngx_ampersand_zone_another(sh);
+        pn->bumps[family] = ngx_ampersand_generations_next_bump(sh);
 
     } else if (pn->known) {
 

@@ -1,8 +1,6 @@
 /*
- * The subscription to amp:events: one a machine, in worker 0.  Messages are
- * applied to the zone, which every worker shares.  Each time the subscription
- * is made, anything may have been missed before it: the zone then distrusts
- * what it holds.
+ * Invalidation: what messages on the channel amp:events do to the zone.  One
+ * worker of a machine subscribes; all workers share the zone.
  */
 
 #ifndef NGX_AMPERSAND_INVALIDATION_H
@@ -12,11 +10,21 @@
 #include "ngx_ampersand_zone.h"
 
 
-/* pool is the cycle's.  NGX_ERROR: no memory. */
+/*
+ * Applies one message.  A message that this version cannot decode is ignored:
+ * it comes from another version of the tools.
+ */
 
-ngx_int_t ngx_ampersand_invalidation_subscribe(ngx_pool_t *pool,
-    ngx_ampersand_redis_t *redis, ngx_str_t *prefix,
-    ngx_ampersand_zone_t *zone);
+void ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
+    amp_span_t message);
+
+/*
+ * The subscription was made (up = 1) or lost (up = 0).  Messages may have been
+ * missed before it was made, so all entries of the zone are stale then.
+ */
+
+void ngx_ampersand_invalidation_subscribed(ngx_ampersand_zone_t *zone,
+    ngx_uint_t up);
 
 
 #endif /* NGX_AMPERSAND_INVALIDATION_H */

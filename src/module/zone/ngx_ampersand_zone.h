@@ -17,7 +17,7 @@
  * never one that an event named: that one is known to be wrong.
  *
  * A record that was asked for before an event that names it is not stored:
- * ngx_ampersand_zone_begin() before the look-up, its answer given to store.
+ * ngx_ampersand_records_begin() before the look-up, its answer given to store.
  *
  * Revisions.  A tenant's only goes up, unless Redis lost writes (a fail-over)
  * or was restored from a backup.  So a record older than the revision last
@@ -34,54 +34,18 @@
 #define NGX_AMPERSAND_ZONE_H
 
 
-#include "redis/ngx_ampersand_redis.h"
-#include "amp_event.h"
-#include "amp_problem.h"
+#include "ngx_ampersand_layout.h"
 
 
 #define NGX_AMPERSAND_ZONE_MIN       (256 * 1024)
 #define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms that "unknown" is kept,
                                                    or ttl if that is shorter  */
-#define NGX_AMPERSAND_WORKERS        256
-#define NGX_AMPERSAND_UNSHARED       512
 
 
 typedef struct ngx_ampersand_zone_s  ngx_ampersand_zone_t;
 
 
-typedef struct {
-    ngx_atomic_uint_t               reasons[AMP_REASON_COUNT];  /* 0: passed  */
-    ngx_atomic_uint_t               observed;   /* would have been refused    */
-    ngx_atomic_uint_t               lookups;
-    ngx_atomic_uint_t               lookup_failures;
-    ngx_atomic_uint_t               lookups_refused;
-    ngx_atomic_uint_t               stale_served;
-    ngx_atomic_uint_t               cache_hits;
-    ngx_atomic_uint_t               upstream;
-    ngx_atomic_uint_t               events;
-    ngx_atomic_uint_t               evictions;
-    ngx_atomic_uint_t               no_memory;
-    ngx_ampersand_redis_counters_t  redis;
-    ngx_atomic_uint_t               up[NGX_AMPERSAND_WORKERS];  /* state of
-                                                   a worker's Redis         */
-    ngx_atomic_uint_t               events_up;
-    ngx_atomic_uint_t               cooldowns;
-    ngx_atomic_uint_t               lease_calls;
-    ngx_atomic_uint_t               lease_failures;
-    ngx_atomic_uint_t               limit_fallbacks;
-} ngx_ampersand_counters_t;
-
-
-typedef enum {
-    NGX_AMPERSAND_ZONE_MISS = 0,    /* never heard of it                      */
-    NGX_AMPERSAND_ZONE_UNKNOWN,     /* it is known not to exist               */
-    NGX_AMPERSAND_ZONE_CHANGED,     /* it exists, or did, but what was known
-                                       is of no use any more                  */
-    NGX_AMPERSAND_ZONE_STALE,       /* found, to be asked for again           */
-    NGX_AMPERSAND_ZONE_FRESH,
-    NGX_AMPERSAND_ZONE_LARGE        /* the record needs more than cap: size   */
-} ngx_ampersand_zone_e;
-
+/* A tenant as a request needs it: its record and its project's generations. */
 
 typedef struct {
     amp_tenant_t  *tenant;          /* room of cap bytes, the caller's        */
@@ -89,16 +53,7 @@ typedef struct {
     size_t         size;
     uint32_t       gens[AMP_FAMILY_COUNT];
     uint32_t       bumps[AMP_FAMILY_COUNT];
-} ngx_ampersand_known_t;
-
-
-/* Families of a project that were written, and Redis does not know it. */
-
-typedef struct {
-    uint32_t       families;
-    size_t         len;
-    u_char         project[AMP_PROJECT_ID_MAX];
-} ngx_ampersand_owed_t;
+} ngx_ampersand_record_t;
 
 
 typedef struct {
@@ -114,12 +69,16 @@ typedef struct {
 /* What "ampersand_zone" made; data of the shared zone. */
 
 struct ngx_ampersand_zone_s {
-    struct ngx_ampersand_shared_s  *sh;
+    ngx_ampersand_shared_t         *sh;
     ngx_slab_pool_t                *shpool;
     ngx_shm_zone_t                 *shm_zone;
+    ngx_int_t                     (*created)(ngx_ampersand_zone_t *zone);
+                                                /* called for a new zone      */
     ngx_msec_t                      ttl;
     ngx_msec_t                      grace;
-    ngx_uint_t                      worker;     /* see .._inflight.h          */
+    ngx_uint_t                      worker;     /* its place among those that
+                                                   count requests, see
+                                                   ngx_ampersand_concurrency.c */
 };
 
 
@@ -130,94 +89,20 @@ ngx_int_t ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 ngx_ampersand_counters_t *ngx_ampersand_zone_counters(
     ngx_ampersand_zone_t *zone);
 
-/* NGX_AMPERSAND_UNSHARED words, see ngx_http_ampersand_collapse.c */
+/* NGX_AMPERSAND_UNSHARED words, see cache/ngx_http_ampersand_cache_lock.h */
 
 volatile uint64_t *ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone);
 
-/*
- * By token digest (AMP_TOKEN_DIGEST bytes), or by tenant id when digest is
- * NULL.  now is ngx_current_msec; a token past its expiry (Unix seconds) is
- * UNKNOWN.  STALE and FRESH fill known.
- */
-
-ngx_ampersand_zone_e ngx_ampersand_zone_find(ngx_ampersand_zone_t *zone,
-    const u_char *digest, amp_span_t tenant, ngx_ampersand_known_t *known);
-
-/*
- * Asks the CPU for what the find by this digest will read, as far as steps 0, 1
- * and 2 lead: the place in the table, the token, the tenant.  Each step waits
- * for the one before, so there should be other work in between.  Takes no lock:
- * what it finds is not believed, only fetched.
- */
-
-void ngx_ampersand_zone_ahead(ngx_ampersand_zone_t *zone,
-    const u_char *digest, ngx_uint_t step);
-
-/* The moment a look-up begins, for the three store functions. */
-
-uint64_t ngx_ampersand_zone_begin(ngx_ampersand_zone_t *zone);
-
-/*
- * NGX_DECLINED: an event overtook the record, ask again.  tenant empty: the
- * token does not exist.  expires 0: never.
- */
-
-ngx_int_t ngx_ampersand_zone_store_token(ngx_ampersand_zone_t *zone,
-    uint64_t begun, const u_char *digest, amp_span_t tenant, time_t expires);
-
-/*
- * As above; and of an older record than the one known NGX_DONE: it stays, and
- * serves; or NGX_ABORT: an event named what is known, neither may serve.
- */
-
-ngx_int_t ngx_ampersand_zone_store_tenant(ngx_ampersand_zone_t *zone,
-    uint64_t begun, const amp_tenant_t *tenant);
-
-/* There is no such tenant. */
-
-ngx_int_t ngx_ampersand_zone_store_no_tenant(ngx_ampersand_zone_t *zone,
-    uint64_t begun, amp_span_t tenant);
-
-/* Overtaken ones are better than none: they are asked for again next time. */
-
-void ngx_ampersand_zone_store_project(ngx_ampersand_zone_t *zone,
-    uint64_t begun, amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT]);
-
-/* Generations and bumps of a project, where it is known; else as they were. */
-
-void ngx_ampersand_zone_generations(ngx_ampersand_zone_t *zone,
-    amp_span_t project, ngx_ampersand_known_t *known);
-
-/* Applies an event of amp:events. */
-
-void ngx_ampersand_zone_event(ngx_ampersand_zone_t *zone,
-    const amp_event_t *event);
-
 /* Events may have been lost: everything has to be asked for again. */
 
-void ngx_ampersand_zone_distrust(ngx_ampersand_zone_t *zone);
-
-/* This gateway saw a write of these families: their cache keys change now. */
-
-void ngx_ampersand_zone_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
-    uint32_t families);
-
-/* Redis could not be told: remembers it, as long as the zone and its room last. */
-
-void ngx_ampersand_zone_owe(ngx_ampersand_zone_t *zone,
-    const ngx_ampersand_owed_t *owed);
-
-/* Takes off up to max of them: their number. */
-
-ngx_uint_t ngx_ampersand_zone_owed(ngx_ampersand_zone_t *zone,
-    ngx_ampersand_owed_t *owed, ngx_uint_t max);
+void ngx_ampersand_zone_mark_stale(ngx_ampersand_zone_t *zone);
 
 /*
  * 1, once, when something real that was still fresh had to make room: the zone
  * is too small, and somebody should say so.
  */
 
-ngx_uint_t ngx_ampersand_zone_crowded(ngx_ampersand_zone_t *zone);
+ngx_uint_t ngx_ampersand_zone_too_small(ngx_ampersand_zone_t *zone);
 
 void ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
     ngx_ampersand_zone_stat_t *stat);

@@ -1,0 +1,39 @@
+/*
+ * HTTP headers of requests: which of a client's headers are forwarded upstream,
+ * and the words of a header's value.
+ */
+
+#ifndef AMP_HEADER_H
+#define AMP_HEADER_H
+
+
+#include "amp_span.h"
+
+
+typedef struct {
+    amp_span_t  connection;         /* value of the client's Connection       */
+    unsigned    proxy:1;            /* the proxy API, which has a deny-list   */
+    unsigned    identity:1;         /* the gateway edits the body of the
+                                       answer: no Accept-Encoding             */
+} amp_header_policy_t;
+
+
+/*
+ * 1 when the client's header of this name, in lower case, is forwarded, else 0.
+ * The platform, read, write and search APIs have an allow-list.  The proxy API
+ * forwards what the provider may need: all headers except a deny-list, and
+ * those that Connection names (RFC 9110, section 7.6.1).  Headers that the
+ * gateway itself sets, X-Request-Id for example, are never forwarded.
+ */
+
+int amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name);
+
+/*
+ * Takes the next word, delimited by commas and white space, off the list rest
+ * (RFC 9110, section 5.6.1) and returns it.  An empty word ends the list.
+ */
+
+amp_span_t amp_header_word(amp_span_t *rest);
+
+
+#endif /* AMP_HEADER_H */

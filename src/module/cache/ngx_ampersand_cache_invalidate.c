@@ -1,0 +1,171 @@
+#include "ngx_ampersand_cache_invalidate.h"
+#include "amp_keys.h"
+#include "amp_script.h"
+
+
+#define NGX_AMPERSAND_INVALIDATE_RETRY  1000    /* ms between two tries       */
+#define NGX_AMPERSAND_INVALIDATE_ONCE   32      /* projects in each           */
+
+
+/* A command under way. */
+
+typedef struct {
+    ngx_ampersand_invalidator_t  *inv;
+    ngx_ampersand_pending_t       pending;
+    ngx_uint_t                    eval;     /* with the script's text         */
+} ngx_ampersand_invalidate_call_t;
+
+
+static void ngx_ampersand_cache_invalidate_send(
+    ngx_ampersand_invalidator_t *inv, const ngx_ampersand_pending_t *pending,
+    ngx_uint_t eval);
+static void ngx_ampersand_cache_invalidate_reply(void *data, ngx_int_t rc,
+    redisReply *reply);
+static void ngx_ampersand_cache_invalidate_later(
+    ngx_ampersand_invalidator_t *inv, const ngx_ampersand_pending_t *pending);
+static void ngx_ampersand_cache_invalidate_retry(ngx_event_t *ev);
+
+
+void
+ngx_ampersand_cache_invalidate_init(ngx_ampersand_invalidator_t *inv,
+    ngx_log_t *log)
+{
+    inv->retry.handler = ngx_ampersand_cache_invalidate_retry;
+    inv->retry.log = log;
+    inv->retry.data = inv;
+    inv->retry.cancelable = 1;
+
+    /* some may be pending since before a reload, or of a worker that died */
+
+    ngx_add_timer(&inv->retry, NGX_AMPERSAND_INVALIDATE_RETRY);
+}
+
+
+void
+ngx_ampersand_cache_invalidate(ngx_ampersand_invalidator_t *inv,
+    amp_span_t project, uint32_t families)
+{
+    ngx_ampersand_pending_t  pending;
+
+    pending.families = families;
+    pending.len = project.len;
+    ngx_memcpy(pending.project, project.data, project.len);
+
+    ngx_ampersand_generations_bump(inv->zone, project, families);
+    ngx_ampersand_cache_invalidate_send(inv, &pending, 0);
+}
+
+
+static void
+ngx_ampersand_cache_invalidate_send(ngx_ampersand_invalidator_t *inv,
+    const ngx_ampersand_pending_t *pending, ngx_uint_t eval)
+{
+    u_char                            name[AMP_KEYS_MAX], events[AMP_KEYS_MAX];
+    ngx_int_t                         rc;
+    amp_buf_t                         key, channel;
+    amp_span_t                        argv[7 + AMP_FAMILY_COUNT];
+    amp_span_t                        project, prefix;
+    ngx_uint_t                        i, n;
+    const char                       *family;
+    ngx_ampersand_invalidate_call_t  *call;
+
+    prefix = ngx_ampersand_span(*inv->prefix);
+    project = amp_span_make(pending->project, pending->len);
+
+    amp_buf_init(&key, name, sizeof(name));
+    amp_keys_gen(prefix, project, &key);
+    amp_buf_init(&channel, events, sizeof(events));
+    amp_keys_events(prefix, &channel);
+
+    n = 0;
+    argv[n++] = eval ? amp_span("EVAL") : amp_span("EVALSHA");
+    argv[n++] = eval ? amp_script_invalidate.text : amp_script_invalidate.sha;
+    argv[n++] = amp_span("1");
+    argv[n++] = amp_buf_written(&key);
+    argv[n++] = amp_buf_written(&channel);
+    argv[n++] = amp_span("generation");
+    argv[n++] = project;
+
+    for (i = 0; i < AMP_FAMILY_COUNT; i++) {
+        if (pending->families & (1u << i)) {
+            family = amp_family_name(i);
+            argv[n++] = amp_span_make(family, ngx_strlen(family));
+        }
+    }
+
+    rc = NGX_ERROR;
+    call = ngx_alloc(sizeof(*call), inv->retry.log);
+
+    if (call) {
+        call->inv = inv;
+        call->pending = *pending;
+        call->eval = eval;
+
+        rc = ngx_ampersand_redis_command(inv->redis, argv[3], n, argv,
+                                         ngx_ampersand_cache_invalidate_reply,
+                                         call);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_ampersand_cache_invalidate_later(inv, pending);
+
+        if (call) {
+            ngx_free(call);
+        }
+    }
+}
+
+
+static void
+ngx_ampersand_cache_invalidate_reply(void *data, ngx_int_t rc,
+    redisReply *reply)
+{
+    ngx_ampersand_invalidate_call_t *call = data;
+
+    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR && !call->eval
+        && ngx_strncmp(reply->str, "NOSCRIPT", 8) == 0)
+    {
+        ngx_ampersand_cache_invalidate_send(call->inv, &call->pending, 1);
+
+    } else if (rc != NGX_OK || reply->type == REDIS_REPLY_ERROR) {
+        ngx_ampersand_cache_invalidate_later(call->inv, &call->pending);
+    }
+
+    ngx_free(call);
+}
+
+
+static void
+ngx_ampersand_cache_invalidate_later(ngx_ampersand_invalidator_t *inv,
+    const ngx_ampersand_pending_t *pending)
+{
+    ngx_ampersand_generations_pending_add(inv->zone, pending);
+
+    if (!inv->retry.timer_set && !ngx_exiting) {
+        ngx_add_timer(&inv->retry, NGX_AMPERSAND_INVALIDATE_RETRY);
+    }
+}
+
+
+/* A try that fails sets the timer again. */
+
+static void
+ngx_ampersand_cache_invalidate_retry(ngx_event_t *ev)
+{
+    ngx_uint_t                    i, n;
+    ngx_ampersand_pending_t       pending[NGX_AMPERSAND_INVALIDATE_ONCE];
+    ngx_ampersand_invalidator_t  *inv;
+
+    inv = ev->data;
+
+    n = ngx_ampersand_generations_pending_take(inv->zone, pending,
+                                        NGX_AMPERSAND_INVALIDATE_ONCE);
+
+    for (i = 0; i < n; i++) {
+        ngx_ampersand_cache_invalidate_send(inv, &pending[i], 0);
+    }
+
+    if (n == NGX_AMPERSAND_INVALIDATE_ONCE && !ev->timer_set) {
+        ngx_add_timer(ev, NGX_AMPERSAND_INVALIDATE_RETRY);
+    }
+}

@@ -1,0 +1,89 @@
+/*
+ * Requests of a worker that wait for units of their limits.
+ *
+ *            ┌──── wait() ────▶ WAITS ──── the call's end, or the timer ──┐
+ *   (none) ──┤                                                            ├──▶
+ *            └──── join() ────▶ JOINED ─── the timer, when no request ────┘
+ *                                          asks for the same entry
+ *                                                     runs its phase again
+ *
+ * wait(): the request asked for a lease.  The end of its tenant's call wakes it
+ * when this worker made the call; a timer, doubled each time, looks for the
+ * calls of other workers and for the time at which the next call may be made.
+ * join(): of the requests for one missing cache entry only one goes upstream, so
+ * only one asks for a unit, in each worker; the others join it.  At most one
+ * unit for each other worker is charged in vain.
+ *
+ * A request waits, in all, no longer than a command to Redis may take and the
+ * time between two calls.  The phase that begins again is access or content.
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_LEASE_WAIT_H
+#define NGX_HTTP_AMPERSAND_LEASE_WAIT_H
+
+
+#include "ngx_ampersand_compat.h"
+#include <ngx_http.h>
+#include "ngx_ampersand_lease.h"
+
+
+/* A worker's. */
+
+typedef struct {
+    ngx_queue_t           requests; /* ngx_http_ampersand_lease_wait_t: those
+                                       that ask first, those that joined last */
+    ngx_msec_t            timeout;  /* of a command to Redis, ms              */
+} ngx_http_ampersand_lease_waits_t;
+
+
+/*
+ * A request's, in memory that lives as long as the request; zeroed before its
+ * first use.
+ */
+
+typedef struct {
+    ngx_queue_t           queue;
+    ngx_http_request_t   *request;  /* that waits: the main request or its
+                                       background refresh; NULL: none does    */
+    amp_span_t            tenant;   /* its id                                 */
+    ngx_http_ampersand_lease_waits_t  *waits;
+    ngx_event_t           timer;
+    ngx_msec_t            since;    /* when it began to wait this time        */
+    ngx_msec_int_t        left;     /* ms that it may still wait              */
+    ngx_msec_t            pause;    /* of the timer                           */
+    unsigned              asked:1;  /* has waited for a lease of its own      */
+    unsigned              joined:1;
+} ngx_http_ampersand_lease_wait_t;
+
+
+/* For init_process. */
+
+void ngx_http_ampersand_lease_waits_init(
+    ngx_http_ampersand_lease_waits_t *waits, ngx_msec_t timeout);
+
+/*
+ * Suspends r until its tenant's call ends, for at least ns nanoseconds unless
+ * it is woken.  wait->tenant has to be set.  NGX_OK: the caller returns to nginx
+ * with the request suspended.  NGX_DONE: the request has waited long enough.
+ * NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_http_ampersand_lease_wait(ngx_http_ampersand_lease_waits_t *waits,
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r, uint64_t ns);
+
+/*
+ * The same, until no request waits for a lease on behalf of r's cache entry;
+ * r->cache has to be set.  NGX_DECLINED: none does.
+ */
+
+ngx_int_t ngx_http_ampersand_lease_wait_join(
+    ngx_http_ampersand_lease_waits_t *waits,
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r);
+
+/* A call for the tenant with this hash, ngx_ampersand_lease_tenant(), ended. */
+
+void ngx_http_ampersand_lease_waits_wake(
+    ngx_http_ampersand_lease_waits_t *waits, uint32_t tenant);
+
+
+#endif /* NGX_HTTP_AMPERSAND_LEASE_WAIT_H */

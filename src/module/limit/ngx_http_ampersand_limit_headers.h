@@ -1,0 +1,31 @@
+/*
+ * What an answer says of the limits that its request was held to.
+ *
+ * RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): a quota
+ * q for a window of w seconds, of which r units are available now.  For a token
+ * bucket q is the burst and w the time in which it refills, so that q/w is the
+ * rate.  Where no unit is left, t is the time until the next request will be
+ * admitted (as in Retry-After), else the time until all q units are available.
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_LIMIT_HEADERS_H
+#define NGX_HTTP_AMPERSAND_LIMIT_HEADERS_H
+
+
+#include "ngx_http_ampersand_limit.h"
+
+
+/* ampersand_limit_headers */
+
+#define NGX_HTTP_AMPERSAND_LIMIT_HEADERS_OFF  0
+#define NGX_HTTP_AMPERSAND_LIMIT_HEADERS_ON   1     /* the draft's            */
+#define NGX_HTTP_AMPERSAND_LIMIT_HEADERS_ALL  2     /* and X-RateLimit-*      */
+
+
+/* Adds them where a limit applied.  NGX_ERROR: no memory. */
+
+ngx_int_t ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
+    const ngx_http_ampersand_limited_t *limited, ngx_uint_t headers);
+
+
+#endif /* NGX_HTTP_AMPERSAND_LIMIT_HEADERS_H */

@@ -1,0 +1,58 @@
+/*
+ * Counters that all workers share: they stand in the zone, survive a reload and
+ * are shown by ampersand_status.  They are changed atomically, or with the
+ * zone's mutex held; a reader may read them at any time.
+ */
+
+#ifndef NGX_AMPERSAND_COUNTERS_H
+#define NGX_AMPERSAND_COUNTERS_H
+
+
+#include "ngx_ampersand_compat.h"
+#include "amp_problem.h"
+
+
+#define NGX_AMPERSAND_WORKERS  256
+
+
+typedef struct {
+    ngx_atomic_uint_t  connects;    /* attempts to connect                    */
+    ngx_atomic_uint_t  failures;    /* links lost, attempts that failed       */
+    ngx_atomic_uint_t  commands;
+    ngx_atomic_uint_t  timeouts;
+    ngx_atomic_uint_t  moves;       /* links that went to another master      */
+    ngx_atomic_uint_t  redirects;   /* MOVED and ASK that were followed       */
+    ngx_atomic_uint_t  refreshes;   /* requests for the slot map              */
+} ngx_ampersand_redis_counters_t;
+
+
+typedef struct {
+    ngx_atomic_uint_t               reasons[AMP_REASON_COUNT]; /* AMP_OK:
+                                                   requests that passed       */
+    ngx_atomic_uint_t               observed;   /* would have been refused    */
+    ngx_atomic_uint_t               lookups;
+    ngx_atomic_uint_t               lookup_failures;
+    ngx_atomic_uint_t               lookups_refused;
+    ngx_atomic_uint_t               stale_served;
+    ngx_atomic_uint_t               cache_hits;
+    ngx_atomic_uint_t               upstream;
+    ngx_atomic_uint_t               events;
+    ngx_atomic_uint_t               evictions;
+    ngx_atomic_uint_t               no_memory;
+    ngx_ampersand_redis_counters_t  redis;
+    ngx_atomic_uint_t               up[NGX_AMPERSAND_WORKERS]; /* a worker's
+                                                   ngx_ampersand_redis_state_e,
+                                                   or 0                       */
+    ngx_atomic_uint_t               events_up;  /* 1: subscribed to events    */
+    ngx_atomic_uint_t               cooldowns;
+    ngx_atomic_uint_t               lease_calls;
+    ngx_atomic_uint_t               lease_failures;
+    ngx_atomic_uint_t               limit_fallbacks;
+} ngx_ampersand_counters_t;
+
+
+#define ngx_ampersand_count(counters, counter)                                \
+    (void) ngx_atomic_fetch_add(&(counters)->counter, 1)
+
+
+#endif /* NGX_AMPERSAND_COUNTERS_H */

@@ -1,0 +1,228 @@
+#include "ngx_http_ampersand_worker.h"
+#include "limit/ngx_http_ampersand_cooldown.h"
+#include "request/ngx_http_ampersand_access.h"
+#include "zone/ngx_ampersand_concurrency.h"
+#include "zone/ngx_ampersand_invalidation.h"
+#include "amp_keys.h"
+
+
+#define NGX_HTTP_AMPERSAND_HEAP  (512 * 1024)
+
+
+static ngx_int_t ngx_http_ampersand_worker_lookups(
+    ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
+static void ngx_http_ampersand_worker_tenant(void *data, amp_span_t id);
+static void ngx_http_ampersand_worker_limits(
+    ngx_http_ampersand_main_conf_t *amcf);
+static void ngx_http_ampersand_worker_invalidator(
+    ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_ampersand_worker_subscribe(
+    ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
+static void ngx_http_ampersand_worker_message(void *data, ngx_int_t rc,
+    redisReply *reply);
+static void ngx_http_ampersand_worker_subscribed(void *data, ngx_uint_t up);
+static void ngx_http_ampersand_worker_state(void *data,
+    ngx_ampersand_redis_state_e state);
+static void ngx_http_ampersand_worker_heap(ngx_log_t *log);
+
+
+ngx_int_t
+ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
+{
+    ngx_ampersand_counters_t        *counters;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    /* the cache manager and the cache loader call it, too */
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    amcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_ampersand_module);
+
+    if (amcf == NULL || !amcf->used) {
+        return NGX_OK;
+    }
+
+    /* the cached time is the master's, from before it read its configuration */
+
+    ngx_time_update();
+
+    ngx_ampersand_concurrency_init(amcf->zone);
+
+    counters = ngx_ampersand_zone_counters(amcf->zone);
+
+    amcf->redis = ngx_ampersand_redis_create(amcf->redis_conf, cycle->log,
+                                             &counters->redis,
+                                             ngx_http_ampersand_worker_state,
+                                             amcf->zone);
+    if (amcf->redis == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_ampersand_worker_lookups(amcf, cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_ampersand_worker_limits(amcf);
+    ngx_http_ampersand_worker_invalidator(amcf, cycle);
+    ngx_http_ampersand_worker_heap(cycle->log);
+
+    if (ngx_worker != 0) {
+        return NGX_OK;
+    }
+
+    return ngx_http_ampersand_worker_subscribe(amcf, cycle);
+}
+
+
+void
+ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_ampersand_module);
+
+    if (amcf == NULL || amcf->redis == NULL) {
+        return;
+    }
+
+    ngx_ampersand_lease_exit(&amcf->limits.lessee, ngx_worker == 0);
+
+    /* the link writes in an event of its own, and no event loop follows */
+
+    ngx_event_process_posted(cycle, &ngx_posted_events);
+
+    ngx_ampersand_redis_close(amcf->redis);
+    ngx_http_ampersand_lookups_close(&amcf->lookups);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_worker_lookups(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_cycle_t *cycle)
+{
+    ngx_http_ampersand_lookups_t  *lookups;
+
+    lookups = &amcf->lookups;
+
+    lookups->zone = amcf->zone;
+    lookups->redis = amcf->redis;
+    lookups->conf = amcf->redis_conf;
+    lookups->keyring = amcf->keyring;
+    lookups->logged = &amcf->logged;
+    lookups->resolved = ngx_http_ampersand_access_resolved;
+    lookups->tenant = ngx_http_ampersand_worker_tenant;
+    lookups->data = &amcf->limits.lessee;
+
+    return ngx_http_ampersand_lookups_init(lookups, cycle->pool);
+}
+
+
+/* A cool-down may have begun before this gateway had read the tenant. */
+
+static void
+ngx_http_ampersand_worker_tenant(void *data, amp_span_t id)
+{
+    ngx_http_ampersand_cooldown_read(data, id);
+}
+
+
+static void
+ngx_http_ampersand_worker_limits(ngx_http_ampersand_main_conf_t *amcf)
+{
+    amcf->limits.lessee.zone = amcf->zone;
+    amcf->limits.lessee.redis = amcf->redis;
+    amcf->limits.lessee.prefix = &amcf->redis_conf->prefix;
+
+    ngx_http_ampersand_limit_init(&amcf->limits, amcf->redis_conf->timeout);
+}
+
+
+static void
+ngx_http_ampersand_worker_invalidator(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_cycle_t *cycle)
+{
+    amcf->invalidator.zone = amcf->zone;
+    amcf->invalidator.redis = amcf->redis;
+    amcf->invalidator.prefix = &amcf->redis_conf->prefix;
+
+    ngx_ampersand_cache_invalidate_init(&amcf->invalidator, cycle->log);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_worker_subscribe(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_cycle_t *cycle)
+{
+    amp_buf_t  name;
+    ngx_str_t  channel;
+
+    channel.data = ngx_pnalloc(cycle->pool, AMP_KEYS_MAX);
+    if (channel.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    amp_buf_init(&name, channel.data, AMP_KEYS_MAX);
+    amp_keys_events(ngx_ampersand_span(amcf->redis_conf->prefix), &name);
+    channel.len = amp_buf_written(&name).len;
+
+    return ngx_ampersand_redis_subscribe(amcf->redis, &channel,
+                                         ngx_http_ampersand_worker_message,
+                                         ngx_http_ampersand_worker_subscribed,
+                                         amcf->zone);
+}
+
+
+static void
+ngx_http_ampersand_worker_message(void *data, ngx_int_t rc, redisReply *reply)
+{
+    (void) rc;
+
+    ngx_ampersand_invalidation_message(data,
+                                       amp_span_make(reply->str,
+                                           ngx_ampersand_reply_len(reply)));
+}
+
+
+static void
+ngx_http_ampersand_worker_subscribed(void *data, ngx_uint_t up)
+{
+    ngx_ampersand_invalidation_subscribed(data, up);
+}
+
+
+static void
+ngx_http_ampersand_worker_state(void *data, ngx_ampersand_redis_state_e state)
+{
+    ngx_ampersand_zone_t *zone = data;
+
+    /* after a reload this place is that of a new worker */
+
+    if (ngx_worker < NGX_AMPERSAND_WORKERS && !ngx_exiting) {
+        ngx_ampersand_zone_counters(zone)->up[ngx_worker] = state;
+    }
+}
+
+
+/*
+ * glibc gives the end of its heap back when 128K there are free, and takes at
+ * least as much when none is left: a worker whose heap ends there does both for
+ * each request, with the page faults.  Freeing a mapped block moves both limits,
+ * this one to twice its size (mallopt(3), M_MMAP_THRESHOLD).
+ */
+
+static void
+ngx_http_ampersand_worker_heap(ngx_log_t *log)
+{
+    void  *p;
+
+    p = ngx_alloc(NGX_HTTP_AMPERSAND_HEAP, log);
+
+    if (p) {
+        ngx_free(p);
+    }
+}

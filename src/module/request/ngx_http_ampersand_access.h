@@ -1,0 +1,25 @@
+/*
+ * The phases in which the gateway handles a request.
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_ACCESS_H
+#define NGX_HTTP_AMPERSAND_ACCESS_H
+
+
+#include "ngx_http_ampersand_context.h"
+
+
+/* The post-read phase: each request to a gateway's server has a context. */
+
+ngx_int_t ngx_http_ampersand_post_read_handler(ngx_http_request_t *r);
+
+/* The access phase: decides on the request. */
+
+ngx_int_t ngx_http_ampersand_access_handler(ngx_http_request_t *r);
+
+/* ngx_http_ampersand_lookups_t.resolved: r's look-up ended. */
+
+void ngx_http_ampersand_access_resolved(ngx_http_request_t *r);
+
+
+#endif /* NGX_HTTP_AMPERSAND_ACCESS_H */

@@ -1,0 +1,112 @@
+/*
+ * A request's context: what the gateway knows of it.  It belongs to the main
+ * request; subrequests share it.
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_CONTEXT_H
+#define NGX_HTTP_AMPERSAND_CONTEXT_H
+
+
+#include "ngx_http_ampersand_conf.h"
+#include "ngx_http_ampersand_headers.h"
+#include "cache/ngx_http_ampersand_cache_lock.h"
+#include "cache/ngx_http_ampersand_cache_store.h"
+#include "limit/ngx_http_ampersand_limit.h"
+#include "tenant/ngx_http_ampersand_resolve.h"
+
+
+#define NGX_HTTP_AMPERSAND_ID     32            /* bytes of a request id      */
+#define NGX_HTTP_AMPERSAND_ID_MAX 128           /* of a client's              */
+
+
+/* Transitions are in ngx_http_ampersand_access.c. */
+
+typedef enum {
+    NGX_HTTP_AMPERSAND_NEW = 0,
+    NGX_HTTP_AMPERSAND_RESOLVING,   /* waits for a look-up                    */
+    NGX_HTTP_AMPERSAND_RESOLVED,
+    NGX_HTTP_AMPERSAND_WAITING,     /* waits for units of its limits          */
+    NGX_HTTP_AMPERSAND_READING,     /* nginx reads the body                   */
+    NGX_HTTP_AMPERSAND_READ,
+    NGX_HTTP_AMPERSAND_PASSED,      /* the variables hold; it may go upstream */
+    NGX_HTTP_AMPERSAND_DENIED
+} ngx_http_ampersand_state_e;
+
+
+typedef struct {
+    ngx_http_ampersand_state_e       state;
+    amp_reason_e                     reason;    /* why it was, or would have
+                                                   been, refused              */
+    ngx_http_request_t              *request;
+    ngx_str_t                        request_id;
+    ngx_http_ampersand_headers_t     headers;
+    ngx_list_t                       client;    /* headers_in.headers, before
+                                                   they were replaced         */
+
+    ngx_http_ampersand_resolve_t     resolve;
+    ngx_ampersand_record_t           record;    /* record.tenant: the tenant  */
+    const amp_operation_t           *op;
+    unsigned                         methods;   /* Allow of a 405             */
+    time_t                           retry;     /* seconds, for Retry-After   */
+
+    ngx_str_t                        uri;       /* composed, escaped          */
+    amp_header_policy_t              policy;    /* of headers that go upstream*/
+    ngx_str_t                        cache_key;
+    uint32_t                         ttl;       /* 0: neither read nor stored */
+    uint32_t                         writes;    /* families, AMP_F(...) | ... */
+    ngx_http_ampersand_limited_t     limited;
+    ngx_http_ampersand_cache_wait_t  cache_wait;
+    off_t                            body_seen;
+    ngx_uint_t                       log_level; /* the connection's, READING  */
+
+    amp_reason_e                     late;      /* refused in front of the
+                                                   upstream                   */
+    unsigned                         identified:1; /* record.tenant is filled */
+    unsigned                         keepalive:1; /* of the client, at late   */
+    unsigned                         checked:1; /* the body is to be checked  */
+    unsigned                         key_ok:1;  /* the upstream request has
+                                                   the key                    */
+    unsigned                         charged:1; /* its limits were charged    */
+    unsigned                         observed:1; /* would have been refused   */
+    unsigned                         wrap:1;    /* listProjects: the answer
+                                                   becomes an array           */
+    unsigned                         wrapped:1;
+    unsigned                         replace:1; /* the body is a problem      */
+    unsigned                         answered:1; /* the header filter saw it  */
+    unsigned                         key_used:1; /* the upstream request is
+                                                   made                       */
+    unsigned                         closed:1;  /* the request is being freed */
+    ngx_chain_t                     *problem;
+
+    /* room for request_id, where it is not the client's, and for headers */
+
+    u_char                           id[NGX_HTTP_AMPERSAND_ID];
+    u_char                           text[NGX_HTTP_AMPERSAND_CACHE_TEXT];
+} ngx_http_ampersand_ctx_t;
+
+
+/* The context of the main request, also from a subrequest; may be NULL. */
+
+#define ngx_http_ampersand_ctx(r)                                             \
+    ngx_http_get_module_ctx((r)->main, ngx_http_ampersand_module)
+
+/*
+ * Is r the request that the access phase decided on, or its background refresh,
+ * a clone of it?  Other subrequests (auth_request, and mirror, which is
+ * "background" too) are not.
+ */
+
+#define ngx_http_ampersand_own(r)                                             \
+    ((r) == (r)->main                                                         \
+     || ((r)->background && (r)->loc_conf == (r)->main->loc_conf))
+
+
+/*
+ * The context; made where the request has none, as after an internal redirect.
+ * NULL: no memory.
+ */
+
+ngx_http_ampersand_ctx_t *ngx_http_ampersand_context(ngx_http_request_t *r);
+
+
+#endif /* NGX_HTTP_AMPERSAND_CONTEXT_H */

@@ -1,0 +1,52 @@
+/*
+ * Whose request is it: the tenant's record, from the zone or else from Redis.
+ *
+ *   in the zone    what happens
+ *   FRESH          the record serves
+ *   UNKNOWN        the token or tenant does not exist: refused
+ *   STALE          looked up; where Redis does not answer the record serves all
+ *                  the same, unless an invalidation names it meanwhile
+ *   CHANGED        looked up; without an answer from Redis: 503
+ *   MISS           looked up, within the look-up limit
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_RESOLVE_H
+#define NGX_HTTP_AMPERSAND_RESOLVE_H
+
+
+#include "ngx_http_ampersand_lookup.h"
+
+
+/*
+ * A request's, zeroed, in memory that lives as long as the request.  The caller
+ * sets record, and token and digest or identity.
+ */
+
+typedef struct {
+    ngx_str_t                     token;        /* as the client sent it      */
+    u_char                        digest[AMP_TOKEN_DIGEST];
+    ngx_str_t                     identity;     /* a tenant's id; data NULL:
+                                                   by the token               */
+    ngx_ampersand_record_t       *record;       /* the caller's, zeroed       */
+    amp_reason_e                  reason;       /* AMP_OK: record is filled   */
+
+    ngx_http_request_t           *request;
+    ngx_http_ampersand_lookups_t *lookups;
+    ngx_http_ampersand_lookup_t  *lookup;       /* that it waits for, or NULL */
+    ngx_queue_t                   queue;
+    unsigned                      stale:1;      /* record is stale            */
+} ngx_http_ampersand_resolve_t;
+
+
+/*
+ * NGX_OK: resolve->reason is set.  NGX_AGAIN: it will be when
+ * lookups->resolved(r) is called, from the event loop; a request that ends before
+ * leaves the look-up by itself.  NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_http_ampersand_resolve(ngx_http_request_t *r,
+    ngx_http_ampersand_lookups_t *lookups,
+    ngx_http_ampersand_resolve_t *resolve);
+
+
+#endif /* NGX_HTTP_AMPERSAND_RESOLVE_H */

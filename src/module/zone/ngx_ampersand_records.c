@@ -1,0 +1,429 @@
+#include "ngx_ampersand_records.h"
+#include "ngx_ampersand_generations.h"
+#include "ngx_ampersand_node.h"
+
+
+static ngx_uint_t ngx_ampersand_records_negative(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *node);
+static ngx_uint_t ngx_ampersand_records_usable(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *node, ngx_uint_t *fresh);
+
+
+ngx_ampersand_zone_e
+ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
+    amp_span_t id, ngx_ampersand_record_t *record)
+{
+    ngx_uint_t                     fresh;
+    ngx_ampersand_node_t          *token, *node, *project;
+    ngx_ampersand_zone_e           rc;
+    ngx_ampersand_shared_t        *sh;
+    ngx_ampersand_token_node_t    *tn;
+    ngx_ampersand_tenant_node_t   *ten;
+    ngx_ampersand_project_node_t  *pn;
+
+    sh = zone->sh;
+    fresh = 1;
+    rc = NGX_AMPERSAND_ZONE_MISS;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (digest) {
+        token = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN,
+                                    ngx_ampersand_zone_digest_hash(digest),
+                                    digest, AMP_TOKEN_DIGEST);
+        if (token == NULL) {
+            goto done;
+        }
+
+        if (token->unknown) {
+            if (ngx_ampersand_records_negative(zone, token)) {
+                rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+            }
+
+            goto done;
+        }
+
+        rc = NGX_AMPERSAND_ZONE_CHANGED;
+        tn = ngx_ampersand_node_body(token);
+
+        if (tn->expires && tn->expires <= ngx_time()) {
+            rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+            goto done;
+        }
+
+        if (!ngx_ampersand_records_usable(zone, token, &fresh)) {
+            goto done;
+        }
+
+        node = ngx_ampersand_node_follow(zone, token, NGX_AMPERSAND_TENANT,
+                                         tn->tenant, token->len);
+
+    } else {
+        node = ngx_ampersand_node_find(sh, NGX_AMPERSAND_TENANT, id);
+    }
+
+    if (node == NULL) {
+        goto done;
+    }
+
+    if (node->unknown) {
+        if (ngx_ampersand_records_negative(zone, node)) {
+            rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+        }
+
+        goto done;
+    }
+
+    rc = NGX_AMPERSAND_ZONE_CHANGED;
+
+    if (!ngx_ampersand_records_usable(zone, node, &fresh)) {
+        goto done;
+    }
+
+    ten = ngx_ampersand_node_body(node);
+
+    if (ten->tenant.size > record->cap) {
+        record->size = ten->tenant.size;
+        rc = NGX_AMPERSAND_ZONE_LARGE;
+        goto done;
+    }
+
+    project = ngx_ampersand_node_follow(zone, node, NGX_AMPERSAND_PROJECT,
+                                        (u_char *) &ten->tenant
+                                        + ten->tenant.project_id.offset,
+                                        ten->tenant.project_id.len);
+
+    if (project == NULL
+        || !ngx_ampersand_records_usable(zone, project, &fresh))
+    {
+        goto done;
+    }
+
+    pn = ngx_ampersand_node_body(project);
+
+    ngx_memcpy(record->tenant, &ten->tenant, ten->tenant.size);
+    ngx_memcpy(record->gens, pn->gens, sizeof(record->gens));
+    ngx_memcpy(record->bumps, pn->bumps, sizeof(record->bumps));
+
+    rc = fresh ? NGX_AMPERSAND_ZONE_FRESH : NGX_AMPERSAND_ZONE_STALE;
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+void
+ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone, const u_char *digest,
+    ngx_uint_t step)
+{
+    uint32_t                 hash;
+    ngx_ampersand_node_t   **bucket, *node;
+
+    hash = ngx_ampersand_zone_digest_hash(digest);
+    bucket = &zone->sh->buckets[hash & zone->sh->mask];
+
+    if (step == 0) {
+        __builtin_prefetch(bucket);
+        return;
+    }
+
+    /* another worker may free the node, which leaves it where it is */
+
+    node = *(ngx_ampersand_node_t *volatile *) bucket;
+
+    if (node == NULL) {
+        return;
+    }
+
+    if (step == 1) {
+        ngx_ampersand_node_fetch(node, NGX_AMPERSAND_TOKEN);
+
+    } else if (node->hash == hash) {
+        ngx_ampersand_node_fetch(ngx_ampersand_node_at(zone, node->ref_place),
+                                 NGX_AMPERSAND_TENANT);
+    }
+}
+
+
+uint64_t
+ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone)
+{
+    uint64_t  seq;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+    seq = zone->sh->seq;
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return seq;
+}
+
+
+ngx_int_t
+ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
+    const u_char *digest, amp_span_t tenant, time_t expires)
+{
+    uint32_t                     hash;
+    ngx_int_t                    rc;
+    ngx_ampersand_node_t        *node;
+    ngx_ampersand_shared_t      *sh;
+    ngx_ampersand_token_node_t  *tn;
+
+    sh = zone->sh;
+    hash = ngx_ampersand_zone_digest_hash(digest);
+    rc = NGX_OK;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN, hash, digest,
+                                  AMP_TOKEN_DIGEST);
+    if (node) {
+        ngx_ampersand_node_drop(zone, node);
+    }
+
+    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TOKEN, hash,
+                                  offsetof(ngx_ampersand_token_node_t, tenant)
+                                  + tenant.len, tenant.len == 0);
+    if (node == NULL) {
+        goto done;
+    }
+
+    tn = ngx_ampersand_node_body(node);
+
+    ngx_memcpy(tn->digest, digest, AMP_TOKEN_DIGEST);
+    tn->expires = expires;
+    node->len = (u_char) tenant.len;
+
+    if (tenant.len) {
+        ngx_memcpy(tn->tenant, tenant.data, tenant.len);
+        node->ref = ngx_ampersand_zone_hash(tenant.data, tenant.len);
+    }
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
+    const amp_tenant_t *tenant)
+{
+    uint32_t                      hash;
+    ngx_int_t                     rc;
+    amp_span_t                    id, project;
+    ngx_ampersand_node_t         *node;
+    ngx_ampersand_shared_t       *sh;
+    ngx_ampersand_tenant_node_t  *ten;
+
+    sh = zone->sh;
+    id = amp_tenant_field(tenant, tenant->id);
+    project = amp_tenant_field(tenant, tenant->project_id);
+    hash = ngx_ampersand_zone_hash(id.data, id.len);
+    rc = NGX_OK;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
+                                  id.len);
+    if (node) {
+        ten = ngx_ampersand_node_body(node);
+
+        if (tenant->rev < ten->rev
+            && ngx_current_msec - ten->heard < zone->ttl)
+        {
+            rc = NGX_ABORT;
+
+            if (!node->invalid) {
+                rc = NGX_DONE;
+                node->epoch = sh->epoch;
+            }
+
+            goto done;
+        }
+
+        ngx_ampersand_node_drop(zone, node);
+    }
+
+    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TENANT, hash,
+                                offsetof(ngx_ampersand_tenant_node_t, tenant)
+                                + tenant->size, 0);
+    if (node == NULL) {
+        goto done;
+    }
+
+    ten = ngx_ampersand_node_body(node);
+
+    ten->rev = tenant->rev;
+    ten->heard = ngx_current_msec;
+    ngx_memcpy(&ten->tenant, tenant, tenant->size);
+    node->ref = ngx_ampersand_zone_hash(project.data, project.len);
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
+    amp_span_t id)
+{
+    uint32_t                      hash;
+    ngx_int_t                     rc;
+    ngx_ampersand_node_t         *node;
+    ngx_ampersand_shared_t       *sh;
+    ngx_ampersand_tenant_node_t  *ten;
+
+    sh = zone->sh;
+    hash = ngx_ampersand_zone_hash(id.data, id.len);
+    rc = NGX_OK;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
+        rc = NGX_DECLINED;
+        goto done;
+    }
+
+    node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
+                                  id.len);
+    if (node) {
+        ngx_ampersand_node_drop(zone, node);
+    }
+
+    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TENANT, hash,
+                                  sizeof(*ten) + id.len, 1);
+    if (node == NULL) {
+        goto done;
+    }
+
+    ten = ngx_ampersand_node_body(node);
+
+    ngx_memzero(ten, sizeof(*ten));
+    ten->tenant.id.offset = sizeof(ten->tenant);
+    ten->tenant.id.len = (uint16_t) id.len;
+    ngx_memcpy(&ten->tenant + 1, id.data, id.len);
+
+done:
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return rc;
+}
+
+
+void
+ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone, const amp_event_t *event)
+{
+    uint32_t                       hash;
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_shared_t        *sh;
+    ngx_ampersand_tenant_node_t   *ten;
+    ngx_ampersand_project_node_t  *pn;
+
+    sh = zone->sh;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    switch (event->type) {
+
+    case AMP_EVENT_TOKEN:
+        hash = ngx_ampersand_zone_digest_hash(event->digest);
+        node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN, hash,
+                                      event->digest, AMP_TOKEN_DIGEST);
+        if (node) {
+            ngx_ampersand_node_drop(zone, node);
+        }
+
+        break;
+
+    case AMP_EVENT_TENANT:
+        hash = ngx_ampersand_zone_hash(event->tenant, event->tenant_len);
+        node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash,
+                                      event->tenant, event->tenant_len);
+
+        if (node && node->unknown) {
+            ngx_ampersand_node_drop(zone, node);
+
+        } else if (node) {
+            ten = ngx_ampersand_node_body(node);
+
+            /* lower than ours: Redis was emptied and filled again */
+
+            if (ten->rev != event->rev) {
+                ten->rev = event->rev;
+                ten->heard = ngx_current_msec;
+                node->invalid = 1;
+            }
+        }
+
+        break;
+
+    default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE */
+        hash = ngx_ampersand_zone_hash(event->project, event->project_len);
+        node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, hash,
+                                      event->project, event->project_len);
+        if (node) {
+            pn = ngx_ampersand_node_body(node);
+
+            /* lower than ours: Redis was emptied, or the next is on its way */
+
+            ngx_ampersand_generations_set(sh, pn, event->family,
+                                          (uint32_t) event->rev);
+        }
+    }
+
+    sh->named[hash % NGX_AMPERSAND_ZONE_NAMED] = ++sh->seq;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+static ngx_uint_t
+ngx_ampersand_records_negative(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *node)
+{
+    ngx_msec_t  age;
+
+    age = ngx_ampersand_zone_age(node);
+
+    return node->epoch == zone->sh->epoch
+           && age < NGX_AMPERSAND_NEGATIVE_TTL && age < zone->ttl;
+}
+
+
+static ngx_uint_t
+ngx_ampersand_records_usable(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_node_t *node, ngx_uint_t *fresh)
+{
+    ngx_msec_t  age;
+
+    age = ngx_ampersand_zone_age(node);
+
+    if (node->invalid || age >= zone->ttl + zone->grace) {
+        return 0;
+    }
+
+    if (age >= zone->ttl || node->epoch != zone->sh->epoch) {
+        *fresh = 0;
+    }
+
+    return 1;
+}
