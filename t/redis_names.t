@@ -1,5 +1,6 @@
-# Names of Redis: resolved when nginx starts, and again at every reconnect where
-# http{} has a resolver.
+# Host names of Redis: resolved when nginx reads its configuration, and in each
+# attempt to connect where http{} has a resolver.  t/redis_addresses.t has names
+# with several addresses in /etc/hosts.
 
 use strict;
 use warnings;
@@ -19,8 +20,8 @@ use Time::HiRes qw(sleep time);
 
 my $path = '/v1/integrations';
 
-# A name server that answers A questions from a file of "name address" lines,
-# written anew at each change; lives as long as the test.
+# A name server that answers questions for A records from a file of lines "name
+# address,address", written at each change; lives as long as the test.
 
 my $dns = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1', LocalPort => 0) or die $!;
 my $dir = File::Temp->newdir('dns.XXXXXX', TMPDIR => 1);
@@ -46,9 +47,9 @@ if ($server == 0) {
         my $type = unpack 'n', substr $rest, $at + 1, 2;
         open my $f, '<', "$dir/names";
         my %names = map { /^(\S+) (\S+)/ } <$f>;
-        my $address = $type == 1 ? $names{$name} : undef;
-        my $answer = $id . pack('n5', exists $names{$name} ? 0x8180 : 0x8183, 1, defined $address ? 1 : 0, 0, 0) . substr($rest, 0, $at + 5);
-        $answer .= pack('nnnNn', 0xc00c, 1, 1, 1, 4) . pack('C4', split /\./, $address) if defined $address;
+        my @addresses = $type == 1 ? split /,/, $names{$name} // '' : ();
+        my $answer = $id . pack('n5', exists $names{$name} ? 0x8180 : 0x8183, 1, scalar @addresses, 0, 0) . substr($rest, 0, $at + 5);
+        $answer .= pack('nnnNn', 0xc00c, 1, 1, 1, 4) . pack('C4', split /\./, $_) for @addresses;
         $dns->send($answer);
     }
     POSIX::_exit(0);
@@ -73,29 +74,29 @@ sub served {
     return $gw->get($path, token => $token)->{status};
 }
 
-subtest 'a record that changes is followed' => sub {
+subtest 'the address of a name changes' => sub {
     my $first = Gateway::FakeRedis->start;
     my $port = $first->port;
     my $second = eval { Gateway::FakeRedis->start(address => '127.0.0.2', port => $port) };
     plan skip_all => "no 127.0.0.2: $@" if !$second;
     names('localhost' => '127.0.0.1');
     my $gw = Gateway->start(redis => $real, redis_url => "redis://localhost:$port", http => $resolver);
-    ok up($gw), 'the first address';
-    is served($gw, $first, $second), 200, 'serves';
-    cmp_ok $first->count('GET'), '>', 0, 'there';
+    ok up($gw), 'the links are up';
+    is served($gw, $first, $second), 200, 'a request is served';
+    cmp_ok $first->count('GET'), '>', 0, 'by Redis at the first address';
     names('localhost' => '127.0.0.2');
-    sleep 2;    # nginx keeps what it has heard for a second
+    sleep 2;    # nginx caches an answer for a second
     $first->kick;
-    ok $gw->wait_for(sub { $second->count('SUBSCRIBE') }), 'the second one after a reconnect';
-    ok up($gw), 'is up';
-    is served($gw, $first, $second), 200, 'serves';
-    cmp_ok $second->count('GET'), '>', 0, 'there';
+    ok $gw->wait_for(sub { $second->count('SUBSCRIBE') }), 'the links connect to the second address';
+    ok up($gw), 'the links are up';
+    is served($gw, $first, $second), 200, 'a request is served';
+    cmp_ok $second->count('GET'), '>', 0, 'by Redis at the second address';
     is scalar(lines($gw)), 0, 'no error' or diag lines($gw);
 
     names();
     sleep 2;
     $second->kick;
-    ok up($gw), 'a name that is gone: what it was when nginx started';
+    ok up($gw), 'the name is gone: the address from the start of nginx is used';
     $gw->finish;
 };
 
@@ -107,18 +108,49 @@ subtest 'a name that a Sentinel announces' => sub {
     my $url = 'redis+sentinel://127.0.0.1:' . $sentinel->port . '/main';
 
     my $gw = Gateway->start(redis => $real, redis_url => $url);
-    ok $gw->wait_for(sub { lines($gw) }), 'without a resolver it is an error';
+    ok $gw->wait_for(sub { lines($gw) }), 'without a resolver an error is logged';
     sleep 0.5;
     my @said = grep { /\[error\]/ } lines($gw);
-    is scalar @said, 1, 'said once' or diag @said;
+    is scalar @said, 1, 'logged once' or diag @said;
     like $said[0], qr/Redis "master\.test:\d+" has a name that cannot be resolved: add "resolver" to http\{\}/, 'with the remedy';
-    is served($gw, $master), 503, 'nobody is served';
+    is served($gw, $master), 503, 'a request gets 503';
     $gw->finish;
 
     names('master.test' => '127.0.0.1');
     $gw = Gateway->start(redis => $real, redis_url => $url, http => $resolver);
-    ok up($gw), 'with one it is resolved';
-    is served($gw, $master), 200, 'served';
+    ok up($gw), 'with a resolver the links are up';
+    is served($gw, $master), 200, 'a request is served';
+    $gw->finish;
+};
+
+# nginx rotates a name's addresses at random: either may be the first one.
+
+subtest 'a name with two addresses, of which one has a Redis' => sub {
+    my $fake = Gateway::FakeRedis->start;
+    names('localhost' => '127.0.0.2,127.0.0.1');
+    my $gw = Gateway->start(redis => $real, redis_url => 'redis://localhost:' . $fake->port, workers => 4, http => $resolver, redis_args => 'timeout=1s');
+    ok up($gw), 'the links of all workers are up';
+    is served($gw, $fake), 200, 'a request is served';
+    for (1 .. 2) {
+        my $subscribed = $fake->count('SUBSCRIBE');
+        $fake->kick;
+        ok $gw->wait_for(sub { $fake->count('SUBSCRIBE') > $subscribed }), 'lost connections are made again';
+        ok up($gw), 'the links are up';
+    }
+    is scalar(lines($gw)), 0, 'no outage' or diag lines($gw);
+    $gw->finish;
+};
+
+subtest 'a name server that does not answer' => sub {
+    my $silent = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1', LocalPort => 0) or die $!;
+    my $fake = Gateway::FakeRedis->start;
+    my $gw = Gateway->start(
+        redis => $real, redis_url => 'redis://localhost:' . $fake->port, redis_args => 'timeout=1s',
+        http => 'resolver 127.0.0.1:' . $silent->sockport . ' ipv6=off; resolver_timeout 30s;',
+    );
+    ok up($gw), 'the links use the address from the start of nginx';
+    is served($gw, $fake), 200, 'a request is served';
+    is scalar(lines($gw)), 0, 'no outage' or diag lines($gw);
     $gw->finish;
 };
 
