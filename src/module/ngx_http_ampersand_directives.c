@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_directives.h"
 #include "redis/ngx_ampersand_redis_conf.h"
+#include "redis/ngx_ampersand_secret_file.h"
 
 
 static void ngx_http_ampersand_keyring_cleanup(void *data);

@@ -287,7 +287,8 @@ ngx_ampersand_redis_subscription_state(void *data, ngx_ampersand_link_t *link,
 
 
 static void
-ngx_ampersand_redis_subscription_message(void *data, ngx_int_t rc, redisReply *reply)
+ngx_ampersand_redis_subscription_message(void *data, ngx_int_t rc,
+    redisReply *reply)
 {
     ngx_ampersand_redis_t *redis = data;
 

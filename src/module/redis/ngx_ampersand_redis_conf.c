@@ -1,18 +1,33 @@
 #include "ngx_ampersand_redis_conf.h"
+#include "ngx_ampersand_secret_file.h"
 #include "amp_keys.h"
 
 
-#define NGX_AMPERSAND_REDIS_KEY_FILE  65536
+#define NGX_AMPERSAND_REDIS_PASSWORD_MAX  1024      /* bytes                  */
+#define NGX_AMPERSAND_REDIS_KEY_MAX       65536     /* bytes of a PEM file    */
 
 
-static char *ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
+typedef ngx_int_t (*ngx_ampersand_redis_conf_pt)(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_str_t *value);
+
+
+static ngx_int_t ngx_ampersand_redis_conf_parameter(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_ampersand_tls_t *tls,
+    ngx_str_t *parameter);
+static ngx_int_t ngx_ampersand_redis_conf_timeout(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_str_t *value);
+static ngx_int_t ngx_ampersand_redis_conf_prefix(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_str_t *value);
+static ngx_int_t ngx_ampersand_redis_conf_password(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_str_t *value);
+static ngx_int_t ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
     ngx_ampersand_redis_conf_t *conf);
 static ngx_int_t ngx_ampersand_redis_conf_hosts(ngx_conf_t *cf,
     amp_redis_url_t *url, ngx_ampersand_redis_conf_t *conf);
 static ngx_int_t ngx_ampersand_redis_conf_resolve(ngx_conf_t *cf,
     ngx_ampersand_redis_conf_t *conf, ngx_ampersand_redis_host_t *host);
-static char *ngx_ampersand_redis_conf_tls(ngx_conf_t *cf,
-    ngx_ampersand_tls_t *said, ngx_ampersand_redis_conf_t *conf);
+static ngx_int_t ngx_ampersand_redis_conf_tls(ngx_conf_t *cf,
+    ngx_ampersand_tls_t *tls, ngx_ampersand_redis_conf_t *conf);
 static ngx_int_t ngx_ampersand_redis_conf_copy(ngx_conf_t *cf,
     const char *text, ngx_str_t *out);
 
@@ -20,97 +35,24 @@ static ngx_int_t ngx_ampersand_redis_conf_copy(ngx_conf_t *cf,
 char *
 ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
 {
-    ngx_str_t            *value, s;
-    ngx_uint_t            i, j;
-    ngx_ampersand_tls_t   said;
-
-    struct {
-        ngx_str_t   name;
-        ngx_str_t  *value;
-    } files[] = {
-        { ngx_string("ca_file="), &said.ca_file },
-        { ngx_string("cert_file="), &said.cert_file },
-        { ngx_string("key_file="), &said.key_file },
-        { ngx_string("server_name="), &said.server_name }
-    };
+    ngx_str_t            *value;
+    ngx_uint_t            i;
+    ngx_ampersand_tls_t   tls;
 
     value = cf->args->elts;
 
     conf->timeout = NGX_AMPERSAND_REDIS_TIMEOUT;
     ngx_str_set(&conf->prefix, AMP_KEYS_PREFIX);
-    ngx_memzero(&said, sizeof(said));
+    ngx_memzero(&tls, sizeof(tls));
 
-    if (ngx_ampersand_redis_conf_url(cf, &value[1], conf) != NGX_CONF_OK) {
+    if (ngx_ampersand_redis_conf_url(cf, &value[1], conf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "timeout=", 8) == 0) {
-            s.data = value[i].data + 8;
-            s.len = value[i].len - 8;
-
-            conf->timeout = ngx_parse_time(&s, 0);
-
-            if (conf->timeout == (ngx_msec_t) NGX_ERROR || conf->timeout == 0)
-            {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "invalid timeout \"%V\", write for example "
-                                   "timeout=100ms", &s);
-                return NGX_CONF_ERROR;
-            }
-
-            continue;
-        }
-
-        if (ngx_strncmp(value[i].data, "prefix=", 7) == 0) {
-            conf->prefix.data = value[i].data + 7;
-            conf->prefix.len = value[i].len - 7;
-
-            if (!amp_keys_prefix_valid(amp_span_make(conf->prefix.data,
-                                                     conf->prefix.len)))
-            {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "invalid prefix \"%V\", write 1 to %d of "
-                                   "A-Z a-z 0-9 . _ : -", &conf->prefix,
-                                   AMP_KEYS_PREFIX_MAX);
-                return NGX_CONF_ERROR;
-            }
-
-            continue;
-        }
-
-        if (ngx_strncmp(value[i].data, "password_file=", 14) == 0) {
-            s.data = value[i].data + 14;
-            s.len = value[i].len - 14;
-
-            if (ngx_ampersand_secret_file(cf, &s, 1024, &conf->password)
-                != NGX_OK)
-            {
-                return NGX_CONF_ERROR;
-            }
-
-            continue;
-        }
-
-        for (j = 0; j < sizeof(files) / sizeof(files[0]); j++) {
-            if (value[i].len > files[j].name.len
-                && ngx_strncmp(value[i].data, files[j].name.data,
-                               files[j].name.len)
-                   == 0)
-            {
-                files[j].value->data = value[i].data + files[j].name.len;
-                files[j].value->len = value[i].len - files[j].name.len;
-                break;
-            }
-        }
-
-        if (j == sizeof(files) / sizeof(files[0])) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "unknown parameter after the Redis URL (not "
-                               "shown, it may hold a password), there are "
-                               "timeout=, prefix=, password_file=, ca_file=, "
-                               "cert_file=, key_file= and server_name=");
+        if (ngx_ampersand_redis_conf_parameter(cf, conf, &tls, &value[i])
+            != NGX_OK)
+        {
             return NGX_CONF_ERROR;
         }
     }
@@ -122,76 +64,111 @@ ngx_ampersand_redis_conf(ngx_conf_t *cf, ngx_ampersand_redis_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
-    return ngx_ampersand_redis_conf_tls(cf, &said, conf);
+    return ngx_ampersand_redis_conf_tls(cf, &tls, conf) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
-ngx_int_t
-ngx_ampersand_secret_file(ngx_conf_t *cf, ngx_str_t *path, size_t max,
-    ngx_str_t *text)
+static ngx_int_t
+ngx_ampersand_redis_conf_parameter(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_ampersand_tls_t *tls,
+    ngx_str_t *parameter)
 {
-    u_char           *buf;
-    ssize_t           n;
-    ngx_fd_t          fd;
-    const char       *why;
-    ngx_file_info_t   fi;
+    ngx_str_t   value;
+    ngx_uint_t  i;
 
-    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    const struct {
+        ngx_str_t                     name;
+        ngx_ampersand_redis_conf_pt   set;
+        ngx_str_t                    *text;     /* set is NULL                */
+    } parameters[] = {
+        { ngx_string("timeout="), ngx_ampersand_redis_conf_timeout, NULL },
+        { ngx_string("prefix="), ngx_ampersand_redis_conf_prefix, NULL },
+        { ngx_string("password_file="), ngx_ampersand_redis_conf_password,
+          NULL },
+        { ngx_string("ca_file="), NULL, &tls->ca_file },
+        { ngx_string("cert_file="), NULL, &tls->cert_file },
+        { ngx_string("key_file="), NULL, &tls->key_file },
+        { ngx_string("server_name="), NULL, &tls->server_name }
+    };
 
-    fd = ngx_open_file(path->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
+    for (i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
 
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", path);
-        return NGX_ERROR;
-    }
+        if (ngx_strncmp(parameter->data, parameters[i].name.data,
+                        parameters[i].name.len)
+            != 0)
+        {
+            continue;
+        }
 
-    why = NULL;
-    n = 0;
-    buf = ngx_pnalloc(cf->pool, max + 2);
+        value.data = parameter->data + parameters[i].name.len;
+        value.len = parameter->len - parameters[i].name.len;
 
-    if (buf == NULL || ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
-        why = "cannot be read";
+        if (parameters[i].set) {
+            return parameters[i].set(cf, conf, &value);
+        }
 
-    } else if (!ngx_is_file(&fi)) {
-        why = "is not a regular file";
-
-    } else if (fi.st_mode & (S_IRWXG|S_IRWXO)) {
-        why = "is open to others than its owner: chmod 600 it";
-
-    } else {
-        n = ngx_read_fd(fd, buf, max + 2);
-
-        if (n <= 0) {
-            why = n == 0 ? "is empty" : "cannot be read";
-
-        } else if ((size_t) n > max + 1) {
-            why = "is too long";
+        if (value.len) {
+            *parameters[i].text = value;
+            return NGX_OK;
         }
     }
 
-    (void) ngx_close_file(fd);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown parameter after the Redis URL (not shown, it "
+                       "may hold a password), there are timeout=, prefix=, "
+                       "password_file=, ca_file=, cert_file=, key_file= and "
+                       "server_name=");
 
-    if (why) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "file \"%V\" %s", path, why);
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_ampersand_redis_conf_timeout(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_str_t *value)
+{
+    conf->timeout = ngx_parse_time(value, 0);
+
+    if (conf->timeout == (ngx_msec_t) NGX_ERROR || conf->timeout == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid timeout \"%V\", write for example "
+                           "timeout=100ms", value);
         return NGX_ERROR;
     }
-
-    while (n > 0 && (buf[n - 1] == LF || buf[n - 1] == CR)) {
-        n--;
-    }
-
-    text->data = buf;
-    text->len = n;
 
     return NGX_OK;
 }
 
 
-static char *
+static ngx_int_t
+ngx_ampersand_redis_conf_prefix(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_str_t *value)
+{
+    conf->prefix = *value;
+
+    if (!amp_keys_prefix_valid(amp_span_make(value->data, value->len))) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid prefix \"%V\", write 1 to %d of A-Z a-z "
+                           "0-9 . _ : -", value, AMP_KEYS_PREFIX_MAX);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_ampersand_redis_conf_password(ngx_conf_t *cf,
+    ngx_ampersand_redis_conf_t *conf, ngx_str_t *value)
+{
+    return ngx_ampersand_secret_file(cf, value,
+                                     NGX_AMPERSAND_REDIS_PASSWORD_MAX,
+                                     &conf->password);
+}
+
+
+static ngx_int_t
 ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
     ngx_ampersand_redis_conf_t *conf)
 {
@@ -205,7 +182,7 @@ ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
         ngx_explicit_memzero(url.password, sizeof(url.password));
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s, " AMP_REDIS_URL_FORMS,
                            error);
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 
     conf->form = url.form;
@@ -224,8 +201,9 @@ ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
 
     if (rc == NGX_OK && url.db) {
         conf->db.data = ngx_pnalloc(cf->pool, NGX_INT32_LEN);
+        rc = conf->db.data ? NGX_OK : NGX_ERROR;
 
-        if (conf->db.data) {
+        if (rc == NGX_OK) {
             conf->db.len = ngx_sprintf(conf->db.data, "%ui",
                                        (ngx_uint_t) url.db)
                            - conf->db.data;
@@ -241,7 +219,7 @@ ngx_ampersand_redis_conf_url(ngx_conf_t *cf, ngx_str_t *text,
         rc = ngx_ampersand_redis_conf_hosts(cf, &url, conf);
     }
 
-    return rc == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return rc;
 }
 
 
@@ -317,8 +295,8 @@ ngx_ampersand_redis_conf_resolve(ngx_conf_t *cf,
 }
 
 
-static char *
-ngx_ampersand_redis_conf_tls(ngx_conf_t *cf, ngx_ampersand_tls_t *said,
+static ngx_int_t
+ngx_ampersand_redis_conf_tls(ngx_conf_t *cf, ngx_ampersand_tls_t *tls,
     ngx_ampersand_redis_conf_t *conf)
 {
     ngx_str_t    key;
@@ -327,35 +305,35 @@ ngx_ampersand_redis_conf_tls(ngx_conf_t *cf, ngx_ampersand_tls_t *said,
     wrong = NULL;
 
     if (conf->tls == NULL) {
-        if (said->ca_file.len || said->cert_file.len || said->key_file.len
-            || said->server_name.len)
+        if (tls->ca_file.len || tls->cert_file.len || tls->key_file.len
+            || tls->server_name.len)
         {
             wrong = "ca_file=, cert_file=, key_file= and server_name= are for "
                     "TLS, write rediss:// in place of redis://";
         }
 
-    } else if ((said->cert_file.len == 0) != (said->key_file.len == 0)) {
+    } else if ((tls->cert_file.len == 0) != (tls->key_file.len == 0)) {
         wrong = "a client certificate needs both cert_file=FILE and "
                 "key_file=FILE";
     }
 
     if (wrong) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s", wrong);
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 
     if (conf->tls == NULL) {
-        return NGX_CONF_OK;
+        return NGX_OK;
     }
 
-    *conf->tls = *said;
+    *conf->tls = *tls;
 
-    if (said->key_file.len) {
+    if (tls->key_file.len) {
         if (ngx_ampersand_secret_file(cf, &conf->tls->key_file,
-                                      NGX_AMPERSAND_REDIS_KEY_FILE, &key)
+                                      NGX_AMPERSAND_REDIS_KEY_MAX, &key)
             != NGX_OK)
         {
-            return NGX_CONF_ERROR;
+            return NGX_ERROR;
         }
 
         ngx_explicit_memzero(key.data, key.len);
@@ -366,10 +344,10 @@ ngx_ampersand_redis_conf_tls(ngx_conf_t *cf, ngx_ampersand_tls_t *said,
                            "no TLS to \"%V\", ca_file=, cert_file= and "
                            "key_file= have to be PEM files",
                            &conf->display);
-        return NGX_CONF_ERROR;
+        return NGX_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return NGX_OK;
 }
 
 

@@ -7,7 +7,7 @@
 #include <openssl/x509v3.h>
 
 
-static ngx_int_t ngx_ampersand_tls_address(const char *host);
+static ngx_uint_t ngx_ampersand_tls_is_address(const char *host);
 
 
 ngx_int_t
@@ -32,7 +32,7 @@ ngx_ampersand_tls_init(ngx_conf_t *cf, ngx_ampersand_tls_t *tls)
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = &tls->ssl;
 
-    /* what waits to be sent may have moved when it is tried again */
+    /* a pipeline can reallocate bytes that SSL_write() has not sent yet */
 
     SSL_CTX_set_mode(tls->ssl.ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 
@@ -72,9 +72,9 @@ ngx_ampersand_tls_handshake(ngx_ampersand_tls_t *tls, ngx_connection_t *c,
         host = (const char *) tls->server_name.data;
     }
 
-    /* SNI has no addresses (RFC 6066, 3) */
+    /* a server name in the handshake is never an IP address (RFC 6066, 3) */
 
-    if (ngx_ampersand_tls_address(host) != NGX_OK
+    if (!ngx_ampersand_tls_is_address(host)
         && SSL_set_tlsext_host_name(c->ssl->connection, (char *) host) == 0)
     {
         return NGX_ERROR;
@@ -103,24 +103,24 @@ ngx_ampersand_tls_verify(ngx_ampersand_tls_t *tls, ngx_connection_t *c,
         host = (const char *) tls->server_name.data;
     }
 
-    if (ngx_ampersand_tls_address(host) != NGX_OK) {
+    if (!ngx_ampersand_tls_is_address(host)) {
         name.data = (u_char *) host;
         name.len = ngx_strlen(host);
 
         return ngx_ssl_check_host(c, &name) == NGX_OK
-               ? NULL : "it is another host's";
+               ? NULL : "the certificate is for another host";
     }
 
     cert = SSL_get_peer_certificate(c->ssl->connection);
     if (cert == NULL) {
-        return "there is none";
+        return "the server has no certificate";
     }
 
     rc = X509_check_ip_asc(cert, host, 0);
 
     X509_free(cert);
 
-    return rc == 1 ? NULL : "it is another address's";
+    return rc == 1 ? NULL : "the certificate is for another address";
 }
 
 
@@ -138,19 +138,18 @@ ngx_ampersand_tls_close(ngx_connection_t *c)
 }
 
 
-static ngx_int_t
-ngx_ampersand_tls_address(const char *host)
+static ngx_uint_t
+ngx_ampersand_tls_is_address(const char *host)
 {
 #if (NGX_HAVE_INET6)
     u_char  addr[16];
 
     if (ngx_inet6_addr((u_char *) host, ngx_strlen(host), addr) == NGX_OK) {
-        return NGX_OK;
+        return 1;
     }
 #endif
 
-    return ngx_inet_addr((u_char *) host, ngx_strlen(host)) == INADDR_NONE
-           ? NGX_DECLINED : NGX_OK;
+    return ngx_inet_addr((u_char *) host, ngx_strlen(host)) != INADDR_NONE;
 }
 
 
@@ -179,7 +178,7 @@ const char *
 ngx_ampersand_tls_verify(ngx_ampersand_tls_t *tls, ngx_connection_t *c,
     const char *host)
 {
-    return "there is no TLS";
+    return "nginx was built without TLS";
 }
 
 

@@ -1,7 +1,6 @@
 /*
- * TLS to Redis, by nginx's own: made once, when the configuration is read.
- * TLS 1.2 or newer; the server's chain and its name or address are verified
- * always.
+ * TLS to Redis, with nginx's own functions: TLS 1.2 or newer; the server's
+ * certificate chain and its name or address are always verified.
  */
 
 #ifndef NGX_AMPERSAND_TLS_H
@@ -13,42 +12,51 @@
 #include <ngx_event_connect.h>
 
 
-#define NGX_AMPERSAND_TLS_DEPTH  9              /* of the chain               */
+#define NGX_AMPERSAND_TLS_DEPTH  9      /* certificates of a chain            */
 
+
+/* All texts are NUL-terminated. */
 
 typedef struct {
-    ngx_str_t   ca_file;        /* empty: what the system trusts              */
-    ngx_str_t   cert_file;      /* the client's, empty: none                  */
-    ngx_str_t   key_file;
-    ngx_str_t   server_name;    /* instead of the host's                      */
+    ngx_str_t   ca_file;        /* empty: the system's authorities            */
+    ngx_str_t   cert_file;      /* the gateway's certificate, or empty        */
+    ngx_str_t   key_file;       /* its private key                            */
+    ngx_str_t   server_name;    /* to verify in place of the host, or empty   */
 #if (NGX_SSL)
     ngx_ssl_t   ssl;
 #endif
 } ngx_ampersand_tls_t;
 
 
-/* Reads the files; freed with the configuration's pool.  NGX_ERROR: logged. */
+/*
+ * Creates tls->ssl from the files; it is freed with cf->pool.  NGX_ERROR after
+ * an emerg line of nginx's, or because nginx was built without TLS.
+ */
 
 ngx_int_t ngx_ampersand_tls_init(ngx_conf_t *cf, ngx_ampersand_tls_t *tls);
 
 /*
- * Begins a handshake with the host, a name or an address, NUL-terminated; c
- * has to have a pool.  As ngx_ssl_handshake(): after NGX_AGAIN
- * c->ssl->handler, to be set by the caller, is called.
+ * Begins the handshake on a TCP connection with a pool; host is the name or the
+ * address of the server, NUL-terminated.  NGX_OK: it is over, successfully or
+ * not (c->ssl->handshaked).  NGX_AGAIN: the caller sets c->ssl->handler, which
+ * is called then.  NGX_ERROR: it failed.
  */
 
 ngx_int_t ngx_ampersand_tls_handshake(ngx_ampersand_tls_t *tls,
     ngx_connection_t *c, const char *host);
 
 /*
- * After the handshake: NULL when the server is who it should be, else why not,
- * a static text.
+ * After the handshake: NULL, or why the server's certificate is not accepted, a
+ * static text.
  */
 
 const char *ngx_ampersand_tls_verify(ngx_ampersand_tls_t *tls,
     ngx_connection_t *c, const char *host);
 
-/* Frees what belongs to TLS, without waiting for the other side. */
+/*
+ * Frees the connection's TLS, if it has any, without telling the server or
+ * waiting for it; the socket and the pool stay.
+ */
 
 void ngx_ampersand_tls_close(ngx_connection_t *c);
 
