@@ -62,9 +62,12 @@ subtest 'list shows ids, labels and times, never a token' => sub {
 
 subtest 'an expired token is shown as gone and can be cleared' => sub {
     my $r = $ctl->json(qw(token issue acme --expires 1s));
-    sleep 2;
-    my ($row) = grep { $_->{id} eq $r->{doc}{id} } @{ $ctl->json(qw(token list acme))->{doc} };
-    is $row->{state}, 'gone', 'gone';
+    my $row;
+    Gateway::Redis::wait_for(10, sub {
+        ($row) = grep { $_->{id} eq $r->{doc}{id} } @{ $ctl->json(qw(token list acme))->{doc} };
+        return $row->{state} eq 'gone';
+    });
+    is $row->{state}, 'gone', 'its state is "gone"';
     is $ctl->run(qw(token revoke), $r->{doc}{id})->{code}, 0, 'revoked';
     ok !$redis->command('HEXISTS', 'amp:tokens:acme', $r->{doc}{id}), 'entry cleared';
 };

@@ -69,15 +69,17 @@ my $password = $c->plant('the Redis password');
 my $redis = Gateway::Redis->start('--requirepass', $password, '--appendonly', 'yes');
 my $pwfile = file('redis.pw', "$password\n");
 
-# the shipped files, but for a shorter timeout and one API that is not there
+# The shipped files, with a shorter timeout except for destinations, and one API
+# whose upstream is missing.
 
 my $proxy = slurp("$Gateway::ROOT/conf/ampersand/proxy.conf");
+my $patient_file = file('patient.conf', $proxy);
 $proxy .= "proxy_read_timeout 400ms;\n";
 my $proxy_file = file('proxy.conf', $proxy);
 my $gateway = slurp("$Gateway::ROOT/conf/ampersand/gateway.conf");
 $gateway =~ s/ampersand\/proxy\.conf/$proxy_file/g;
 $gateway =~ s/(ampersand\s+search;)/$1 ampersand_upstream http:\/\/absent;/ or die 'search';
-$gateway =~ s/(location \/read\/v1 \{.*?\})/location \/write\/v1\/slow { ampersand write; include $proxy_file; }\n$1/s;
+$gateway =~ s/(location \/read\/v1 \{.*?\})/location \/v1\/destinations { ampersand platform; include $patient_file; }\n$1/s;
 
 my $absent = Gateway::Redis::free_port();
 my $gw = Gateway->start(
@@ -247,17 +249,16 @@ subtest 'answers that are kept, refreshed and stored on the way' => sub {
     ok($gw->wait_for(5, sub {
         my $res = $gw->get('/v1/integrations?do=stale', token => $token{acme});
         $answers .= $res->{head} . $res->{body};
-        sleep 0.2;
         return $res->{headers}{'x-cache-status'} eq 'STALE';
     }), 'given stale while it is refreshed in the background');
 
     my $s = $gw->connect;
-    print $s head(GET => '/v1/integrations/i?do=big', $token{acme}, 'Connection: close');
+    print $s head(GET => '/v1/destinations/d?do=big', $token{acme}, 'Connection: close');
     $s->flush;
     my $all = Gateway::read_response($s);
     is(length $all->{body}, 4_000_000, 'a large answer');
 
-    is(call(POST => '/v1/provider-apps', token => $token{acme}, body => ('{"clientSecret":"' . $body x 4000 . '"}'),
+    is(call(POST => '/v1/destinations', token => $token{acme}, body => ('{"clientSecret":"' . $body x 4000 . '"}'),
             headers => [ 'Content-Type' => 'application/json' ]), 200, 'a large body');
 };
 
