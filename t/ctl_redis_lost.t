@@ -83,11 +83,11 @@ subtest 'a purge' => sub {
     is losing(qw(cache purge acme))->{code}, 0, 'done';
 };
 
-subtest 'a new tenant: nobody knows, and it can be told' => sub {
+subtest 'a new tenant: the outcome is unknown, and the message says so' => sub {
     my $r = losing(qw(tenant add second --project p));
     is $r->{code}, 3, 'exit 3';
     is $r->{doc}{error}{code}, 'redis_unreachable', 'code';
-    like $r->{doc}{error}{remedy}, qr/nobody knows/, 'remedy';
+    like $r->{doc}{error}{remedy}, qr/not known whether it was done/, 'remedy';
     $r = $ctl->json(qw(tenant add second --project p));
     is $r->{doc}{error}{code}, 'exists', 'it was made';
     is $ctl->run(qw(token issue second))->{code}, 0, 'and is given a token';

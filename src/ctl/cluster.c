@@ -1,112 +1,90 @@
 /*
  * A Redis cluster.
  *
- * The map comes from CLUSTER SLOTS of any node: those of the URL are only the
- * first to be asked.  It is learned anew when a node is lost or says that the
- * cluster is down; a redirection changes one slot of it.
+ * The slot map comes from CLUSTER SLOTS of any node, first of those in the URL.
+ * It is read again when a node is lost or answers CLUSTERDOWN; a MOVED changes
+ * one slot of it.
  */
 
 #include <string.h>
 
+#include <hiredis/hiredis.h>
+
+#include "../core/amp_reply_hiredis.h"
+#include "../core/amp_slot_map.h"
 #include "cluster.h"
 #include "fault.h"
 
 
 /*
- * The node of an entry "host, port, id...".  A node that does not know its
- * address is at that of the node which tells; "?" is a host name not known
- * yet.  0, or -1 when it cannot be used.
+ * Takes the slot map that the host answered gave.  0, or -1 where it is
+ * malformed or names too many nodes.
  */
 
 static int
-cluster_host(const redisReply *entry, const amp_redis_host_t *teller,
-    amp_redis_host_t *host)
+cluster_map(cluster_t *cluster, nodes_t *nodes, const redisReply *reply,
+    const amp_redis_host_t *answered)
 {
-    const redisReply  *name, *port;
+    int                node;
+    unsigned           i;
+    amp_reply_t        view;
+    amp_slot_map_t     map;
+    amp_slot_range_t   range;
 
-    if (entry->type != REDIS_REPLY_ARRAY || entry->elements < 2) {
+    view = amp_reply_hiredis(reply);
+
+    if (amp_slot_map_open(&map, &view, answered) != 0) {
         return -1;
     }
 
-    name = entry->element[0];
-    port = entry->element[1];
+    memset(cluster->slots, 0, sizeof(cluster->slots));
+    cluster->unknown = 0;
 
-    if (port->type != REDIS_REPLY_INTEGER || port->integer < 1
-        || port->integer > 65535)
-    {
-        return -1;
+    for (i = 0; i < nodes->n; i++) {
+        nodes->list[i].slots = 0;
+        nodes->list[i].replicas = 0;
     }
 
-    *host = *teller;
-    host->port = (unsigned) port->integer;
+    while (amp_slot_map_next(&map, &range)) {
 
-    if (name->type == REDIS_REPLY_NIL || name->len == 0) {
-        return 0;
+        if (range.unknown) {
+            cluster->unknown = 1;
+            continue;
+        }
+
+        node = nodes_add(nodes, &range.master);
+        if (node == -1) {
+            return -1;
+        }
+
+        for (i = range.first; i <= range.last; i++) {
+            cluster->slots[i] = (unsigned short) (node + 1);
+        }
+
+        nodes->list[node].slots += range.last - range.first + 1;
+        nodes->list[node].replicas = range.replicas;
     }
 
-    if (name->str == NULL || (size_t) name->len >= sizeof(host->host)
-        || strcmp(name->str, "?") == 0)
-    {
-        return -1;
-    }
-
-    memset(host->host, 0, sizeof(host->host));
-    memcpy(host->host, name->str, (size_t) name->len);
+    cluster->mapped = 1;
 
     return 0;
 }
 
 
-/* One range of slots: first, last, master, replicas... */
-
-static void
-cluster_range(route_t *route, const redisReply *range,
-    const amp_redis_host_t *teller)
-{
-    unsigned           node;
-    long long          slot;
-    amp_redis_host_t   host;
-    const redisReply  *first, *last;
-
-    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3) {
-        return;
-    }
-
-    first = range->element[0];
-    last = range->element[1];
-
-    if (first->type != REDIS_REPLY_INTEGER || first->integer < 0
-        || last->type != REDIS_REPLY_INTEGER || last->integer >= AMP_SLOTS
-        || cluster_host(range->element[2], teller, &host) != 0)
-    {
-        return;
-    }
-
-    node = route_node(route, &host);
-    route->nodes[node].replicas = (unsigned) range->elements - 3;
-
-    for (slot = first->integer; slot <= last->integer; slot++) {
-        route->slots[slot] = (unsigned short) (node + 1);
-        route->nodes[node].slots++;
-    }
-}
-
-
-/* 0, or -1 with the error and route->later filled. */
+/* Asks one node for the map.  0, or -1 with the error and nodes->retry set. */
 
 static int
-cluster_ask(route_t *route, unsigned node, int64_t deadline,
-    ctl_error_t *error)
+cluster_ask(cluster_t *cluster, nodes_t *nodes, unsigned node,
+    int64_t deadline, ctl_error_t *error)
 {
     int                rc;
-    size_t             i;
     redisReply        *reply;
     connection_t      *c;
-    amp_redis_host_t   teller;
+    amp_redis_host_t   answered;
 
-    teller = route->nodes[node].host;
+    answered = nodes->list[node].host;
 
-    c = route_open(route, node, deadline, error);
+    c = nodes_connect(nodes, node, deadline, error);
     if (c == NULL) {
         return -1;
     }
@@ -114,89 +92,77 @@ cluster_ask(route_t *route, unsigned node, int64_t deadline,
     reply = connection_command(c, deadline, error, "CLUSTER SLOTS");
 
     if (reply == NULL) {
-        route_lost(route, c);
-        route->later = 1;
+        nodes_lost(nodes, c);
+        nodes->retry = 1;
         return -1;
     }
 
-    if (reply->type != REDIS_REPLY_ARRAY) {
-        route->later = fault_is(reply, "LOADING");
+    nodes->retry = (fault_class(reply) == AMP_REDIS_ERROR_LOADING);
 
-        if (reply->type == REDIS_REPLY_ERROR) {
-            rc = fault_reply(error, connection_who(c), reply);
+    if (reply->type == REDIS_REPLY_ERROR) {
+        rc = fault_reply(error, connection_who(c), reply);
 
-        } else {
-            rc = ctl_error(error, CTL_REACH, "redis_protocol",
-                           "%s does not tell its slots", connection_who(c));
+    } else {
+        rc = cluster_map(cluster, nodes, reply, &answered);
+
+        if (rc != 0) {
+            ctl_error(error, CTL_REACH, "redis_protocol", "%s answers CLUSTER "
+                      "SLOTS with no slot map, or with one of more than %d "
+                      "nodes", connection_who(c), AMP_SLOT_MAP_NODES);
         }
-
-        freeReplyObject(reply);
-
-        return rc;
-    }
-
-    memset(route->slots, 0, sizeof(route->slots));
-
-    for (i = 0; i < route->nnodes; i++) {
-        route->nodes[i].slots = 0;
-        route->nodes[i].replicas = 0;
-    }
-
-    for (i = 0; i < reply->elements; i++) {
-        cluster_range(route, reply->element[i], &teller);
     }
 
     freeReplyObject(reply);
 
-    route->learned = 1;
-
-    return 0;
+    return rc;
 }
 
 
 /*
- * Asks whoever is connected, then the others, then those that were lost, each
- * for a part of the time.  What one cannot tell another may, unless it is our
- * fault.
+ * Asks the nodes with a connection, then the others, those that were lost last,
+ * each for a part of the time.  Where one cannot give the map, the next may,
+ * unless the fault is in what ampctl was given.
  */
 
 static int
-cluster_learn(route_t *route, int64_t deadline, ctl_error_t *error)
+cluster_learn(cluster_t *cluster, nodes_t *nodes, int64_t deadline,
+    ctl_error_t *error)
 {
-    int64_t        begin;
-    unsigned       i, n, turn;
-    route_node_t  *node;
+    node_t    *node;
+    int64_t    begin;
+    unsigned   i, n, turn;
 
-    n = route->nnodes;
+    n = nodes->n;
     begin = connection_clock();
 
     for (turn = 0; turn < 3; turn++) {
         for (i = 0; i < n; i++) {
-            node = &route->nodes[i];
+            node = &nodes->list[i];
 
             if (turn != (node->connection ? 0u : node->lost ? 2u : 1u)) {
                 continue;
             }
 
-            if (cluster_ask(route, i, route_share(route, n, deadline), error)
+            if (cluster_ask(cluster, nodes, i,
+                            nodes_share(nodes, n, deadline), error)
                 == 0)
             {
                 return 0;
             }
 
-            if (!route->later || connection_clock() >= deadline) {
+            if (!nodes->retry || connection_clock() >= deadline) {
                 return -1;
             }
         }
     }
 
-    /* who refuses is not there; who takes his time may be */
+    /* nodes that refuse connections are down, slow ones may answer later */
 
-    route->later = (connection_clock() - begin) * 4 >= deadline - begin;
+    nodes->retry = (connection_clock() - begin) * 4 >= deadline - begin;
 
     if (n > 1) {
         ctl_error(error, CTL_REACH, "redis_unreachable",
-                  "no node of %s answers", route->url.shown);
+                  "no node of %s answers", nodes->url.shown);
         ctl_remedy(error, "check that they run, and --redis or "
                    "AMPERSAND_REDIS");
     }
@@ -205,38 +171,79 @@ cluster_learn(route_t *route, int64_t deadline, ctl_error_t *error)
 }
 
 
-connection_t *
-cluster_connection(route_t *route, unsigned slot, int64_t deadline,
-    ctl_error_t *error)
+/* 1 + the index of a node that serves slots, of one with a connection first. */
+
+static unsigned
+cluster_any(const nodes_t *nodes)
 {
     unsigned  i, node;
 
-    if (!route->learned && cluster_learn(route, deadline, error) != 0) {
-        return NULL;
-    }
-
     node = 0;
 
-    if (slot < AMP_SLOTS) {
-        node = route->slots[slot];
-
-    } else {
-        for (i = route->nnodes; i-- > 0; ) {
-            if (route->nodes[i].slots != 0
-                && (node == 0 || route->nodes[i].connection != NULL))
-            {
-                node = i + 1;
-            }
+    for (i = nodes->n; i-- > 0; ) {
+        if (nodes->list[i].slots != 0
+            && (node == 0 || nodes->list[i].connection != NULL))
+        {
+            node = i + 1;
         }
     }
 
-    if (node == 0) {
-        route->later = 1;
-        ctl_error(error, CTL_REACH, "redis_cluster", "no node of %s holds the "
-                  "slot that is needed", route->url.shown);
-        ctl_remedy(error, "see: redis-cli --cluster check HOST:PORT");
+    return node;
+}
+
+
+connection_t *
+cluster_connection(cluster_t *cluster, nodes_t *nodes, unsigned slot,
+    int64_t deadline, ctl_error_t *error)
+{
+    unsigned  node;
+
+    if (!cluster->mapped
+        && cluster_learn(cluster, nodes, deadline, error) != 0)
+    {
         return NULL;
     }
 
-    return route_open(route, node - 1, deadline, error);
+    node = slot < AMP_SLOTS ? cluster->slots[slot] : cluster_any(nodes);
+
+    if (node != 0) {
+        return nodes_connect(nodes, node - 1, deadline, error);
+    }
+
+    nodes->retry = 1;
+
+    if (cluster->unknown) {
+        ctl_error(error, CTL_REACH, "redis_cluster", "%s names no address for "
+                  "the node that serves this slot", nodes->url.shown);
+        ctl_remedy(error, "set cluster-announce-hostname in each node, or "
+                   "cluster-preferred-endpoint-type ip; CLUSTER SLOTS shows "
+                   "\"?\" for the nodes in question");
+
+    } else {
+        ctl_error(error, CTL_REACH, "redis_cluster", "no node of %s serves "
+                  "the slot that is needed", nodes->url.shown);
+        ctl_remedy(error, "see: redis-cli --cluster check HOST:PORT");
+    }
+
+    return NULL;
+}
+
+
+int
+cluster_redirect(cluster_t *cluster, nodes_t *nodes, const amp_redirect_t *to)
+{
+    int  node;
+
+    node = to->unknown ? -1 : nodes_add(nodes, &to->host);
+
+    if (!to->ask) {
+        if (node == -1) {
+            cluster->mapped = 0;
+
+        } else {
+            cluster->slots[to->slot] = (unsigned short) (node + 1);
+        }
+    }
+
+    return node;
 }

@@ -9,6 +9,7 @@
 #include <sys/time.h>
 
 #include "../core/amp_keys.h"
+#include "../core/amp_redis_host.h"
 #include "../core/amp_script.h"
 #include "doctor_redis.h"
 #include "fault.h"
@@ -279,8 +280,8 @@ doctor_writes(doctor_t *doctor, connection_t *c, unsigned node)
     do {
         len = snprintf(key, sizeof(key), "%sdoctor:%u", (char *) prefix.data,
                        i++);
-    } while (route->url.form == AMP_REDIS_CLUSTER && i < AMP_SLOTS * 16
-             && route->slots[amp_slot(ctl_span(key))] != node + 1);
+    } while (route->nodes.url.form == AMP_REDIS_CLUSTER && i < AMP_SLOTS * 16
+             && route->cluster.slots[amp_slot(ctl_span(key))] != node + 1);
 
     amp_buf_init(&channel, buf, sizeof(buf));
     amp_keys_events(prefix, &channel);
@@ -340,6 +341,8 @@ doctor_sentinels(doctor_t *doctor)
 {
     int                 rc;
     ctl_t              *ctl;
+    node_t             *node;
+    nodes_t            *nodes;
     route_t            *route;
     unsigned            i, agree;
     const char         *who;
@@ -347,18 +350,18 @@ doctor_sentinels(doctor_t *doctor)
 
     ctl = doctor->ctl;
     route = store_route(ctl->store);
-    master = route->nodes[route->master - 1].host;
-    who = connection_who(route->nodes[route->master - 1].connection);
+    nodes = &route->nodes;
+    node = &nodes->list[route->sentinel.master - 1];
+    master = node->host;
+    who = connection_who(node->connection);
     agree = 0;
 
-    for (i = 0; i < route->url.nhosts; i++) {
-        rc = sentinel_ask(route, i, route_share(route, route->url.nhosts,
+    for (i = 0; i < nodes->url.nhosts; i++) {
+        rc = sentinel_ask(nodes, i, nodes_share(nodes, nodes->url.nhosts,
                           connection_clock() + ctl->timeout), &named,
                           &ctl->error);
 
-        if (rc == 1 && named.port == master.port
-            && strcmp(named.host, master.host) == 0)
-        {
+        if (rc == 1 && amp_redis_host_eq(&named, &master)) {
             agree++;
 
         } else if (rc == -1) {
@@ -377,13 +380,14 @@ doctor_sentinels(doctor_t *doctor)
 
     doctor_add(doctor, "redis sentinel", DOCTOR_OK, "",
                "%s is master \"%s\", named by %u of %u Sentinels", who,
-               route->url.name, agree, route->url.nhosts);
+               nodes->url.name, agree, nodes->url.nhosts);
 }
 
 
 static void
 doctor_cluster(doctor_t *doctor)
 {
+    node_t    *node;
     route_t   *route;
     unsigned   i, nodes, slots, bare;
 
@@ -392,10 +396,11 @@ doctor_cluster(doctor_t *doctor)
     slots = 0;
     bare = 0;
 
-    for (i = 0; i < route->nnodes; i++) {
-        nodes += (route->nodes[i].slots != 0);
-        slots += route->nodes[i].slots;
-        bare += (route->nodes[i].slots != 0 && route->nodes[i].replicas == 0);
+    for (i = 0; i < route->nodes.n; i++) {
+        node = &route->nodes.list[i];
+        nodes += (node->slots != 0);
+        slots += node->slots;
+        bare += (node->slots != 0 && node->replicas == 0);
     }
 
     if (slots != AMP_SLOTS) {
@@ -474,25 +479,25 @@ doctor_redis(doctor_t *doctor)
     rc = 0;
     route = store_route(ctl->store);
 
-    if (route->url.form == AMP_REDIS_SENTINEL) {
+    if (route->nodes.url.form == AMP_REDIS_SENTINEL) {
         doctor_sentinels(doctor);
 
-    } else if (route->url.form == AMP_REDIS_CLUSTER) {
+    } else if (route->nodes.url.form == AMP_REDIS_CLUSTER) {
         doctor_cluster(doctor);
     }
 
-    for (i = 0; i < route->nnodes; i++) {
+    for (i = 0; i < route->nodes.n; i++) {
 
-        if ((route->url.form == AMP_REDIS_CLUSTER
-             && route->nodes[i].slots == 0)
-            || (route->url.form == AMP_REDIS_SENTINEL
-                && route->master != i + 1))
+        if ((route->nodes.url.form == AMP_REDIS_CLUSTER
+             && route->nodes.list[i].slots == 0)
+            || (route->nodes.url.form == AMP_REDIS_SENTINEL
+                && route->sentinel.master != i + 1))
         {
             continue;
         }
 
-        c = route_open(route, i, connection_clock() + ctl->timeout,
-                       &ctl->error);
+        c = nodes_connect(&route->nodes, i, connection_clock() + ctl->timeout,
+                          &ctl->error);
 
         if (c == NULL) {
             doctor_error(doctor, "redis");
@@ -500,7 +505,7 @@ doctor_redis(doctor_t *doctor)
             continue;
         }
 
-        if (route->url.form == AMP_REDIS_CLUSTER) {
+        if (route->nodes.url.form == AMP_REDIS_CLUSTER) {
             doctor->node = connection_who(c);
         }
 

@@ -1,154 +1,172 @@
 /*
- * What Redis refuses.
+ * Error replies of Redis as errors of ampctl.
  */
 
-#include <string.h>
+#include <hiredis/hiredis.h>
 
+#include "../core/amp_reply_hiredis.h"
 #include "fault.h"
 
 
+#define FAULT_TEXT  256                 /* bytes of an unknown error shown    */
+
 #define FAULT_ACL                                                             \
     "let its ACL user run +@read +@write +@scripting +@connection +publish "  \
-    "+time +info +role +cluster|slots on the prefix's keys (~amp:*) and "     \
-    "channel (&amp:events)"
+    "+subscribe +time +info +role +cluster|slots on the prefix's keys "       \
+    "(~amp:*) and channel (&amp:events)"
 
 
 typedef struct {
-    const char  *reply;
-    int          code;
-    const char  *word;
-    const char  *message;
+    int          exit;                  /* 0: this class has no message       */
+    const char  *code;
+    const char  *message;               /* follows "Redis at ..."             */
     const char  *remedy;
 } fault_t;
 
 
 static const fault_t  faults[] = {
 
-    { "NOAUTH", CTL_REACH, "redis_auth",
-      "asks for a password",
-      "put it in a file and add --redis-password-file FILE, or write it into "
-      "AMPERSAND_REDIS" },
+    [AMP_REDIS_ERROR_NOAUTH] = {
+        CTL_REACH, "redis_auth",
+        "requires a password",
+        "put it in a file and add --redis-password-file FILE, or write it "
+        "into AMPERSAND_REDIS" },
 
-    { "WRONGPASS", CTL_REACH, "redis_auth",
-      "refused user or password",
-      "check the user in the URL, and the password or its file" },
+    [AMP_REDIS_ERROR_WRONGPASS] = {
+        CTL_REACH, "redis_auth",
+        "refused user or password",
+        "check the user in the URL, and the password or its file" },
 
-    { "invalid password", CTL_REACH, "redis_auth",
-      "refused user or password",
-      "check the user in the URL, and the password or its file" },
+    [AMP_REDIS_ERROR_NO_PASSWORD] = {
+        CTL_REACH, "redis_auth",
+        "has no password, and one was sent",
+        "leave the password out, or set requirepass (or a user) in Redis" },
 
-    { "without any password configured", CTL_REACH, "redis_auth",
-      "was sent a password and has none",
-      "leave the password out, or set requirepass (or a user) in Redis" },
+    [AMP_REDIS_ERROR_NOPERM] = {
+        CTL_REACH, "redis_permission",
+        "does not let this user do that",
+        FAULT_ACL },
 
-    { "no password is set", CTL_REACH, "redis_auth",
-      "was sent a password and has none",
-      "leave the password out, or set requirepass (or a user) in Redis" },
+    [AMP_REDIS_ERROR_READONLY] = {
+        CTL_REACH, "redis_readonly",
+        "is a replica and takes no writes",
+        "point --redis (AMPERSAND_REDIS) at the master, or at its Sentinels: "
+        "redis+sentinel://host:port,.../name" },
 
-    { "NOPERM", CTL_REACH, "redis_permission",
-      "does not let this user do that",
-      FAULT_ACL },
+    [AMP_REDIS_ERROR_MASTERDOWN] = {
+        CTL_REACH, "redis_readonly",
+        "is a replica that has lost its master",
+        "point --redis (AMPERSAND_REDIS) at the master" },
 
-    { "can't run this command or subcommand", CTL_REACH, "redis_permission",
-      "does not let this user do that in a script",
-      FAULT_ACL },
+    [AMP_REDIS_ERROR_LOADING] = {
+        CTL_REACH, "redis_loading",
+        "is still loading its data",
+        "run the command again when it has started" },
 
-    { "READONLY", CTL_REACH, "redis_readonly",
-      "is a replica and takes no writes",
-      "point --redis (AMPERSAND_REDIS) at the primary, or at its Sentinels: "
-      "redis+sentinel://host:port,.../name" },
+    [AMP_REDIS_ERROR_MISCONF] = {
+        CTL_REACH, "redis_persistence",
+        "takes no writes because it cannot save to disk",
+        "free disk space or mend the directory of Redis; its log has the "
+        "reason" },
 
-    { "MASTERDOWN", CTL_REACH, "redis_readonly",
-      "is a replica that has lost its primary",
-      "point --redis (AMPERSAND_REDIS) at the primary" },
+    [AMP_REDIS_ERROR_OOM] = {
+        CTL_REACH, "redis_memory",
+        "is out of memory",
+        "raise maxmemory in Redis or free some; keep maxmemory-policy "
+        "noeviction" },
 
-    { "LOADING", CTL_REACH, "redis_loading",
-      "is still loading its data",
-      "run the command again when it has started" },
+    [AMP_REDIS_ERROR_BUSY] = {
+        CTL_REACH, "redis_busy",
+        "is busy with a script that does not end",
+        "end it with SCRIPT KILL in redis-cli, then run the command again" },
 
-    { "MISCONF", CTL_REACH, "redis_persistence",
-      "takes no writes because it cannot save to disk",
-      "free disk space or mend the directory of Redis; its log says why" },
+    [AMP_REDIS_ERROR_MOVED] = {
+        CTL_REACH, "redis_cluster",
+        "is a node of a cluster",
+        "write redis+cluster://host:port (AMPERSAND_REDIS) with some of its "
+        "nodes" },
 
-    { "OOM", CTL_REACH, "redis_memory",
-      "is out of memory",
-      "raise maxmemory in Redis or free some; keep maxmemory-policy "
-      "noeviction" },
+    [AMP_REDIS_ERROR_ASK] = {
+        CTL_REACH, "redis_cluster",
+        "is a node of a cluster",
+        "write redis+cluster://host:port (AMPERSAND_REDIS) with some of its "
+        "nodes" },
 
-    { "MOVED", CTL_REACH, "redis_cluster",
-      "is a node of a cluster",
-      "write redis+cluster://host:port (AMPERSAND_REDIS) with some of its "
-      "nodes" },
+    [AMP_REDIS_ERROR_TRYAGAIN] = {
+        CTL_REACH, "redis_cluster",
+        "is moving this key to another node",
+        "run the command again" },
 
-    { "CLUSTERDOWN", CTL_REACH, "redis_cluster",
-      "says that the cluster is down, or that nobody holds a part of the keys",
-      "see: redis-cli --cluster check HOST:PORT; until a lost master is back "
-      "or replaced nothing else helps" },
+    [AMP_REDIS_ERROR_CLUSTERDOWN] = {
+        CTL_REACH, "redis_cluster",
+        "answers that the cluster is down, or that no node serves a part of "
+        "the keys",
+        "see: redis-cli --cluster check HOST:PORT; the cluster works again "
+        "when each lost master is back or replaced" },
 
-    { "TRYAGAIN", CTL_REACH, "redis_cluster",
-      "is moving this key to another node",
-      "run the command again" },
+    [AMP_REDIS_ERROR_NO_CLUSTER] = {
+        CTL_REACH, "redis_cluster",
+        "is no node of a cluster",
+        "leave \"+cluster\" out of the URL" },
 
-    { "cluster support disabled", CTL_REACH, "redis_cluster",
-      "is no node of a cluster",
-      "without \"+cluster\" the URL is right for it" },
+    [AMP_REDIS_ERROR_WRONGTYPE] = {
+        CTL_REFUSED, "bad_record",
+        "holds a value of another type under a key of the gateway",
+        "choose another --prefix, or remove that key" },
 
-    { "BUSY", CTL_REACH, "redis_busy",
-      "is held up by somebody's script",
-      "end it with SCRIPT KILL in redis-cli, then run the command again" },
+    [AMP_REDIS_ERROR_UNKNOWN_COMMAND] = {
+        CTL_REACH, "redis_command",
+        "does not have a command that is needed",
+        "is it a Sentinel? Its URL is redis+sentinel://host:port,.../name; "
+        "or has rename-command in Redis removed the command?" },
 
-    { "WRONGTYPE", CTL_REFUSED, "bad_record",
-      "holds a value of another type under one of our keys",
-      "choose another --prefix, or remove the foreign key" },
-
-    { "unknown command", CTL_REACH, "redis_command",
-      "does not know a command that is needed",
-      "to a Sentinel one writes redis+sentinel://host:port,.../name; or "
-      "rename-command in Redis has taken the command away" },
-
-    { "DB index is out of range", CTL_REACH, "redis_database",
-      "does not have this database",
-      "use a lower number after the \"/\" of the URL" },
-
-    { NULL, 0, NULL, NULL, NULL }
+    [AMP_REDIS_ERROR_DB_INDEX] = {
+        CTL_REACH, "redis_database",
+        "does not have this database",
+        "use a lower number after the \"/\" of the URL" }
 };
 
 
-int
-fault_is(const redisReply *reply, const char *word)
+amp_redis_error_e
+fault_class(const redisReply *reply)
 {
-    return reply->type == REDIS_REPLY_ERROR
-           && strncmp(reply->str, word, strlen(word)) == 0;
+    amp_reply_t  view;
+
+    view = amp_reply_hiredis(reply);
+
+    return view.type == AMP_REPLY_ERROR
+           ? amp_redis_error_class(view.text, NULL) : AMP_REDIS_ERROR_OTHER;
 }
 
 
 int
 fault_reply(ctl_error_t *error, const char *who, const redisReply *reply)
 {
-    int             len;
-    const char     *args;
-    const fault_t  *fault;
+    size_t              len;
+    unsigned            script;
+    amp_reply_t         view;
+    const fault_t      *fault;
+    unsigned char       text[FAULT_TEXT];
+    amp_redis_error_e   class;
 
-    /* Redis 6 wraps the error of a command inside a script in more text */
+    view = amp_reply_hiredis(reply);
+    class = amp_redis_error_class(view.text, &script);
 
-    for (fault = faults; fault->reply != NULL; fault++) {
-        if (strstr(reply->str, fault->reply) == NULL) {
-            continue;
-        }
+    if (class < sizeof(faults) / sizeof(faults[0]) && faults[class].exit != 0)
+    {
+        fault = &faults[class];
 
-        ctl_error(error, fault->code, fault->word, "%s %s", who,
-                  fault->message);
+        ctl_error(error, fault->exit, fault->code, "%s %s%s", who,
+                  fault->message, class == AMP_REDIS_ERROR_NOPERM && script
+                                  ? " in a script" : "");
+
         return ctl_remedy(error, "%s", fault->remedy);
     }
 
-    /* an unknown subcommand is answered with its arguments */
-
-    args = strstr(reply->str, ", with args");
-    len = (int) (args != NULL ? (size_t) (args - reply->str)
-                              : strlen(reply->str));
+    len = amp_redis_error_text(view.text, text, sizeof(text));
 
     ctl_error(error, CTL_REACH, "redis_error", "%s answered \"%.*s\"", who,
-              len, reply->str);
+              (int) len, (char *) text);
 
     return ctl_remedy(error, "run ampctl doctor");
 }

@@ -1,5 +1,5 @@
 /*
- * What Redis refuses, what that means, and what to do about it.
+ * Error replies of Redis as errors of ampctl: a message, and what to do.
  */
 
 #ifndef CTL_FAULT_H
@@ -8,15 +8,17 @@
 
 #include <hiredis/hiredis.h>
 
+#include "../core/amp_redis_error.h"
 #include "output.h"
 
 
-/* Is the reply an error that begins with this word? */
+/* The class of an error reply; AMP_REDIS_ERROR_OTHER for any other reply. */
 
-int fault_is(const redisReply *reply, const char *word);
+amp_redis_error_e fault_class(const redisReply *reply);
 
 /*
- * Fills the error from an error reply; who is "Redis at 127.0.0.1:6379".  -1.
+ * Sets the error from an error reply of the server who, such as "Redis at
+ * 127.0.0.1:6379".  -1.
  */
 
 int fault_reply(ctl_error_t *error, const char *who, const redisReply *reply);

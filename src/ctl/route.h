@@ -1,50 +1,36 @@
 /*
  * Which connection a command takes, and when it is sent again.
  *
- *   single    one node.  What fails has failed.
- *   Sentinel  one node: the master that Sentinels name and that says it is
- *             one.  Lost, or no longer one: they are asked again.
- *   Cluster   the node that holds the key's slot.  MOVED and ASK are followed;
- *             TRYAGAIN, CLUSTERDOWN, LOADING and a lost node are waited out.
+ *   single    one server; a failure is final
+ *   Sentinel  one server: the master that Sentinels name and that says itself
+ *             that it is one; when it is lost, or is a replica now, the
+ *             Sentinels are asked again
+ *   Cluster   the node that serves the key's slot; MOVED and ASK are followed;
+ *             after TRYAGAIN, CLUSTERDOWN, LOADING and a lost node the command
+ *             is sent again after a pause
  *
- * All of that until the command's time is over; then the last fault stands.
+ * All of that until the command's time-out; then the last error stands.
  */
 
 #ifndef CTL_ROUTE_H
 #define CTL_ROUTE_H
 
 
-#include "../core/amp_slot.h"
-#include "connection.h"
-#include "secret.h"
+#include "cluster.h"
+#include "nodes.h"
+#include "sentinel.h"
 
 
-#define ROUTE_ANY    AMP_SLOTS      /* in place of a slot                     */
+#define ROUTE_ANY    CLUSTER_ANY    /* in place of a slot                     */
 #define ROUTE_PAUSE  50             /* ms between two attempts                */
 
 
-typedef struct {
-    amp_redis_host_t       host;
-    connection_t          *connection;      /* or NULL                        */
-    unsigned               slots;           /* of a cluster, that it holds    */
-    unsigned               replicas;
-    unsigned               lost:1;          /* so it is asked last            */
-} route_node_t;
-
+/* The owner sets the members of nodes and calls nodes_init(). */
 
 typedef struct {
-    amp_redis_url_t        url;             /* without its password           */
-    secret_t               password;
-    connection_options_t   options;
-    unsigned               timeout;         /* ms, of a command               */
-
-    route_node_t          *nodes;
-    unsigned               nnodes;
-    unsigned               master;          /* Sentinel: 1 + index, or 0      */
-    unsigned               sentinel;        /* to be asked first              */
-    unsigned               learned:1;       /* Cluster: the map is there      */
-    unsigned               later:1;         /* another attempt may do better  */
-    unsigned short         slots[AMP_SLOTS];/* 1 + index of nodes, or 0       */
+    nodes_t                nodes;
+    cluster_t              cluster;
+    sentinel_t             sentinel;
 } route_t;
 
 
@@ -52,51 +38,31 @@ typedef struct {
     const char            *text;            /* RESP                           */
     size_t                 len;
     unsigned               slot;            /* or ROUTE_ANY                   */
-    unsigned               twice:1;         /* may run twice: an answer that
-                                               got lost does not end it       */
+    unsigned               idempotent:1;    /* sent again when its reply is
+                                               lost: it may run twice         */
 } route_command_t;
 
 
-/* Connections are made when they are needed. */
-
-void route_init(route_t *route);
-void route_close(route_t *route);
-
-/* The index of a node, which is added when it is new. */
-
-unsigned route_node(route_t *route, const amp_redis_host_t *host);
-
 /*
- * The node's connection, which is made where there is none.  NULL with the
- * error and route->later filled.
+ * The connection for a slot, which is made if there is none.  NULL with the
+ * error and nodes.retry set.
  */
-
-connection_t *route_open(route_t *route, unsigned node, int64_t deadline,
-    ctl_error_t *error);
-
-/* The connection for a slot, else as route_open(). */
 
 connection_t *route_connection(route_t *route, unsigned slot,
     int64_t deadline, ctl_error_t *error);
 
-/* The connection is of no use any more. */
+/* Closes a connection that is of no more use; its node is looked for again. */
 
 void route_lost(route_t *route, connection_t *c);
 
 /*
- * Runs a command.  The reply, which may be an error reply where waiting does
- * not help: then the error is filled as well.  NULL with the error filled.
+ * Runs a command.  Its reply, which the caller frees and which may be an error
+ * reply that another attempt does not change: then the error is set as well.
+ * NULL with the error set: no reply.
  */
 
 redisReply *route_call(route_t *route, const route_command_t *command,
     ctl_error_t *error);
-
-/*
- * Until when one of n servers that may stand in for each other is asked: at
- * most half of what is left is one's.
- */
-
-int64_t route_share(const route_t *route, unsigned n, int64_t deadline);
 
 
 #endif /* CTL_ROUTE_H */

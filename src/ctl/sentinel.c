@@ -2,27 +2,34 @@
  * Redis behind Sentinels.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
+#include <hiredis/hiredis.h>
+
+#include "../core/amp_redis_host.h"
+#include "../core/amp_reply_hiredis.h"
+#include "../core/amp_sentinel.h"
 #include "fault.h"
 #include "sentinel.h"
 
 
-/* User and password are Redis'; a Sentinel is told only when it asks. */
+/*
+ * User and password are those of Redis; a Sentinel gets them only where it
+ * answers NOAUTH.
+ */
 
 static redisReply *
-sentinel_command(route_t *route, connection_t *c,
+sentinel_command(const nodes_t *nodes, connection_t *c,
     const connection_options_t *options, int64_t deadline, ctl_error_t *error)
 {
     redisReply  *reply;
 
     reply = connection_command(c, deadline, error,
                                "SENTINEL get-master-addr-by-name %s",
-                               route->url.name);
+                               nodes->url.name);
 
-    if (reply == NULL || !fault_is(reply, "NOAUTH")
-        || route->options.password.len == 0)
+    if (reply == NULL || fault_class(reply) != AMP_REDIS_ERROR_NOAUTH
+        || nodes->options.password.len == 0)
     {
         return reply;
     }
@@ -35,66 +42,75 @@ sentinel_command(route_t *route, connection_t *c,
 
     return connection_command(c, deadline, error,
                               "SENTINEL get-master-addr-by-name %s",
-                              route->url.name);
+                              nodes->url.name);
+}
+
+
+/* 1 with *master set, 0: no such name, or -1 with the error set. */
+
+static int
+sentinel_answer(connection_t *c, const redisReply *reply,
+    amp_redis_host_t *master, ctl_error_t *error)
+{
+    amp_reply_t  view;
+
+    view = amp_reply_hiredis(reply);
+
+    switch (amp_sentinel_answer(&view, master)) {
+
+    case AMP_SENTINEL_MASTER:
+        return 1;
+
+    case AMP_SENTINEL_NO_SUCH_NAME:
+        return 0;
+
+    case AMP_SENTINEL_ERROR:
+        if (fault_class(reply) != AMP_REDIS_ERROR_UNKNOWN_COMMAND) {
+            return fault_reply(error, connection_who(c), reply);
+        }
+
+        break;
+
+    default:
+        break;
+    }
+
+    ctl_error(error, CTL_REACH, "redis_sentinel", "%s is no Sentinel",
+              connection_who(c));
+
+    return ctl_remedy(error, "the URL of a Redis server itself is "
+                      "redis://host:port");
 }
 
 
 int
-sentinel_ask(route_t *route, unsigned i, int64_t deadline,
+sentinel_ask(const nodes_t *nodes, unsigned i, int64_t deadline,
     amp_redis_host_t *master, ctl_error_t *error)
 {
     int                    rc;
     redisReply            *reply;
     connection_t          *c;
-    connection_options_t   options, shy;
+    connection_options_t   options, without_login;
 
-    options = route->options;
+    options = nodes->options;
     options.what = "Sentinel";
     options.timeout = (unsigned) (deadline - connection_clock());
 
-    shy = options;
-    shy.password = amp_span_null;
-    shy.db = 0;
+    without_login = options;
+    without_login.password = amp_span_null;
+    without_login.db = 0;
 
-    c = connection_open(&shy, NULL, &route->url.hosts[i], deadline, error);
+    c = connection_open(&without_login, NULL, &nodes->url.hosts[i], deadline,
+                        error);
     if (c == NULL) {
         return -1;
     }
 
-    reply = sentinel_command(route, c, &options, deadline, error);
-
-    if (reply == NULL) {
-        rc = -1;
-
-    } else if (reply->type == REDIS_REPLY_NIL) {
-        rc = 0;
-
-    } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2
-               && reply->element[0]->str != NULL
-               && reply->element[1]->str != NULL
-               && reply->element[0]->len > 0
-               && (size_t) reply->element[0]->len < sizeof(master->host)
-               && atoi(reply->element[1]->str) > 0
-               && atoi(reply->element[1]->str) < 65536)
-    {
-        memset(master, 0, sizeof(*master));
-        memcpy(master->host, reply->element[0]->str,
-               (size_t) reply->element[0]->len);
-        master->port = (unsigned) atoi(reply->element[1]->str);
-        rc = 1;
-
-    } else if (reply->type == REDIS_REPLY_ERROR
-               && strstr(reply->str, "unknown command") == NULL)
-    {
-        rc = fault_reply(error, connection_who(c), reply);
-
-    } else {
-        ctl_error(error, CTL_REACH, "redis_sentinel", "%s is no Sentinel",
-                  connection_who(c));
-        rc = ctl_remedy(error, "to Redis itself one writes redis://host:port");
-    }
+    rc = -1;
+    reply = sentinel_command(nodes, c, &options, deadline, error);
 
     if (reply != NULL) {
+        rc = sentinel_answer(c, reply, master, error);
         freeReplyObject(reply);
     }
 
@@ -104,16 +120,17 @@ sentinel_ask(route_t *route, unsigned i, int64_t deadline,
 }
 
 
-/* Is it the master?  0, or -1 with the error and route->later filled. */
+/* Asks for the ROLE.  0: master, or -1 with the error and nodes->retry set. */
 
 static int
-sentinel_verify(route_t *route, connection_t *c, int64_t deadline,
+sentinel_verify(nodes_t *nodes, connection_t *c, int64_t deadline,
     ctl_error_t *error)
 {
-    int          rc;
-    redisReply  *reply;
+    int           rc;
+    redisReply   *reply;
+    amp_reply_t   view;
 
-    route->later = 1;
+    nodes->retry = 1;
 
     reply = connection_command(c, deadline, error, "ROLE");
     if (reply == NULL) {
@@ -121,17 +138,15 @@ sentinel_verify(route_t *route, connection_t *c, int64_t deadline,
     }
 
     rc = 0;
+    view = amp_reply_hiredis(reply);
 
     if (reply->type == REDIS_REPLY_ERROR) {
         rc = fault_reply(error, connection_who(c), reply);
-        route->later = fault_is(reply, "LOADING");
+        nodes->retry = (fault_class(reply) == AMP_REDIS_ERROR_LOADING);
 
-    } else if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0
-               || reply->element[0]->str == NULL
-               || strcmp(reply->element[0]->str, "master") != 0)
-    {
+    } else if (!amp_sentinel_role_master(&view)) {
         ctl_error(error, CTL_REACH, "redis_failover",
-                  "%s is named by Sentinel and is no master",
+                  "%s is not a master, though Sentinel names it as one",
                   connection_who(c));
         rc = ctl_remedy(error, "a fail-over is under way: run the command "
                         "again in a few seconds");
@@ -143,110 +158,132 @@ sentinel_verify(route_t *route, connection_t *c, int64_t deadline,
 }
 
 
+/* Connects to the master that a Sentinel named.  0, or -1 as above. */
+
 static int
-sentinel_master(route_t *route, const amp_redis_host_t *master,
-    int64_t deadline, ctl_error_t *error)
+sentinel_master(sentinel_t *sentinel, nodes_t *nodes,
+    const amp_redis_host_t *master, int64_t deadline, ctl_error_t *error)
 {
-    unsigned       node;
+    int            node;
     connection_t  *c;
 
-    node = route_node(route, master);
-    c = route_open(route, node, deadline, error);
+    node = nodes_add(nodes, master);
+
+    if (node == -1) {
+        nodes->retry = 0;
+        return ctl_error(error, CTL_REACH, "redis_sentinel",
+                         "Sentinel named too many masters");
+    }
+
+    c = nodes_connect(nodes, (unsigned) node, deadline, error);
 
     if (c == NULL) {
         return -1;
     }
 
-    if (sentinel_verify(route, c, deadline, error) != 0) {
-        route_lost(route, c);
+    if (sentinel_verify(nodes, c, deadline, error) != 0) {
+        nodes_lost(nodes, c);
         return -1;
     }
 
-    route->master = node + 1;
+    sentinel->master = (unsigned) node + 1;
 
     return 0;
 }
 
 
+/* No Sentinel named a master; fault: what the last one answered. */
+
+static void
+sentinel_none(nodes_t *nodes, unsigned no_such_name, unsigned slow,
+    const ctl_error_t *fault, ctl_error_t *error)
+{
+    nodes->retry = 0;
+
+    if (no_such_name) {
+        ctl_error(error, CTL_REACH, "redis_sentinel", "no Sentinel of %s "
+                  "knows a master of that name", nodes->url.shown);
+        ctl_remedy(error, "check the name at the end of the URL; redis-cli -p "
+                   "%d SENTINEL masters lists the names",
+                   AMP_REDIS_SENTINEL_PORT);
+        return;
+    }
+
+    *error = *fault;
+
+    if (strcmp(fault->code, "redis_unreachable") != 0) {
+        return;
+    }
+
+    /* Sentinels that refuse connections are down, slow ones may answer later */
+
+    nodes->retry = slow;
+
+    if (nodes->url.nhosts > 1) {
+        ctl_error(error, CTL_REACH, "redis_unreachable", "none of the %u "
+                  "Sentinels answers; the last: %s", nodes->url.nhosts,
+                  fault->message);
+        ctl_remedy(error, "check that they run, and --redis or "
+                   "AMPERSAND_REDIS");
+    }
+}
+
+
 connection_t *
-sentinel_connection(route_t *route, int64_t deadline, ctl_error_t *error)
+sentinel_connection(sentinel_t *sentinel, nodes_t *nodes, int64_t deadline,
+    ctl_error_t *error)
 {
     int               rc;
     int64_t           begin;
-    unsigned          i, k, n, first, named, strange;
+    unsigned          i, k, n, first, named, no_such_name;
     ctl_error_t       fault;
     amp_redis_host_t  master, before;
 
-    if (route->master != 0) {
-        return route->nodes[route->master - 1].connection;
+    if (sentinel->master != 0) {
+        return nodes->list[sentinel->master - 1].connection;
     }
 
-    n = route->url.nhosts;
-    first = route->sentinel;
+    n = nodes->url.nhosts;
+    first = sentinel->first;
     begin = connection_clock();
     named = 0;
-    strange = 0;
+    no_such_name = 0;
     memset(&before, 0, sizeof(before));
     memset(&fault, 0, sizeof(fault));
 
     for (i = 0; i < n && connection_clock() < deadline; i++) {
         k = (first + i) % n;
 
-        rc = sentinel_ask(route, k, route_share(route, n, deadline), &master,
+        rc = sentinel_ask(nodes, k, nodes_share(nodes, n, deadline), &master,
                           &fault);
 
-        strange += (rc == 0);
+        no_such_name |= (rc == 0);
 
-        if (rc != 1 || (named && memcmp(&master, &before, sizeof(master))
-                                 == 0))
-        {
+        if (rc != 1 || (named && amp_redis_host_eq(&master, &before))) {
             continue;
         }
 
         named = 1;
         before = master;
 
-        if (sentinel_master(route, &master, deadline, error) == 0) {
-            route->sentinel = k;
-            return route->nodes[route->master - 1].connection;
+        if (sentinel_master(sentinel, nodes, &master, deadline, error) == 0) {
+            sentinel->first = k;
+            return nodes->list[sentinel->master - 1].connection;
         }
 
-        if (!route->later) {
+        if (!nodes->retry) {
             return NULL;
         }
 
         /* it may be cut off from the others: they are asked first next time */
 
-        route->sentinel = (k + 1) % n;
+        sentinel->first = (k + 1) % n;
     }
 
-    if (named) {
-        return NULL;
-    }
-
-    route->later = 0;
-
-    if (strange != 0) {
-        ctl_error(error, CTL_REACH, "redis_sentinel", "no Sentinel of %s "
-                  "knows a master of that name", route->url.shown);
-        ctl_remedy(error, "check the name at the end of the URL; redis-cli -p "
-                   "%d SENTINEL masters shows those there are",
-                   AMP_REDIS_SENTINEL_PORT);
-
-    } else {
-        *error = fault;
-
-        /* who refuses is not there; who takes his time may be */
-
-        route->later = strcmp(fault.code, "redis_unreachable") == 0
-                       && (connection_clock() - begin) * 4 >= deadline - begin;
-
-        if (n > 1 && strcmp(fault.code, "redis_unreachable") == 0) {
-            ctl_error(error, CTL_REACH, "redis_unreachable", "none of the %u "
-                      "Sentinels answers; the last: %s", n, fault.message);
-            ctl_remedy(error, "check that they run, and --redis or "
-                       "AMPERSAND_REDIS");
-        }
+    if (!named) {
+        sentinel_none(nodes, no_such_name,
+                      (connection_clock() - begin) * 4 >= deadline - begin,
+                      &fault, error);
     }
 
     return NULL;

@@ -1,31 +1,38 @@
 /*
- * Redis behind Sentinels ("Guidelines for Redis clients with support for Redis
- * Sentinel").
+ * Redis behind Sentinels (Redis documentation, "Guidelines for Redis clients
+ * with support for Redis Sentinel").
  */
 
 #ifndef CTL_SENTINEL_H
 #define CTL_SENTINEL_H
 
 
-#include "route.h"
+#include "nodes.h"
+
+
+typedef struct {
+    unsigned  master;               /* 1 + index of the node, or 0            */
+    unsigned  first;                /* the Sentinel of the URL to ask first   */
+} sentinel_t;
 
 
 /*
- * The connection to the master.  Sentinels are asked in turn for its address,
- * beginning with the one that answered last; who stands there has to say that
- * it is the master.  NULL with the error and route->later filled: set while a
- * fail-over may be under way, clear when no Sentinel answers or knows the name.
+ * The connection to the master.  Asks the Sentinels in turn for its address,
+ * first the one that answered last; the server at that address has to confirm
+ * with ROLE that it is a master.  NULL with the error and nodes->retry set: 1
+ * while a fail-over may be under way, 0 where no Sentinel answers or none knows
+ * the name.
  */
 
-connection_t *sentinel_connection(route_t *route, int64_t deadline,
-    ctl_error_t *error);
+connection_t *sentinel_connection(sentinel_t *sentinel, nodes_t *nodes,
+    int64_t deadline, ctl_error_t *error);
 
 /*
- * Asks one of the URL's Sentinels for the master.  1, 0 when it knows none of
- * that name, or -1 with the error filled.
+ * Asks Sentinel i of the URL for the master.  1 with *master set, 0 where it
+ * monitors no master of that name, or -1 with the error set.
  */
 
-int sentinel_ask(route_t *route, unsigned i, int64_t deadline,
+int sentinel_ask(const nodes_t *nodes, unsigned i, int64_t deadline,
     amp_redis_host_t *master, ctl_error_t *error);
 
 

@@ -60,7 +60,7 @@ store_format(route_command_t *command, char **text, const char *fmt,
     command->text = *text;
     command->len = (size_t) len;
     command->slot = ROUTE_ANY;
-    command->twice = 1;
+    command->idempotent = 1;
 
     if (atoi(*text + 1) < 2) {
         return;
@@ -179,7 +179,7 @@ store_queue_run(store_t *store)
     store_queued_t  *queued;
 
     route = &store->route;
-    deadline = connection_clock() + route->timeout;
+    deadline = connection_clock() + route->nodes.timeout;
 
     for (i = 0; i < store->nqueued; i++) {
         queued = &store->queue[i];
@@ -273,20 +273,20 @@ store_credentials(const amp_redis_url_t *url, const char *password_file,
 
 
 static int
-store_password(route_t *route, const char *password_file, ctl_error_t *error)
+store_password(nodes_t *nodes, const char *password_file, ctl_error_t *error)
 {
-    if (store_credentials(&route->url, password_file, error) != 0) {
+    if (store_credentials(&nodes->url, password_file, error) != 0) {
         return -1;
     }
 
     if (password_file != NULL) {
-        return secret_read(&route->password, password_file,
+        return secret_read(&nodes->password, password_file,
                            "the Redis password", error);
     }
 
-    route->password.len = strlen(route->url.password);
-    memcpy(route->password.data, route->url.password, route->password.len);
-    secret_clean(route->url.password, sizeof(route->url.password));
+    nodes->password.len = strlen(nodes->url.password);
+    memcpy(nodes->password.data, nodes->url.password, nodes->password.len);
+    secret_clean(nodes->url.password, sizeof(nodes->url.password));
 
     return 0;
 }
@@ -295,9 +295,9 @@ store_password(route_t *route, const char *password_file, ctl_error_t *error)
 static int
 store_tls(store_t *store, const tls_options_t *options, ctl_error_t *error)
 {
-    if (store->route.url.tls) {
+    if (store->route.nodes.url.tls) {
         store->tls = tls_create(options, error);
-        store->route.options.tls = store->tls;
+        store->route.nodes.options.tls = store->tls;
         return store->tls != NULL ? 0 : -1;
     }
 
@@ -317,7 +317,7 @@ store_t *
 store_open(const store_options_t *options, ctl_error_t *error)
 {
     store_t     *store;
-    route_t     *route;
+    nodes_t     *nodes;
     const char  *why;
 
     store = calloc(1, sizeof(*store));
@@ -325,12 +325,12 @@ store_open(const store_options_t *options, ctl_error_t *error)
         abort();
     }
 
-    route = &store->route;
-    route->timeout = options->timeout;
+    nodes = &store->route.nodes;
+    nodes->timeout = options->timeout;
     store->prefix = options->prefix;
 
     if (amp_redis_url_parse(amp_span_make(options->url, strlen(options->url)),
-                            &route->url, &why)
+                            &nodes->url, &why)
         != 0)
     {
         ctl_error(error, CTL_USAGE, "usage", "%s", why);
@@ -338,13 +338,13 @@ store_open(const store_options_t *options, ctl_error_t *error)
         goto failed;
     }
 
-    if (store_password(route, options->password_file, error) != 0
+    if (store_password(nodes, options->password_file, error) != 0
         || store_tls(store, &options->tls, error) != 0)
     {
         goto failed;
     }
 
-    route_init(route);
+    nodes_init(nodes);
 
     return store;
 
@@ -366,7 +366,7 @@ store_close(store_t *store)
     store_forget(store);
     free(store->queue);
 
-    route_close(&store->route);
+    nodes_close(&store->route.nodes);
     tls_free(store->tls);
 
     secret_clean(store, sizeof(*store));
@@ -377,7 +377,7 @@ store_close(store_t *store)
 const char *
 store_address(const store_t *store)
 {
-    return store->route.url.shown;
+    return store->route.nodes.url.shown;
 }
 
 
@@ -412,7 +412,7 @@ store_script_call(store_t *store, ctl_error_t *error, unsigned idempotent,
     command.text = text;
     command.len = (size_t) len;
     command.slot = amp_slot(key);
-    command.twice = idempotent;
+    command.idempotent = idempotent;
 
     reply = route_call(&store->route, &command, error);
 
@@ -449,7 +449,7 @@ store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
     reply = store_script_call(store, error, idempotent, key, (int) i + 4, argv,
                               lens);
 
-    if (reply != NULL && fault_is(reply, "NOSCRIPT")) {
+    if (reply != NULL && fault_class(reply) == AMP_REDIS_ERROR_NOSCRIPT) {
         freeReplyObject(reply);
 
         argv[0] = "EVAL";
@@ -484,7 +484,7 @@ store_time(store_t *store, ctl_error_t *error, amp_span_t key, int64_t *now)
     command.text = "*1\r\n$4\r\nTIME\r\n";
     command.len = strlen(command.text);
     command.slot = amp_slot(key);
-    command.twice = 1;
+    command.idempotent = 1;
 
     reply = store_not_error(route_call(&store->route, &command, error));
 
