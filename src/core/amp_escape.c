@@ -39,7 +39,7 @@ const unsigned char  amp_chars[256] = {
 static const unsigned char  amp_hex_upper[] = "0123456789ABCDEF";
 
 
-static void amp_escape_but(amp_span_t s, unsigned keep, amp_buf_t *out);
+static void amp_escape_except(amp_span_t s, unsigned keep, amp_buf_t *out);
 
 
 unsigned char *
@@ -48,7 +48,7 @@ amp_decimal(unsigned char *out, uint64_t n)
     uint64_t        limit;
     unsigned char  *p, *last;
 
-    /* the 20th digit is the last: its limit is none of 64 bits */
+    /* 10^20 does not fit into 64 bits: 20 digits are the most */
 
     last = out + 1;
 
@@ -81,14 +81,14 @@ amp_hex(const unsigned char *data, size_t len, unsigned char *out)
 void
 amp_escape(amp_span_t s, amp_buf_t *out)
 {
-    amp_escape_but(s, AMP_UNRESERVED, out);
+    amp_escape_except(s, AMP_UNRESERVED, out);
 }
 
 
 void
 amp_escape_normalised(amp_span_t s, amp_buf_t *out)
 {
-    amp_escape_but(s, AMP_NORMAL, out);
+    amp_escape_except(s, AMP_NORMAL, out);
 }
 
 
@@ -108,8 +108,10 @@ amp_normalise(unsigned char *dst, unsigned char c)
 }
 
 
+/* Appends s; all bytes but those of the classes "keep" become %XX. */
+
 static void
-amp_escape_but(amp_span_t s, unsigned keep, amp_buf_t *out)
+amp_escape_except(amp_span_t s, unsigned keep, amp_buf_t *out)
 {
     unsigned char         escape[3];
     const unsigned char  *p, *run, *last;

@@ -1,6 +1,6 @@
 /*
- * Bytes of a URI: the character classes of RFC 3986, percent-decoding and
- * percent-encoding; bytes as hex, numbers as digits.
+ * Text and bytes: the character classes of RFC 3986, percent-decoding and
+ * percent-encoding, hex digits and decimal digits.
  */
 
 #ifndef AMP_ESCAPE_H
@@ -12,10 +12,10 @@
 
 #define AMP_UNRESERVED  0x01    /* ALPHA DIGIT - . _ ~                        */
 #define AMP_PCHAR       0x02    /* unreserved, sub-delims, ":" and "@"        */
-#define AMP_NORMAL      0x04    /* what a query may hold: pchar / ? %         */
+#define AMP_NORMAL      0x04    /* pchar "/" "?" "%": a normalised query      */
 #define AMP_CONTROL     0x08    /* 0x00 .. 0x1f and 0x7f                      */
 #define AMP_HEX         0x10
-#define AMP_PLAIN       0x20    /* pchar but ":"                              */
+#define AMP_PLAIN       0x20    /* pchar without ":"                          */
 
 extern const unsigned char  amp_chars[256];
 
@@ -23,8 +23,8 @@ extern const unsigned char  amp_chars[256];
 
 
 /*
- * The byte that the two hex digits at p stand for, or -1 when the text ends
- * before or they are none.
+ * The value of the two hex digits at p, or -1 when there are not two digits
+ * before last.
  */
 
 static inline int
@@ -41,7 +41,7 @@ amp_unhex(const unsigned char *p, const unsigned char *last)
 }
 
 
-/* How many unreserved bytes there are from p on. */
+/* The number of unreserved bytes at p, before any other byte and last. */
 
 static inline size_t
 amp_unreserved(const unsigned char *p, const unsigned char *last)
@@ -56,43 +56,42 @@ amp_unreserved(const unsigned char *p, const unsigned char *last)
 }
 
 
-/* Decimal digits, at most 20.  Answers the end of what it wrote. */
+/* Writes at most 20 decimal digits and returns their end. */
 
 unsigned char *amp_decimal(unsigned char *out, uint64_t n);
 
-/* 2 * len lower-case hex digits. */
+/* Writes 2 * len lower-case hex digits. */
 
 void amp_hex(const unsigned char *data, size_t len, unsigned char *out);
 
-/* Appends s with everything but unreserved as %XX, upper case. */
+/* Appends s; all but unreserved bytes become %XX in upper case. */
 
 void amp_escape(amp_span_t s, amp_buf_t *out);
 
 /*
- * Appends s, whose %XX stay as they are, with everything that a query may not
- * hold as %XX, upper case.
+ * Appends s, which amp_normalise() has written; its %XX stay as they are, and
+ * bytes that a query may not contain become %XX in upper case.
  */
 
 void amp_escape_normalised(amp_span_t s, amp_buf_t *out);
 
 /*
- * Writes the normal form of %XX for the byte c (RFC 3986, 6.2.2): c itself
- * when it is unreserved, else "%XX" in upper case.  Answers the end of what it
- * wrote.
+ * Writes the normal form (RFC 3986, 6.2.2) of an encoded byte c: c itself when
+ * it is unreserved, else "%XX" in upper case.  Returns its end.
  */
 
 unsigned char *amp_normalise(unsigned char *dst, unsigned char c);
 
 /*
- * Is the segment "." or ".."?  Also with a path parameter ("..;x"), which some
- * servers cut off.
+ * 1 when the decoded segment is "." or "..", also before a path parameter
+ * ("..;x"), which some servers remove.
  */
 
 int amp_dot_segment(amp_span_t segment);
 
 /*
- * Does the text hold UTF-8 with leading zero bits, which lenient decoders take
- * for an ASCII byte?  Bytes that are no UTF-8 at all are only data.
+ * 1 when the text contains overlong UTF-8, which lenient decoders take for an
+ * ASCII byte.  Other invalid UTF-8 is harmless.
  */
 
 int amp_overlong(amp_span_t text);

@@ -26,7 +26,7 @@ amp_event_type(amp_span_t name, amp_event_e *type)
 }
 
 
-/* Lower case only, as amp_hex() writes it: 0, or -1. */
+/* Reads a digest in lower-case hex, as amp_hex() writes it: 0, or -1. */
 
 static int
 amp_event_digest(amp_span_t hex, unsigned char digest[AMP_TOKEN_DIGEST])

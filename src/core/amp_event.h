@@ -9,9 +9,9 @@
  *   { "v": 1, "type": "cooldown", "tenant": "acme", "scope": "<sha256 hex>",
  *     "ms": 30000 }
  *
- * "rev" is the record's revision, or the new generation.  "ms" is how long the
- * tenant, or what of it the scope names (optional), is to be left alone from
- * now on; it is a duration because the gateways' clocks may disagree.
+ * "rev" is the record's revision, or the new generation.  "ms" is how long a
+ * cool-down lasts from now on: of the tenant, or of the part of its requests
+ * that "scope" (optional) names.  It is a duration because clocks differ.
  */
 
 #ifndef AMP_EVENT_H
@@ -36,20 +36,25 @@ typedef enum {
 
 typedef struct {
     amp_event_e    type;
-    uint64_t       rev;         /* COOLDOWN: ms                               */
+    uint64_t       rev;         /* of a cool-down its ms                      */
     amp_family_e   family;
     size_t         tenant_len;
     size_t         project_len;
     unsigned char  tenant[AMP_TENANT_ID_MAX];
     unsigned char  project[AMP_PROJECT_ID_MAX];
-    unsigned char  digest[AMP_TOKEN_DIGEST];    /* the token's, or the scope's */
-    unsigned       scoped;      /* COOLDOWN: there is one                     */
+    unsigned char  digest[AMP_TOKEN_DIGEST];    /* of a token, or the scope   */
+    unsigned       scoped;      /* a cool-down has a scope                    */
 } amp_event_t;
 
 
-/* 0, or -1 when the text is no event of version 1. */
+/*
+ * Decodes a message: 0 with all members of its type filled and the others zero,
+ * or -1 when it is not an event of version 1.
+ */
 
 int amp_event_decode(amp_span_t json, amp_event_t *event);
+
+/* Appends the message of an event; AMP_EVENT_MAX bytes are enough. */
 
 void amp_event_write(const amp_event_t *event, amp_buf_t *out);
 

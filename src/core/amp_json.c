@@ -13,11 +13,11 @@ amp_json_object(amp_span_t text, const char **error)
     object = json_loadb((const char *) text.data, text.len,
                         JSON_REJECT_DUPLICATES, &e);
 
-    /* e.text quotes the input, so only its code is told */
+    /* e.text may quote the input: only its code is used */
 
     if (object == NULL) {
         *error = (json_error_code(&e) == json_error_duplicate_key)
-                 ? "a member stands twice in one JSON object"
+                 ? "a JSON object has a duplicate member"
                  : "not valid JSON";
         return NULL;
     }
@@ -56,7 +56,7 @@ amp_json_count(const json_t *value, uint64_t *n)
 }
 
 
-/* Length of the UTF-8 character (RFC 3629) that s begins with; 0 for none. */
+/* Bytes of the UTF-8 character (RFC 3629) at the start of s; 0: invalid. */
 
 static size_t
 amp_json_utf8(amp_span_t s)
@@ -84,7 +84,7 @@ amp_json_utf8(amp_span_t s)
         return 0;
     }
 
-    /* the second byte rules out overlong forms, surrogates, > U+10FFFF */
+    /* excludes overlong forms, surrogates and > U+10FFFF */
 
     switch (c) {
 
@@ -118,6 +118,8 @@ amp_json_utf8(amp_span_t s)
     return n;
 }
 
+
+/* Appends the escape sequence of a character. */
 
 static void
 amp_json_escape(unsigned char c, amp_buf_t *out)

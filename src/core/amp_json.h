@@ -1,6 +1,6 @@
 /*
- * JSON as the core reads and writes it: strict objects in (jansson), escaped
- * text out (no allocation).
+ * JSON: reading strict objects with jansson, writing escaped text without
+ * allocations.
  */
 
 #ifndef AMP_JSON_H
@@ -13,37 +13,37 @@
 
 
 /*
- * One whole JSON object: UTF-8, no member twice at any depth, nothing after
- * it.  The caller json_decref()s it.  NULL with *error set to a static text
- * that echoes nothing of the input.
+ * Reads one JSON object: UTF-8, no duplicate member at any depth, nothing after
+ * it.  The caller json_decref()s it.  NULL with *error set to a static text,
+ * which contains nothing of the input.
  */
 
 json_t *amp_json_object(amp_span_t text, const char **error);
 
 /*
- * The bytes of a JSON string, valid while the value lives; a null span when
- * the value is NULL or no string.
+ * The bytes of a JSON string, valid as long as the value; a null span when the
+ * value is NULL or not a string.
  */
 
 amp_span_t amp_json_text(const json_t *value);
 
-/* A whole number >= 0: 0 and *n filled, else -1. */
+/* Reads a whole number >= 0: 0 with *n filled, or -1. */
 
 int amp_json_count(const json_t *value, uint64_t *n);
 
 
 /*
- * Appends s as a JSON string with its quotes.  Every byte that is no part of
- * valid UTF-8 becomes U+FFFD.  At most 6 bytes for one, and the quotes.
+ * Appends s as a JSON string with its quotes.  Each byte that is not part of
+ * valid UTF-8 becomes U+FFFD.  A byte takes at most 6 bytes.
  */
 
 void amp_json_string(amp_span_t s, amp_buf_t *out);
 
-/* Appends a number. */
+/* Appends a number in decimal digits. */
 
 void amp_json_number(uint64_t n, amp_buf_t *out);
 
-/* Valid UTF-8 without control characters (C0, DEL, C1)? */
+/* 1 when s is valid UTF-8 without control characters (C0, DEL, C1). */
 
 int amp_json_printable(amp_span_t s);
 

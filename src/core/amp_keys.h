@@ -1,6 +1,7 @@
 /*
- * Names in Redis.  Every name is prefix + kind + ":" + id; the prefix is
- * "amp:" unless configured otherwise and is given by the caller.
+ * Names of keys and channels in Redis.  Each begins with the prefix, "amp:"
+ * unless configured otherwise, which callers pass.  Each function appends one
+ * name; AMP_KEYS_MAX bytes are enough.
  */
 
 #ifndef AMP_KEYS_H
@@ -15,22 +16,47 @@
 #define AMP_KEYS_MAX         (AMP_KEYS_PREFIX_MAX + 32 + AMP_PROJECT_ID_MAX)
 
 
+/* <prefix>token:<digest>: a token record. */
+
 void amp_keys_token(amp_span_t prefix, amp_span_t digest_hex, amp_buf_t *out);
+
+/*
+ * <prefix>tokens:<tenant>: a hash, token id -> digest in hex, for listing and
+ * revoking the tenant's tokens.
+ */
+
 void amp_keys_tokens(amp_span_t prefix, amp_span_t tenant, amp_buf_t *out);
-                                    /* <prefix>tokens:<id>: hash, token id ->
-                                       digest hex, for listing and revoking  */
+
+/* <prefix>tenant:<tenant>: a tenant record. */
+
 void amp_keys_tenant(amp_span_t prefix, amp_span_t tenant, amp_buf_t *out);
+
+/* <prefix>tenants: the set of all tenant ids. */
+
 void amp_keys_tenants(amp_span_t prefix, amp_buf_t *out);
+
+/* <prefix>gen:<project id>: a hash, resource family -> generation. */
+
 void amp_keys_gen(amp_span_t prefix, amp_span_t project_id, amp_buf_t *out);
+
+/* <prefix>limit:{<tenant>}:<limit>: the state of a limit, see lease.lua. */
+
 void amp_keys_limit(amp_span_t prefix, amp_span_t tenant, amp_limit_e limit,
-    amp_buf_t *out);                /* <prefix>limit:{<tenant>}:<limit>      */
+    amp_buf_t *out);
+
+/*
+ * <prefix>cooldown:{<tenant>}[:<scope>]: a cool-down, which lasts as long as
+ * the key exists.  scope_hex may be empty.
+ */
+
 void amp_keys_cooldown(amp_span_t prefix, amp_span_t tenant,
     amp_span_t scope_hex, amp_buf_t *out);
-                                    /* <prefix>cooldown:{<tenant>}[:<scope>]:
-                                       its time to live is what counts        */
+
+/* <prefix>events: the channel, see amp_event.h. */
+
 void amp_keys_events(amp_span_t prefix, amp_buf_t *out);
 
-/* A prefix: 1 .. AMP_KEYS_PREFIX_MAX bytes of [A-Za-z0-9._:-]. */
+/* 1 when a prefix is 1 .. AMP_KEYS_PREFIX_MAX bytes of [A-Za-z0-9._:-]. */
 
 int amp_keys_prefix_valid(amp_span_t prefix);
 

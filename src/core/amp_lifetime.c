@@ -25,7 +25,7 @@ amp_lifetime_name(amp_span_t name)
         return AMP_LIFETIME_OWN;
     }
 
-    /* the proxy API's; generateUploadUrl is a GET of the class "write" */
+    /* the proxy API; generateUploadUrl is a GET, but of the class "write" */
 
     if (op != NULL && class == AMP_CLASS_DATA
         && (op->method == AMP_METHOD_GET || op->method == AMP_METHOD_ANY))

@@ -1,6 +1,6 @@
 /*
- * The table of operations.  Its order is tied to nothing outside a build:
- * grants and caches name operations by their operationId.
+ * The table of operations.  Its order may change with any build: grants and
+ * configuration name operations by their operationId.
  */
 
 #include "amp_operations.h"
@@ -20,12 +20,12 @@
  * api, method, path, operationId, tag, class, project, group, ttl, reads,
  * writes, query, secret query, state query, body.
  *
- * What an answer embeds counts as read: an installation shows its connection
- * and group, a connection its provider app and group, an integration its
- * latest revision.  What a write may remove in passing counts as written.  A GET
- * writes by its state query only.
- * generateUploadUrl is a GET of the class "write": its answer lets the holder
- * upload a deployment.
+ * An operation reads also the resources that its answer embeds: an installation
+ * contains its connection and group, a connection its provider app and group,
+ * an integration its latest revision.  An operation writes also the resources
+ * that Ampersand may remove with its own.  A GET writes only with a parameter
+ * of its state query.  generateUploadUrl is a GET of the class "write": its
+ * answer permits an upload of a deployment.
  */
 
 static const amp_operation_t  amp_table[] = {
@@ -155,7 +155,7 @@ static const char *const  amp_method_names[AMP_METHOD_COUNT] = {
 };
 
 
-/* "none" is no word of a grant: amp_class_find() does not know it. */
+/* "none" cannot be granted: amp_class_find() does not find it. */
 
 static const char *const  amp_class_names[AMP_CLASS_COUNT + 1] = {
     [AMP_CLASS_CATALOG] = "catalog",

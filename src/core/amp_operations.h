@@ -1,8 +1,8 @@
 /*
- * The table of operations: one line an operation of the Ampersand API.
+ * The table of operations: one line for each operation of the Ampersand API.
  * Policy, cache keys, invalidation, metric labels and "ampctl operations" all
- * come from that line.  Held against Ampersand's own documents by
- * t/operations.t.
+ * come from that line.  t/operations.t compares the table with Ampersand's own
+ * documents.
  */
 
 #ifndef AMP_OPERATIONS_H
@@ -22,7 +22,7 @@ typedef enum {
 } amp_api_e;
 
 
-/* AMP_METHOD_ANY stands only in the proxy API's line. */
+/* AMP_METHOD_ANY is only in the line of the proxy API. */
 
 typedef enum {
     AMP_METHOD_GET = 0,
@@ -48,6 +48,8 @@ typedef enum {
 } amp_class_e;
 
 
+/* Where a request names its project or group. */
+
 typedef enum {
     AMP_IN_NOWHERE = 0,
     AMP_IN_PATH,
@@ -58,9 +60,10 @@ typedef enum {
 
 
 /*
- * Resource families, the unit of cache invalidation.  AMP_FAMILY_ALL is part
- * of every cache key ("ampctl cache purge" without a family bumps it) and is
- * spelt "*" in Redis.
+ * Resource families: what operations read and write.  The generation of a
+ * project's family is part of the cache keys of what reads it; incrementing it
+ * invalidates the family.  AMP_FAMILY_ALL is part of every cache key; it is "*"
+ * in Redis, and "ampctl cache purge" without a family increments it.
  */
 
 typedef enum {
@@ -87,8 +90,8 @@ typedef enum {
 #define AMP_F(name)  (1u << AMP_FAMILY_##name)
 
 
-#define AMP_SEGMENTS_MAX    12      /* of a template, project included        */
-#define AMP_PARAMS_MAX      4       /* template parameters but the project    */
+#define AMP_SEGMENTS_MAX    12      /* of a template, with the project        */
+#define AMP_PARAMS_MAX      4       /* of a template, without the project     */
 #define AMP_OPERATIONS_MAX  128     /* bits in a set of operations            */
 
 
@@ -103,19 +106,21 @@ typedef struct {
     amp_place_e   project_in;   /* NOWHERE, PATH, BODY, HEADER                */
     amp_place_e   group_in;     /* NOWHERE, QUERY, BODY, HEADER               */
     unsigned      ttl;          /* cache lifetime, seconds; 0: never stored   */
-    uint32_t      reads;        /* AMP_F(...) | ...: whose generations key it */
-    uint32_t      writes;       /* AMP_F(...) | ...: bumped by a success; of a
-                                   GET with one of state_query only           */
+    uint32_t      reads;        /* AMP_F(...) | ...: families whose
+                                   generations are in its cache key           */
+    uint32_t      writes;       /* AMP_F(...) | ...: families that a success
+                                   invalidates; for a GET only with a
+                                   parameter of state_query                   */
     const char   *query;        /* declared query parameters, comma-separated
                                    in the document's order, "!" = required;
                                    "" for none                                */
-    const char   *secret_query; /* those that make the answer bear secrets    */
-    const char   *state_query;  /* those that make a GET change state         */
+    const char   *secret_query; /* those with which the answer has secrets    */
+    const char   *state_query;  /* those with which a GET changes state       */
     const char   *body;         /* declared body fields, "!" = required       */
 } amp_operation_t;
 
 
-/* All lines, in the order of the table; *n is their number. */
+/* The first line of the table; *n is the number of lines. */
 
 const amp_operation_t *amp_operations(size_t *n);
 
@@ -123,16 +128,16 @@ const amp_operation_t *amp_operations(size_t *n);
 
 unsigned amp_operation_index(const amp_operation_t *op);
 
-/* By exact operationId; NULL when there is none. */
+/* The line with exactly this operationId, or NULL. */
 
 const amp_operation_t *amp_operation_find(amp_span_t id);
 
 
-/* Words of configuration and commands.  *_find: -1 when there is none. */
+/* Words in configuration and commands.  *_find() returns -1 for others. */
 
 const char *amp_api_name(amp_api_e api);            /* "platform"           */
 int amp_api_find(amp_span_t name);
-const char *amp_api_host(amp_api_e api);            /* "api.withampersand.com" */
+const char *amp_api_host(amp_api_e api);            /* "api.withampersand..." */
 const char *amp_method_name(amp_method_e method);   /* "GET", "*" for ANY   */
 const char *amp_class_name(amp_class_e class);      /* "catalog" .. "secrets",
                                                        "none"               */

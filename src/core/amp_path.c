@@ -6,18 +6,18 @@
 
 #define AMP_PARSED_MAX   (AMP_SEGMENTS_MAX + 2)     /* with the API's prefix  */
 
-/* What a segment holds that needs a second look. */
+/* What a decoded segment contains: amp_path_check() looks at it again. */
 
-#define AMP_HAS_COLON    0x01                       /* an encoded one         */
+#define AMP_HAS_COLON    0x01                       /* an encoded colon       */
 #define AMP_HAS_PERCENT  0x02
 #define AMP_HAS_HIGH     0x04
 
 
 typedef struct {
     amp_api_e    api;
-    unsigned     n;                         /* may pass AMP_PARSED_MAX        */
+    unsigned     n;                         /* may exceed AMP_PARSED_MAX      */
     unsigned     trailing;
-    amp_piece_t  pieces[AMP_PARSED_MAX + 1];    /* one for all that follow    */
+    amp_piece_t  pieces[AMP_PARSED_MAX + 1];    /* the last for all others    */
 } amp_parsed_t;
 
 
@@ -44,7 +44,7 @@ static const amp_span_t  amp_prefixes[AMP_API_COUNT][2] = {
                          { 2, (const unsigned char *) "v1" } }
 };
 
-/* The same as nearly every client writes them, in one piece. */
+/* The same prefixes as nearly all clients spell them, with slashes. */
 
 static const amp_span_t  amp_usual[AMP_API_COUNT] = {
     [AMP_API_PLATFORM] = { 4, (const unsigned char *) "/v1/" },
@@ -149,7 +149,7 @@ amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,
 }
 
 
-/* The method, HEAD as GET; -1 for any other. */
+/* The method; HEAD counts as GET and sets *head.  -1 for any other. */
 
 static int
 amp_path_method(amp_span_t method, unsigned *head)
@@ -189,9 +189,9 @@ amp_path_method(amp_span_t method, unsigned *head)
 
 
 /*
- * Decodes and judges every segment from raw's byte "skip" on, a slash; also of
- * a path that is too long for any template: an attack is told as such,
- * whatever comes after it.
+ * Decodes and checks every segment from the byte "skip" of raw, a slash.  A
+ * path with more segments than any template is checked to its end, too: an
+ * attack is AMP_BAD_PATH, never AMP_NO_OPERATION.
  */
 
 static amp_reason_e
@@ -221,7 +221,7 @@ amp_path_parse(amp_span_t raw, size_t skip, unsigned char *scratch,
 
         if (p == last || *p == '/') {
 
-            /* mostly there is nothing to decode */
+            /* most segments need no decoding */
 
             piece->text = amp_span_make(start, (size_t) (p - start));
             piece->colon = AMP_NO_COLON;
@@ -264,8 +264,8 @@ amp_path_parse(amp_span_t raw, size_t skip, unsigned char *scratch,
 
 
 /*
- * One segment, to dst.  Answers where it ends, at a slash or last; NULL:
- * refused.
+ * Decodes a segment to dst.  Returns its end, at a slash or at last, or NULL
+ * when it contains what AMP_BAD_PATH lists.
  */
 
 static const unsigned char *
@@ -324,6 +324,8 @@ amp_path_decode(const unsigned char *p, const unsigned char *last,
 }
 
 
+/* Checks a decoded segment as a whole: AMP_OK or AMP_BAD_PATH. */
+
 static amp_reason_e
 amp_path_check(amp_api_e api, const amp_piece_t *piece)
 {
@@ -358,6 +360,8 @@ amp_path_check(amp_api_e api, const amp_piece_t *piece)
     return AMP_OK;
 }
 
+
+/* Fills m with the operation and the parameters of a route. */
 
 static amp_reason_e
 amp_path_fill(const amp_route_t *route, const amp_piece_t *pieces,
@@ -399,8 +403,8 @@ amp_path_fill(const amp_route_t *route, const amp_piece_t *pieces,
 
 
 /*
- * Judges what is left of a segment without its verb: "..:pause" and
- * "x%3Apause:pause" only show here.  All colons in it were encoded.
+ * 1 when the value before a verb is allowed: "..:pause" and "x%3Apause:pause"
+ * are not.  All colons in the value were encoded.
  */
 
 static int

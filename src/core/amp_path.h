@@ -21,26 +21,26 @@
 #define AMP_QUERY_ARGS   64        /* parameters in one query                 */
 
 
-/* What amp_path_match() found.  Spans point into raw and the scratch buffer. */
+/* A matched request.  Spans point into raw and the scratch buffer. */
 
 typedef struct {
     const amp_operation_t  *op;
-    amp_span_t              project;    /* decoded {projectIdOrName}; empty in
-                                           the short spelling                 */
+    amp_span_t              project;    /* {projectIdOrName}, decoded; empty
+                                           in the short spelling              */
     unsigned                short_form;
     unsigned                head;       /* HEAD, matched as GET               */
     unsigned                nparams;
     amp_span_t              params[AMP_PARAMS_MAX]; /* decoded, in order,
-                                                       the project left out   */
+                                                       without the project    */
     amp_span_t              rest;       /* proxy: path below /proxy/,
-                                           normalised, see compose            */
+                                           normalised, see amp_path_compose() */
     unsigned                allow;      /* AMP_NO_METHOD: 1 << amp_method_e   */
 } amp_match_t;
 
 
 /*
- * Builds the index over the table; idempotent, to be called once before the
- * first match (not thread-safe).
+ * Builds the index of the table of operations.  Must be called before the first
+ * match; another call does nothing.  Not thread-safe.
  */
 
 void amp_path_init(void);
@@ -51,7 +51,8 @@ void amp_path_init(void);
  * the full one and the one without "projects/{projectIdOrName}/"; "/v1" alone
  * is the short spelling of getProject and updateProject.
  *
- * scratch has at least raw.len bytes; both outlive m.
+ * scratch has at least raw.len bytes; the caller keeps raw and scratch as long
+ * as m.
  *
  * AMP_OK            m is filled
  * AMP_BAD_PATH      no leading slash, dot segment in any encoding (also before
@@ -74,28 +75,28 @@ amp_reason_e amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,
     unsigned char *scratch, amp_match_t *m);
 
 /*
- * Appends the upstream path: "/v1" + template with the project's id and the
- * escaped parameters (everything but RFC 3986 unreserved is %XX, upper case).
- * listProjects composes to getProject's path: its answer is the tenant's own
- * project (the response filter wraps it in an array).
+ * Appends the upstream path: "/v1" and the template with the project's id and
+ * the escaped parameters (all but the unreserved characters of RFC 3986 are
+ * %XX, upper case).  listProjects gets the path of getProject: the upstream's
+ * answer is the tenant's own project, which the module makes an array.
  *
  * Proxy: "/" + rest.  Reserved characters and their %XX are not equivalent in
  * a provider's path (RFC 3986, 2.2), so rest is the client's path normalised
  * as by RFC 3986, 6.2.2: unreserved characters decoded, any other %XX kept in
  * upper case, raw pchar as it came.
  *
- * project_id is one that amp_project_id_valid() takes, as every tenant's is:
- * nothing in it has to be escaped.  Fails closed: out->overflow is set when the
- * operation needs a project and project_id is empty.
+ * project_id is valid (amp_project_id_valid()): nothing in it needs escaping.
+ * When the operation needs a project and project_id is empty, out->overflow is
+ * set, as when out is too small.
  */
 
 void amp_path_compose(const amp_match_t *m, amp_span_t project_id,
     amp_buf_t *out);
 
 /*
- * How many bytes of what amp_path_compose() writes are the same for all
- * requests of the operation and the project (its id has so many bytes): up to
- * the first parameter.
+ * The number of bytes at the start of a composed path that are the same for all
+ * requests of one operation and one project: those before the first parameter.
+ * project_len: bytes of the project's id.
  */
 
 size_t amp_path_fixed(const amp_operation_t *op, size_t project_len);
@@ -103,12 +104,13 @@ size_t amp_path_fixed(const amp_operation_t *op, size_t project_len);
 
 typedef struct {
     amp_span_t  name;           /* decoded; proxy: normalised, see below      */
-    amp_span_t  value;          /* the same; empty without "="                */
-    uint8_t     declared;       /* flags, each its byte: written often        */
+    amp_span_t  value;          /* likewise; empty without "="                */
+    uint8_t     declared;       /* by the operation; a byte for each flag is
+                                   faster to write than a bit                 */
     uint8_t     has_value;      /* there was a "="                            */
-    uint8_t     plain;          /* unreserved bytes only: name, "=" and value
-                                   stand where they came                      */
-    uint8_t     order;          /* position among the declared; the others:
+    uint8_t     plain;          /* only unreserved bytes: name, "=" and value
+                                   are one piece of the raw query             */
+    uint8_t     order;          /* position among the declared ones, or
                                    AMP_QUERY_ARGS                             */
 } amp_query_arg_t;
 
@@ -116,8 +118,8 @@ typedef struct {
 typedef struct {
     unsigned         n;
     amp_query_arg_t  args[AMP_QUERY_ARGS];
-    unsigned         secret:1;  /* a secret-bearing parameter is on           */
-    unsigned         changes:1; /* a state-changing parameter is on           */
+    unsigned         secret:1;  /* a parameter asks for secrets               */
+    unsigned         changes:1; /* a parameter changes state                  */
     unsigned         has_group:1;
     unsigned         verbatim:1;        /* proxy: normalised, not decoded     */
     amp_span_t       group;     /* groupRef, where the operation takes it in
@@ -126,32 +128,40 @@ typedef struct {
 
 
 /*
- * Parses a raw query ("" when there is none) for an operation; scratch has at
- * least raw.len bytes; both outlive q.  Pieces are split at "&" only, empty
- * ones are dropped; "+" is a space.  Arguments come out sorted: declared ones
- * in the table's order, then the others by name, stable.
+ * Parses the raw query of an operation, which may be empty.  scratch has at
+ * least raw.len bytes; the caller keeps raw and scratch as long as q.
+ * Arguments are separated by "&" only, empty ones are dropped; "+" is a space.
+ * The result is sorted: declared arguments in the table's order, then the
+ * others by name, in a stable order.
  *
- * The proxy API keeps the client's order and tells "+" from "%2B": names and
+ * The proxy API keeps the client's order, and "+" differs from "%2B": names and
  * values are normalised as its path is, not decoded.
  *
- * A parameter counts as secret-bearing or state-changing when its name equals
- * a listed one without regard to case and its value is not "false".
+ * A parameter asks for secrets or changes state when its name equals one that
+ * the operation lists for that, without regard to case, and its value is not
+ * "false".
  *
- * AMP_OK, AMP_KEY_IN_QUERY ("apikey" in any case or encoding; in the proxy
- * API also between ";"), AMP_BAD_QUERY
- * (control byte or NUL, raw or encoded, bad "%", more than AMP_QUERY_ARGS,
- * longer than AMP_QUERY_MAX, or a declared name that comes twice or in another
- * case; required parameters are left for Ampersand to judge).
+ * AMP_OK
+ * AMP_KEY_IN_QUERY  "apikey" in any case or encoding; in the proxy API also
+ *                   between ";"
+ * AMP_BAD_QUERY     control byte or NUL, raw or encoded; "%" not followed by
+ *                   two hex digits; more than AMP_QUERY_ARGS arguments; longer
+ *                   than AMP_QUERY_MAX; a declared name twice or in another
+ *                   case.  A missing required parameter is Ampersand's to
+ *                   refuse.
  */
 
 amp_reason_e amp_query_parse(const amp_operation_t *op, amp_span_t raw,
     unsigned char *scratch, amp_query_t *q);
 
-/* Appends "?" and the re-encoded query; nothing when q is empty. */
+/* Appends "?" and the encoded query; nothing when q has no arguments. */
 
 void amp_query_compose(const amp_query_t *q, amp_buf_t *out);
 
-/* Enough room for the composed path and query, in bytes. */
+/*
+ * Bytes that are enough for a composed path and query, given the lengths of the
+ * raw ones and of the project's id.
+ */
 
 #define amp_target_size(path_len, query_len, project_len)                     \
     (3 * ((path_len) + (query_len)) + (project_len) + 64)

@@ -15,58 +15,60 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
 
     [AMP_BAD_PATH] = {
         "bad-path", 400, 0, "Malformed path",
-        "The path holds a dot segment, an encoded slash or backslash, a"
-        " control byte, an empty segment or a bad percent-encoding.",
+        "The path contains a dot segment, an encoded slash or backslash, a"
+        " control byte, an empty segment or an invalid percent-encoding.",
         "Percent-encode each path parameter once, as a single segment."
     },
 
     [AMP_BAD_QUERY] = {
         "bad-query", 400, 0, "Malformed query",
-        "A query parameter is malformed, stands twice, differs in case from"
-        " the documented one, or there are too many of them.",
+        "A query parameter is malformed, occurs twice, or differs from a"
+        " documented one only in case; or there are too many parameters.",
         "Send each query parameter once, spelt and encoded as documented."
     },
 
     [AMP_KEY_IN_QUERY] = {
         "key-in-query", 400, 0, "API key in the query",
-        "Query parameters must not carry an API key: they end up in logs.",
-        "Send the gateway token in X-Api-Key or Authorization: Bearer. If"
-        " that was a live Ampersand key, rotate it."
+        "A query parameter is named like an API key. Keys must not be sent in"
+        " URLs, which are written to logs.",
+        "Send the gateway token in X-Api-Key or Authorization: Bearer. If the"
+        " parameter was an Ampersand key, rotate that key."
     },
 
     [AMP_BAD_HEADER] = {
         "bad-header", 400, 0, "Malformed header",
-        "An x-amp-* header is malformed or stands twice.",
-        "Send each x-amp-* header once, with one plain value."
+        "An x-amp-* header is malformed or occurs twice.",
+        "Send each x-amp-* header once, with one value."
     },
 
     [AMP_BAD_BODY] = {
         "bad-body", 400, 0, "Malformed body",
-        "The body is not one strict JSON object: UTF-8, no member twice,"
-        " projectIdOrName and groupRef as strings in exactly this spelling.",
+        "The body has to be one JSON object in UTF-8 without duplicate"
+        " members; projectIdOrName and groupRef have to be strings and spelt"
+        " exactly so.",
         "Send one JSON object with the members that the operation documents."
     },
 
     [AMP_NO_TOKEN] = {
         "no-token", 401, 0, "No gateway token",
-        "The request carries no gateway token.",
+        "The request contains no gateway token.",
         "Send your token (agw_...) in X-Api-Key or Authorization: Bearer. The"
         " platform team issues one: ampctl token issue <tenant>"
     },
 
     [AMP_BAD_TOKEN] = {
         "bad-token", 401, 0, "Malformed gateway token",
-        "The credential is not a gateway token, or was mistyped: its prefix,"
+        "The credential is not a gateway token, or is incomplete: its prefix,"
         " length or checksum is wrong.",
-        "Send the whole token as issued (agw_ and 36 characters), not an"
+        "Send the complete token as issued (agw_ and 36 characters), not an"
         " Ampersand key."
     },
 
     [AMP_TWO_CREDENTIALS] = {
         "two-credentials", 401, 0, "More than one credential",
-        "A credential header stands twice, or X-Api-Key and Authorization"
-        " carry different tokens.",
-        "Send one token, in X-Api-Key or in Authorization: Bearer."
+        "A credential header occurs twice, or X-Api-Key and Authorization"
+        " contain different tokens.",
+        "Send one token, either in X-Api-Key or in Authorization: Bearer."
     },
 
     [AMP_UNKNOWN_TOKEN] = {
@@ -83,14 +85,15 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
 
     [AMP_NO_IDENTITY] = {
         "no-identity", 401, 0, "No usable identity",
-        "The identity that should name the tenant is missing or malformed.",
+        "The identity that determines the tenant is missing or malformed.",
         "Present the credential that this gateway expects, such as a client"
-        " certificate; operators: check the variable of ampersand_identity."
+        " certificate. Operators: check the variable that ampersand_identity"
+        " names."
     },
 
     [AMP_OTHER_PROJECT] = {
         "other-project", 403, 0, "Another project",
-        "The request names a project that is not the tenant's.",
+        "The project in the request is not the project of this tenant.",
         "Use your own project's id or name, \"-\", or the path without"
         " /projects/{projectIdOrName}."
     },
@@ -111,175 +114,182 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
 
     [AMP_SECRETS_NOT_GRANTED] = {
         "secrets-not-granted", 403, 0, "Secrets not granted",
-        "The answer would hold credentials, and the tenant is not granted the"
-        " class secrets.",
+        "The response would contain credentials, and the tenant is not granted"
+        " the class secrets.",
         "Leave out the parameter that asks for credentials, or ask the"
         " platform team: ampctl grant set <tenant> --allow secrets"
     },
 
     [AMP_CHANGE_NOT_GRANTED] = {
         "change-not-granted", 403, 0, "Change not granted",
-        "A query parameter makes this read change state, and the tenant is"
-        " not granted the class write.",
+        "A query parameter makes this read operation change state, and the"
+        " tenant is not granted the class write.",
         "Leave out the parameter, or ask the platform team: ampctl grant set"
         " <tenant> --allow write"
     },
 
     [AMP_OTHER_GROUP] = {
         "other-group", 403, 0, "Another group",
-        "The request names a group that is not one of the tenant's.",
-        "Use a groupRef that the tenant is bound to (platform team: ampctl"
-        " tenant show <tenant>)."
+        "The group in the request is not one of the tenant's groups.",
+        "Use a groupRef that the tenant is bound to. The platform team can"
+        " list them: ampctl tenant show <tenant>"
     },
 
     [AMP_NO_GROUP] = {
         "no-group", 403, 0, "No group named",
-        "The tenant is bound to groups, and the request names none.",
-        "Name one of the tenant's groups as groupRef, or use an operation"
-        " that takes one (platform team: ampctl tenant show <tenant>)."
+        "The tenant is bound to groups, and the request does not name one.",
+        "Send one of the tenant's groups as groupRef, or use an operation that"
+        " takes a groupRef. The platform team can list the groups: ampctl"
+        " tenant show <tenant>"
     },
 
     [AMP_NO_OPERATION] = {
         "unknown-operation", 404, 0, "No such operation",
         "No operation of this API has this path.",
-        "Check the path against Ampersand's reference, or list what the"
-        " gateway serves: ampctl operations"
+        "Compare the path with Ampersand's reference, or list the operations"
+        " that the gateway serves: ampctl operations"
     },
 
     [AMP_NO_METHOD] = {
         "method-not-allowed", 405, 0, "Method not allowed",
         "The path exists, but not with this method.",
-        "Use one of the methods in the header Allow."
+        "Use one of the methods in the response header Allow."
     },
 
     [AMP_TOO_LARGE] = {
         "body-too-large", 413, 0, "Body too large",
-        "The body is larger than the gateway takes for this request.",
-        "Send less in one request; operators: see client_max_body_size and"
-        " client_body_buffer_size."
+        "The body is larger than the gateway accepts for this request.",
+        "Send less data in one request. Operators: see client_max_body_size"
+        " and client_body_buffer_size."
     },
 
     [AMP_URI_TOO_LONG] = {
         "uri-too-long", 414, 0, "Target too long",
-        "The path and query are longer than the gateway takes.",
+        "The path and query are longer than the gateway accepts.",
         "Shorten the query, or split the request."
     },
 
     [AMP_BAD_ENCODING] = {
         "body-encoded", 415, 0, "Encoded body",
-        "The body has a Content-Encoding, and the gateway has to read it.",
+        "The body has a Content-Encoding, but the gateway has to read it.",
         "Send the body as plain JSON, without Content-Encoding."
     },
 
     [AMP_PRECONDITION] = {
         "precondition-failed", 412, 0, "Precondition failed",
-        "The cached answer does not meet If-Match or If-Unmodified-Since.",
-        "Get the resource again, and send the condition that fits it."
+        "The cached response does not satisfy If-Match or"
+        " If-Unmodified-Since.",
+        "Get the resource again, and use its current ETag or Last-Modified."
     },
 
     [AMP_RANGE] = {
         "range-not-satisfiable", 416, 0, "Range not satisfiable",
-        "The cached answer does not have this range.",
+        "The cached response does not contain this range.",
         "Send the request without Range."
     },
 
     [AMP_NOT_CACHED] = {
         "not-cached", 504, 0, "Not in the cache",
-        "The request says only-if-cached, and no usable answer is stored.",
+        "The request demands only-if-cached, and the cache has no usable"
+        " response.",
         "Send the request without Cache-Control: only-if-cached."
     },
 
     [AMP_RATE_LIMITED] = {
         "rate-limited", 429, 1, "Rate limit reached",
-        "The tenant has used up its rate.",
-        "Wait as long as Retry-After says; for more, ask the platform team:"
-        " ampctl limit set <tenant> --rate <rate> --burst <burst>"
+        "The tenant has reached its rate limit.",
+        "Wait as long as Retry-After says. For a higher limit ask the platform"
+        " team: ampctl limit set <tenant> --rate <rate> --burst <burst>"
     },
 
     [AMP_TOO_MANY] = {
-        "too-many-at-once", 429, 1, "Too many requests at once",
-        "The tenant has as many requests in flight as it may have.",
-        "Wait for answers before sending more; for more, ask the platform"
-        " team: ampctl limit set <tenant> --concurrency <number>"
+        "too-many-at-once", 429, 1, "Too many concurrent requests",
+        "The tenant has as many requests in flight as its limit allows.",
+        "Wait for responses before sending more requests. For a higher limit"
+        " ask the platform team: ampctl limit set <tenant> --concurrency"
+        " <number>"
     },
 
     [AMP_COOLING_DOWN] = {
         "cooling-down", 429, 1, "Ampersand's rate limit reached",
-        "Ampersand has answered 429 to this tenant, and the gateway asks it"
-        " nothing more until Retry-After.",
-        "Wait as long as Retry-After says, and send fewer requests at once."
+        "Ampersand answered 429 to a request of this tenant. The gateway sends"
+        " it no more until the time in Retry-After has passed.",
+        "Wait as long as Retry-After says, and then send requests at a lower"
+        " rate."
     },
 
     [AMP_STORE_DOWN] = {
         "store-down", 503, 1, "Tenant cannot be looked up",
-        "The gateway's store is out of reach, and the tenant is not known"
-        " here.",
-        "Try again after Retry-After; operators: ampctl doctor"
+        "The gateway cannot reach its store, and has no copy of this tenant's"
+        " record.",
+        "Try again after the time in Retry-After. Operators: run ampctl doctor"
     },
 
     [AMP_BUSY] = {
         "busy", 503, 1, "Too many unknown tokens",
-        "The token is not known here, and too many that are not are being"
-        " asked for at once.",
-        "Try again after Retry-After."
+        "The gateway has no copy of this token's record, and is looking up too"
+        " many other tokens.",
+        "Try again after the time in Retry-After."
     },
 
     [AMP_BAD_RECORD] = {
         "bad-record", 503, 1, "Tenant record unreadable",
-        "The record of this token or tenant cannot be read.",
-        "Tell the platform team: ampctl doctor finds the record at fault."
+        "The record of this token or tenant in the gateway's store cannot be"
+        " read.",
+        "Report this to the platform team: ampctl doctor finds the faulty"
+        " record."
     },
 
     [AMP_NO_KEY] = {
         "no-key", 503, 1, "No Ampersand key",
         "The tenant has no Ampersand key that this gateway can use.",
-        "Ask the platform team: ampctl key set <tenant> --key-file <file>, or"
-        " ampctl doctor if the master key has changed."
+        "Ask the platform team: ampctl key set <tenant> --key-file <file>; or"
+        " ampctl doctor, if the master key has changed."
     },
 
     [AMP_UPSTREAM_FAILED] = {
-        "upstream-failed", 502, 1, "Ampersand out of reach",
-        "The gateway got no valid answer from Ampersand.",
-        "Try again later. A request that writes may have been done: read"
-        " before you repeat it."
+        "upstream-failed", 502, 1, "No valid response from Ampersand",
+        "The gateway got no valid response from Ampersand.",
+        "Try again later. A write may have succeeded: check before you repeat"
+        " it."
     },
 
     [AMP_UPSTREAM_TIMEOUT] = {
-        "upstream-timeout", 504, 1, "Ampersand too slow",
-        "Ampersand did not answer in time.",
-        "Try again later. A request that writes may have been done: read"
-        " before you repeat it."
+        "upstream-timeout", 504, 1, "Ampersand timed out",
+        "Ampersand did not respond in time.",
+        "Try again later. A write may have succeeded: check before you repeat"
+        " it."
     },
 
     [AMP_UNAVAILABLE] = {
-        "unavailable", 503, 1, "Gateway not available",
-        "The gateway cannot serve this request now.",
+        "unavailable", 503, 1, "Gateway unavailable",
+        "The gateway cannot process this request now.",
         "Try again after a short while."
     },
 
     [AMP_REQUEST_TIMEOUT] = {
-        "request-timeout", 408, 1, "Request too slow",
-        "The request did not arrive in time.",
-        "Send the request again, whole."
+        "request-timeout", 408, 1, "Request timed out",
+        "The complete request did not arrive in time.",
+        "Send the complete request again."
     },
 
     [AMP_HEADERS_TOO_LARGE] = {
         "headers-too-large", 431, 0, "Headers too large",
-        "The request headers are larger than the gateway takes.",
-        "Send fewer or shorter headers; cookies are not needed here."
+        "The request headers are larger than the gateway accepts.",
+        "Send fewer or shorter headers. The gateway needs no cookies."
     },
 
     [AMP_FORBIDDEN] = {
         "forbidden", 403, 0, "Forbidden",
-        "The gateway's own access rules refuse this client.",
-        "Ask the platform team to let your network or client in."
+        "The access rules of the gateway's configuration refuse this client.",
+        "Ask the platform team for access from your network."
     },
 
     [AMP_INTERNAL] = {
         "internal", 500, 0, "Internal error",
-        "The gateway failed.",
-        "Give the platform team the requestId. A request that writes may have"
-        " been done: read before you repeat it."
+        "The gateway failed to process this request.",
+        "Give the requestId to the platform team. A write may have succeeded:"
+        " check before you repeat it."
     }
 };
 

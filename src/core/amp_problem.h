@@ -1,10 +1,10 @@
 /*
- * Why the gateway refuses, and the document that says so.
+ * Why the gateway refuses a request, and the document that it sends then.
  *
- * Every decision of the core answers an amp_reason_e: AMP_OK or the reason of
- * the refusal.  One table maps a reason to its HTTP status, its stable type
- * URN ("urn:ampersand-gateway:problem:<name>"), a title, a default detail and
- * a remedy.
+ * Every decision of the core returns an amp_reason_e: AMP_OK or the reason to
+ * refuse.  One table maps a reason to its HTTP status, its stable type URN
+ * ("urn:ampersand-gateway:problem:<name>"), a title, a default detail and a
+ * remedy.
  */
 
 #ifndef AMP_PROBLEM_H
@@ -17,7 +17,7 @@
 typedef enum {
     AMP_OK = 0,
 
-    /* 400: what the client wrote cannot be taken */
+    /* 400: the request is malformed */
     AMP_BAD_REQUEST,            /* nginx could not parse the request          */
     AMP_BAD_PATH,               /* dot segment, encoded slash, control byte.. */
     AMP_BAD_QUERY,              /* malformed or repeated query parameter      */
@@ -25,15 +25,16 @@ typedef enum {
     AMP_BAD_HEADER,             /* malformed or repeated x-amp-* header       */
     AMP_BAD_BODY,               /* not one strict JSON object                 */
 
-    /* 401 with WWW-Authenticate: who is calling is not known */
+    /* 401 with WWW-Authenticate: no tenant can be identified */
     AMP_NO_TOKEN,
     AMP_BAD_TOKEN,              /* wrong prefix, alphabet, length or checksum */
-    AMP_TWO_CREDENTIALS,        /* repeated header, or two different tokens   */
-    AMP_UNKNOWN_TOKEN,          /* unknown, revoked or expired: not told apart */
+    AMP_TWO_CREDENTIALS,        /* repeated header, or different tokens       */
+    AMP_UNKNOWN_TOKEN,          /* unknown, revoked or expired                */
     AMP_TENANT_DISABLED,
-    AMP_NO_IDENTITY,            /* the ampersand_identity variable is unusable */
+    AMP_NO_IDENTITY,            /* the variable of ampersand_identity is
+                                   missing or malformed                       */
 
-    /* 403: known, and not allowed */
+    /* 403: the tenant may not do this */
     AMP_OTHER_PROJECT,
     AMP_NOT_SERVED,             /* organisation, user, billing operations     */
     AMP_NOT_GRANTED,
@@ -49,31 +50,30 @@ typedef enum {
     AMP_URI_TOO_LONG,
     AMP_BAD_ENCODING,           /* Content-Encoding on a body that is checked */
 
-    /* 412, 416: what the client asked of an answer from the cache */
+    /* 412, 416, 504: conditions that the cached response does not satisfy */
     AMP_PRECONDITION,
     AMP_RANGE,
-
-    AMP_NOT_CACHED,             /* 504: only-if-cached, and it is not          */
+    AMP_NOT_CACHED,             /* only-if-cached                             */
 
     /* 429 with Retry-After */
     AMP_RATE_LIMITED,
-    AMP_TOO_MANY,               /* requests of the tenant at once             */
-    AMP_COOLING_DOWN,           /* Ampersand itself answered 429              */
+    AMP_TOO_MANY,               /* concurrent requests                        */
+    AMP_COOLING_DOWN,           /* after a 429 of Ampersand                   */
 
     /* 503 with Retry-After: the gateway cannot decide now */
-    AMP_STORE_DOWN,             /* Redis out of reach, tenant not known here  */
-    AMP_BUSY,                   /* too many unknown tokens to ask for another */
+    AMP_STORE_DOWN,             /* Redis out of reach, tenant not in the zone */
+    AMP_BUSY,                   /* look-up limit: too many unknown tokens     */
     AMP_BAD_RECORD,             /* record in Redis that cannot be read        */
     AMP_NO_KEY,                 /* tenant without a usable Ampersand key      */
 
-    /* the rest of what nginx itself answers in a gateway's server */
-    AMP_UPSTREAM_FAILED,        /* 502 */
-    AMP_UPSTREAM_TIMEOUT,       /* 504 */
-    AMP_UNAVAILABLE,            /* 503 */
-    AMP_REQUEST_TIMEOUT,        /* 408 */
-    AMP_HEADERS_TOO_LARGE,      /* 431, and nginx's 494 */
-    AMP_FORBIDDEN,              /* 403 by allow, deny and the like */
-    AMP_INTERNAL,               /* 500 */
+    /* other errors that nginx itself answers in a gateway location */
+    AMP_UPSTREAM_FAILED,        /* 502                                        */
+    AMP_UPSTREAM_TIMEOUT,       /* 504                                        */
+    AMP_UNAVAILABLE,            /* 503                                        */
+    AMP_REQUEST_TIMEOUT,        /* 408                                        */
+    AMP_HEADERS_TOO_LARGE,      /* 431, and nginx's 494                       */
+    AMP_FORBIDDEN,              /* 403, by allow, deny, auth_basic, ...       */
+    AMP_INTERNAL,               /* 500                                        */
 
     AMP_REASON_COUNT
 } amp_reason_e;
@@ -90,8 +90,8 @@ typedef struct {
 
 
 /*
- * Facts of one refusal.  Any span may be empty and is then left out;
- * detail replaces the table's default.  None may hold a secret.
+ * Facts about one refusal.  A span that is empty is left out of the document;
+ * detail replaces the table's default.  None may contain a secret.
  */
 
 typedef struct {
@@ -104,14 +104,13 @@ typedef struct {
 } amp_problem_facts_t;
 
 
-/* NULL only outside 0 < reason < AMP_REASON_COUNT; static storage. */
+/* The table's entry; NULL unless 0 < reason < AMP_REASON_COUNT. */
 
 const amp_problem_t *amp_problem(amp_reason_e reason);
 
 /*
- * The reason for a status that nginx decided by itself (400, 401, 403, 404,
- * 405, 408, 413, 414, 415, 429, 431, 494, 500, 502, 503, 504); AMP_INTERNAL
- * for other 5xx and AMP_BAD_REQUEST for other 4xx.
+ * The reason for a status that nginx itself has chosen.  AMP_BAD_REQUEST for a
+ * 4xx without a reason of its own, AMP_INTERNAL for any other number.
  */
 
 amp_reason_e amp_problem_by_status(unsigned status);
@@ -119,12 +118,13 @@ amp_reason_e amp_problem_by_status(unsigned status);
 /*
  * Writes the application/problem+json document (RFC 9457 plus Ampersand's
  * ApiProblem members: subsystem "gateway", time, requestId, causes, remedy,
- * retryable, retryAfter, context).  Every span is JSON-escaped; bytes that
- * are no valid UTF-8 become U+FFFD.  AMP_PROBLEM_MAX bytes always suffice for
- * facts of at most 256 bytes each.  On overflow out->overflow is set.
+ * retryable, retryAfter, context).  Spans are JSON-escaped; bytes that are not
+ * valid UTF-8 become U+FFFD.  AMP_PROBLEM_MAX bytes are enough for facts of at
+ * most 256 bytes each; when out is too small, out->overflow is set.  A reason
+ * that is not in the table counts as AMP_INTERNAL.
  */
 
-#define AMP_PROBLEM_MAX  12288     /* six facts of control bytes: 6 * 6 * 256 */
+#define AMP_PROBLEM_MAX  12288  /* room for six facts of 256 control bytes    */
 
 void amp_problem_write(amp_reason_e reason, const amp_problem_facts_t *facts,
     amp_buf_t *out);

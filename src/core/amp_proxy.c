@@ -4,7 +4,7 @@
 
 #define AMP_PROXY_PREFIX      "/proxy/"
 #define AMP_PROXY_PREFIX_LEN  (sizeof(AMP_PROXY_PREFIX) - 1)
-#define AMP_PROXY_DEPTH       4             /* levels of encoding looked into */
+#define AMP_PROXY_DEPTH       4             /* levels of encoding allowed     */
 
 
 static int amp_proxy_token(amp_span_t method);
@@ -69,7 +69,7 @@ amp_proxy_match(amp_span_t method, amp_span_t raw, unsigned char *scratch,
 }
 
 
-/* RFC 9110, 5.6.2. */
+/* 1 when the method is a token (RFC 9110, 5.6.2). */
 
 static int
 amp_proxy_token(amp_span_t method)
@@ -92,8 +92,9 @@ amp_proxy_token(amp_span_t method)
 
 
 /*
- * A provider may decode more than once, and before it splits: what each level
- * of decoding shows has to be harmless.
+ * 1 when the path is safe.  A provider may decode it more than once, and before
+ * it splits it into segments: the path must have no dot segment, backslash,
+ * control byte or overlong UTF-8 after any number of decodings.
  */
 
 static int

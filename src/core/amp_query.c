@@ -92,8 +92,8 @@ amp_query_parse(const amp_operation_t *op, amp_span_t raw,
 
 
 /*
- * A piece with nothing to decode, as most are.  Answers its end, at "&" or
- * last; NULL: it is none.
+ * Parses an argument that needs no decoding, as most do.  Returns its end, at
+ * "&" or last, or NULL when it needs decoding.
  */
 
 static const unsigned char *
@@ -119,7 +119,7 @@ amp_query_plain(const unsigned char *p, const unsigned char *last,
 }
 
 
-/* Name and value of any other piece, decoded to *dst, which moves on. */
+/* Decodes name and value of an argument to *dst, which is advanced. */
 
 static amp_reason_e
 amp_query_split(amp_span_t raw, int proxy, unsigned char **dst,
@@ -165,7 +165,7 @@ amp_query_split(amp_span_t raw, int proxy, unsigned char **dst,
 }
 
 
-/* Answers the end of what it wrote, or NULL. */
+/* Decodes to dst and returns the end of the result, or NULL: malformed. */
 
 static unsigned char *
 amp_query_decode(amp_span_t raw, int proxy, unsigned char *dst)
@@ -211,6 +211,8 @@ amp_query_decode(amp_span_t raw, int proxy, unsigned char *dst)
 }
 
 
+/* Classifies an argument.  seen: bits of the declared ones seen so far. */
+
 static amp_reason_e
 amp_query_take(const amp_operation_t *op, amp_query_arg_t *arg,
     uint32_t *seen, amp_query_t *q)
@@ -246,8 +248,8 @@ amp_query_take(const amp_operation_t *op, amp_query_arg_t *arg,
 
 
 /*
- * A declared parameter is taken once and as it is spelt: which of two values,
- * or of two spellings, the upstream would heed is not the gateway's to guess.
+ * A declared parameter may occur once, in its documented spelling: the gateway
+ * cannot know which of two values or spellings the upstream would use.
  */
 
 static amp_reason_e
@@ -282,6 +284,8 @@ amp_query_declared(const char *list, amp_query_arg_t *arg, uint32_t *seen)
 }
 
 
+/* 1 when the name is "apikey", in any case and however often encoded. */
+
 static inline int
 amp_query_is_key(amp_span_t name)
 {
@@ -293,7 +297,7 @@ amp_query_is_key(amp_span_t name)
 }
 
 
-/* A name that was encoded more than once. */
+/* amp_query_is_key() for a name that was encoded more than once. */
 
 static int
 amp_query_encodes_key(amp_span_t name)
@@ -327,7 +331,10 @@ amp_query_encodes_key(amp_span_t name)
 }
 
 
-/* Some servers split a query at ";" too, and here it goes on as it came. */
+/*
+ * 1 when an argument of the proxy API contains a key between ";": some servers
+ * split a query there, too.
+ */
 
 static int
 amp_query_hides_key(amp_span_t raw)
@@ -353,6 +360,8 @@ amp_query_hides_key(amp_span_t raw)
 }
 
 
+/* 1 when the argument is in the list and its value is not "false". */
+
 static inline int
 amp_query_is_on(const char *list, const amp_query_arg_t *arg)
 {
@@ -370,7 +379,7 @@ amp_query_is_on(const char *list, const amp_query_arg_t *arg)
 }
 
 
-/* The first name of a list of the table, without "!"; answers the rest. */
+/* The first name of a list of the table, without "!"; returns the rest. */
 
 static const char *
 amp_query_next(const char *list, amp_span_t *name)
@@ -389,7 +398,7 @@ amp_query_next(const char *list, amp_span_t *name)
 }
 
 
-/* By insertion: few arguments, mostly in order already. */
+/* Insertion sort: there are few arguments, and most are in order. */
 
 static void
 amp_query_sort(amp_query_t *q)

@@ -91,7 +91,7 @@ amp_rate_is(const amp_rate_t *rate, uint64_t unit)
 }
 
 
-/* How far the state may run ahead of now before a request is refused. */
+/* How far TAT may be ahead of now without a refusal. */
 
 static uint64_t
 amp_rate_tolerance(const amp_rate_t *rate, uint64_t interval)

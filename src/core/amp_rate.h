@@ -1,6 +1,7 @@
 /*
- * Rates as people write them, and GCRA (ITU-T I.371, the virtual scheduling
- * algorithm) over a theoretical arrival time that the caller keeps.
+ * Rates in configuration and records, and GCRA (ITU-T I.371, the virtual
+ * scheduling algorithm) with a theoretical arrival time (TAT) that the caller
+ * keeps.
  */
 
 #ifndef AMP_RATE_H
@@ -24,8 +25,8 @@ typedef struct {
 
 
 /*
- * "50/s", "600/m", "5000/h", "10000/d": count >= 1, at most AMP_RATE_MAX a
- * second.  Fills count and period, leaves burst.  0, or -1 when it is none.
+ * Parses "50/s", "600/m", "5000/h", "10000/d": count >= 1, at most AMP_RATE_MAX
+ * a second.  0 with count and period filled and burst unchanged, or -1.
  */
 
 int amp_rate_parse(amp_span_t text, amp_rate_t *rate);
@@ -38,36 +39,35 @@ amp_rate_default_burst(const amp_rate_t *rate)
     return (rate->count < AMP_BURST_MAX) ? rate->count : AMP_BURST_MAX;
 }
 
-/* The same text again, at most AMP_RATE_TEXT_MAX bytes. */
+/* Appends a rate as amp_rate_parse() reads it: < AMP_RATE_TEXT_MAX bytes. */
 
 void amp_rate_write(const amp_rate_t *rate, amp_buf_t *out);
 
-/* Nanoseconds of one unit, rounded up. */
+/* The nanoseconds of one unit, rounded up. */
 
 uint64_t amp_rate_interval(const amp_rate_t *rate);
 
-/* unit == amp_rate_interval(rate), without a division. */
+/* 1 when unit == amp_rate_interval(rate); needs no division. */
 
 int amp_rate_is(const amp_rate_t *rate, uint64_t unit);
 
 /*
- * One request of cost 1 at time now (nanoseconds of any clock that does not
- * go back; a now behind the state is taken as it is and never admits more).
- * now is below 2^63, which a Unix clock reaches in 2262.  *tat is the caller's
+ * Takes one unit at the time now: nanoseconds, below 2^63, of a clock that does
+ * not go back (if it does, nothing more is admitted).  *tat is the caller's
  * state, 0 at first.
  *
- * Whole nanoseconds: the interval of one unit is rounded up, so a long run
- * stays below the rate by less than 1 ns a unit.  A burst that takes longer
- * than AMP_RATE_SPAN to refill (1/d with more than 53376) is cut to that.
- *
- * Admitted: answers 0 and moves *tat.  Refused: answers the nanoseconds until
- * the same call would be admitted (> 0) and leaves *tat, so a refused call
+ * Returns 0 and advances *tat when the unit was taken; otherwise the
+ * nanoseconds (> 0) until it could be, and *tat is unchanged: a refused request
  * costs nothing.
+ *
+ * The interval is rounded up, so that a long run stays below the rate by less
+ * than 1 ns a unit.  A burst that takes longer than AMP_RATE_SPAN to refill
+ * (1/d with more than 53376) is reduced to that.
  */
 
 uint64_t amp_rate_take(const amp_rate_t *rate, uint64_t *tat, uint64_t now);
 
-/* The same question without taking anything. */
+/* What amp_rate_take() would return; nothing is taken. */
 
 uint64_t amp_rate_peek(const amp_rate_t *rate, uint64_t tat, uint64_t now);
 

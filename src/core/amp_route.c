@@ -23,16 +23,16 @@ typedef struct {
 static void amp_route_cut(const amp_operation_t *op,
     amp_template_t *template);
 static void amp_route_fill(amp_api_e api, unsigned len, amp_method_e method);
-static inline int amp_route_takes(const amp_route_t *route,
+static inline int amp_route_matches(const amp_route_t *route,
     const amp_piece_t *pieces);
 
 
 static amp_template_t  amp_templates[AMP_OPERATIONS_MAX];
 
 /*
- * Routes stand in the order of their buckets; those of bucket b are
- * amp_first[b] .. amp_first[b + 1] - 1, and the buckets of all methods of one
- * length follow each other.
+ * Routes are in the order of their buckets: those of bucket b are
+ * amp_first[b] .. amp_first[b + 1] - 1.  The buckets of all methods for one
+ * number of segments are next to each other.
  */
 
 static amp_route_t  amp_routes[AMP_ROUTES_MAX];
@@ -73,8 +73,8 @@ amp_route_init(void)
     amp_first[AMP_BUCKETS] = (uint16_t) amp_nroutes;
 
     /*
-     * Only after the routes: listProjects is still matched by its own one
-     * segment, with which getProject's template begins.
+     * After the routes were made: listProjects is matched by its own one
+     * segment, which is also the first of getProject's template.
      */
 
     projects = amp_operation_find(amp_span("listProjects"));
@@ -84,6 +84,8 @@ amp_route_init(void)
         amp_templates[amp_operation_index(project)];
 }
 
+
+/* Cuts a path template into segments and parts, and notes its verbs. */
 
 static void
 amp_route_cut(const amp_operation_t *op, amp_template_t *template)
@@ -130,7 +132,7 @@ amp_route_cut(const amp_operation_t *op, amp_template_t *template)
 }
 
 
-/* The operations of one bucket, in both spellings. */
+/* Adds the routes of one bucket: operations in both spellings. */
 
 static void
 amp_route_fill(amp_api_e api, unsigned len, amp_method_e method)
@@ -187,7 +189,7 @@ amp_route_find(amp_api_e api, amp_method_e method, const amp_piece_t *pieces,
     len = n ? pieces[0].text.len : 0;
 
     for (route = &amp_routes[first[0]]; route < last; route++) {
-        if (route->first == len && amp_route_takes(route, pieces)) {
+        if (route->first == len && amp_route_matches(route, pieces)) {
             return route;
         }
     }
@@ -206,7 +208,7 @@ amp_route_methods(amp_api_e api, const amp_piece_t *pieces, unsigned n)
     first = &amp_first[amp_bucket(api, n, 0)];
 
     for (i = first[0]; i < first[AMP_METHOD_COUNT]; i++) {
-        if (amp_route_takes(&amp_routes[i], pieces)) {
+        if (amp_route_matches(&amp_routes[i], pieces)) {
             methods |= 1u << amp_routes[i].op->method;
         }
     }
@@ -215,8 +217,10 @@ amp_route_methods(amp_api_e api, const amp_piece_t *pieces, unsigned n)
 }
 
 
+/* 1 when the route matches the pieces, of which there are route->n. */
+
 static inline int
-amp_route_takes(const amp_route_t *route, const amp_piece_t *pieces)
+amp_route_matches(const amp_route_t *route, const amp_piece_t *pieces)
 {
     unsigned              i;
     const amp_piece_t    *piece;

@@ -1,7 +1,8 @@
 /*
- * The index over the table of operations: templates cut into segments, to be
- * matched, and into parts, to be composed; and routes (an operation in one
- * spelling) by API, number of segments and method.
+ * The index of the table of operations.  Each path template is cut into
+ * segments, for matching, and into parts, for composing.  A route is one
+ * spelling of an operation; routes are found by API, number of segments and
+ * method.
  */
 
 #ifndef AMP_ROUTE_H
@@ -18,7 +19,10 @@ typedef enum {
 } amp_segment_e;
 
 
-/* The text of a parameter is the verb after it, with its colon, or empty. */
+/*
+ * A segment of a template.  text: of a literal its bytes, of a parameter the
+ * verb after it, with its colon, or empty.
+ */
 
 typedef struct {
     amp_segment_e  kind;
@@ -26,11 +30,11 @@ typedef struct {
 } amp_segment_t;
 
 
-/* Text, slashes and verbs included, and what follows it. */
+/* Fixed text of a template, with slashes and verbs, and the value after it. */
 
 typedef struct {
     amp_span_t     text;
-    amp_segment_e  value;       /* AMP_SEGMENT_LITERAL: none, the last part  */
+    amp_segment_e  value;       /* AMP_SEGMENT_LITERAL: this is the last part */
 } amp_part_t;
 
 
@@ -41,45 +45,46 @@ typedef struct {
     const amp_segment_t    *segments;
     unsigned                n;
     unsigned                skip;
-    size_t                  first;      /* bytes of the first segment, a
-                                           literal; 0 where there is none     */
+    size_t                  first;      /* bytes of the first segment, which
+                                           is a literal; 0: no segments       */
 } amp_route_t;
 
 
 #define AMP_NO_COLON  ((size_t) -1)
 
-/* A segment of a request. */
+/* A segment of a request's path. */
 
 typedef struct {
     amp_span_t  text;                       /* decoded                        */
     size_t      colon;                      /* offset of the first raw colon  */
-    size_t      encoded_colon;              /* of the last one, if encoded    */
-    unsigned    has;                        /* amp_path.c's own               */
+    size_t      encoded_colon;              /* of the last colon, if it was
+                                               encoded                        */
+    unsigned    has;                        /* for amp_path.c alone           */
 } amp_piece_t;
 
 
-/* Idempotent; before the first of the others. */
+/* Builds the index; must be called first.  Another call does nothing. */
 
 void amp_route_init(void);
 
-/* The route that n pieces take, or NULL. */
+/* The route that matches n pieces, or NULL. */
 
 const amp_route_t *amp_route_find(amp_api_e api, amp_method_e method,
     const amp_piece_t *pieces, unsigned n);
 
-/* The methods that n pieces have a route for: 1 << amp_method_e. */
+/* The methods for which a route matches n pieces: bits 1 << amp_method_e. */
 
 unsigned amp_route_methods(amp_api_e api, const amp_piece_t *pieces,
     unsigned n);
 
 /*
- * What an operation is composed from, below "/v1" and the project included; for
- * listProjects getProject's.  The proxy API's has one empty part.
+ * The parts of an operation's upstream path below "/v1", with the project;
+ * listProjects has those of getProject, the proxy API one empty part.
  */
 
 const amp_part_t *amp_route_parts(const amp_operation_t *op);
 
-/* Is the text, colon included, a verb of this API? */
+/* 1 when the text, with its colon, is a verb of this API. */
 
 int amp_route_verb(amp_api_e api, amp_span_t text);
 

@@ -6,7 +6,7 @@
 
 #define AMP_NPROJECT_MEMBERS  2
 
-/* The first one is filled in where a body names none. */
+/* The first one is added to a body that names no project. */
 
 static const char *const  amp_project_members[AMP_NPROJECT_MEMBERS] = {
     "projectIdOrName",
@@ -140,7 +140,7 @@ amp_scope_body(const amp_tenant_t *t, const amp_operation_t *op,
         return AMP_TOO_LARGE;
     }
 
-    /* a body that goes on as it came may hold numbers of any size */
+    /* a body that is sent as it came may contain numbers of any size */
 
     flags = (op->project_in == AMP_IN_BODY) ? 0 : JSON_DECODE_INT_AS_REAL;
 
@@ -175,6 +175,8 @@ amp_scope_body(const amp_tenant_t *t, const amp_operation_t *op,
 }
 
 
+/* Decodes a body, which the caller json_decref()s: AMP_OK with *object set. */
+
 static amp_reason_e
 amp_scope_load(amp_span_t body, size_t flags, json_t **object)
 {
@@ -203,9 +205,10 @@ amp_scope_load(amp_span_t body, size_t flags, json_t **object)
 
 
 /*
- * The string of a member.  ASCII case is all there is to fold: only "k" and
- * "s" have other simple foldings (U+212A, U+017F), and no name looked for
- * holds either.
+ * Finds a member and its string: AMP_OK with *found 0 or 1, or AMP_BAD_BODY
+ * when the name has another case or the value another type.  Only ASCII case
+ * is folded: of all ASCII letters, only "k" and "s" equal a non-ASCII one
+ * without regard to case (U+212A, U+017F), and the names have neither.
  */
 
 static amp_reason_e
@@ -237,6 +240,8 @@ amp_scope_member(const json_t *object, const char *name, int *found,
     return AMP_OK;
 }
 
+
+/* Checks the project members and sets them to the project's id. */
 
 static amp_reason_e
 amp_scope_body_project(const amp_tenant_t *t, json_t *object)

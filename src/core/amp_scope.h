@@ -1,6 +1,7 @@
 /*
- * May this tenant make this request?  Project isolation, grants and groups;
- * isolation before grants, so that a foreign project is told as such.
+ * May this tenant make this request?  Project isolation, grants and groups.
+ * Callers check isolation before grants: another tenant's project is refused
+ * for that reason.
  */
 
 #ifndef AMP_SCOPE_H
@@ -11,29 +12,31 @@
 #include "amp_tenant.h"
 
 
-#define AMP_BODY_CHECK_MAX  (1024 * 1024)   /* bytes of a body that is checked */
+#define AMP_BODY_CHECK_MAX  (1024 * 1024)   /* bytes                          */
 
 
-/* Is the text this tenant's project: its id, its name (any case) or "-"? */
+/* 1 when the text is the tenant's project: its id, its name (any case), "-". */
 
 int amp_scope_project(const amp_tenant_t *t, amp_span_t project);
 
 /*
- * Grants alone, split off so that ampersand_observe can let a refusal pass:
- * AMP_OK, AMP_NOT_SERVED (never passes), AMP_NOT_GRANTED,
- * AMP_SECRETS_NOT_GRANTED (an operation of the class "secrets", or a
- * secret-bearing parameter, without that class), AMP_CHANGE_NOT_GRANTED.
+ * Checks grants alone: a function of its own because ampersand_observe lets
+ * requests pass that grants refuse.  AMP_OK, AMP_NOT_SERVED (refused under
+ * ampersand_observe, too), AMP_NOT_GRANTED, AMP_SECRETS_NOT_GRANTED (an
+ * operation of the class "secrets", or a parameter that asks for secrets,
+ * without that class), AMP_CHANGE_NOT_GRANTED (a parameter that changes state,
+ * without the class "write").
  */
 
 amp_reason_e amp_scope_grant(const amp_tenant_t *t, const amp_operation_t *op,
     const amp_query_t *q);
 
 /*
- * Isolation: project in the path and in the header x-amp-project-id (empty
- * when the client sent none), group in the query or in the header
- * x-amp-group-ref (has_group_header tells an empty one from none).
+ * Checks the project in the path and in the header x-amp-project-id (empty when
+ * the client sent none), and the group in the query or in the header
+ * x-amp-group-ref (has_group_header: the client sent one, which may be empty).
  * AMP_OK, AMP_OTHER_PROJECT, AMP_OTHER_GROUP, AMP_NO_GROUP.  A group in the
- * body is left to amp_scope_body().
+ * body is checked by amp_scope_body().
  */
 
 amp_reason_e amp_scope_isolate(const amp_tenant_t *t, const amp_match_t *m,
@@ -41,29 +44,31 @@ amp_reason_e amp_scope_isolate(const amp_tenant_t *t, const amp_match_t *m,
     amp_span_t group_header);
 
 /*
- * Must the body be read and checked before the request may go on?  Yes where
- * the operation carries the project in its body, or its group while the
+ * 1 when the body has to be read and checked before the request may be sent:
+ * the operation has the project in its body, or it has the group there and the
  * tenant is bound to groups.
  */
 
 int amp_scope_needs_body(const amp_tenant_t *t, const amp_operation_t *op);
 
 /*
- * Checks a whole body; AMP_OK for an operation that needs no check,
- * AMP_TOO_LARGE above AMP_BODY_CHECK_MAX.  It must be one strict JSON object:
- * UTF-8, no duplicate member at any depth, nothing after it.
- * "projectIdOrName" and "projectId" (project operations) and "groupRef" count
- * only at the top and only in their exact spelling; the same name in another
- * case (Go's JSON decoder would take it), a wrong type, or two values that
- * disagree are AMP_BAD_BODY; another project is AMP_OTHER_PROJECT, another
- * group AMP_OTHER_GROUP, a missing one AMP_NO_GROUP.  Project values disagree
- * when they differ and one of them is not this tenant's: id, name and "-" of
- * one project agree.
+ * Checks a complete body.  Returns AMP_OK, also for an operation that needs no
+ * check; AMP_TOO_LARGE above AMP_BODY_CHECK_MAX; AMP_INTERNAL without memory.
+ * The body must be one strict JSON object: UTF-8, no duplicate member at any
+ * depth, nothing after it.
  *
- * *replacement: for project operations the body to send instead, composed anew
- * with the project's id in the member the client used ("projectIdOrName" where
- * it used none), malloc()ed, for the caller to free(); otherwise data NULL:
- * the body may go as it came.  AMP_INTERNAL without memory.
+ * "projectIdOrName" and "projectId" (where the operation has its project in the
+ * body) and "groupRef" count only at the top level and in this exact spelling.
+ * AMP_BAD_BODY: the same name in another case (Go's JSON decoder would accept
+ * it), a wrong type, or two different projects of which one is not the
+ * tenant's; id, name and "-" of one project are not different.  Another project
+ * is AMP_OTHER_PROJECT, another group AMP_OTHER_GROUP, a missing group
+ * AMP_NO_GROUP.
+ *
+ * *replacement: where the project is in the body, the body to send instead,
+ * with the project's id in the members that the client used
+ * ("projectIdOrName" if it used none); malloc()ed, the caller frees it.
+ * Otherwise its data is NULL: the body is sent as it came.
  */
 
 amp_reason_e amp_scope_body(const amp_tenant_t *t, const amp_operation_t *op,

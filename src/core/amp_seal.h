@@ -1,7 +1,9 @@
 /*
  * Sealing of Ampersand keys: AES-256-GCM (NIST SP 800-38D) by OpenSSL.
  *
- * Sealed text: "v1.<master key id>.<base64url of nonce 12 | ciphertext | tag 16>"
+ * Sealed text: "v1.<master key id>.<base64url>", of a nonce of 12 bytes, the
+ * ciphertext, and a tag of 16 bytes.
+ *
  * Associated data: "<tenant id>" NUL "<key id>", so that a sealed key cannot be
  * opened after it was moved to another tenant or given another id.
  */

@@ -1,6 +1,6 @@
 /*
- * Spans and bounded buffers: the only two shapes in which bytes enter and
- * leave the core.  A span never owns its bytes and is never NUL-terminated.
+ * Spans and bounded buffers: the core takes bytes as spans and writes them to
+ * buffers.  A span does not own its bytes; they need no NUL behind them.
  */
 
 #ifndef AMP_SPAN_H
@@ -19,9 +19,9 @@ typedef struct {
 
 
 /*
- * A buffer that the caller owns.  Writers append at pos and never pass end;
- * the first write that does not fit sets overflow and writes nothing, and so
- * does every later one.  The caller checks overflow once, at the end.
+ * A buffer that the caller owns.  Writers append at pos, and never write beyond
+ * end.  A write that does not fit sets overflow; from then on nothing is
+ * written.  The caller checks overflow once, at the end.
  */
 
 typedef struct {
@@ -51,7 +51,7 @@ amp_span_eq(amp_span_t a, amp_span_t b)
 }
 
 
-/* ASCII only: bytes above 0x7f compare as they are. */
+/* Lower case of ASCII letters; other bytes are unchanged. */
 
 static inline unsigned char
 amp_lower(unsigned char c)
@@ -59,6 +59,8 @@ amp_lower(unsigned char c)
     return (c >= 'A' && c <= 'Z') ? (unsigned char) (c | 0x20) : c;
 }
 
+
+/* 1 when the spans are equal without regard to the case of ASCII letters. */
 
 static inline int
 amp_span_caseeq(amp_span_t a, amp_span_t b)
@@ -121,7 +123,7 @@ amp_buf_byte(amp_buf_t *b, unsigned char c)
 #define amp_buf_text(b, text)  amp_buf_put(b, text, sizeof(text) - 1)
 
 
-/* The bytes written so far; valid while the caller keeps the buffer. */
+/* The bytes written so far; valid as long as the buffer. */
 
 static inline amp_span_t
 amp_buf_written(const amp_buf_t *b)

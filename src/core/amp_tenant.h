@@ -152,7 +152,7 @@ int amp_group_valid(amp_span_t group);
 int amp_sealed_text_valid(amp_span_t sealed);   /* only amp_seal_decode() does
                                                    more than that             */
 
-/* The limit called "default" or like a class, or -1; and the name of a limit. */
+/* The limit of a name ("default" or a class), or -1; the name of a limit. */
 
 int amp_limit_find(amp_span_t name);
 const char *amp_limit_name(amp_limit_e limit);

@@ -10,14 +10,14 @@
 #define AMP_TOKEN_CHECKED    (AMP_TOKEN_LEN - AMP_TOKEN_CHECKSUM)
 #define AMP_TOKEN_CHECKSUM   6
 #define AMP_TOKEN_ID_RANDOM  10
-#define AMP_BASE62_FAIR      248        /* 62 * 4, below 256                  */
+#define AMP_BASE62_FAIR      248        /* 4 * 62: bytes below it are used    */
 
 
 static const unsigned char  amp_base62_digits[] =
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 
-/* By half bytes: 16 words stay in one cache line. */
+/* Four bits at a time: a table of 16 words fits in one cache line. */
 
 static uint32_t
 amp_crc32(const unsigned char *data, size_t len)
@@ -41,6 +41,8 @@ amp_crc32(const unsigned char *data, size_t len)
     return crc ^ 0xffffffff;
 }
 
+
+/* Writes the checksum of a token: AMP_TOKEN_CHECKSUM characters. */
 
 static void
 amp_token_checksum(const unsigned char *token, unsigned char *out)
@@ -116,8 +118,8 @@ amp_token_valid(amp_span_t token)
 
 
 /*
- * Once for each request: EVP would fetch and allocate, and costs a third more
- * than the hash itself.
+ * Called for each request.  The EVP functions, which OpenSSL prefers, would
+ * allocate, and take a third more time than the hash itself.
  */
 
 #pragma GCC diagnostic push
@@ -128,7 +130,7 @@ amp_token_digest(amp_span_t token, unsigned char digest[AMP_TOKEN_DIGEST])
 {
     SHA256_CTX  ctx;
 
-    /* Final wipes what the context holds of the token, SHA256_Init(3) */
+    /* SHA256_Final() wipes the context: SHA256_Init(3) */
 
     if (!SHA256_Init(&ctx) || !SHA256_Update(&ctx, token.data, token.len)
         || !SHA256_Final(digest, &ctx))
@@ -163,7 +165,7 @@ amp_base62(const unsigned char *random, size_t n, unsigned char *out,
 }
 
 
-/* A time of a record: absent and null are 0. */
+/* Reads a time of a record, where absent and null are 0: 0, or -1. */
 
 static int
 amp_token_time(const json_t *value, int64_t *time)
@@ -182,6 +184,8 @@ amp_token_time(const json_t *value, int64_t *time)
 }
 
 
+/* NULL, or what is wrong with the record. */
+
 static const char *
 amp_token_record_read(const json_t *json, amp_token_record_t *record)
 {
@@ -195,13 +199,13 @@ amp_token_record_read(const json_t *json, amp_token_record_t *record)
     record->tenant = amp_json_text(json_object_get(json, "tenant"));
 
     if (!amp_tenant_id_valid(record->tenant)) {
-        return "\"tenant\" is no tenant id";
+        return "\"tenant\" is not a tenant id";
     }
 
     record->id = amp_json_text(json_object_get(json, "id"));
 
     if (!amp_span_eq(amp_token_id_tenant(record->id), record->tenant)) {
-        return "\"id\" is no token id of this tenant";
+        return "\"id\" is not a token id of this tenant";
     }
 
     label = json_object_get(json, "label");
@@ -211,20 +215,22 @@ amp_token_record_read(const json_t *json, amp_token_record_t *record)
         || record->label.len > AMP_TOKEN_LABEL_MAX
         || !amp_json_printable(record->label))
     {
-        return "\"label\" is no printable text of at most 128 bytes";
+        return "\"label\" is not printable text of at most 128 bytes";
     }
 
     if (amp_token_time(json_object_get(json, "created"), &record->created)) {
-        return "\"created\" is no time in Unix seconds";
+        return "\"created\" is not a time in Unix seconds";
     }
 
     if (amp_token_time(json_object_get(json, "expires"), &record->expires)) {
-        return "\"expires\" is no time in Unix seconds";
+        return "\"expires\" is not a time in Unix seconds";
     }
 
     return NULL;
 }
 
+
+/* Copies a text that belongs to the JSON to the caller's buffer. */
 
 static void
 amp_token_keep(amp_span_t *s, amp_buf_t *out)
@@ -261,7 +267,7 @@ amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
         amp_token_keep(&record->label, &out);
 
         if (out.overflow) {
-            *error = "no room for the record";
+            *error = "the record is too large";
         }
     }
 

@@ -1,9 +1,9 @@
 /*
  * Gateway tokens: "agw_" + 30 base62 characters (178 bits of the caller's
  * randomness) + 6 base62 characters: the CRC-32 (IEEE 802.3) of the 34
- * characters before it, as GitHub's tokens do, so that a mistyped or made-up
- * token is refused without a look-up and secret scanners can tell one.
- * Only the SHA-256 of the whole text is stored or compared.
+ * characters before it, as in GitHub's tokens.  So a mistyped or invented token
+ * is refused without a look-up, and secret scanners can recognise a token.
+ * Only the SHA-256 of the whole text (the digest) is stored or compared.
  */
 
 #ifndef AMP_TOKEN_H
@@ -22,23 +22,23 @@
 
 
 /*
- * Makes a token of random bytes: each character takes bytes until one is
- * below 248 (62 * 4), so no character is more likely than another.  0, or -1
- * when the n bytes did not suffice (64 nearly always do).
+ * Makes a token from n random bytes.  Bytes from 248 (62 * 4) on are skipped,
+ * so that all characters are equally likely.  0, or -1 when there were too few
+ * bytes (64 are nearly always enough).
  */
 
 int amp_token_make(const unsigned char *random, size_t n,
     unsigned char token[AMP_TOKEN_LEN]);
 
-/* 1 when prefix, length, alphabet and checksum are right. */
+/* 1 when prefix, length, alphabet and checksum are right, else 0. */
 
 int amp_token_valid(amp_span_t token);
 
-/* SHA-256.  0, or -1 when OpenSSL fails. */
+/* Computes the digest: 0, or -1 when OpenSSL fails. */
 
 int amp_token_digest(amp_span_t token, unsigned char digest[AMP_TOKEN_DIGEST]);
 
-/* len base62 characters of n random bytes, as amp_token_make() draws them. */
+/* Makes len base62 characters from n random bytes as amp_token_make() does. */
 
 int amp_base62(const unsigned char *random, size_t n, unsigned char *out,
     size_t len);
@@ -48,9 +48,9 @@ int amp_base62(const unsigned char *random, size_t n, unsigned char *out,
  * The record amp:token:<sha256 hex>, JSON, version 1:
  *   { "v": 1, "tenant": "acme", "id": "acme.x3Kf0a9QzT", "label": "ci",
  *     "created": 1763000000, "expires": null }
- * Times are Unix seconds; expires 0, null or absent: never.  The id is one of
- * the tenant's; the label is printable UTF-8 and may be absent.
- * Spans point into buf.
+ * Times are Unix seconds; created may be absent; expires 0, null or absent:
+ * never.  The id begins with the tenant's; the label is printable UTF-8 and may
+ * be absent.
  */
 
 typedef struct {
@@ -62,20 +62,21 @@ typedef struct {
 } amp_token_record_t;
 
 /*
- * buf (cap bytes) receives the decoded texts; 512 bytes always suffice.  0, or
- * -1 with *error set as in amp_tenant_decode() and the record empty.
+ * Decodes a record.  The texts are written to buf (cap bytes, 512 are always
+ * enough), and the spans point there.  0, or -1 with *error set as by
+ * amp_tenant_decode() and the record empty.
  */
 
 int amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
     amp_token_record_t *record, const char **error);
 
-/* The JSON of a record. */
+/* Appends the JSON of a record. */
 
 void amp_token_record_write(const amp_token_record_t *record, amp_buf_t *out);
 
 /*
- * The tenant in a token id: all before the last "."; empty when the id is not
- * "<tenant id>.<10 base62>".
+ * The tenant id in a token id, before the last "."; empty when the token id is
+ * not "<tenant id>.<10 base62>".
  */
 
 amp_span_t amp_token_id_tenant(amp_span_t id);

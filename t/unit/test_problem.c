@@ -1,4 +1,4 @@
-/* The table of reasons, and the document. */
+/* The table of reasons, and the documents that are made from it. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ write_problem(amp_reason_e reason, const amp_problem_facts_t *facts)
 
 
 static void
-table(void **state)
+every_reason_has_texts_of_its_own(void **state)
 {
     unsigned              i, j;
     const amp_problem_t  *p;
@@ -60,10 +60,10 @@ table(void **state)
 }
 
 
-/* Statuses by the groups of the enum. */
+/* Each reason has the status that its group in amp_reason_e names. */
 
 static void
-statuses(void **state)
+status_of_each_reason(void **state)
 {
     unsigned              i, want;
     const amp_problem_t  *p;
@@ -100,7 +100,7 @@ statuses(void **state)
 
 
 static void
-by_status(void **state)
+reason_for_a_status_of_nginx(void **state)
 {
     unsigned      status;
     amp_reason_e  reason;
@@ -130,7 +130,7 @@ by_status(void **state)
 
 
 static void
-document(void **state)
+members_of_the_document(void **state)
 {
     amp_problem_facts_t  facts;
 
@@ -148,8 +148,8 @@ document(void **state)
         "\"detail\":\"Say \\\"when\\\".\",\"subsystem\":\"gateway\","
         "\"time\":\"2026-11-22T01:02:03Z\",\"requestId\":\"r-1\","
         "\"causes\":[\"rate-limited\"],"
-        "\"remedy\":\"Wait as long as Retry-After says; for more, ask the"
-        " platform team: ampctl limit set <tenant> --rate <rate> --burst"
+        "\"remedy\":\"Wait as long as Retry-After says. For a higher limit ask"
+        " the platform team: ampctl limit set <tenant> --rate <rate> --burst"
         " <burst>\",\"retryable\":true,"
         "\"retryAfter\":\"2026-11-22T01:02:05Z\","
         "\"context\":{\"operation\":\"listProjects\",\"tenant\":\"acme\"}}")));
@@ -168,17 +168,17 @@ document(void **state)
     assert_non_null(strstr((char *) write_problem(AMP_NO_KEY, &facts).data,
                            ",\"context\":{\"tenant\":\"acme\"}}"));
 
-    /* no such reason is still a document */
+    /* a reason that is not in the table is AMP_INTERNAL */
 
     assert_non_null(strstr((char *) write_problem(AMP_OK, &facts).data,
                            ":problem:internal\""));
 }
 
 
-/* Every reason, every byte in every fact: JSON, as told, within its size. */
+/* All bytes in a fact: the document is JSON, and AMP_PROBLEM_MAX is enough. */
 
 static void
-escapes(void **state)
+facts_are_escaped(void **state)
 {
     size_t                i;
     unsigned              c, reason;
@@ -205,7 +205,7 @@ escapes(void **state)
         facts.tenant = amp_span_make(fact + 1, sizeof(fact) - 1);
         facts.operation = all;
 
-        /* jansson refuses \u0000 unless told, so it is told */
+        /* without JSON_ALLOW_NUL jansson refuses \u0000 */
 
         json = json_loadb((char *) bytes,
                           write_problem((amp_reason_e) reason, &facts).len,
@@ -230,7 +230,7 @@ escapes(void **state)
 
 
 static void
-escape_texts(void **state)
+json_strings_and_numbers(void **state)
 {
     size_t         i;
     amp_buf_t      b;
@@ -273,7 +273,7 @@ escape_texts(void **state)
 
 
 static void
-overflows(void **state)
+a_buffer_that_is_too_small(void **state)
 {
     size_t               n, size;
     amp_buf_t            b;
@@ -298,13 +298,13 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(table),
-        cmocka_unit_test(statuses),
-        cmocka_unit_test(by_status),
-        cmocka_unit_test(document),
-        cmocka_unit_test(escapes),
-        cmocka_unit_test(escape_texts),
-        cmocka_unit_test(overflows)
+        cmocka_unit_test(every_reason_has_texts_of_its_own),
+        cmocka_unit_test(status_of_each_reason),
+        cmocka_unit_test(reason_for_a_status_of_nginx),
+        cmocka_unit_test(members_of_the_document),
+        cmocka_unit_test(facts_are_escaped),
+        cmocka_unit_test(json_strings_and_numbers),
+        cmocka_unit_test(a_buffer_that_is_too_small)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

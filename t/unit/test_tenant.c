@@ -452,8 +452,8 @@ faults(void **state)
     refuse("SENTINEL", "JSON");
     refuse("[]", "object");
     refuse(HEAD "} SENTINEL", "JSON");
-    refuse(HEAD ",\"SENTINEL\":1,\"SENTINEL\":2}", "twice");
-    refuse(HEAD ",\"limits\":{\"read\":{},\"read\":{}}}", "twice");
+    refuse(HEAD ",\"SENTINEL\":1,\"SENTINEL\":2}", "duplicate");
+    refuse(HEAD ",\"limits\":{\"read\":{},\"read\":{}}}", "duplicate");
     refuse(HEAD ",\"x\":\"\xff SENTINEL\"}", "JSON");
 
     refuse("{\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}", "\"v\"");
