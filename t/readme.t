@@ -76,6 +76,15 @@ subtest 'links between the documents' => sub {
     }
 };
 
+subtest 'CONTRIBUTING.md has a line for each source file, and no other' => sub {
+    my ($map) = slurp('CONTRIBUTING.md') =~ /^## Map$(.*?)^## /ms or return fail 'a map';
+    my %line = map { $_ => 1 } map { /`([a-z_.]+)`/g } $map =~ /^\| (`[a-z_.]+`(?:, `[a-z_.]+`)*) \|/mg;
+    my %file = map { basename($_) =~ s/\.[ch]$//r => $_ }
+        glob 'src/*/*.[ch] src/module/*/*.[ch] src/core/*.lua';
+    ok $line{$_}, "$file{$_}: a line" for sort keys %file;
+    ok $file{$_}, "$_: a file" for grep { !-e } sort keys %line;
+};
+
 SKIP: {
     skip 'a fresh system needs root', 1 if $> != 0;
     my @own = qw(unshare --mount --net --pid --fork --kill-child --mount-proc);
