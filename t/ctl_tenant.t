@@ -100,6 +100,15 @@ subtest 'add with a bad key file writes nothing' => sub {
     ok !$redis->command('SISMEMBER', 'amp:tenants', 'bad'), 'not in the set';
 };
 
+subtest 'add with a record that the gateway could not read writes nothing' => sub {
+    my $r = $ctl->json(qw(tenant add large --project p), map { ('--group', 'g' x 254 . $_) } 10 .. 73);
+    is $r->{code}, 1, 'exit 1';
+    is $r->{doc}{error}{code}, 'bad_record', 'code';
+    like $r->{doc}{error}{message}, qr/nothing was written.*too large/, 'message';
+    ok !$redis->command('EXISTS', 'amp:tenant:large'), 'no record';
+    ok !$redis->command('SISMEMBER', 'amp:tenants', 'large'), 'not in the set';
+};
+
 subtest 'list and show' => sub {
     my $list = $ctl->json(qw(tenant list))->{doc};
     is_deeply [ map { $_->{id} } @$list ], [qw(acme burst full human narrow)], 'in order';

@@ -86,12 +86,70 @@ record_concurrency(json_t *record, const char *text, ctl_error_t *error)
 }
 
 
+/*
+ * Parses the texts of a rate and a burst; what is NULL is that of limit, or the
+ * rate's default burst.  limit may be NULL.  0, or -1 with the error filled.
+ */
+
+static int
+record_rate(const json_t *limit, const char *class, const char *rate_text,
+    const char *burst_text, amp_rate_t *rate, ctl_error_t *error)
+{
+    json_t    *burst;
+    uint32_t   most;
+
+    if (rate_text == NULL && record_text(limit, "rate")[0] == '\0') {
+        ctl_error(error, CTL_USAGE, "usage", "--burst needs a rate, and "
+                  "the limit \"%s\" has none", class);
+        return ctl_remedy(error, "add --rate, e.g. --rate 50/s --burst 100");
+    }
+
+    rate_text = rate_text ? rate_text : record_text(limit, "rate");
+
+    if (amp_rate_parse(record_span(rate_text), rate) != 0) {
+        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a rate", rate_text);
+        return ctl_remedy(error, "give requests per second, minute, hour or "
+                          "day, e.g. --rate 50/s, 600/m, 5000/h or 10000/d");
+    }
+
+    burst = json_object_get(limit, "burst");
+
+    if (burst_text != NULL) {
+        rate->burst = record_requests(burst_text);
+
+        if (rate->burst == 0) {
+            ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a burst",
+                      burst_text);
+            return ctl_remedy(error, "give 1 to %d requests, e.g. --burst 100",
+                              AMP_BURST_MAX);
+        }
+
+    } else if (json_is_integer(burst)) {
+        rate->burst = (uint32_t) json_integer_value(burst);
+
+    } else {
+        rate->burst = amp_rate_default_burst(rate);
+    }
+
+    most = amp_lease_burst_max(rate);
+
+    if (rate->burst > most) {
+        ctl_error(error, CTL_USAGE, "usage", "a burst of %lu takes longer than "
+                  "%d days to refill at %s", (unsigned long) rate->burst,
+                  (int) (AMP_LEASE_SPAN / AMP_LEASE_SECOND / 86400), rate_text);
+        return ctl_remedy(error, "give a burst of 1 to %lu, or a higher rate",
+                          (unsigned long) most);
+    }
+
+    return 0;
+}
+
+
 int
 record_limit(json_t *record, const char *class, const char *rate_text,
     const char *burst_text, ctl_error_t *error)
 {
     json_t        *limits, *limit;
-    uint32_t       most;
     amp_buf_t      text;
     amp_rate_t     rate;
     unsigned char  buf[AMP_RATE_TEXT_MAX];
@@ -103,55 +161,15 @@ record_limit(json_t *record, const char *class, const char *rate_text,
     class = class ? class : "default";
 
     limits = record_limits(record);
+    limit = json_object_get(limits, class);
 
     if (rate_text != NULL && strcmp(rate_text, "none") == 0) {
         json_object_del(limits, class);
         return 0;
     }
 
-    limit = json_object_get(limits, class);
-
-    if (rate_text == NULL && record_text(limit, "rate")[0] == '\0') {
-        ctl_error(error, CTL_USAGE, "usage", "--burst needs a rate, and "
-                  "the limit \"%s\" has none", class);
-        return ctl_remedy(error, "add --rate, e.g. --rate 50/s --burst 100");
-    }
-
-    if (rate_text == NULL) {
-        rate_text = record_text(limit, "rate");
-    }
-
-    if (amp_rate_parse(record_span(rate_text), &rate) != 0) {
-        ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a rate", rate_text);
-        return ctl_remedy(error, "give requests per second, minute, hour or "
-                          "day, e.g. --rate 50/s, 600/m, 5000/h or 10000/d");
-    }
-
-    rate.burst = amp_rate_default_burst(&rate);
-
-    if (burst_text != NULL) {
-        rate.burst = record_requests(burst_text);
-
-        if (rate.burst == 0) {
-            ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a burst",
-                      burst_text);
-            return ctl_remedy(error, "give 1 to %d requests, e.g. --burst 100",
-                              AMP_BURST_MAX);
-        }
-
-    } else if (json_is_integer(json_object_get(limit, "burst"))) {
-        rate.burst = (uint32_t) json_integer_value(
-                         json_object_get(limit, "burst"));
-    }
-
-    most = amp_lease_burst_max(&rate);
-
-    if (rate.burst > most) {
-        ctl_error(error, CTL_USAGE, "usage", "a burst of %lu takes longer than "
-                  "%d days to refill at %s", (unsigned long) rate.burst,
-                  (int) (AMP_LEASE_SPAN / AMP_LEASE_SECOND / 86400), rate_text);
-        return ctl_remedy(error, "give a burst of 1 to %lu, or a higher rate",
-                          (unsigned long) most);
+    if (record_rate(limit, class, rate_text, burst_text, &rate, error) != 0) {
+        return -1;
     }
 
     amp_buf_init(&text, buf, sizeof(buf));

@@ -134,52 +134,65 @@ tenant_time(store_t *store, ctl_error_t *error, amp_span_t id, uint64_t *now)
 
 
 /*
- * Writes the record and publishes the event, both with revision rev; a NULL
- * record deletes.  1, 0 when Redis has another revision than the expected, -1.
+ * The record as text, with "rev" set, the caller's to free().  NULL with the
+ * error filled when the gateway could not read it.
+ */
+
+static char *
+tenant_text(ctl_error_t *error, amp_span_t id, json_t *record, uint64_t rev)
+{
+    char           *text;
+    size_t          len;
+    const char     *why;
+    tenant_flat_t   flat;
+
+    json_object_set_new(record, "rev", json_integer((json_int_t) rev));
+
+    text = json_dumps(record, JSON_COMPACT|JSON_PRESERVE_ORDER);
+    if (text == NULL) {
+        abort();
+    }
+
+    why = "the record is too large";
+    len = strlen(text);
+
+    if (len <= AMP_TENANT_JSON_MAX
+        && amp_tenant_decode(amp_span_make(text, len), &flat, sizeof(flat),
+                             &why)
+           != 0)
+    {
+        return text;
+    }
+
+    free(text);
+
+    ctl_error(error, CTL_REFUSED, "bad_record",
+              "nothing was written: with this change the gateway could not "
+              "read tenant \"%.*s\" (%s)", (int) id.len, id.data, why);
+    (void) ctl_remedy(error, "make the record smaller, e.g. with fewer groups, "
+                      "grants or retired keys");
+
+    return NULL;
+}
+
+
+/*
+ * Writes the text of a record with revision rev, or deletes the record when
+ * text is NULL, and publishes an event with rev.  1, 0 when Redis has another
+ * revision than the expected, -1.
  */
 
 static int
 tenant_write(store_t *store, ctl_error_t *error, amp_span_t id,
-    const char *expected, json_t *record, uint64_t rev)
+    const char *expected, const char *text, uint64_t rev)
 {
     int             rc;
-    char           *text;
     amp_buf_t       key, channel, message;
     amp_span_t      args[4];
     long long       answer;
-    const char     *why;
     amp_event_t     event;
-    tenant_flat_t   flat;
     unsigned char   key_buf[AMP_KEYS_MAX], channel_buf[AMP_KEYS_MAX];
     unsigned char   message_buf[AMP_EVENT_MAX];
-
-    text = NULL;
-
-    if (record != NULL) {
-        json_object_set_new(record, "rev", json_integer((json_int_t) rev));
-
-        text = json_dumps(record, JSON_COMPACT|JSON_PRESERVE_ORDER);
-        if (text == NULL) {
-            abort();
-        }
-
-        why = "the record is too long";
-
-        if (strlen(text) > AMP_TENANT_JSON_MAX
-            || amp_tenant_decode(amp_span_make(text, strlen(text)), &flat,
-                                 sizeof(flat), &why)
-               == 0)
-        {
-            free(text);
-            ctl_error(error, CTL_REFUSED, "bad_record",
-                      "nothing was written: with this change the gateway could "
-                      "not read tenant \"%.*s\" (%s)", (int) id.len, id.data,
-                      why);
-            return ctl_remedy(error, "make the change smaller; to see the "
-                              "record: ampctl tenant show %.*s", (int) id.len,
-                              id.data);
-        }
-    }
 
     memset(&event, 0, sizeof(event));
     event.type = AMP_EVENT_TENANT;
@@ -203,8 +216,6 @@ tenant_write(store_t *store, ctl_error_t *error, amp_span_t id,
     rc = store_script(store, error, &amp_script_write_tenant,
                       expected[0] != '\0', amp_buf_written(&key), args, 4,
                       &answer);
-
-    free(text);
 
     return rc == 0 ? answer == 1 : -1;
 }
@@ -233,7 +244,7 @@ tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
     tenant_change_pt change, void *data)
 {
     int        rc;
-    char       expected[24];
+    char      *text, expected[24];
     json_t    *record;
     uint64_t   rev;
     unsigned   try;
@@ -251,7 +262,10 @@ tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
         if (rc == 0) {
             snprintf(expected, sizeof(expected), "%llu",
                      (unsigned long long) rev);
-            rc = tenant_write(store, error, id, expected, record, rev + 1);
+            text = tenant_text(error, id, record, rev + 1);
+            rc = text == NULL ? -1 : tenant_write(store, error, id, expected,
+                                                  text, rev + 1);
+            free(text);
         }
 
         json_decref(record);
@@ -298,6 +312,7 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
     json_t *record)
 {
     int            rc;
+    char          *text;
     json_t        *old;
     uint64_t       now;
     long long      answer;
@@ -330,14 +345,24 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
 
     token_list_free(&stale);
 
-    if (rc != 0
-        || tenant_time(store, error, id, &now) != 0
-        || tenant_set_of_ids(store, error, "SADD", id, &answer) != 0)
-    {
+    if (rc != 0 || tenant_time(store, error, id, &now) != 0) {
         return -1;
     }
 
-    return tenant_write(store, error, id, "", record, now);
+    text = tenant_text(error, id, record, now);
+    if (text == NULL) {
+        return -1;
+    }
+
+    rc = tenant_set_of_ids(store, error, "SADD", id, &answer);
+
+    if (rc == 0) {
+        rc = tenant_write(store, error, id, "", text, now);
+    }
+
+    free(text);
+
+    return rc;
 }
 
 
