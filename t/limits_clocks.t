@@ -1,7 +1,9 @@
 #!/usr/bin/perl
 
 # Gateways whose clocks disagree: an hour ahead, an hour behind, one percent too
-# fast, one percent too slow.  What they admit together is what Redis says.
+# fast, one percent too slow.  Together they never admit more than the limit, in
+# the time of Redis.  t/unit/test_lease.c asserts on a virtual clock, with clocks
+# that drift, how near to the limit they come.
 
 use strict;
 use warnings;
@@ -33,24 +35,18 @@ SKIP: {
     skip 'nginx keeps the right time under libfaketime', 1
         if hour($off{'+1h'}) == hour($right);
 
-    for my $case ([ 200, 40, 0.95 ], [ 100, 1, 0.1 ]) {
-        my ($rate, $burst, $share) = @$case;
+    for my $case ([ 200, 40 ], [ 100, 1 ]) {
+        my ($rate, $burst) = @$case;
         subtest "$rate/s, burst $burst" => sub {
-            my $best = 0;
-            for my $round (1 .. 3) {
-                my $t = $right->tenant("t$rate-$round", project => 'p-1', args => [ '--rate', "$rate/s", '--burst', $burst ]);
-                my $f = Gateway::Flood->run(
-                    token => $t, on => [ $right, map { $off{$_} } sort keys %off ], seconds => 2, connections => 2
-                );
-                is $f->others, 0, 'admitted or refused';
-                cmp_ok $f->good, '<=', $rate * $f->seconds + $burst, 'never more than rate and burst';
-                cmp_ok $f->excess($rate, $burst), '<=', 0.1 * $rate, 'in no window';
-                my $part = ($f->good + 1) / ($rate * 2 + $burst);
-                $best = $part if $best < $part;
-                note sprintf '%.1f %%, shares %s', 100 * $part, join ' ', $f->shares;
-                last if $best >= $share;
-            }
-            cmp_ok $best, '>=', $share, $burst > 1 ? 'and hardly less' : 'and something: each request has to ask';
+            my $t = $right->tenant("t$rate", project => 'p-1', args => [ '--rate', "$rate/s", '--burst', $burst ]);
+            my $f = Gateway::Flood->run(
+                token => $t, on => [ $right, map { $off{$_} } sort keys %off ], seconds => 2, connections => 2
+            );
+            is $f->others, 0, 'each request is admitted, or refused with 429';
+            cmp_ok $f->good, '<=', $rate * $f->seconds + $burst, 'never more than rate and burst';
+            cmp_ok $f->excess($rate, $burst), '<=', 0.1 * $rate, 'in no window more';
+            cmp_ok $f->good, '>', $burst, 'and more than the burst';
+            note sprintf '%.1f %%, shares %s', 100 * $f->good / ($rate * $f->seconds + $burst), join ' ', $f->shares;
         };
     }
 }

@@ -5,14 +5,19 @@ package Gateway::Flood;
 #
 #   my $f = Gateway::Flood->run(
 #       token => $token, on => [ $gw, ... ], seconds => 2, connections => 2,    # of each gateway
-#       meanwhile => sub { ... },          # in a process of its own, from the start
+#       meanwhile => sub { ... },          # in a process of its own; "seconds" begin when it has ended
 #       until => 429,                      # a connection that gets this answer ends
 #   );
 #   $f->seconds;             # from the first request to the last answer
+#   $f->calm;                # when "meanwhile" had ended, in seconds from the first request
 #   $f->good; $f->others;    # answers 200; those that are neither 200 nor 429
 #   $f->good(0.5, 1);        # ... from so many seconds on, until so many
 #   $f->shares;              # answers 200 of each gateway; also shares(0.5)
-#   $f->excess($rate, $burst);    # the most above rate x time + burst that any window of answers holds
+#   $f->excess($rate, $burst);    # the most that any window holds above rate x time + burst
+#
+# A request is decided between its sending and its answer.  excess() counts a
+# request for a window only if both are in it: how long answers take on a busy
+# machine does not matter.
 #
 # A gateway that dies takes its connections out.
 
@@ -35,16 +40,16 @@ sub run {
         }
     }
 
-    my %from;    # socket => { gateway, in }
+    my %from;    # socket => { gateway, in, sent }
     my $select = IO::Select->new;
     for my $g (0 .. $#{ $o{on} }) {
         for (1 .. $o{connections}) {
             my $s = $o{on}[$g]->connect or die "connect: $!";
-            $from{$s} = { gateway => $g, in => '' };
+            $from{$s} = { gateway => $g, in => '', sent => 0 };
             $select->add($s);
         }
     }
-    my $self = bless { on => scalar @{ $o{on} }, begun => time, answers => [] }, $class;
+    my $self = bless { on => scalar @{ $o{on} }, begun => time, calm => 0, answers => [] }, $class;
     syswrite $_, $text for $select->handles;
     while (my @ready = $select->can_read(60)) {
         for my $s (@ready) {
@@ -59,9 +64,19 @@ sub run {
             $end += 4 + $length;
             next if length $from->{in} < $end;
             push @{ $self->{answers} },
-                { at => time - $self->{begun}, status => substr($from->{in}, 9, 3), gateway => $from->{gateway} };
+                {
+                    at => time - $self->{begun}, sent => $from->{sent},
+                    status => substr($from->{in}, 9, 3), gateway => $from->{gateway},
+                };
             substr $from->{in}, 0, $end, '';
-            if (time - $self->{begun} < $o{seconds} && $self->{answers}[-1]{status} != ($o{until} // 0)) {
+            if ($pid && waitpid($pid, POSIX::WNOHANG())) {
+                $self->{calm} = time - $self->{begun};
+                undef $pid;
+            }
+            if (($pid || time - $self->{begun} < $self->{calm} + $o{seconds})
+                && $self->{answers}[-1]{status} != ($o{until} // 0))
+            {
+                $from->{sent} = time - $self->{begun};
                 syswrite $s, $text;
             } else {
                 $select->remove($s);
@@ -73,6 +88,7 @@ sub run {
 }
 
 sub seconds { $_[0]{answers}[-1]{at} }
+sub calm    { $_[0]{calm} }
 
 sub _good {
     my ($self, $from, $to) = @_;
@@ -91,12 +107,15 @@ sub shares {
 
 sub excess {
     my ($self, $rate, $burst) = @_;
-    my ($worst, $low, $i) = (-1e9, 1e18, 0);
-    for my $answer ($self->_good) {
-        my $debt = $i++ - $rate * $answer->{at};
-        $low = $debt if $debt < $low;
-        my $over = $debt + 1 - $low - $burst;
-        $worst = $over if $over > $worst;
+    my @good = sort { $a->{at} <=> $b->{at} } $self->_good;
+    my $worst = -1e9;
+    for my $from (@good) {
+        my $n = 0;
+        for my $answer (@good) {
+            next if $answer->{sent} < $from->{sent};
+            my $over = ++$n - $rate * ($answer->{at} - $from->{sent}) - $burst;
+            $worst = $over if $over > $worst;
+        }
     }
     return $worst;
 }
