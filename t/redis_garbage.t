@@ -1,6 +1,6 @@
-# Replies that a network or a broken proxy makes of good ones: in pieces, late,
-# cut at every byte, doubled, mangled.  A tenant that is known is served all the
-# time, nobody is ever taken for another, and all is well when it ends.
+# Replies as a network or a broken proxy spoils them: in pieces, late, cut at every
+# byte, doubled, mangled.  Tenants in the zone are served all the time, no request
+# gets the record of another tenant, and all are served when the fault ends.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ use Gateway::Redis;
 use Digest::SHA ();
 use JSON::PP ();
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $path = '/v1/integrations';
 my $seed = $ENV{SEED} || time;
@@ -35,33 +35,36 @@ my @known = map {
 my $one = $known[0]{token};
 my $digest = Digest::SHA::sha256_hex($one);
 
+# Sets a fault so many times, each for ten requests.
+
 sub load {
-    my ($seconds, $code) = @_;
+    my ($count, $code) = @_;
     my $load = Gateway::Load->start(gateways => [$gw], tenants => \@known, clients => 4, pause => 0.003);
-    my $end = time + $seconds;
-    while (time < $end) {
+    for (1 .. $count) {
         $code->($load);
-        sleep 0.02;
+        my $before = $load->report->{requests};
+        $gw->wait_for(sub { $load->report->{requests} >= $before + 10 });
     }
     my $r = $load->stop;
     is $r->{failed}, 0, "none of $r->{requests} requests failed" or diag join "\n", @{ $r->{failures} };
-    is_deeply $r->{wrong}, [], 'nobody was taken for another';
+    is_deeply $r->{wrong}, [], 'no answer was for another tenant';
     return $r;
 }
 
 sub served { return $gw->get($path, token => $_[0])->{status} == 200 }
 
-sub up { my $s = $gw->status; return $s->{redis_links_up} && $s->{redis_events_up} }
+sub up { return $gw->linked }
 
-# An event named the tenant: nobody is served before Redis has answered.
+# An event that names the tenant: its next request waits for a look-up.
 
-sub ask_again {
+sub invalidate {
+    my $before = $gw->status->{events_total};
     $fake->publish('amp:events', JSON::PP::encode_json({ v => 1, type => 'tenant', tenant => 's1', rev => 0 }));
-    sleep 0.002;
+    $gw->wait_for(sub { $gw->status->{events_total} > $before });
 }
 
 $gw->get($path, token => $_->{token}) for @known;
-ok $gw->wait_for(\&up), 'a gateway' or BAIL_OUT($gw->error_log);
+ok $gw->wait_for(\&up), 'every link is up' or BAIL_OUT($gw->error_log);
 
 my %length = (
     token  => length $fake->real->command('GET', "amp:token:$digest"),
@@ -70,23 +73,23 @@ my %length = (
 
 subtest 'in pieces' => sub {
     my $connects = $gw->status->{redis_connects_total};
-    load(1, sub { $fake->fault({ bytes => 1 }) });
+    load(15, sub { $fake->fault({ bytes => 1 }) });
     for my $kind ('token', 'tenant') {
         my $bad = 0;
         for my $at (1 .. $length{$kind} + 7) {
             $fake->fault({ on => 'GET', key => "amp:$kind:", split => $at });
-            ask_again();
+            invalidate();
             $bad++ unless served($one);
         }
         is $bad, 0, "a $kind in two pieces, at every byte";
     }
     $fake->fault;
-    is $gw->status->{redis_connects_total}, $connects, 'the link has not noticed';
+    is $gw->status->{redis_connects_total}, $connects, 'the link stays';
 };
 
 subtest 'late' => sub {
     my $before = $gw->status;
-    load(1, sub { $fake->fault({ jitter => 0.06 }) });
+    load(15, sub { $fake->fault({ jitter => 0.06 }) });
     $fake->fault;
     my $after = $gw->status;
     is $after->{redis_timeouts_total}, $before->{redis_timeouts_total}, 'each reply was in time';
@@ -97,20 +100,20 @@ subtest 'cut at every byte, then closed' => sub {
         my %seen;
         for my $at (0 .. $length{$kind} + 6) {
             $fake->fault({ on => 'GET', key => "amp:$kind:", cut => $at, close => 1, times => 1 });
-            ask_again();
+            invalidate();
             $seen{ $gw->get($path, token => $one)->{status} }++;
         }
         $fake->fault;
         my @other = grep { !/^(?:200|503)$/ } keys %seen;
         is_deeply \@other, [], "a $kind: served or 503" or diag explain \%seen;
         note "$kind: ", join ', ', map { "$_: $seen{$_}" } sort keys %seen;
-        ok $gw->wait_for(sub { served($one) }), 'served when it is over';
+        ok $gw->wait_for(sub { served($one) }), 'served when the fault has ended';
     }
 };
 
-subtest 'a greeting cut at every byte' => sub {
-    for my $greeting ([ PING => "+PONG\r\n" ], [ SUBSCRIBE => "*3\r\n\$9\r\nsubscribe\r\n" ]) {
-        my ($name, $bytes) = @$greeting;
+subtest 'a handshake cut at every byte' => sub {
+    for my $reply ([ PING => "+PONG\r\n" ], [ SUBSCRIBE => "*3\r\n\$9\r\nsubscribe\r\n" ]) {
+        my ($name, $bytes) = @$reply;
         my $bad = 0;
         for my $at (0 .. length($bytes) - 1) {
             $fake->fault({ on => $name, cut => $at, close => 1, times => 1 });
@@ -123,8 +126,8 @@ subtest 'a greeting cut at every byte' => sub {
     }
 };
 
-subtest 'more than was asked for' => sub {
-    load(1, sub {
+subtest 'one reply more than commands' => sub {
+    load(15, sub {
         $fake->fault({ on => rand() < 0.5 ? 'GET' : 'HGETALL', suffix => "+OK\r\n", times => 1 });
     });
     $fake->fault;
@@ -146,11 +149,11 @@ subtest 'replies after the clients have left' => sub {
     $fake->release;
     my @answers = map { $gw->get($path, token => $_->{token}) } reverse @new;
     is_deeply [ map { $gw->json($_)->{key} } @answers ], [ map { $_->{key} } reverse @new ],
-        'everybody else gets their own' or diag map { "$_->{status} $_->{body}\n" } @answers;
+        'other clients get their own tenants' or diag map { "$_->{status} $_->{body}\n" } @answers;
 };
 
-subtest 'what no subscriber should get' => sub {
-    my @shouts = (
+subtest 'wrong messages to the subscription' => sub {
+    my @messages = (
         [ 'a status', "+OK\r\n" ], [ 'an error', "-ERR what\r\n" ], [ 'nothing', "*0\r\n" ], [ 'nil', "*-1\r\n" ],
         [ 'a number', ":7\r\n" ], [ 'half a message', "*2\r\n\$7\r\nmessage\r\n\$10\r\namp:events\r\n" ],
         [ 'numbers', "*3\r\n:1\r\n:2\r\n:3\r\n" ], [ 'nested', "*3\r\n\$7\r\nmessage\r\n*1\r\n:1\r\n*1\r\n:1\r\n" ],
@@ -164,27 +167,26 @@ subtest 'what no subscriber should get' => sub {
             '{"v":1,"type":"tenant","tenant":"' . 'x' x 5000 . '"}', '{"v":1,"type":"token","token":"zz"}',
             '{"v":1,"type":"generation","project":"p-s1","families":{"x":-1}}', "\xff\xfe"),
     );
-    my @deaf;
-    for (@shouts) {
+    my @missed;
+    for (@messages) {
         my ($name, $bytes) = @$_;
         $gw->wait_for(\&up);
         $fake->to_subscribers($bytes);
-        sleep 0.03;
 
-        # a change is still heard of, or what was missed is asked for
+        # a change is applied, by its event or by a verification
         my $record = JSON::PP::decode_json($fake->real->command('GET', 'amp:tenant:s1'));
         my %e = (v => 1, type => 'tenant', tenant => 's1', rev => ++$record->{rev});
         $fake->set('amp:tenant:s1' => JSON::PP::encode_json({ %$record, disabled => JSON::PP::true() }));
         $fake->publish('amp:events', JSON::PP::encode_json(\%e));
-        push @deaf, $name unless $gw->wait_for(sub { $gw->get($path, token => $one)->{status} == 401 });
+        push @missed, $name unless $gw->wait_for(sub { $gw->get($path, token => $one)->{status} == 401 });
         $fake->copy($fake->real);
         $fake->publish('amp:events', JSON::PP::encode_json(\%e));
-        push @deaf, "after $name" unless $gw->wait_for(sub { served($one) });
+        push @missed, "after $name" unless $gw->wait_for(sub { served($one) });
     }
-    is_deeply \@deaf, [], scalar(@shouts) . ' ways: each change is seen';
+    is_deeply \@missed, [], scalar(@messages) . ' messages: each change is applied';
 };
 
-# Only the frame of a reply is spoiled: what is in a record is Redis's own.
+# Only the RESP frame of a reply is spoiled, not the record in it.
 
 sub mangled {
     my ($value) = @_;
@@ -206,16 +208,16 @@ sub mangled {
         sub { $reply = '-' . join('', map { chr(32 + rand 95) } 1 .. rand 300) . "\r\n" },
     );
     $ways[ rand @ways ]->();
-    # these say, well formed, that there is nothing, or no such project state
+    # a well-formed reply that says "no such key" is not garbage
     return $reply =~ /\A(?:[\$*]-1\r\n|\*\d*[02468]\r\n)/ ? "?$reply" : $reply;
 }
 
 subtest "mangled at random, seed $seed" => sub {
     my %value = map { $_ => $fake->real->command('GET', $_) } "amp:token:$digest", 'amp:tenant:s1';
     my $count = 0;
-    load($ENV{GARBAGE_SECONDS} || 3, sub {
+    load($ENV{GARBAGE_REPLIES} || 60, sub {
         my $key = (keys %value)[ rand 2 ];
-        # in place of its own record: another's, well formed, would be believed
+        # a well-formed record of another tenant would be used
         my ($name, $kind) = rand() < 0.2 ? ('HGETALL', '^amp:gen:') : ('GET', "^\Q$key\E\$");
         my $reply = mangled($name eq 'GET' ? $value{$key} : undef);
         $_[0]->mark("$key $reply" =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger);
@@ -224,9 +226,9 @@ subtest "mangled at random, seed $seed" => sub {
     });
     $fake->fault;
     note "$count replies";
-    ok $gw->wait_for(sub { up() && !grep { !served($_->{token}) } @known }), 'served when it is over';
+    ok $gw->wait_for(sub { up() && !grep { !served($_->{token}) } @known }), 'served when the fault has ended';
 };
 
-is_deeply [ grep { !/^(?:200|401|499|503)$/ } $gw->access_log =~ /"status":(\d+)/g ], [], 'never anything else';
+is_deeply [ grep { !/^(?:200|401|499|503)$/ } $gw->access_log =~ /"status":(\d+)/g ], [], 'no other status';
 $gw->finish;
 done_testing;

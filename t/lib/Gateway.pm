@@ -26,6 +26,7 @@ package Gateway;
 #   $gw->reload; $gw->error_log; $gw->access_log; $gw->workers_pids; $gw->connections_to(@ports);
 #   $gw->errors;                               # the module's lines of level error; log_lines(qr/.../): any lines
 #   $gw->linked;                               # every worker has its link to Redis, and one the subscription
+#   $gw->links_proven;                         # waits until the loss of a link is no outage yet
 #   $gw->wait_for(sub { ... });                # until the code returns true: 1, or 0 after $PATIENCE seconds
 #   $gw->finish;                               # stops nginx; asserts that the error log holds no alert and no crash
 #   $gw->finish(killed => 1);                  # the same, where the test itself has killed workers with signal 9
@@ -530,6 +531,17 @@ sub linked {
     my $s = $self->status;
     my $workers = $self->{o}{workers} || 1;
     return $s->{redis_events_up} && $s->{redis_links_up} == $workers && $s->{redis_links} == $workers;
+}
+
+# A link that is lost within ten time-outs of Redis, 100 ms each by default, is an
+# outage; later it is an interruption, and the gateway connects again at once.
+# Nothing but time shows the difference.
+
+sub links_proven {
+    my ($self) = @_;
+    $self->wait_for(sub { $self->linked }) or return 0;
+    sleep 1.1;
+    return 1;
 }
 
 sub log_lines { my ($self, $pattern) = @_; return grep { /$pattern/ } split /\n/, $self->error_log }
