@@ -130,8 +130,8 @@ sub chaos {
     my ($kind) = @_;
     my $redis = $start{$kind}->();
     my $conf = 'ampersand_tenant_ttl 500ms; ampersand_tenant_grace 10m;';
-    my $first = Gateway->start(redis => $redis, workers => $workers, http => $conf);
-    my $second = Gateway->start(like => $first, workers => $workers, http => $conf);
+    my $first = Gateway->start(redis => $redis, redis_args => $redis->args, workers => $workers, http => $conf);
+    my $second = Gateway->start(like => $first, redis_args => $redis->args, workers => $workers, http => $conf);
     my @gateways = ($first, $second);
     $first->upstream->answer({ echo => 1 });
 

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 
 my $path = '/v1/integrations';
 my $fake = Gateway::FakeRedis->start;
-my $gw = $fake->gateway(http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;');
+my $gw = $fake->gateway(redis_args => 'timeout=200ms', http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;');
 
 sub all_lines { return grep { /ampersand: .*(?:Redis|cannot be read)/ } split /\n/, $gw->error_log }
 

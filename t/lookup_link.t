@@ -14,7 +14,7 @@ use Time::HiRes qw(sleep time);
 
 my $path = '/v1/integrations';
 my $fake = Gateway::FakeRedis->start;
-my $gw = $fake->gateway(http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;');
+my $gw = $fake->gateway(redis_args => 'timeout=200ms', http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 60s;');
 
 my $known = $fake->new_tenants;
 is $gw->get($path, token => $known)->{status}, 200, 'a tenant is served';

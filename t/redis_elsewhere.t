@@ -153,7 +153,7 @@ subtest 'Cluster' => sub {
     my $before = lines($gw);
     my %bad = (
         'not an array' => "+OK\r\n", 'a range too large' => array($range->(0, 16384, $x)), 'backwards' => array($range->(5, 4, $x)),
-        'no master' => array(array(":0\r\n", ":1\r\n")), 'a port that is none' => array(array(":0\r\n", ":1\r\n", array(bulk('h'), ":0\r\n"))),
+        'no master' => array(array(":0\r\n", ":1\r\n")), 'a port that is none' => array(array(":0\r\n", ":1\r\n", array(bulk('h'), ":70000\r\n"))),
         'a host too long' => array($range->(0, 1, $x, bulk('h' x 300))), 'a refusal' => "-ERR This instance has cluster support disabled\r\n",
     );
     for my $name (sort keys %bad) {

@@ -24,7 +24,7 @@ srand $seed;
 # Tenants are looked up again each 50 ms: there is always a reply to spoil.
 
 my $fake = Gateway::FakeRedis->start;
-my $gw = $fake->gateway(http => 'ampersand_tenant_ttl 50ms; ampersand_tenant_grace 10m;');
+my $gw = $fake->gateway(redis_args => 'timeout=300ms', http => 'ampersand_tenant_ttl 50ms; ampersand_tenant_grace 10m;');
 $gw->upstream->answer({ echo => 1 });
 
 my $n = 0;

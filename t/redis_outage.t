@@ -18,7 +18,7 @@ my $path = '/v1/integrations';
 my $workers = 2;
 my $redis = Gateway::Redis->start('--appendonly', 'yes');
 my $gw = Gateway->start(
-    redis => $redis, workers => $workers,
+    redis => $redis, redis_args => '', workers => $workers,
     http => 'ampersand_tenant_ttl 10m; ampersand_tenant_grace 10m;',
 );
 $gw->upstream->answer({ echo => 1 });
@@ -144,7 +144,7 @@ $gw->finish;
 
 subtest 'grace ends' => sub {
     my $gw = Gateway->start(
-        redis => $redis, workers => $workers, http => 'ampersand_tenant_ttl 400ms; ampersand_tenant_grace 1600ms;',
+        redis => $redis, redis_args => '', workers => $workers, http => 'ampersand_tenant_ttl 400ms; ampersand_tenant_grace 1600ms;',
     );
     my $token = $gw->tenant('limited');
     is $gw->get($path, token => $token)->{status}, 200, 'a tenant';

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 my $path = '/v1/integrations';
 my $workers = 8;
 my $redis = Gateway::Redis->start;
-my $gw = Gateway->start(redis => $redis, workers => $workers, http => 'ampersand_tenant_ttl 1h; ampersand_tenant_grace 60s;');
+my $gw = Gateway->start(redis => $redis, redis_args => '', workers => $workers, http => 'ampersand_tenant_ttl 1h; ampersand_tenant_grace 60s;');
 
 sub up {
     my ($count) = @_;

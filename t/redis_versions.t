@@ -21,7 +21,7 @@ my $path = '/v1/integrations';
 
 sub tour {
     my ($kind, $redis, $lose) = @_;
-    my $gw = Gateway->start(redis => $redis, workers => 2, http => 'ampersand_tenant_ttl 200ms; ampersand_tenant_grace 10m;');
+    my $gw = Gateway->start(redis => $redis, redis_args => '', workers => 2, http => 'ampersand_tenant_ttl 200ms; ampersand_tenant_grace 10m;');
     $gw->upstream->answer({ echo => 1 });
     my $up = sub { $gw->wait_for(sub { my $s = $gw->status; $s->{redis_events_up} && $s->{redis_links_up} == 2 }) };
     my $status = sub { $gw->get($path, token => $_[0]{token})->{status} };

@@ -7,7 +7,7 @@ package Gateway;
 #   my $gw = Gateway->start(
 #       workers => 2, upstream => $url,        # default: a Gateway::Upstream that answers {"ok":true}
 #       redis => $gateway_redis, redis_url => "redis://...",    # also a ::Sentinel, a ::Cluster
-#       redis_args => 'ca_file=...',           # after the URL; default: what $gateway_redis->args says
+#       redis_args => 'ca_file=...',           # after the URL; default: what $gateway_redis->args says, and timeout=1s
 #       like => $gw,                           # one more gateway with its Redis, upstream and master key
 #       main => '', http => '', server => '', location => '', listen => '',  # more configuration
 #       gateway => 'include ...;',             # instead of ampersand/gateway.conf
@@ -175,6 +175,10 @@ sub _configure {
     my $listen  = $o->{listen} || '';
     my $gateway = $o->{gateway} || "include $dir/ampersand/gateway.conf;";
     my $redis   = $self->redis_url . ' ' . $self->_redis_args;
+
+    # Redis is slower on a busy machine than the default of 100 ms allows
+    $redis .= ' timeout=1s' unless defined $o->{redis_args};
+
     my $needed  = $o->{directives} || <<"E";
     ampersand_zone        @{[ $o->{zone} || '4m' ]};
     ampersand_redis       $redis;
