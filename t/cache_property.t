@@ -1,15 +1,16 @@
 #!/usr/bin/perl
 
-# Reads and writes at random by the tenants of two projects through two
-# gateways, for CACHE_PROPERTY seconds.  Upstream counts the changes of each
-# family and says all counts in each answer, some of them late; so whoever has
-# an answer knows how old it is.  Afterwards every answer is judged:
+# Random reads and writes by the tenants of two projects through two gateways,
+# for CACHE_PROPERTY seconds and until enough of each kind were made.  The
+# upstream counts the changes of each family and puts all counts in each answer,
+# so an answer shows how old it is; some answers are late.  Then each answer is
+# judged:
 #
-#   after a write was answered, whatever the answer, no read that begins at the
-#   same gateway misses it; after 100 ms none at the other one does, nor anywhere
-#   after ampctl cache purge, or the answer to a write whose client has left
-#   (one second, while that gateway is reloading); and nobody sees another
-#   project, or an answer that was made with another tenant's key.
+#   A read that begins after a write was answered, with whatever status, sees the
+#   write when it uses the same gateway.  Within a second a read at the other
+#   gateway does too, and all reads after "ampctl cache purge", or after the answer
+#   to a write whose client has left; not in the second after a reload has begun.
+#   No answer is of another project, or was made with another tenant's key.
 
 use strict;
 use warnings;
@@ -27,8 +28,8 @@ use Gateway::Upstream;
 
 my $seconds = $ENV{CACHE_PROPERTY} || 8;
 my $seed = $ENV{CACHE_SEED} || time ^ $$;
-my $promise = 0.1;
-my $patience = 1;    # for one answer in a hundred: the machine may be busy
+my $promise = 1;
+my ($least_reads, $least_changes) = (400, 100);
 srand $seed;
 note "CACHE_SEED=$seed CACHE_PROPERTY=$seconds";
 
@@ -176,7 +177,7 @@ sub hear {
     $c->{at} = time + rand 0.01;
 }
 
-# A write of a client that leaves may have been done, and is of no gateway.
+# The write of a client that leaves may have been made; it counts for no gateway.
 
 sub leave {
     my ($c) = @_;
@@ -187,7 +188,7 @@ sub leave {
     $c->{at} = time + rand 0.01;
 }
 
-# What is said elsewhere: in the background, so that the clients go on.
+# Runs the code in a process of its own: the clients go on meanwhile.
 
 sub aside {
     my ($code) = @_;
@@ -204,12 +205,24 @@ my ($purges, $purge_at) = (0, $begun + 1);
 my @reload_at = map { $begun + $seconds * $_ } split ' ', $ENV{CACHE_RELOADS} // '0.4 0.7';
 my $purged = File::Temp->new;
 my @reloads;
+my ($over, $ended);
+
+# Whatever the speed of the machine: the load goes on until it has these.
+
+my @kinds = ('read HIT', 'read MISS', map { "write $_" } qw(200 404 409 500 502 504 left));
+
+sub enough {
+    my $reads = grep { $_->{said} } @events;
+    my $changes = grep { $_->{id} } @events;
+    return $reads >= $least_reads && $changes >= 2 * $least_changes && !grep { !$count{$_} } @kinds;
+}
 
 while (1) {
     my $now = time;
-    my $over = $now > $begun + $seconds;
+    $over ||= $now > $begun + $seconds && enough() || $now > $begun + $seconds + 60;
+    $ended ||= $now if $over;
     last if $over && !grep { $_->{text} } @clients;
-    last if $now > $begun + $seconds + 10;
+    last if $over && $now > $ended + 10;
     my $select = IO::Select->new;
     my %of;
     for my $c (@clients) {
@@ -242,7 +255,7 @@ while (1) {
 }
 waitpid $_, 0 for @asides;
 
-# The judgement
+# The judgement of the answers
 
 sub lines {
     my ($file) = @_;
@@ -281,8 +294,8 @@ sub must {
     }
 }
 
-# Between the old worker's last event and the new one's subscription nothing is
-# heard from elsewhere; what was known before that is asked for again then.
+# Between the last event of the old worker and the subscription of the new one no
+# event is received; then the generations are read again.
 
 sub reloading {
     my ($read) = @_;
@@ -293,7 +306,7 @@ sub reloading {
 
 my (@foreign, @old, %must, %known);
 my $lag = 0;
-my ($here, $there, $busy) = (0, 0, 0);
+my ($here, $there) = (0, 0);
 for my $read (@judged) {
     my ($t, $said) = @$read{qw(tenant said)};
     push @foreign, "$t->{id} at $read->{gateway}: $said->{project}, $said->{key}"
@@ -319,27 +332,20 @@ for my $read (@judged) {
         next if !$must || $has >= $must->[0];
         next if $must->[1]{gateway} != $read->{gateway} && reloading($read);
         my $late = $read->{begun} - $must->[1]{ended};
-        my $elsewhere = $must->[1]{gateway} != $read->{gateway};
-        if ($elsewhere && $late < $patience) {
-            $busy++;
-            next;
-        }
         push @old, sprintf '%.3f s: %s %s at gateway %d (%s): %s %d, but %d since %.1f ms (%s at gateway %d, %s)',
             $read->{begun} - $begun, $t->{id}, $read->{target}, $read->{gateway}, $read->{cache}, $family, $has, $must->[0],
             $late * 1000, $must->[1]{target}, $must->[1]{gateway}, $must->[1]{status} // '';
     }
 }
 
-is scalar @foreign, 0, 'nobody sees what is not its own' or diag join "\n", @foreign[ 0 .. 5 ];
+is scalar @foreign, 0, 'no answer is of another project or was made with another key' or diag join "\n", @foreign[ 0 .. 5 ];
 is scalar @old, 0, 'no answer is older than it may be' or diag join "\n", grep { defined } @old[ 0 .. 9 ];
-cmp_ok $busy, '<=', @judged / 100, "$busy are older than 100 ms elsewhere, and none than $patience s";
-cmp_ok scalar @judged, '>', 30 * $seconds, scalar(@judged) . ' answers were judged';
-cmp_ok scalar @ends, '>', 10 * $seconds, scalar(@ends) . ' changes were made';
-my @kinds = ('read HIT', 'read MISS', map { "write $_" } qw(200 404 409 500 502 504 left));
-is join(' ', grep { !$count{$_} } @kinds), '', 'of all kinds';
+cmp_ok scalar @judged, '>=', $least_reads, scalar(@judged) . ' answers were judged';
+cmp_ok scalar @ends, '>=', $least_changes, scalar(@ends) . ' changes were made';
+is join(' ', grep { !$count{$_} } @kinds), '', 'all kinds of reads and writes were made';
 is scalar(grep { $_->{text} } @clients), 0, 'every request was answered';
 note "$_: $count{$_}" for sort keys %count;
-note sprintf 'the oldest answer elsewhere: %.1f ms after the change; %d purges', $lag * 1000, $purges;
+note sprintf 'the oldest answer at the other gateway: %.1f ms after the change; %d purges', $lag * 1000, $purges;
 
 $_->finish for @gateways;
 done_testing;

@@ -437,13 +437,13 @@ subtest 'faults, records, state' => sub {
     ['POST', 'api.withampersand.com', '/v1/a%20b//c', '/v1/a%20b//c?x=%41', '{"n":1}', 404], 'with target and body untouched';
   ok +(grep { $_->[0] eq 'X-Api-Key' && $_->[1] eq 'k' } @{$record->{headers}}), 'and its headers';
   is control(DELETE => 'requests')->code, 204, 'records are cleared';
-  is_deeply control(GET => 'requests')->json, [], 'and gone';
+  is_deeply control(GET => 'requests')->json, [], 'and no longer listed';
   is_problem(control(PUT => 'state'), 405, 'PUT of the state');
   is_problem(control(GET => 'nothing'), 404, 'nothing under control');
 
   alpha_call(DELETE => '/topics/' . alpha(6));
   my $state = control(GET => 'state')->json;
-  is_deeply [map { $_->{projectId} } @{$state->{topics}}], [$BETA], 'the state is the state now';
+  is_deeply [map { $_->{projectId} } @{$state->{topics}}], [$BETA], 'the state is the current one';
   my $file = File::Temp->new;
   print {$file} encode_json $state;
   close $file;
@@ -459,13 +459,12 @@ subtest 'command line' => sub {
   my $bad = File::Temp->new;
   print {$bad} '{"topics": [{"name": "lost"}]}';
   close $bad;
-  like qx{$^X $EMULATOR --seed $bad 2>&1}, qr/cannot start from .*projectId/, 'a seed that does not hold together is refused';
+  like qx{$^X $EMULATOR --seed $bad 2>&1}, qr/cannot start from .*projectId/, 'a seed with a missing project is refused';
 
   my ($other, $pid) = start;
   is call(GET => '/v1/providers', url => $other)->code, 200, 'a second emulator runs';
-  my $begin = time;
   kill TERM => $pid;
-  ok waitpid($pid, 0) == $pid && time - $begin < 1, 'TERM ends it at once';
+  ok waitpid($pid, 0) == $pid && $? == 0, 'TERM ends it';
   delete $started{$pid};
 };
 

@@ -1,19 +1,20 @@
 /*
- * Simulates limits: what 1 to 1,000 gateways admit of what one bucket would,
- * and what it costs in calls of the script.  Exits with 1 when the promise of
- * amp_lease.h is broken, or the least or the fairness of a scenario is not
- * reached.
+ * Simulates limits on a virtual clock: how much 1 to 1,000 gateways admit
+ * together, compared to one token bucket, and how many calls of the lease script
+ * that takes.  Exits with 1 when the promise of amp_lease.h is broken, or a
+ * scenario admits less, or shares less evenly, than it has to.
  *
- *   of most    of rate * time + burst, which nobody may exceed (at once: as GCRA)
- *   of GCRA    of what one bucket in one place admits of the same requests
- *   unfair     how far from the mean a gateway is, in the second half
- *   waited     requests that waited for an answer of Redis
- *   calls/s    of the script, for each gateway (at once: for each time)
- *   doors      units above the limit for who counts requests as they go in,
+ *   of most    admitted, as a share of rate * time + burst, the most that is
+ *              allowed (at once: of what GCRA allows)
+ *   of GCRA    admitted, as a share of what one bucket admits of these requests
+ *   unfair     largest distance of a gateway from the mean, in the second half
+ *   waited     requests that waited for a reply of Redis
+ *   calls/s    calls of the script, for each gateway (at once: for each time)
+ *   doors      units above the limit when requests are counted as they arrive,
  *              not as they are decided (see "Clocks" in amp_lease.h)
  *
  *   limits           all scenarios
- *   limits NAME      those whose name begins so
+ *   limits NAME      scenarios whose name begins with NAME
  *   limits script    prints the script
  *   limits trace N   N random calls: their 12 arguments, the time, the answer
  */
@@ -60,7 +61,7 @@ static const scenario_t  scenarios[] = {
     { "1000, slow",     "500/s",    1000, 1000, 3,  0, 20, 400,  0, 0, 0, .97, 9 },
     { "1000, skewed",   "500/s",    1000, 1000, 3,  1, 10, 400,  0, 0, 0, .97, 999 },
 
-    /* what one bucket would admit at once is admitted at once */
+    /* a burst that one bucket admits at once is admitted at once */
 
 #define ONCE(name, rate, burst, gateways, delay, once, seen)                  \
     { name, rate, burst, gateways, 0, 0, 3, delay, 0, 0, 0, 1, 1, once, seen }
@@ -83,7 +84,7 @@ static const scenario_t  scenarios[] = {
     ONCE("four, at once", "10000/d",    500, 4, 5000,  500, 0),
 #undef ONCE
 
-    /* what was spent stays spent, and no more, when the rate or burst changes */
+    /* spent units stay spent, and no others, when rate or burst changes */
 
 #define THEN(name, rate, burst, gateways, least, then, then_burst, spread)    \
     { name, rate, burst, gateways, 3, 0, 20, 400, 0, 0, 0, least, 9, 0, 0,    \

@@ -1,4 +1,4 @@
--- wrk: the n-th request goes to tenant n mod N; "miss" makes every target new.
+-- For wrk: request n uses tenant n mod N; "miss" makes each target unique.
 -- Arguments: file of tokens (one a line), miss|hit, milliseconds that a
 -- connection pauses before each request
 

@@ -1,8 +1,8 @@
 package Ampersand::Emulator;
 use Mojo::Base -base, -signatures;
 
-# The application: one request goes through record, fault, host, route, key, project, scope and
-# fields, in this order, and then to the room that serves its operation.
+# The application: a request is checked for record, fault, host, route, key, project, scope and
+# fields, in this order, and then goes to the module that serves its operation.
 
 use Ampersand::Emulator::Call;
 use Ampersand::Emulator::Control;
@@ -39,7 +39,7 @@ my %FRONTEND = map { $_ => 1 } qw(
   oauthConnect generateConnection
 );
 
-# The table is read now: the first request shall be as fast as the second.
+# The table is parsed at start, so that the first request is not slower than the next.
 sub new ($class, @args) {
   my $self = $class->SUPER::new(@args);
   $self->routes;
@@ -73,7 +73,7 @@ sub answer ($self, $request) {
   return $self->guard($request, sub { $self->serve($request) });
 }
 
-# A fault without status and body leaves the answer alone but for its headers.
+# A fault without status and body changes only the headers of the answer.
 sub faulty ($self, $request, $fault) {
   my ($status, $body) = @$fault{qw(status body)};
   my $answer
@@ -181,7 +181,7 @@ sub reply ($self, $tx, $answer) {
   $tx->resume;
 }
 
-# The operation, never the path: a path may hold an API key.
+# Logs the operation, never the path: a path may contain an API key.
 sub trace ($self, $request, $status) {
   printf STDERR "%s %s %s %d %.1fms\n", $request->method, $request->host || '-', $request->operation // '-', $status,
     1000 * (time - $request->started);

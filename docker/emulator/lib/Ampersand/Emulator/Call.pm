@@ -1,7 +1,7 @@
 package Ampersand::Emulator::Call;
 use Mojo::Base -base, -signatures;
 
-# One call of an operation, as its room sees it: who calls, in which project, with what.
+# One call of an operation: who calls, in which project, with which parameters and body.
 
 use Ampersand::Emulator::Problem;
 use Exporter   qw(import);
@@ -21,7 +21,7 @@ sub param ($self, $name) { $self->params->{$name} }
 
 sub flag ($self, $name) { ($self->query->param($name) // '') =~ /^(?:true|1)$/ ? 1 : 0 }
 
-# Query parameters that narrow a list, where given.
+# Filters a list by the query parameters that were given.
 sub filter ($self, @names) {
   return map { my $value = $self->query->param($_); defined $value ? ($_ => $value) : () } @names;
 }
@@ -39,14 +39,14 @@ sub insert ($self, $kind, $record) { $self->store->insert($kind, {%$record, proj
 
 sub remove ($self, $kind, %where) { $self->store->remove($kind, projectId => $self->project->{id}, %where) }
 
-# For the deletes: gone without an answer, or 404.
+# For DELETE: removes the record and answers without a body, or 404.
 sub remove_one ($self, $kind, %where) {
   my $record = $self->one($kind, %where);
   $self->remove($kind, %where);
   return $record;
 }
 
-# The named fields of the body that are there.
+# Those of the named fields that the body has.
 sub given ($self, @names) {
   my $body = $self->body;
   return map { $_ => $body->{$_} } grep { defined $body->{$_} } @names;
@@ -76,7 +76,7 @@ sub read_body ($self) {
   $self->body($body);
 }
 
-# The older documents and SDKs say projectId.
+# Older documents and SDKs name the field projectId.
 sub project_in_body ($self) {
   return undef unless grep { $_->{name} eq 'projectIdOrName' } @{$self->route->{fields}};
   my $body = $self->body;

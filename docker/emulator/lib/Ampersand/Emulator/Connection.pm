@@ -61,7 +61,7 @@ sub create ($call) {
 
 sub generateConnection ($call) { connection_view($call, create($call)) }
 
-# Without credentials the browser is sent away first and comes back with the session.
+# Without credentials the browser is redirected to the provider, and returns with the session.
 sub customAuthConnect ($call) {
   my $body = $call->body;
   if (!$body->{customAuth} && !$body->{sessionId}) {
@@ -125,7 +125,7 @@ sub refresh ($connection, $when) {
   $connection->{updateTime} = now();
 }
 
-# The credentials stand apart in the record, so that no view can show them by accident.
+# The credentials are a field of their own, which no view of the record includes.
 sub updateConnection ($call) {
   my $connection = by_id($call);
   my @secret     = grep { $_ ne 'customAuth' && $_ ne 'oauth2AuthorizationCode' } keys %SCHEME;

@@ -38,7 +38,7 @@ sub answer ($self, $request) {
   return {status => $status, type => 'application/json', body => encode_json $data};
 }
 
-# Called before the request is served; the status is filled in when it is answered.
+# Called before the request is served; the status is added when the request is answered.
 sub record ($self, $request) {
   my $bytes  = $request->body;
   my $record = {
@@ -95,7 +95,7 @@ sub check_fault ($fault) {
   return map { issue(body => @$_) } @wrong;
 }
 
-# The first fault that fits, one use less of it.
+# The first fault that matches; counts one use of it.
 sub fault ($self, $request) {
   my $faults = $self->faults;
   for my $fault (@$faults) {

@@ -53,7 +53,7 @@ sub deleteIntegration ($call) {
 
 sub remove_installations ($call, %where) { $call->remove(installations => %where); return }
 
-# What `amp deploy` sends. A source zip cannot be read here: every integration it may hold gets a new revision.
+# The request of `amp deploy`. A source zip is not read: each integration gets a new revision.
 sub batchUpsertIntegrations ($call) {
   my @contents = source($call) or return [map { view(revise($_, revision($_->{revisions}[-1]{content}))) } $call->list('integrations')];
   my %deployed = map { $_->{name} => $_ } @contents;
@@ -128,7 +128,7 @@ sub hydrate ($call, $connection, $object) {
 
 sub name_object ($call, $connection, $object) { return {%$object, displayName => ucfirst $object->{objectName}} }
 
-# A mapping (mapToName) has no field of the provider's to be named after.
+# A mapping (mapToName) is not named after a field of the provider.
 sub name_field ($fields, $field) {
   my $name = ref $field eq 'HASH' ? $field->{fieldName} : undef;
   return defined $name ? {%$field, displayName => ($fields->{$name} // {})->{displayName} // $name} : $field;

@@ -1,7 +1,7 @@
 package Ampersand::Emulator::Key;
 use Mojo::Base -strict, -signatures;
 
-# API keys and the public keys that JWTs are checked against.
+# API keys, and the public keys that verify JWTs.
 
 use Ampersand::Emulator::Patch qw(apply_mask);
 use Ampersand::Emulator::Store qw(new_secret);

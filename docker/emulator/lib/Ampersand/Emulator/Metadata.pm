@@ -37,7 +37,7 @@ sub fields_of ($call, $provider, $group_ref, $object) {
   return \%fields;
 }
 
-# The provider and group that a path means: they need an installation or a connection to stand on.
+# The provider and group of a path; an installation or a connection must exist for them.
 sub installed ($call, $group_ref) {
   my $integration = $call->one(integrations => id => $call->param('integrationId'));
   $call->find(installations => integrationId => $integration->{id}, groupRef => $group_ref)

@@ -13,7 +13,7 @@ our @EXPORT_OK = qw(start_operation);
 
 use constant {PAGE_SIZE => 200, PAGE_SIZE_MAX => 1000};
 
-# What is started is done at once: nothing runs behind the answer.
+# An operation is complete when it is answered: nothing runs in the background.
 sub start_operation ($call, $installation, $action, $object, %more) {
   my $id        = new_id();
   my %metadata  = (objects => [$object], %{$more{metadata} // {}});
@@ -63,8 +63,8 @@ sub installation ($call) {
   return $call->one(installations => id => $call->param('installationId'), integrationId => $call->param('integrationId'));
 }
 
-# Newest first. The token names the last operation that was answered, so that a page is
-# not shifted by operations that came in between.
+# Newest first. The page token names the last operation of the page before, so that new
+# operations do not shift the next page.
 sub listOperations ($call) {
   my $size = $call->query->param('pageSize') // PAGE_SIZE;
   $call->invalid(issue(query => 'pageSize', 'pageSize must be a number from 1 to ' . PAGE_SIZE_MAX, $size))

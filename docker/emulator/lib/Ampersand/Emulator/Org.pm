@@ -1,7 +1,7 @@
 package Ampersand::Emulator::Org;
 use Mojo::Base -strict, -signatures;
 
-# Organisations, builders, invites, billing and claimed domains: what a builder's bearer token reaches.
+# Organisations, builders, invites, billing and claimed domains: the operations that need a builder's bearer token.
 
 use Ampersand::Emulator::Patch qw(apply_mask);
 use Ampersand::Emulator::Store qw(new_id new_secret);

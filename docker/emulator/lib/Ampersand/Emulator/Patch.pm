@@ -43,7 +43,7 @@ sub reach ($value, @steps) {
   return $value;
 }
 
-# All changes or none: they are made on a copy, which is answered.
+# All changes or none: they are made on a copy, which is returned.
 sub apply_changes ($call, $document, $changes) {
   my $copy = dclone $document;
   for my $change (@$changes) {

@@ -17,7 +17,7 @@ sub view ($project, $entitlements = 0) {
   return \%view;
 }
 
-# Every project of the organisation, not the key's alone: a gateway has to narrow this.
+# All projects of the organisation, not only the key's: a gateway has to filter this list.
 sub listProjects ($call) {
   return [map { view($_) } $call->store->list('projects', orgId => $call->project->{orgId} // '')];
 }

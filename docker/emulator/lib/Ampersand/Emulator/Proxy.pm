@@ -1,14 +1,14 @@
 package Ampersand::Emulator::Proxy;
 use Mojo::Base -strict, -signatures;
 
-# The proxy API. No provider is called: the answer tells what the provider would have been sent.
+# The proxy API. No provider is called: the answer is the request that the provider would get.
 
 use Ampersand::Emulator::Call     qw(issue);
 use Ampersand::Emulator::Provider qw(catalogue);
 use Mojo::JSON qw(decode_json encode_json);
 use Mojo::Util qw(decode);
 
-# Not the provider's business: Ampersand's own headers, credentials, and the connection's.
+# Headers that are not sent to the provider: Ampersand's own, credentials, and hop-by-hop ones.
 my $WITHHELD = qr/^(?:x-amp-.*|x-api-key|authorization|proxy-.*|cookie|host|connection|keep-alive|te|trailer|transfer-encoding|upgrade)$/i;
 
 sub forward ($call) {

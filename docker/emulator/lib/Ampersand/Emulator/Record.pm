@@ -1,7 +1,7 @@
 package Ampersand::Emulator::Record;
 use Mojo::Base -strict, -signatures;
 
-# Records at the provider, as the read, write and search APIs reach them: what is written can be searched.
+# Records at the provider, for the read, write and search APIs: a record that was written can be found by a search.
 
 use Ampersand::Emulator::Call      qw(issue);
 use Ampersand::Emulator::Operation qw(start_operation);

@@ -1,8 +1,8 @@
 package Ampersand::Emulator::Request;
 use Mojo::Base 'Mojo::Message::Request', -signatures;
 
-# A request that also remembers what came over the wire: Mojo's own parser normalises the
-# target and forgets the order of the headers, and both are what a gateway's tests look at.
+# A request that also keeps the raw bytes: Mojo's parser normalises the target and loses the
+# order of the headers, and tests of a gateway compare both.
 
 use Ampersand::Emulator::Headers;
 

@@ -7,8 +7,8 @@ use Ampersand::Emulator::Problem;
 use Mojo::Loader qw(load_class);
 use Mojo::Util   qw(decode url_unescape);
 
-# [api room], then: method, path, operationId, authentication, success code, and the fields that are
-# checked. ?name stands in the query, the others in the body; ! means required, =a|b one of these,
+# [api module], then: method, path, operationId, authentication, success code, and the fields that are
+# checked. ?name is a query parameter, the others are fields of the body; ! means required, =a|b one of these,
 # {} an object, [] a list.
 my $TABLE = <<'END';
 [platform Project]

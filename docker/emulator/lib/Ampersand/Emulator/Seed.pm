@@ -1,8 +1,8 @@
 package Ampersand::Emulator::Seed;
 use Mojo::Base -strict, -signatures;
 
-# The state to start from when no --seed is given: one organisation, two projects with the same
-# names inside, so that whatever leaks from one to the other is seen.
+# The initial state when no --seed is given: one organisation, two projects whose objects have
+# the same names, so that a leak from one project to the other shows.
 
 use Mojo::JSON qw(true);
 
