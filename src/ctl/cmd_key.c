@@ -55,8 +55,8 @@ static int
 key_set(ctl_t *ctl)
 {
     int          rc;
-    amp_span_t   id, master;
     key_set_t    set;
+    amp_span_t   id, master;
     const char  *file;
 
     file = ctl_value(ctl, KEY_FILE);

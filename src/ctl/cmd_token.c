@@ -190,8 +190,8 @@ static int
 token_list_command(ctl_t *ctl)
 {
     int            rc;
-    int64_t        now;
     json_t        *record;
+    int64_t        now;
     amp_span_t     id;
     token_list_t   tokens;
     token_rows_t   rows;

@@ -113,8 +113,8 @@ doctor_version(doctor_t *doctor, const redisReply *info)
 static int
 doctor_role(doctor_t *doctor, const redisReply *info)
 {
-    char  value[64];
     int   replica;
+    char  value[64];
 
     replica = (strcmp(doctor_info(info, "role", value, sizeof(value)),
                       "slave") == 0);

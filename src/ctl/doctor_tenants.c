@@ -105,8 +105,8 @@ doctor_names_report(doctor_t *doctor, const char *name, doctor_e state,
 static int
 doctor_tokens(doctor_tenants_t *tenants)
 {
-    size_t         i;
     ctl_t         *ctl;
+    size_t         i;
     token_list_t   tokens;
     tenant_ids_t   ids;
 

@@ -220,7 +220,7 @@ options_global(ctl_t *ctl, int id, const char *text)
 static int
 options_value(ctl_t *ctl, options_table_t *table, int id, const char *text)
 {
-    unsigned     i;
+    unsigned      i;
     ctl_value_t  *value;
 
     for (i = 0; table->options[i]->id != id; i++) { /* void */ }

@@ -49,8 +49,8 @@ record_next_key_id(const json_t *record, char id[AMP_KEY_ID_MAX + 1])
 {
     size_t       i;
     json_t      *key;
-    const char  *text;
     unsigned     n, last;
+    const char  *text;
 
     last = 0;
 

@@ -62,8 +62,8 @@ record_limits(json_t *record)
 int
 record_concurrency(json_t *record, const char *text, ctl_error_t *error)
 {
-    uint32_t   n;
     json_t    *limits;
+    uint32_t   n;
 
     limits = record_limits(record);
 

@@ -27,7 +27,10 @@ typedef struct {
 int secret_read(secret_t *secret, const char *file, const char *what,
     ctl_error_t *error);
 
+/* Overwrites a secret that was read. */
+
 void secret_wipe(secret_t *secret);
+
 
 static inline amp_span_t
 secret_span(const secret_t *secret)

@@ -172,9 +172,9 @@ store_queue_lost(store_t *store, connection_t *c)
 static void
 store_queue_run(store_t *store)
 {
-    unsigned         i;
     int64_t          deadline;
     route_t         *route;
+    unsigned         i;
     ctl_error_t      fault;
     store_queued_t  *queued;
 
