@@ -102,7 +102,7 @@ cmp_ok $status->{zone_tenants}, '>', 50, 'the zone is in use';
 is $status->{lookup_failures_total}, 0, 'none failed';
 is said(), 1, 'and one line says that it is too small' or diag $gw->error_log;
 
-subtest 'pushed out while its request is on its way' => sub {
+subtest 'a tenant is evicted while its request is under way' => sub {
     $gw->upstream->answer({ delay => 0.3 });
     my @slow = map {
         my $s = $gw->connect;

@@ -218,8 +218,8 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (what == AMP_LIFETIME_NEVER) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is never cached: it is no GET that only "
-                           "reads, or its answers hold secrets; write an "
+                           "\"%V\" is never cached: it is not a GET that "
+                           "only reads, or its answers hold secrets; write an "
                            "operation, catalog, read, default or 404",
                            &value[1]);
         return NGX_CONF_ERROR;
@@ -227,7 +227,7 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (what == AMP_LIFETIME_UNKNOWN && !missing) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is no operation, class, \"default\" or 404, "
+                           "\"%V\" is not an operation, class, \"default\" or 404, "
                            "see \"ampctl operations\"", &value[1]);
         return NGX_CONF_ERROR;
     }

@@ -307,7 +307,7 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-/* What a gateway location needs and cannot have by itself. */
+/* Checks what a gateway location needs from http{} and server{}. */
 
 static char *
 ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
@@ -347,7 +347,7 @@ ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
         return NGX_CONF_ERROR;
     }
 
-    /* upstream{} blocks may follow, so they are looked for at the end */
+    /* upstream{} blocks may follow, so the check comes after them */
 
     if (amcf->upstreams == NULL) {
         amcf->upstreams = ngx_array_create(cf->pool, 5, sizeof(alcf));
@@ -368,8 +368,8 @@ ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
 
 
 /*
- * The limits stand in front of upstream{} blocks, and keep-alive is there, so
- * the upstream of a gateway location must be one.
+ * Limits are charged in front of upstream{} blocks, and keepalive stands in them,
+ * so the upstream of a gateway location has to be one.
  */
 
 static char *

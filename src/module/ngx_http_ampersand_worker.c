@@ -90,7 +90,7 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_ampersand_lease_exit(&amcf->limits.lessee, ngx_worker == 0);
+    ngx_ampersand_lease_exit(&amcf->limits.leasing, ngx_worker == 0);
 
     /* the link writes in an event of its own, and no event loop follows */
 
@@ -116,7 +116,7 @@ ngx_http_ampersand_worker_lookups(ngx_http_ampersand_main_conf_t *amcf,
     lookups->logged = &amcf->logged;
     lookups->resolved = ngx_http_ampersand_access_resolved;
     lookups->tenant = ngx_http_ampersand_worker_tenant;
-    lookups->data = &amcf->limits.lessee;
+    lookups->data = &amcf->limits.leasing;
 
     return ngx_http_ampersand_lookups_init(lookups, cycle->pool);
 }
@@ -134,9 +134,9 @@ ngx_http_ampersand_worker_tenant(void *data, amp_span_t id)
 static void
 ngx_http_ampersand_worker_limits(ngx_http_ampersand_main_conf_t *amcf)
 {
-    amcf->limits.lessee.zone = amcf->zone;
-    amcf->limits.lessee.redis = amcf->redis;
-    amcf->limits.lessee.prefix = &amcf->redis_conf->prefix;
+    amcf->limits.leasing.zone = amcf->zone;
+    amcf->limits.leasing.redis = amcf->redis;
+    amcf->limits.leasing.prefix = &amcf->redis_conf->prefix;
 
     ngx_http_ampersand_limit_init(&amcf->limits, amcf->redis_conf->timeout);
 }

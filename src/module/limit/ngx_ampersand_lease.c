@@ -5,26 +5,26 @@
 
 
 /*
- * All limits of a request are looked at, and spent from, under one lock; the
+ * All limits of a request are tested and spent from with the lock held once; the
  * calls that are due are sent after it.
  */
 
 
 #define NGX_AMPERSAND_LEASE_MANY    2           /* limits of a request        */
-#define NGX_AMPERSAND_LEASE_TRIES   8           /* to find room for them      */
+#define NGX_AMPERSAND_LEASE_TRIES   8           /* to find room for both      */
 #define NGX_AMPERSAND_LEASE_IDLE    AMP_LEASE_SECOND
-#define NGX_AMPERSAND_LEASE_RECENT  256         /* nodes that are looked at   */
-#define NGX_AMPERSAND_LEASE_BACK    8           /* calls for them             */
+#define NGX_AMPERSAND_LEASE_RECENT  256         /* nodes tested in one turn   */
+#define NGX_AMPERSAND_LEASE_RETURN  8           /* calls in one turn          */
 
 
 typedef struct {
-    ngx_ampersand_lessee_t      *lessee;
+    ngx_ampersand_leasing_t      *leasing;
     amp_span_t                   tenant;
     uint64_t                     now;
     ngx_uint_t                   n;
     ngx_ampersand_limit_t       *limits;
     ngx_ampersand_leased_t      *leased[NGX_AMPERSAND_LEASE_MANY];
-    amp_lease_e                  said[NGX_AMPERSAND_LEASE_MANY];
+    amp_lease_e                  results[NGX_AMPERSAND_LEASE_MANY];
     ngx_ampersand_lease_call_t  *calls[NGX_AMPERSAND_LEASE_MANY];
 } ngx_ampersand_lease_round_t;
 
@@ -33,7 +33,7 @@ static ngx_int_t ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round);
 static ngx_int_t ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round,
     ngx_uint_t make);
 static void ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round);
-static ngx_uint_t ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee,
+static ngx_uint_t ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing,
     uint64_t unused);
 static ngx_int_t ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round,
     uint64_t *wait);
@@ -64,7 +64,7 @@ ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone)
 
 
 ngx_int_t
-ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
+ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
     ngx_ampersand_limit_t *limits, ngx_uint_t n, ngx_uint_t waited,
     uint64_t *wait)
 {
@@ -74,12 +74,12 @@ ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
     ngx_ampersand_leases_t       *leases;
     ngx_ampersand_lease_round_t   round;
 
-    round.lessee = lessee;
+    round.leasing = leasing;
     round.tenant = tenant;
     round.limits = limits;
     round.n = n;
 
-    ngx_shmtx_lock(&lessee->zone->shpool->mutex);
+    ngx_shmtx_lock(&leasing->zone->shpool->mutex);
 
     if (ngx_ampersand_lease_open(&round) != NGX_OK) {
         *wait = AMP_LEASE_SECOND;
@@ -93,26 +93,26 @@ ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
 
         if (waited && ngx_ampersand_lease_pending(lease, &limits[i], round.now))
         {
-            round.said[i] = AMP_LEASE_ASK;
+            round.results[i] = AMP_LEASE_ASK;
             continue;
         }
 
-        round.said[i] = amp_lease_look(lease, &limits[i].rate, round.now,
+        round.results[i] = amp_lease_look(lease, &limits[i].rate, round.now,
                                        waited, &limits[i].wait);
-        limits[i].heard = lease->received;
+        limits[i].received = lease->received;
     }
 
     rc = ngx_ampersand_lease_sum(&round, wait);
 
-    leases = &lessee->zone->sh->leases;
+    leases = &leasing->zone->sh->leases;
 
     for (i = 0; rc == NGX_OK && i < n; i++) {
         lease = &round.leased[i]->lease;
 
-        if (round.said[i] == AMP_LEASE_ADMIT) {
+        if (round.results[i] == AMP_LEASE_ADMIT) {
             amp_lease_spend(lease, &limits[i].rate, round.now, waited);
 
-        } else if (lessee->fallback == NGX_AMPERSAND_LEASE_LOCAL) {
+        } else if (leasing->fallback == NGX_AMPERSAND_LEASE_LOCAL) {
             amp_lease_local_spend(lease, &limits[i].rate, leases->gateways,
                                   round.now);
         }
@@ -125,20 +125,20 @@ ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
 
 
 ngx_uint_t
-ngx_ampersand_lease_away(ngx_ampersand_zone_t *zone)
+ngx_ampersand_lease_degraded(ngx_ampersand_zone_t *zone)
 {
-    return zone->sh->leases.away;
+    return zone->sh->leases.degraded;
 }
 
 
-/* NGX_DECLINED, the lock given back: no room for what is to be counted. */
+/* NGX_DECLINED, the lock released: the zone has no room for the leases. */
 
 static ngx_int_t
 ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round)
 {
     ngx_uint_t  i;
 
-    /* read with the lock held, so that no worker goes back behind another */
+    /* with the lock held, so that time never decreases between workers */
 
     round->now = ngx_ampersand_lease_now();
 
@@ -148,12 +148,12 @@ ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round)
             return NGX_OK;
         }
 
-        /* each drops some others, one of these two maybe */
+        /* each evicts other nodes, maybe the one that was just made */
 
         (void) ngx_ampersand_lease_find(round, 1);
     }
 
-    ngx_shmtx_unlock(&round->lessee->zone->shpool->mutex);
+    ngx_shmtx_unlock(&round->leasing->zone->shpool->mutex);
 
     for (i = 0; i < round->n; i++) {
         round->limits[i].remaining = 0;
@@ -175,7 +175,7 @@ ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round, ngx_uint_t make)
 
     for (i = 0; i < round->n; i++) {
         round->calls[i] = NULL;
-        round->leased[i] = ngx_ampersand_lease_state(round->lessee->zone,
+        round->leased[i] = ngx_ampersand_lease_state(round->leasing->zone,
                                                      round->tenant,
                                                      round->limits[i].limit,
                                                      make);
@@ -189,7 +189,7 @@ ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round, ngx_uint_t make)
 }
 
 
-/* Begins the calls that are due, gives the lock back, and sends them. */
+/* Makes the calls that are due, releases the lock, and sends them. */
 
 static void
 ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
@@ -210,7 +210,7 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
             continue;
         }
 
-        call = ngx_ampersand_lease_call(round->lessee, round->tenant,
+        call = ngx_ampersand_lease_call(round->leasing, round->tenant,
                                         limit->limit, round->now);
         if (call == NULL) {
             continue;
@@ -223,7 +223,7 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
         round->calls[i] = call;
     }
 
-    ngx_shmtx_unlock(&round->lessee->zone->shpool->mutex);
+    ngx_shmtx_unlock(&round->leasing->zone->shpool->mutex);
 
     for (i = 0; i < round->n; i++) {
         if (round->calls[i]) {
@@ -234,29 +234,29 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
 
 
 void
-ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee)
+ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing)
 {
-    (void) ngx_ampersand_lease_back(lessee, NGX_AMPERSAND_LEASE_IDLE);
+    (void) ngx_ampersand_lease_return(leasing, NGX_AMPERSAND_LEASE_IDLE);
 }
 
 
 void
-ngx_ampersand_lease_exit(ngx_ampersand_lessee_t *lessee, ngx_uint_t all)
+ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t all)
 {
-    lessee->closing = 1;
+    leasing->closing = 1;
 
-    while (all && !ngx_ampersand_lease_away(lessee->zone)
-           && ngx_ampersand_lease_back(lessee, 0))
+    while (all && !ngx_ampersand_lease_degraded(leasing->zone)
+           && ngx_ampersand_lease_return(leasing, 0))
     {
         /* void */
     }
 }
 
 
-/* Of those that were not used for so many ns; how many calls were made. */
+/* Returns units of leases not used for so many ns; the number of calls made. */
 
 static ngx_uint_t
-ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee, uint64_t unused)
+ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
 {
     u_char                      *id;
     uint64_t                     now;
@@ -265,9 +265,9 @@ ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee, uint64_t unused)
     ngx_ampersand_node_t        *node;
     ngx_ampersand_zone_t        *zone;
     ngx_ampersand_leased_t      *leased;
-    ngx_ampersand_lease_call_t  *call, *calls[NGX_AMPERSAND_LEASE_BACK];
+    ngx_ampersand_lease_call_t  *call, *calls[NGX_AMPERSAND_LEASE_RETURN];
 
-    zone = lessee->zone;
+    zone = leasing->zone;
     n = 0;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
@@ -275,7 +275,7 @@ ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee, uint64_t unused)
     now = ngx_ampersand_lease_now();
 
     for (i = 0, q = ngx_queue_head(&zone->sh->lru);
-         i < NGX_AMPERSAND_LEASE_RECENT && n < NGX_AMPERSAND_LEASE_BACK
+         i < NGX_AMPERSAND_LEASE_RECENT && n < NGX_AMPERSAND_LEASE_RETURN
          && q != ngx_queue_sentinel(&zone->sh->lru);
          i++, q = ngx_queue_next(q))
     {
@@ -296,16 +296,16 @@ ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee, uint64_t unused)
 
         id = ngx_ampersand_node_body(node);
 
-        call = ngx_ampersand_lease_call(lessee,
+        call = ngx_ampersand_lease_call(leasing,
                                         amp_span_make(id, node->len - 2),
                                         id[node->len - 1], now);
         if (call == NULL) {
             break;
         }
 
-        /* there is no later call for which this one would come too early */
+        /* no later call follows, so the time between two calls does not matter */
 
-        if (lessee->closing) {
+        if (leasing->closing) {
             leased->lease.calls = 0;
         }
 
@@ -328,7 +328,7 @@ ngx_ampersand_lease_back(ngx_ampersand_lessee_t *lessee, uint64_t unused)
 }
 
 
-/* What all limits together say; a refusal counts more than a wait. */
+/* The result of all limits together; a refusal goes before a wait. */
 
 static ngx_int_t
 ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
@@ -345,17 +345,17 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
 
     for (i = 0; i < round->n; i++) {
 
-        if (round->said[i] == AMP_LEASE_FALLBACK) {
+        if (round->results[i] == AMP_LEASE_FALLBACK) {
             away = 1;
 
             switch (ngx_ampersand_lease_fallback(round, i)) {
 
             case AMP_LEASE_REFUSE:
-                round->said[i] = AMP_LEASE_REFUSE;
+                round->results[i] = AMP_LEASE_REFUSE;
                 break;
 
             case AMP_LEASE_FALLBACK:
-                round->lessee->zone->sh->counters.limit_fallbacks++;
+                round->leasing->zone->sh->counters.limit_fallbacks++;
                 return NGX_ABORT;
 
             default:
@@ -363,11 +363,11 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
             }
         }
 
-        if (round->said[i] == AMP_LEASE_REFUSE) {
+        if (round->results[i] == AMP_LEASE_REFUSE) {
             rc = NGX_DECLINED;
             *wait = ngx_max(*wait, round->limits[i].wait);
 
-        } else if (round->said[i] == AMP_LEASE_ASK) {
+        } else if (round->results[i] == AMP_LEASE_ASK) {
             asks = ngx_max(asks, round->limits[i].wait);
             round->limits[i].wait = 0;
             rc = (rc == NGX_OK) ? NGX_AGAIN : rc;
@@ -378,25 +378,25 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
         *wait = asks;
     }
 
-    /* nobody waits for the one when the other refuses: it shall cost nothing */
+    /* another limit refused, so the request does not wait for this one */
 
     for (i = 0; rc == NGX_DECLINED && i < round->n; i++) {
         lease = &round->leased[i]->lease;
 
-        if (round->said[i] == AMP_LEASE_ASK && lease->waiting) {
+        if (round->results[i] == AMP_LEASE_ASK && lease->waiting) {
             lease->waiting--;
         }
     }
 
     if (away) {
-        round->lessee->zone->sh->counters.limit_fallbacks++;
+        round->leasing->zone->sh->counters.limit_fallbacks++;
     }
 
     return rc;
 }
 
 
-/* ADMIT, REFUSE with the time to wait, or AWAY: an error. */
+/* What the fallback says: ADMIT, REFUSE with the time to wait, or AWAY: deny. */
 
 static amp_lease_e
 ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
@@ -405,7 +405,7 @@ ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
 
     limit = &round->limits[i];
 
-    switch (round->lessee->fallback) {
+    switch (round->leasing->fallback) {
 
     case NGX_AMPERSAND_LEASE_ALLOW:
         return AMP_LEASE_ADMIT;
@@ -415,7 +415,7 @@ ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
 
     default: /* NGX_AMPERSAND_LEASE_LOCAL */
         limit->wait = amp_lease_local(&round->leased[i]->lease, &limit->rate,
-                                round->lessee->zone->sh->leases.gateways,
+                                round->leasing->zone->sh->leases.gateways,
                                 round->now);
 
         return limit->wait ? AMP_LEASE_REFUSE : AMP_LEASE_ADMIT;
@@ -423,12 +423,12 @@ ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
 }
 
 
-/* Nothing is here, and no call has ended since it was counted. */
+/* No unit is left, and no call has ended since this request was counted. */
 
 static ngx_uint_t
 ngx_ampersand_lease_pending(amp_lease_t *lease, ngx_ampersand_limit_t *limit,
     uint64_t now)
 {
-    return limit->heard == lease->received && !lease->failed
+    return limit->received == lease->received && !lease->failed
            && amp_lease_held(lease, &limit->rate, now) == 0;
 }

@@ -1,18 +1,12 @@
 /*
- * Rates that are exact for all gateways: units are leased from Redis
- * (core/amp_lease.h says how and why) and spent from the zone, by all workers
- * of the machine.
+ * Leases: units of the tenants' limits are taken from Redis ahead of need, so
+ * that rates are exact over all gateways (core/amp_lease.h says how and why), and
+ * spent from the zone by all workers.
  *
- *   take ──▶ OK        a unit of each limit is spent
- *     ├────▶ DECLINED  until limits[i].wait; also where the zone has no room
- *     ├────▶ AGAIN     a call is under way, here or in another worker: come
- *     │                again when woken, or after *wait
- *     └────▶ ABORT     Redis is away, and that is to be an error
- *
- * A call belongs to the worker that makes it; the zone remembers that there is
- * one.  Whoever waits in that worker is woken by its end, whoever waits in
- * another one looks again after a few milliseconds.  A worker that dies with a
- * call costs its lease, and the others ask again after AMP_LEASE_LOST.
+ * A call belongs to the worker that makes it; the zone says that one is under
+ * way.  Requests that wait in that worker are woken when the call ends; those in
+ * other workers look again after a few milliseconds.  When a worker dies in a
+ * call, its lease is lost, and the others call again after AMP_LEASE_LOST.
  */
 
 #ifndef NGX_AMPERSAND_LEASE_H
@@ -22,46 +16,57 @@
 #include "ngx_ampersand_lease_call.h"
 
 
-/* A limit that applies to a request, and what it said. */
+/* A limit that applies to a request, and its state after it was asked. */
 
 typedef struct {
     amp_limit_e  limit;
     amp_rate_t   rate;
-    uint64_t     wait;              /* ns until it may admit, 0: it does      */
+    uint64_t     wait;              /* ns until it may admit, 0: it admits    */
     uint64_t     reset;             /* ns until the burst is full again       */
-    uint64_t     heard;             /* of Redis last, when it was told to ask */
+    uint64_t     received;            /* when Redis last answered, as seen then */
     uint32_t     remaining;         /* units that could be taken at once      */
 } ngx_ampersand_limit_t;
 
 
-/* For a new zone: the gateway gets its name. */
+/*
+ * ngx_ampersand_zone_t.created: gives the gateway a random id.  NGX_ERROR:
+ * OpenSSL has no random bytes.
+ */
 
 ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
 
-/* See above.  waited: it was told AGAIN before.  *wait: ns. */
+/*
+ * Takes a unit of each of n limits, or none.  waited: the same request got
+ * NGX_AGAIN before.
+ *   NGX_OK        taken
+ *   NGX_DECLINED  refused for *wait ns; also where the zone has no room
+ *   NGX_AGAIN     a call is under way, here or in another worker: call this again
+ *                 when woken, or after *wait ns
+ *   NGX_ABORT     Redis gives no leases, and the fallback is "deny"
+ */
 
-ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_lessee_t *lessee,
+ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
     amp_span_t tenant, ngx_ampersand_limit_t *limits, ngx_uint_t n,
     ngx_uint_t waited, uint64_t *wait);
 
 /*
- * Hands back what tenants that went idle have not spent; to be called about
- * once a second, by one worker.
+ * Returns the units that idle tenants have not spent; to be called about once a
+ * second, by one worker.
  */
 
-void ngx_ampersand_lease_idle(ngx_ampersand_lessee_t *lessee);
+void ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing);
 
 /*
- * The worker exits: calls that end from now on say nothing of Redis, and wake
- * nobody.  all: hands back what is leased, as far as Redis takes it at once;
- * after a reload that is leased again.
+ * The worker exits: calls that end from now on change no state of Redis' health,
+ * and wake no request.  all: returns all units, as far as Redis takes the
+ * commands at once; after a reload they are leased again.
  */
 
-void ngx_ampersand_lease_exit(ngx_ampersand_lessee_t *lessee, ngx_uint_t all);
+void ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t all);
 
-/* 1: the fallback decides. */
+/* 1: Redis gives no leases, so the fallback decides. */
 
-ngx_uint_t ngx_ampersand_lease_away(ngx_ampersand_zone_t *zone);
+ngx_uint_t ngx_ampersand_lease_degraded(ngx_ampersand_zone_t *zone);
 
 
 #endif /* NGX_AMPERSAND_LEASE_H */

@@ -4,14 +4,14 @@
 #include "amp_script.h"
 
 
-#define NGX_AMPERSAND_LEASE_START  (10 * AMP_LEASE_SECOND)  /* in which servers
-                                                   are no successors          */
 #if (NGX_AMPERSAND_SERVER_RUN != NGX_AMPERSAND_RUN_ID)
 #error "the zone's run id of a Redis server has another length"
 #endif
 
 
-#define NGX_AMPERSAND_LEASE_SAID   10           /* s between log lines        */
+#define NGX_AMPERSAND_LEASE_LOG    10           /* s between log lines        */
+#define NGX_AMPERSAND_LEASE_START  (10 * AMP_LEASE_SECOND)  /* servers seen
+                                                   before are no successors   */
 
 
 static uint64_t ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
@@ -25,22 +25,22 @@ static void ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 
 
 ngx_ampersand_lease_call_t *
-ngx_ampersand_lease_call(ngx_ampersand_lessee_t *lessee, amp_span_t tenant,
+ngx_ampersand_lease_call(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
     amp_limit_e limit, uint64_t now)
 {
     ngx_ampersand_lease_call_t  *call;
 
-    call = ngx_alloc(sizeof(*call), lessee->log);
+    call = ngx_alloc(sizeof(*call), leasing->log);
     if (call == NULL) {
         return NULL;
     }
 
-    call->lessee = lessee;
+    call->leasing = leasing;
     call->limit = limit;
     call->sent = now;
     call->eval = 0;
     call->unsent = 0;
-    call->refusal.len = 0;
+    call->error.len = 0;
     call->len = tenant.len;
     ngx_memcpy(call->tenant, tenant.data, tenant.len);
 
@@ -58,18 +58,18 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
     amp_buf_t                      key;
     amp_span_t                     argv[4 + AMP_LEASE_ARGS];
     ngx_ampersand_zone_t          *zone;
-    ngx_ampersand_lessee_t        *lessee;
+    ngx_ampersand_leasing_t        *leasing;
     const ngx_ampersand_server_t  *server;
 
-    lessee = call->lessee;
-    zone = lessee->zone;
+    leasing = call->leasing;
+    zone = leasing->zone;
 
     amp_buf_init(&key, name, sizeof(name));
-    amp_keys_limit(amp_span_make(lessee->prefix->data, lessee->prefix->len),
+    amp_keys_limit(amp_span_make(leasing->prefix->data, leasing->prefix->len),
                    amp_span_make(call->tenant, call->len), call->limit, &key);
 
     rc = NGX_DECLINED;
-    server = ngx_ampersand_redis_server(lessee->redis, amp_buf_written(&key));
+    server = ngx_ampersand_redis_server(leasing->redis, amp_buf_written(&key));
 
     if (server) {
         since = ngx_ampersand_lease_since(zone, server);
@@ -92,7 +92,7 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
                        amp_span_make(server->run_id, server->run_id_len),
                        since, text, &argv[4]);
 
-        rc = ngx_ampersand_redis_command(lessee->redis, argv[3],
+        rc = ngx_ampersand_redis_command(leasing->redis, argv[3],
                                          4 + AMP_LEASE_ARGS, argv,
                                          ngx_ampersand_lease_reply, call);
     }
@@ -108,9 +108,9 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
 
 
 /*
- * When this gateway first saw the server, if it is another one's successor.
- * A cluster has many servers: those that are met in the first seconds were
- * there before.
+ * When this gateway first saw the server, if it may be another one's successor,
+ * else 0.  The servers that are seen in the first seconds are not: a cluster has
+ * many.
  */
 
 static uint64_t
@@ -162,7 +162,7 @@ done:
 
 
 void
-ngx_ampersand_lease_met(void *data, const ngx_ampersand_server_t *server)
+ngx_ampersand_lease_server(void *data, const ngx_ampersand_server_t *server)
 {
     (void) ngx_ampersand_lease_since(data, server);
 }
@@ -189,7 +189,7 @@ ngx_ampersand_lease_reply(void *data, ngx_int_t rc, redisReply *reply)
     }
 
     if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
-        ngx_ampersand_redis_error_set(&call->refusal, reply);
+        ngx_ampersand_redis_error_set(&call->error, reply);
     }
 
     ngx_ampersand_lease_end(call, NULL);
@@ -226,7 +226,7 @@ ngx_ampersand_lease_read(redisReply *reply, amp_lease_answer_t *answer)
 }
 
 
-/* The call is over; without an answer the fallback decides. */
+/* Ends the call.  Without an answer the fallback decides. */
 
 static void
 ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
@@ -238,18 +238,18 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     ngx_uint_t               failed;
     ngx_ampersand_zone_t    *zone;
     ngx_ampersand_leased_t  *leased;
-    ngx_ampersand_lessee_t  *lessee;
+    ngx_ampersand_leasing_t  *leasing;
     ngx_ampersand_leases_t  *leases;
 
-    static time_t            said;
+    static time_t            logged;
     static const char *const effects[] = {
         "each gateway holds tenants to its share of their limits",
         "tenants are not held to their limits",
         "tenants that have limits get 503"
     };
 
-    lessee = call->lessee;
-    zone = lessee->zone;
+    leasing = call->leasing;
+    zone = leasing->zone;
     leases = &zone->sh->leases;
     tenant = amp_span_make(call->tenant, call->len);
     failed = (answer == NULL);
@@ -259,10 +259,10 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     now = ngx_ampersand_lease_now();
     leased = ngx_ampersand_lease_state(zone, tenant, call->limit, 0);
 
-    /* where only this worker has no link, another one asks in its place */
+    /* only this worker may have no link: another one calls instead */
 
     if (answer == NULL
-        && (lessee->closing
+        && (leasing->closing
             || (call->unsent && leased
                 && now - leased->lease.received < AMP_LEASE_RETRY)))
     {
@@ -295,17 +295,17 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    if (failed && ngx_atomic_cmp_set(&leases->away, 0, 1)) {
-        if (ngx_time() - said >= NGX_AMPERSAND_LEASE_SAID) {
-            said = ngx_time();
-            ngx_log_error(NGX_LOG_WARN, lessee->log, 0,
+    if (failed && ngx_atomic_cmp_set(&leases->degraded, 0, 1)) {
+        if (ngx_time() - logged >= NGX_AMPERSAND_LEASE_LOG) {
+            logged = ngx_time();
+            ngx_log_error(NGX_LOG_WARN, leasing->log, 0,
                           "ampersand: no leases from Redis, %s: \"%*s\"",
-                          effects[lessee->fallback], call->refusal.len,
-                          call->refusal.text);
+                          effects[leasing->fallback], call->error.len,
+                          call->error.text);
         }
 
-    } else if (!failed && ngx_atomic_cmp_set(&leases->away, 1, 0)) {
-        ngx_log_error(NGX_LOG_NOTICE, lessee->log, 0,
+    } else if (!failed && ngx_atomic_cmp_set(&leases->degraded, 1, 0)) {
+        ngx_log_error(NGX_LOG_NOTICE, leasing->log, 0,
                       "ampersand: leases come from Redis again");
     }
 
@@ -313,11 +313,11 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 
     ngx_free(call);
 
-    lessee->wake(lessee->data, hash);
+    leasing->wake(leasing->data, hash);
 }
 
 
-/* The node's id: the tenant's, a NUL and the limit's number. */
+/* The node's id: the tenant's id, a NUL and the number of the limit. */
 
 ngx_ampersand_leased_t *
 ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
@@ -333,7 +333,7 @@ ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
 
     id = amp_span_make(name, p - name);
 
-    node = make ? ngx_ampersand_node_make(zone, NGX_AMPERSAND_LEASE, id,
+    node = make ? ngx_ampersand_node_obtain(zone, NGX_AMPERSAND_LEASE, id,
                                           sizeof(ngx_ampersand_leased_t))
                 : ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_LEASE, id);
 

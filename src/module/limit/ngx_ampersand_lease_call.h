@@ -1,12 +1,12 @@
 /*
- * One call to Redis for one limit of one tenant: amp_lease_ask() or
- * amp_lease_return() has said what, under the lock; it is sent without it.
+ * One call to Redis for one limit of one tenant.  amp_lease_ask() or
+ * amp_lease_return() fills it with the zone's lock held; it is sent without.
  *
- *   call ──▶ send ──▶ EVALSHA ──┬── an answer ──▶ the state has it ──▶ wake
- *               (NOSCRIPT: EVAL)└── none ───────▶ the state is AWAY ─▶ wake
+ *   create ──▶ send ──▶ EVALSHA ──┬── a reply ──▶ the lease has it ──▶ wake
+ *                (NOSCRIPT: EVAL) └── none ─────▶ the lease failed ──▶ wake
  *
- * Its memory is freed by its end, of which there is exactly one.  When the
- * worker exits a call ends without an answer, and another may be made at once.
+ * Each call ends once, which frees its memory.  When the worker exits, a call
+ * ends without a reply, and another one may be made at once.
  */
 
 #ifndef NGX_AMPERSAND_LEASE_CALL_H
@@ -26,7 +26,7 @@
 #define NGX_AMPERSAND_LEASE_DENY   2
 
 
-/* A worker's; the caller's memory, and filled by it. */
+/* What a worker needs to lease; the caller fills it, and it outlives all calls. */
 
 typedef struct {
     ngx_ampersand_zone_t   *zone;
@@ -35,10 +35,11 @@ typedef struct {
     ngx_log_t              *log;
     ngx_uint_t              fallback;
     void                  (*wake)(void *data, uint32_t tenant);
-    void                   *data;   /* of wake(): the hash of a tenant whose
-                                       call has ended                         */
-    ngx_uint_t              closing;
-} ngx_ampersand_lessee_t;
+                                    /* a call ended for the tenant with this
+                                       hash, ngx_ampersand_lease_tenant()     */
+    void                   *data;   /* of wake()                              */
+    ngx_uint_t              closing; /* the worker exits                      */
+} ngx_ampersand_leasing_t;
 
 
 #define ngx_ampersand_lease_tenant(id)  ngx_murmur_hash2((u_char *) (id).data, \
@@ -54,38 +55,46 @@ typedef struct {
 
 
 typedef struct {
-    ngx_ampersand_lessee_t  *lessee;
+    ngx_ampersand_leasing_t  *leasing;
     amp_limit_e              limit;
     amp_lease_ask_t          ask;
-    uint64_t                 sent;
-    ngx_uint_t               eval;      /* with the whole script              */
-    ngx_uint_t               unsent;    /* there is no link                   */
-    ngx_ampersand_redis_error_t  refusal;   /* why there is no answer             */
+    uint64_t                 sent;      /* ngx_ampersand_lease_now()          */
+    ngx_uint_t               eval;      /* with the script's text             */
+    ngx_uint_t               unsent;    /* no link to Redis                   */
+    ngx_ampersand_redis_error_t  error; /* why there is no reply, or empty    */
     size_t                   len;
     u_char                   tenant[AMP_TENANT_ID_MAX];
 } ngx_ampersand_lease_call_t;
 
 
 /*
- * The caller fills call->ask and sends it, or frees it with ngx_free().  now:
- * the one of amp_lease_ask().  NULL without memory.
+ * Makes a call.  The caller fills call->ask and sends the call, or frees it with
+ * ngx_free().  now: as given to amp_lease_ask().  NULL: no memory.
  */
 
 ngx_ampersand_lease_call_t *ngx_ampersand_lease_call(
-    ngx_ampersand_lessee_t *lessee, amp_span_t tenant, amp_limit_e limit,
+    ngx_ampersand_leasing_t *leasing, amp_span_t tenant, amp_limit_e limit,
     uint64_t now);
 
-/* The lock not held; may end, and wake, before it returns. */
+/*
+ * Sends the call; the zone's lock must not be held.  The call may end, and wake
+ * requests, before this returns.
+ */
 
 void ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call);
 
 
-/* Of ngx_ampersand_redis_on_server(), data is the zone: a server that is met
-   late may be another one's successor. */
+/*
+ * For ngx_ampersand_redis_on_server(), data is the zone: notes when a server was
+ * first seen, since a new server may lack the last leases of the one before.
+ */
 
-void ngx_ampersand_lease_met(void *data, const ngx_ampersand_server_t *server);
+void ngx_ampersand_lease_server(void *data, const ngx_ampersand_server_t *server);
 
-/* With the lock held.  NULL: not there, or with make no room. */
+/*
+ * The lease of a limit, with the zone's lock held.  make: it is made where it does
+ * not exist.  NULL: it does not exist, or the zone has no room.
+ */
 
 ngx_ampersand_leased_t *ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone,
     amp_span_t tenant, amp_limit_e limit, ngx_uint_t make);

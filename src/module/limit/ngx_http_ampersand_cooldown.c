@@ -20,7 +20,7 @@ static ngx_int_t ngx_http_ampersand_cooldown_digest(ngx_http_request_t *r,
 static time_t ngx_http_ampersand_cooldown_seconds(ngx_http_request_t *r);
 static time_t ngx_http_ampersand_cooldown_parse(ngx_str_t *value, time_t date);
 static void ngx_http_ampersand_cooldown_publish(
-    ngx_ampersand_lessee_t *lessee, amp_span_t tenant, const u_char *digest,
+    ngx_ampersand_leasing_t *leasing, amp_span_t tenant, const u_char *digest,
     ngx_msec_t ms);
 static void ngx_http_ampersand_cooldown_reply(void *data, ngx_int_t rc,
     redisReply *reply);
@@ -54,7 +54,7 @@ ngx_http_ampersand_cooldown(ngx_http_request_t *r, ngx_ampersand_zone_t *zone,
 
 void
 ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
-    ngx_ampersand_lessee_t *lessee,
+    ngx_ampersand_leasing_t *leasing,
     const ngx_http_ampersand_cooldown_scope_t *scope)
 {
     u_char      buf[AMP_TOKEN_DIGEST], *digest;
@@ -85,17 +85,17 @@ ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
 
     /* of many 429 at once, one is enough */
 
-    if (!ngx_ampersand_cooldown_set(lessee->zone, id, ms)) {
+    if (!ngx_ampersand_cooldown_set(leasing->zone, id, ms)) {
         return;
     }
 
-    ngx_ampersand_count(ngx_ampersand_zone_counters(lessee->zone), cooldowns);
+    ngx_ampersand_count(ngx_ampersand_zone_counters(leasing->zone), cooldowns);
 
     ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                  "ampersand: answered 429, %s cools down for %T s",
+                  "ampersand: upstream answered 429, %s cools down for %T s",
                   digest ? "the installation" : "the tenant", seconds);
 
-    ngx_http_ampersand_cooldown_publish(lessee, scope->tenant, digest, ms);
+    ngx_http_ampersand_cooldown_publish(leasing, scope->tenant, digest, ms);
 }
 
 
@@ -211,7 +211,7 @@ ngx_http_ampersand_cooldown_parse(ngx_str_t *value, time_t date)
 /* digest: the installation's, or NULL. */
 
 static void
-ngx_http_ampersand_cooldown_publish(ngx_ampersand_lessee_t *lessee,
+ngx_http_ampersand_cooldown_publish(ngx_ampersand_leasing_t *leasing,
     amp_span_t tenant, const u_char *digest, ngx_msec_t ms)
 {
     u_char       hex[AMP_TOKEN_DIGEST_HEX], name[AMP_KEYS_MAX];
@@ -221,7 +221,7 @@ ngx_http_ampersand_cooldown_publish(ngx_ampersand_lessee_t *lessee,
     amp_span_t   prefix, argv[5];
     amp_event_t  event;
 
-    prefix = ngx_ampersand_span(*lessee->prefix);
+    prefix = ngx_ampersand_span(*leasing->prefix);
 
     ngx_memzero(&event, sizeof(event));
 
@@ -246,7 +246,7 @@ ngx_http_ampersand_cooldown_publish(ngx_ampersand_lessee_t *lessee,
     argv[3] = amp_span("PX");
     argv[4] = amp_span_make(number, ngx_sprintf(number, "%M", ms) - number);
 
-    (void) ngx_ampersand_redis_command(lessee->redis, argv[1], 5, argv, NULL,
+    (void) ngx_ampersand_redis_command(leasing->redis, argv[1], 5, argv, NULL,
                                        NULL);
 
     amp_buf_init(&out, channel, sizeof(channel));
@@ -259,13 +259,13 @@ ngx_http_ampersand_cooldown_publish(ngx_ampersand_lessee_t *lessee,
     amp_event_write(&event, &out);
     argv[2] = amp_buf_written(&out);
 
-    (void) ngx_ampersand_redis_command(lessee->redis, argv[1], 3, argv, NULL,
+    (void) ngx_ampersand_redis_command(leasing->redis, argv[1], 3, argv, NULL,
                                        NULL);
 }
 
 
 void
-ngx_http_ampersand_cooldown_read(ngx_ampersand_lessee_t *lessee, amp_span_t tenant)
+ngx_http_ampersand_cooldown_read(ngx_ampersand_leasing_t *leasing, amp_span_t tenant)
 {
     u_char                               name[AMP_KEYS_MAX];
     amp_buf_t                            key;
@@ -277,18 +277,18 @@ ngx_http_ampersand_cooldown_read(ngx_ampersand_lessee_t *lessee, amp_span_t tena
         return;
     }
 
-    read->zone = lessee->zone;
+    read->zone = leasing->zone;
     read->len = tenant.len;
     ngx_memcpy(read->id, tenant.data, tenant.len);
 
     amp_buf_init(&key, name, sizeof(name));
-    amp_keys_cooldown(ngx_ampersand_span(*lessee->prefix), tenant,
+    amp_keys_cooldown(ngx_ampersand_span(*leasing->prefix), tenant,
                       amp_span_null, &key);
 
     argv[0] = amp_span("PTTL");
     argv[1] = amp_buf_written(&key);
 
-    if (ngx_ampersand_redis_command(lessee->redis, argv[1], 2, argv,
+    if (ngx_ampersand_redis_command(leasing->redis, argv[1], 2, argv,
                                     ngx_http_ampersand_cooldown_reply, read)
         != NGX_OK)
     {

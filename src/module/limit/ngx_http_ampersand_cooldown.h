@@ -50,12 +50,12 @@ ngx_msec_t ngx_http_ampersand_cooldown(ngx_http_request_t *r,
  */
 
 void ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
-    ngx_ampersand_lessee_t *lessee,
+    ngx_ampersand_leasing_t *leasing,
     const ngx_http_ampersand_cooldown_scope_t *scope);
 
 /* Reads a tenant's cool-down from Redis into the zone. */
 
-void ngx_http_ampersand_cooldown_read(ngx_ampersand_lessee_t *lessee,
+void ngx_http_ampersand_cooldown_read(ngx_ampersand_leasing_t *leasing,
     amp_span_t tenant);
 
 

@@ -39,13 +39,13 @@ ngx_http_ampersand_limit_init(ngx_http_ampersand_limits_t *limits,
 {
     ngx_http_ampersand_lease_waits_init(&limits->waits, timeout);
 
-    limits->lessee.log = ngx_cycle->log;
-    limits->lessee.fallback = limits->fallback;
-    limits->lessee.wake = ngx_http_ampersand_limit_wake;
-    limits->lessee.data = limits;
+    limits->leasing.log = ngx_cycle->log;
+    limits->leasing.fallback = limits->fallback;
+    limits->leasing.wake = ngx_http_ampersand_limit_wake;
+    limits->leasing.data = limits;
 
-    ngx_ampersand_redis_on_server(limits->lessee.redis, ngx_ampersand_lease_met,
-                                  limits->lessee.zone);
+    ngx_ampersand_redis_on_server(limits->leasing.redis, ngx_ampersand_lease_server,
+                                  limits->leasing.zone);
 
     if (ngx_worker != 0) {
         return;
@@ -67,7 +67,7 @@ ngx_http_ampersand_limit_idle(ngx_event_t *ev)
 
     limits = ev->data;
 
-    ngx_ampersand_lease_idle(&limits->lessee);
+    ngx_ampersand_lease_idle(&limits->leasing);
 
     if (!ngx_exiting) {
         ngx_add_timer(ev, NGX_HTTP_AMPERSAND_IDLE);
@@ -164,9 +164,9 @@ ngx_http_ampersand_limit_concurrency(ngx_http_request_t *r,
         return AMP_INTERNAL;
     }
 
-    zone = limits->lessee.zone;
+    zone = limits->leasing.zone;
 
-    if (!ngx_ampersand_concurrency_enter(zone, id, max)) {
+    if (!ngx_ampersand_concurrency_acquire(zone, id, max)) {
         return AMP_TOO_MANY;
     }
 
@@ -187,7 +187,7 @@ ngx_http_ampersand_limit_end(void *data)
 {
     ngx_http_ampersand_inflight_t *inflight = data;
 
-    ngx_ampersand_concurrency_leave(inflight->zone,
+    ngx_ampersand_concurrency_release(inflight->zone,
                                     amp_span_make(inflight->tenant,
                                                   inflight->len));
 }
@@ -217,12 +217,12 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     }
 
     for (i = 0; i < n; i++) {
-        found[i].heard = limited->applied[i].heard;
+        found[i].received = limited->applied[i].received;
     }
 
     limited->wait.tenant = amp_tenant_field(tenant, tenant->id);
 
-    rc = ngx_ampersand_lease_take(&limits->lessee, limited->wait.tenant, found,
+    rc = ngx_ampersand_lease_take(&limits->leasing, limited->wait.tenant, found,
                                   n, limited->wait.asked, &wait);
 
     ngx_memcpy(limited->applied, found, n * sizeof(found[0]));

@@ -26,7 +26,7 @@ typedef struct {
     ngx_uint_t                        concurrency;  /* the same; 0: none      */
     ngx_uint_t                        fallback; /* NGX_AMPERSAND_LEASE_LOCAL
                                                    or one of the others       */
-    ngx_ampersand_lessee_t            lessee;
+    ngx_ampersand_leasing_t            leasing;
     ngx_http_ampersand_lease_waits_t  waits;
     ngx_event_t                       idle;     /* returns unspent units      */
 } ngx_http_ampersand_limits_t;
@@ -44,7 +44,7 @@ typedef struct {
 
 
 /*
- * For init_process: zone, redis and prefix of limits->lessee have to be set.
+ * For init_process: zone, redis and prefix of limits->leasing have to be set.
  * timeout: that of a command to Redis, ms.
  */
 

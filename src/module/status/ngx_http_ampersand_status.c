@@ -3,9 +3,9 @@
 
 
 /*
- * ampersand_status: what the gateway is doing.  One list of figures, three
- * ways to write it: "?format=prometheus" (text format 0.0.4), "?format=html",
- * else JSON; a browser's or a scraper's Accept chooses too.
+ * One list of figures, in three formats: "?format=prometheus" (text format
+ * 0.0.4), "?format=html", else JSON; without an argument the Accept header of a
+ * browser or a scraper chooses.
  */
 
 
@@ -214,79 +214,79 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("redis_links", "gauge",
                               "Workers that have a link to Redis", workers);
     ngx_http_ampersand_figure("redis_degraded", "gauge",
-                              "Workers that Redis, or a part of its cluster, "
-                              "has failed", degraded);
+                              "Workers for which Redis, or a part of its "
+                              "cluster, is out of reach", degraded);
     ngx_http_ampersand_figure("redis_events_up", "gauge",
-                              "1 while subscribed to events", c->events_up);
+                              "1 while subscribed to invalidations", c->events_up);
     ngx_http_ampersand_figure("redis_connects_total", "counter",
-                              "Attempts to connect", c->redis.connects);
+                              "Attempts to connect to Redis", c->redis.connects);
     ngx_http_ampersand_figure("redis_failures_total", "counter",
                               "Links lost and attempts failed",
                               c->redis.failures);
     ngx_http_ampersand_figure("redis_timeouts_total", "counter",
-                              "Answers that did not come in time",
+                              "Replies that did not come in time",
                               c->redis.timeouts);
     ngx_http_ampersand_figure("redis_commands_total", "counter",
-                              "Commands sent", c->redis.commands);
+                              "Commands sent to Redis", c->redis.commands);
     ngx_http_ampersand_figure("redis_moves_total", "counter",
-                              "Links that followed a master elsewhere",
+                              "Links that went to another master",
                               c->redis.moves);
     ngx_http_ampersand_figure("redis_redirects_total", "counter",
-                              "Redirections of a cluster that were followed",
+                              "Redirects of a cluster that were followed",
                               c->redis.redirects);
     ngx_http_ampersand_figure("redis_slot_maps_total", "counter",
-                              "Slot maps asked for", c->redis.refreshes);
+                              "Slot maps requested", c->redis.refreshes);
     ngx_http_ampersand_figure("events_total", "counter",
-                              "Changes heard of", c->events);
+                              "Invalidations received", c->events);
     ngx_http_ampersand_figure("lookups_total", "counter",
                               "Look-ups of a tenant in Redis", c->lookups);
     ngx_http_ampersand_figure("lookup_failures_total", "counter",
-                              "Look-ups that Redis did not answer",
+                              "Look-ups without an answer from Redis",
                               c->lookup_failures);
     ngx_http_ampersand_figure("lookups_refused_total", "counter",
-                              "Look-ups not made, too many tokens were unknown",
+                              "Look-ups not made, above the look-up limit",
                               c->lookups_refused);
     ngx_http_ampersand_figure("stale_tenants_served_total", "counter",
-                              "Requests served by a record from before an "
-                              "outage", c->stale_served);
+                              "Requests served with a stale record since "
+                              "Redis did not answer", c->stale_served);
     ngx_http_ampersand_figure("cache_hits_total", "counter",
                               "Requests answered from the cache",
                               c->cache_hits);
     ngx_http_ampersand_figure("upstream_requests_total", "counter",
                               "Requests answered by Ampersand", c->upstream);
     ngx_http_ampersand_figure("observed_total", "counter",
-                              "Requests that passed because of "
+                              "Requests that passed only because of "
                               "ampersand_observe", c->observed);
     ngx_http_ampersand_figure("limits_degraded", "gauge",
                               "1 while limits are held without Redis",
-                              ngx_ampersand_lease_away(amcf->zone));
+                              ngx_ampersand_lease_degraded(amcf->zone));
     ngx_http_ampersand_figure("lease_calls_total", "counter",
-                              "Leases asked for", c->lease_calls);
+                              "Calls for leases", c->lease_calls);
     ngx_http_ampersand_figure("lease_failures_total", "counter",
-                              "Leases that Redis did not give an answer to",
+                              "Calls for leases without an answer",
                               c->lease_failures);
     ngx_http_ampersand_figure("limit_fallbacks_total", "counter",
                               "Requests decided on by "
                               "ampersand_limit_fallback", c->limit_fallbacks);
     ngx_http_ampersand_figure("cooldowns_total", "counter",
-                              "Cool-downs opened by a 429 of Ampersand",
+                              "Cool-downs begun by a 429 of Ampersand",
                               c->cooldowns);
     ngx_http_ampersand_figure("zone_size_bytes", "gauge",
-                              "Shared memory", zone.size);
+                              "Size of the zone", zone.size);
     ngx_http_ampersand_figure("zone_free_bytes", "gauge",
-                              "Whole free pages of it", zone.free_pages);
+                              "Free pages of the zone", zone.free_pages);
     ngx_http_ampersand_figure("zone_tenants", "gauge",
-                              "Tenants in it", zone.tenants);
+                              "Tenants in the zone", zone.tenants);
     ngx_http_ampersand_figure("zone_tokens", "gauge",
-                              "Tokens in it", zone.tokens);
+                              "Tokens in the zone", zone.tokens);
     ngx_http_ampersand_figure("zone_unknown_tokens", "gauge",
-                              "Tokens and tenants known not to exist",
-                              zone.unknown);
+                              "Tokens and tenants that do not exist",
+                              zone.negative);
     ngx_http_ampersand_figure("zone_evictions_total", "counter",
-                              "Entries dropped for want of room",
+                              "Entries evicted from the zone",
                               c->evictions);
     ngx_http_ampersand_figure("zone_no_memory_total", "counter",
-                              "Entries that found no room", c->no_memory);
+                              "Entries not stored, the zone had no room", c->no_memory);
 
     return i;
 }

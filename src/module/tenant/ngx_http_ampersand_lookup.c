@@ -350,7 +350,8 @@ ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *lookup,
     {
         level = ngx_ampersand_log_level(lookup->lookups->logged);
         ngx_log_error(level, lookup->log, 0,
-                      "ampersand: record of tenant \"%*s\" is another's",
+                      "ampersand: the record of tenant \"%*s\" names another "
+                      "tenant",
                       lookup->id_len, lookup->id);
         return AMP_BAD_RECORD;
     }
@@ -547,7 +548,7 @@ ngx_http_ampersand_lookup_restart(ngx_http_ampersand_lookup_t *lookup)
 static ngx_int_t
 ngx_http_ampersand_lookup_newer(ngx_http_ampersand_lookup_t *lookup)
 {
-    ngx_ampersand_zone_e   found;
+    ngx_ampersand_record_e   found;
     ngx_ampersand_record_t  record;
 
     ngx_memzero(&record, sizeof(record));
@@ -566,8 +567,8 @@ ngx_http_ampersand_lookup_newer(ngx_http_ampersand_lookup_t *lookup)
     ngx_free(lookup->tenant);
     lookup->tenant = record.tenant;
 
-    return (found == NGX_AMPERSAND_ZONE_STALE
-            || found == NGX_AMPERSAND_ZONE_FRESH)
+    return (found == NGX_AMPERSAND_RECORD_STALE
+            || found == NGX_AMPERSAND_RECORD_FRESH)
            ? NGX_OK : NGX_ERROR;
 }
 

@@ -4,7 +4,7 @@
 #define NGX_HTTP_AMPERSAND_RESOLVE_SIZE  512    /* bytes of most records      */
 
 
-static ngx_ampersand_zone_e ngx_http_ampersand_resolve_find(
+static ngx_ampersand_record_e ngx_http_ampersand_resolve_find(
     ngx_http_ampersand_resolve_t *resolve);
 static amp_reason_e ngx_http_ampersand_resolve_wait(
     ngx_http_ampersand_resolve_t *resolve, ngx_uint_t limited);
@@ -24,7 +24,7 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
     ngx_http_ampersand_resolve_t *resolve)
 {
     ngx_http_cleanup_t    *cln;
-    ngx_ampersand_zone_e   found;
+    ngx_ampersand_record_e   found;
 
     resolve->request = r;
     resolve->lookups = lookups;
@@ -33,19 +33,19 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
 
     switch (found) {
 
-    case NGX_AMPERSAND_ZONE_LARGE:
+    case NGX_AMPERSAND_RECORD_LARGE:
         return NGX_ERROR;
 
-    case NGX_AMPERSAND_ZONE_FRESH:
+    case NGX_AMPERSAND_RECORD_FRESH:
         resolve->reason = AMP_OK;
         return NGX_OK;
 
-    case NGX_AMPERSAND_ZONE_UNKNOWN:
+    case NGX_AMPERSAND_RECORD_NEGATIVE:
         resolve->reason = resolve->identity.data ? AMP_NO_IDENTITY
                                                  : AMP_UNKNOWN_TOKEN;
         return NGX_OK;
 
-    case NGX_AMPERSAND_ZONE_MISS:
+    case NGX_AMPERSAND_RECORD_MISS:
 
         /* a wrong checksum: no such token was ever issued */
 
@@ -59,7 +59,7 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
         break;
 
     default: /* STALE, CHANGED */
-        resolve->stale = (found == NGX_AMPERSAND_ZONE_STALE);
+        resolve->stale = (found == NGX_AMPERSAND_RECORD_STALE);
     }
 
     cln = ngx_http_cleanup_add(r, 0);
@@ -68,7 +68,7 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
     }
 
     resolve->reason = ngx_http_ampersand_resolve_wait(resolve,
-                                           found == NGX_AMPERSAND_ZONE_MISS);
+                                           found == NGX_AMPERSAND_RECORD_MISS);
 
     if (resolve->reason == AMP_OK) {
         cln->handler = ngx_http_ampersand_resolve_leave;
@@ -89,11 +89,11 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
 
 /* Fills resolve->record where it is STALE or FRESH.  LARGE: no memory. */
 
-static ngx_ampersand_zone_e
+static ngx_ampersand_record_e
 ngx_http_ampersand_resolve_find(ngx_http_ampersand_resolve_t *resolve)
 {
     amp_span_t               id;
-    ngx_ampersand_zone_e     found;
+    ngx_ampersand_record_e     found;
     ngx_ampersand_record_t  *record;
 
     record = resolve->record;
@@ -104,7 +104,7 @@ ngx_http_ampersand_resolve_find(ngx_http_ampersand_resolve_t *resolve)
         if (record->size > record->cap) {
             record->tenant = ngx_palloc(resolve->request->pool, record->size);
             if (record->tenant == NULL) {
-                return NGX_AMPERSAND_ZONE_LARGE;
+                return NGX_AMPERSAND_RECORD_LARGE;
             }
 
             record->cap = record->size;
@@ -114,7 +114,7 @@ ngx_http_ampersand_resolve_find(ngx_http_ampersand_resolve_t *resolve)
                                         id.data ? NULL : resolve->digest, id,
                                         record);
 
-    } while (found == NGX_AMPERSAND_ZONE_LARGE);
+    } while (found == NGX_AMPERSAND_RECORD_LARGE);
 
     return found;
 }
@@ -215,7 +215,7 @@ ngx_http_ampersand_resolve_done(ngx_http_ampersand_lookup_t *lookup,
     if (ngx_ampersand_zone_too_small(lookups->zone)) {
         ngx_log_error(NGX_LOG_WARN, lookup->log, 0,
                       "ampersand: \"ampersand_zone\" is too small: tenants in "
-                      "use are pushed out and looked up again");
+                      "use are evicted and looked up again");
     }
 
     while (!ngx_queue_empty(&lookup->waiters)) {
@@ -288,7 +288,7 @@ ngx_http_ampersand_resolve_copy(ngx_http_ampersand_lookup_t *lookup,
 static ngx_uint_t
 ngx_http_ampersand_resolve_stale(ngx_http_ampersand_resolve_t *resolve)
 {
-    ngx_ampersand_zone_e  found;
+    ngx_ampersand_record_e  found;
 
     if (!resolve->stale) {
         return 0;
@@ -296,8 +296,8 @@ ngx_http_ampersand_resolve_stale(ngx_http_ampersand_resolve_t *resolve)
 
     found = ngx_http_ampersand_resolve_find(resolve);
 
-    resolve->stale = (found == NGX_AMPERSAND_ZONE_STALE
-                      || found == NGX_AMPERSAND_ZONE_FRESH);
+    resolve->stale = (found == NGX_AMPERSAND_RECORD_STALE
+                      || found == NGX_AMPERSAND_RECORD_FRESH);
 
     return resolve->stale;
 }

@@ -3,7 +3,7 @@
  *
  *   in the zone    what happens
  *   FRESH          the record serves
- *   UNKNOWN        the token or tenant does not exist: refused
+ *   NEGATIVE       the token or tenant does not exist: refused
  *   STALE          looked up; where Redis does not answer the record serves all
  *                  the same, unless an invalidation names it meanwhile
  *   CHANGED        looked up; without an answer from Redis: 503

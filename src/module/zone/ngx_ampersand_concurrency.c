@@ -3,20 +3,20 @@
 
 
 /*
- * A node of kind INFLIGHT for each tenant with a limit that has had a request:
+ * Each tenant with a concurrency limit has a node, from its first request on:
  *
- *   node->ref  the sum, as far as it is known who counts
+ *   node->ref  the sum of the counts
  *   state      for each worker its count, and the generation of that worker
  *
- * A count of another generation than the worker's is of a predecessor that
- * died.  The sum is corrected when the worker counts again, and when the limit
- * is reached: then the pids are looked at, too, for nobody may succeed a worker
- * that died while it was shutting down.  (A pid that is another process's by
- * then keeps its count until that one ends.)
+ * A count whose generation is not the worker's is that of a predecessor that
+ * died.  The sum is corrected when the worker counts again, and when the limit is
+ * reached.  Then the pids are tested, too, since a worker that died while it was
+ * shutting down has no successor.  (A pid that another process has by then keeps
+ * its count until that process ends.)
  *
- * The state has room for the workers there were when it was made, or it is made
- * again.  A worker without a place (more than NGX_AMPERSAND_WORKERS live) shares
- * the last one.
+ * The state has room for the workers that existed when the node was made; else
+ * the node is made again.  Workers beyond NGX_AMPERSAND_WORKERS share the last
+ * place.
  */
 
 
@@ -26,16 +26,16 @@ typedef struct {
 } ngx_ampersand_concurrency_t;
 
 
-static ngx_ampersand_node_t *ngx_ampersand_concurrency_room(
+static ngx_ampersand_node_t *ngx_ampersand_concurrency_node(
     ngx_ampersand_zone_t *zone, amp_span_t tenant);
 static ngx_ampersand_concurrency_t *ngx_ampersand_concurrency_own(
     ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node);
-static void ngx_ampersand_concurrency_heal(ngx_ampersand_shared_t *sh,
+static void ngx_ampersand_concurrency_correct(ngx_ampersand_shared_t *sh,
     ngx_ampersand_node_t *node);
 static ngx_uint_t ngx_ampersand_concurrency_dead(ngx_ampersand_worker_t *worker);
 
 
-/* how many places a node has: nobody else needs it */
+/* how many workers have a count in a node; other kinds use the field otherwise */
 
 #define ngx_ampersand_concurrency_places(node)  (node)->ref_place
 
@@ -67,51 +67,51 @@ ngx_ampersand_concurrency_init(ngx_ampersand_zone_t *zone)
 
 
 ngx_uint_t
-ngx_ampersand_concurrency_enter(ngx_ampersand_zone_t *zone, amp_span_t tenant,
+ngx_ampersand_concurrency_acquire(ngx_ampersand_zone_t *zone, amp_span_t tenant,
     uint32_t max)
 {
-    ngx_uint_t                 entered;
-    ngx_ampersand_node_t      *node;
+    ngx_uint_t                 acquired;
+    ngx_ampersand_node_t         *node;
     ngx_ampersand_concurrency_t  *own;
 
-    entered = 0;
+    acquired = 0;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_concurrency_room(zone, tenant);
+    node = ngx_ampersand_concurrency_node(zone, tenant);
 
     if (node == NULL) {
 
-        /* no room: nothing that could refuse it */
+        /* no room to count it, so no limit */
 
-        entered = 1;
+        acquired = 1;
         goto done;
     }
 
     own = ngx_ampersand_concurrency_own(zone, node);
 
     if (node->ref >= max) {
-        ngx_ampersand_concurrency_heal(zone->sh, node);
+        ngx_ampersand_concurrency_correct(zone->sh, node);
     }
 
     if (node->ref < max) {
         own->n++;
         node->ref++;
-        entered = 1;
+        acquired = 1;
     }
 
 done:
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    return entered;
+    return acquired;
 }
 
 
 void
-ngx_ampersand_concurrency_leave(ngx_ampersand_zone_t *zone, amp_span_t tenant)
+ngx_ampersand_concurrency_release(ngx_ampersand_zone_t *zone, amp_span_t tenant)
 {
-    ngx_ampersand_node_t      *node;
+    ngx_ampersand_node_t         *node;
     ngx_ampersand_concurrency_t  *own;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
@@ -132,7 +132,7 @@ ngx_ampersand_concurrency_leave(ngx_ampersand_zone_t *zone, amp_span_t tenant)
 
 
 static ngx_ampersand_node_t *
-ngx_ampersand_concurrency_room(ngx_ampersand_zone_t *zone, amp_span_t tenant)
+ngx_ampersand_concurrency_node(ngx_ampersand_zone_t *zone, amp_span_t tenant)
 {
     uint32_t                   sum;
     ngx_uint_t                 places, old;
@@ -153,7 +153,7 @@ ngx_ampersand_concurrency_room(ngx_ampersand_zone_t *zone, amp_span_t tenant)
         sum = node->ref;
         ngx_memcpy(counts, ngx_ampersand_node_state(node),
                    old * sizeof(counts[0]));
-        ngx_ampersand_node_drop(zone, node);
+        ngx_ampersand_node_free(zone, node);
     }
 
     for (places = zone->worker + 1;
@@ -163,7 +163,7 @@ ngx_ampersand_concurrency_room(ngx_ampersand_zone_t *zone, amp_span_t tenant)
         /* void */
     }
 
-    node = ngx_ampersand_node_make(zone, NGX_AMPERSAND_CONCURRENCY, tenant,
+    node = ngx_ampersand_node_obtain(zone, NGX_AMPERSAND_CONCURRENCY, tenant,
                                    places * sizeof(counts[0]));
     if (node == NULL) {
         return NULL;
@@ -178,7 +178,7 @@ ngx_ampersand_concurrency_room(ngx_ampersand_zone_t *zone, amp_span_t tenant)
 }
 
 
-/* This worker's count, without what a predecessor left. */
+/* This worker's count; that of a predecessor is void. */
 
 static ngx_ampersand_concurrency_t *
 ngx_ampersand_concurrency_own(ngx_ampersand_zone_t *zone,
@@ -203,7 +203,7 @@ ngx_ampersand_concurrency_own(ngx_ampersand_zone_t *zone,
 
 
 static void
-ngx_ampersand_concurrency_heal(ngx_ampersand_shared_t *sh,
+ngx_ampersand_concurrency_correct(ngx_ampersand_shared_t *sh,
     ngx_ampersand_node_t *node)
 {
     ngx_uint_t                 i;

@@ -1,7 +1,7 @@
 /*
- * Requests in flight: how many of a tenant's this machine has sent upstream and
- * not finished.  Each worker counts its own, in shared memory, so that a worker
- * that dies takes nothing but its own count with it.
+ * Concurrency: how many requests of a tenant this gateway has in flight.  Each
+ * worker counts its own, in shared memory, so that only its own count is void
+ * when a worker dies.
  */
 
 #ifndef NGX_AMPERSAND_CONCURRENCY_H
@@ -11,19 +11,19 @@
 #include "ngx_ampersand_zone.h"
 
 
-/* For init_process: the worker takes a place among those that count. */
+/* For init_process: gives this worker a place for its counts. */
 
 void ngx_ampersand_concurrency_init(ngx_ampersand_zone_t *zone);
 
 /*
- * 1: one more of the tenant's, to be given back with leave() by this worker.
- * 0: there are max already.
+ * 1: one more request of the tenant is in flight, to be released by this worker;
+ * also where the zone has no room.  0: max are in flight already.
  */
 
-ngx_uint_t ngx_ampersand_concurrency_enter(ngx_ampersand_zone_t *zone,
+ngx_uint_t ngx_ampersand_concurrency_acquire(ngx_ampersand_zone_t *zone,
     amp_span_t tenant, uint32_t max);
 
-void ngx_ampersand_concurrency_leave(ngx_ampersand_zone_t *zone,
+void ngx_ampersand_concurrency_release(ngx_ampersand_zone_t *zone,
     amp_span_t tenant);
 
 

@@ -10,26 +10,26 @@ ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone, amp_span_t id,
     ngx_msec_t ms)
 {
     ngx_msec_t            *end, until;
-    ngx_uint_t             news;
+    ngx_uint_t             longer;
     ngx_ampersand_node_t  *node;
 
-    news = 0;
+    longer = 0;
     until = ngx_current_msec + ngx_min(ms, NGX_AMPERSAND_COOLDOWN_MAX);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_ampersand_node_make(zone, NGX_AMPERSAND_COOLDOWN, id,
+    node = ngx_ampersand_node_obtain(zone, NGX_AMPERSAND_COOLDOWN, id,
                                    sizeof(*end));
     if (node) {
         end = ngx_ampersand_node_state(node);
-        news = (ngx_max(*end, ngx_current_msec) + 1000 <= until);
+        longer = (ngx_max(*end, ngx_current_msec) + 1000 <= until);
         *end = ngx_max(*end, until);
-        zone->sh->cooling = ngx_max(zone->sh->cooling, *end);
+        zone->sh->cooldown_end = ngx_max(zone->sh->cooldown_end, *end);
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    return news;
+    return longer;
 }
 
 
@@ -51,7 +51,7 @@ ngx_ampersand_cooldown_left(ngx_ampersand_zone_t *zone, amp_span_t id)
             left = *end - ngx_current_msec;
 
         } else {
-            ngx_ampersand_node_drop(zone, node);
+            ngx_ampersand_node_free(zone, node);
         }
     }
 
@@ -64,5 +64,5 @@ ngx_ampersand_cooldown_left(ngx_ampersand_zone_t *zone, amp_span_t id)
 ngx_uint_t
 ngx_ampersand_cooldown_any(ngx_ampersand_zone_t *zone)
 {
-    return zone->sh->cooling > ngx_current_msec;
+    return zone->sh->cooldown_end > ngx_current_msec;
 }

@@ -1,6 +1,6 @@
 /*
- * Whom Ampersand has asked, by a 429, to be left alone for a while: in the zone,
- * under the tenant's id, or the digest of what of the tenant it concerns.
+ * Cool-downs in the zone: under a tenant's id, or under the digest of one of its
+ * installations (see limit/ngx_http_ampersand_cooldown.h).
  */
 
 #ifndef NGX_AMPERSAND_COOLDOWN_H
@@ -10,24 +10,24 @@
 #include "ngx_ampersand_zone.h"
 
 
-#define NGX_AMPERSAND_COOLDOWN_MAX  86400000        /* ms: longer is no limit
-                                                       but a fault            */
+#define NGX_AMPERSAND_COOLDOWN_MAX  86400000        /* ms: an upstream that
+                                                       asks for more is wrong */
 
 
 /*
- * From now on for so many ms, if that is longer than what is known.  1: by a
- * second or more, others should hear of it.
+ * Cools id down for ms from now on, unless a longer cool-down stands.  1: it is
+ * longer by a second or more, so the other gateways should receive it.
  */
 
 ngx_uint_t ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone,
     amp_span_t id, ngx_msec_t ms);
 
-/* The ms that are left, 0 when it is not cooling down. */
+/* The ms that are left, or 0. */
 
 ngx_msec_t ngx_ampersand_cooldown_left(ngx_ampersand_zone_t *zone,
     amp_span_t id);
 
-/* 0: nobody at all is cooling down.  Takes no lock. */
+/* 0: no cool-down stands in the zone.  Takes no lock. */
 
 ngx_uint_t ngx_ampersand_cooldown_any(ngx_ampersand_zone_t *zone);
 

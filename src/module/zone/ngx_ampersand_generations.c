@@ -12,17 +12,17 @@ ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone, uint64_t begun,
     amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT])
 {
     uint32_t                       hash;
-    ngx_uint_t                     i, overtaken;
+    ngx_uint_t                     i, outdated;
     ngx_ampersand_node_t          *node;
     ngx_ampersand_shared_t        *sh;
     ngx_ampersand_project_node_t  *pn;
 
     sh = zone->sh;
-    hash = ngx_ampersand_zone_hash(project.data, project.len);
+    hash = ngx_ampersand_node_hash(project.data, project.len);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    overtaken = ngx_ampersand_zone_overtaken(sh, begun, hash);
+    outdated = ngx_ampersand_node_outdated(sh, begun, hash);
 
     node = ngx_ampersand_generations_project(zone, project);
     if (node == NULL) {
@@ -32,14 +32,14 @@ ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone, uint64_t begun,
     pn = ngx_ampersand_node_body(node);
 
     for (i = 0; i < AMP_FAMILY_COUNT; i++) {
-        if (!overtaken || gens[i] > pn->gens[i]) {
+        if (!outdated || gens[i] > pn->gens[i]) {
             ngx_ampersand_generations_set(sh, pn, i, gens[i]);
         }
     }
 
-    pn->known = 1;
+    pn->loaded = 1;
 
-    if (!overtaken) {
+    if (!outdated) {
         node->fetched = ngx_current_msec;
         node->epoch = sh->epoch;
     }
@@ -167,7 +167,7 @@ ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone, ngx_ampersand
 }
 
 
-/* Found or made; a new one has generations that are to be asked for. */
+/* Finds the node, or makes one, whose generations have to be read. */
 
 static ngx_ampersand_node_t *
 ngx_ampersand_generations_project(ngx_ampersand_zone_t *zone, amp_span_t project)
@@ -176,7 +176,7 @@ ngx_ampersand_generations_project(ngx_ampersand_zone_t *zone, amp_span_t project
     ngx_ampersand_node_t          *node;
     ngx_ampersand_project_node_t  *pn;
 
-    hash = ngx_ampersand_zone_hash(project.data, project.len);
+    hash = ngx_ampersand_node_hash(project.data, project.len);
 
     node = ngx_ampersand_node_get(zone->sh, NGX_AMPERSAND_PROJECT, hash,
                                   project.data, project.len);
@@ -184,7 +184,7 @@ ngx_ampersand_generations_project(ngx_ampersand_zone_t *zone, amp_span_t project
         return node;
     }
 
-    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_PROJECT, hash,
+    node = ngx_ampersand_node_create(zone, NGX_AMPERSAND_PROJECT, hash,
                                   offsetof(ngx_ampersand_project_node_t, id)
                                   + project.len, 0);
     if (node == NULL) {
@@ -211,8 +211,8 @@ ngx_ampersand_generations_next_bump(ngx_ampersand_shared_t *sh)
 
 
 /*
- * Where generations only grow they need no bump.  Once one went back, because
- * Redis lost some, each change gets a number of its own.
+ * Generations that only grow need no bump.  Once one has decreased, since Redis
+ * lost some, each change gets a bump of its own.
  */
 
 void
@@ -232,9 +232,9 @@ ngx_ampersand_generations_set(ngx_ampersand_shared_t *sh,
     if (pn->reused) {
         pn->bumps[family] = ngx_ampersand_generations_next_bump(sh);
 
-    } else if (pn->known) {
+    } else if (pn->loaded) {
 
-        /* else the write may be later than the generation */
+        /* else the bump may be of a write after this generation */
 
         pn->bumps[family] = 0;
     }

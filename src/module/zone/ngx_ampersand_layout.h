@@ -13,47 +13,55 @@
 #include "amp_token.h"
 
 
-#define NGX_AMPERSAND_UNSHARED     512
-#define NGX_AMPERSAND_ZONE_NAMED   1024     /* when events named what, by hash */
+#define NGX_AMPERSAND_UNSHARED     512      /* see cache/ngx_http_ampersand_
+                                               cache_lock.h                   */
+#define NGX_AMPERSAND_INVALIDATED  1024
 #define NGX_AMPERSAND_ZONE_MAGIC   0x616d7036
+#define NGX_AMPERSAND_SERVERS      64
+#define NGX_AMPERSAND_GATEWAY_ID   16
+#define NGX_AMPERSAND_SERVER_RUN   40       /* run_id of INFO server          */
 
+
+/* From CONCURRENCY on: what the gateway itself has counted or found out. */
 
 typedef enum {
     NGX_AMPERSAND_TOKEN = 1,
     NGX_AMPERSAND_TENANT,
     NGX_AMPERSAND_PROJECT,
-    NGX_AMPERSAND_CONCURRENCY,             /* this and the next hold what the    */
-    NGX_AMPERSAND_COOLDOWN,             /* gateway itself has found out       */
+    NGX_AMPERSAND_CONCURRENCY,
+    NGX_AMPERSAND_COOLDOWN,
     NGX_AMPERSAND_LEASE,
     NGX_AMPERSAND_KINDS
 } ngx_ampersand_kind_e;
 
 
-typedef struct ngx_ampersand_node_s  ngx_ampersand_node_t;
-
 /*
- * One cache line, then the body.  A token leads to its tenant and a tenant to
- * its project: by hash (ref), and by place once that was looked up.  The place
- * holds as long as the serial there is the one noted; what was freed may be
- * anything, but stays mapped.
+ * A node: one cache line, then its body.  A token refers to its tenant, and a
+ * tenant to its project: by hash (ref), and by place once it was found there.
+ * The place holds while the node there has the serial noted here; memory that
+ * was freed may hold anything, but stays mapped.
  */
 
+typedef struct ngx_ampersand_node_s  ngx_ampersand_node_t;
+
 struct ngx_ampersand_node_s {
-    ngx_ampersand_node_t  *next;        /* in its bucket                      */
-    ngx_queue_t            queue;       /* LRU, or what is known not to exist */
-    ngx_msec_t             fetched;
+    ngx_ampersand_node_t  *next;        /* in its hash bucket                 */
+    ngx_queue_t            queue;       /* the LRU queue of real or of
+                                           negative entries                   */
+    ngx_msec_t             fetched;     /* when it was read from Redis        */
     uint32_t               hash;
     uint32_t               serial;      /* another for each node              */
-    uint32_t               epoch;
-    uint32_t               used;        /* ms, when it last moved in its queue*/
+    uint32_t               epoch;       /* the zone's, when it was read       */
+    uint32_t               moved;       /* ms, when it last moved in queue    */
     u_char                 kind;
-    u_char                 invalid;     /* an event named it                  */
-    u_char                 unknown;     /* there is no such token or tenant   */
+    u_char                 invalidated; /* since it was read                  */
+    u_char                 negative;    /* no such token or tenant exists     */
     u_char                 len;         /* of the id in data                  */
-    uint32_t               ref;         /* of an INFLIGHT: requests, so it
-                                           cannot go                          */
+    uint32_t               ref;         /* of CONCURRENCY: requests in flight,
+                                           so it is not evicted               */
     uint32_t               ref_serial;
-    uint32_t               ref_place;   /* in units of 8 bytes; 0: not known  */
+    uint32_t               ref_place;   /* in units of 8 bytes, 0: none; of
+                                           CONCURRENCY: workers with a count  */
     u_char                 data[1];     /* one of the three below, or an id of
                                            len bytes and a state              */
 };
@@ -61,41 +69,42 @@ struct ngx_ampersand_node_s {
 
 typedef struct {
     u_char                 digest[AMP_TOKEN_DIGEST];
-    time_t                 expires;
+    time_t                 expires;     /* Unix seconds, 0: never             */
     u_char                 tenant[1];   /* node->len bytes                    */
 } ngx_ampersand_token_node_t;
 
 
 typedef struct {
-    uint64_t               rev;         /* the last heard of, by record or
-                                           event, ...                         */
-    ngx_msec_t             heard;       /* ... and when                       */
-    amp_tenant_t           tenant;      /* tenant.size bytes; an unknown one's
-                                           has an id only                     */
+    uint64_t               rev;         /* the last one seen, in a record or in
+                                           an invalidation, ...               */
+    ngx_msec_t             rev_at;      /* ... and when                       */
+    amp_tenant_t           tenant;      /* tenant.size bytes; a negative
+                                           entry's has an id only             */
 } ngx_ampersand_tenant_node_t;
 
 
 /*
- * A key is made of gens and bumps.  A bump is a number of its own, not used
- * before nor in a zone before this one; a generation never seen here does
- * without, so that keys, and what is stored, outlive the zone.
+ * Cache keys are made of gens and bumps.  A bump is a number that was not used
+ * before, neither in this zone nor in one before it.  A generation that this
+ * zone has not seen change has no bump, so that keys, and the entries stored
+ * under them, outlive the zone.
  */
 
 typedef struct {
     uint32_t               gens[AMP_FAMILY_COUNT];
     uint32_t               bumps[AMP_FAMILY_COUNT];
-    uint32_t               pending;        /* families, see ngx_ampersand_pending_t */
-    u_char                 known;       /* gens were asked for once           */
-    u_char                 reused;      /* a generation went back: they come
-                                           by numbers that were used          */
+    uint32_t               pending;     /* families whose invalidation Redis
+                                           has not confirmed                  */
+    u_char                 loaded;      /* gens were read from Redis          */
+    u_char                 reused;      /* a generation decreased: Redis lost
+                                           some, and numbers come again       */
     u_char                 id[1];       /* node->len bytes                    */
 } ngx_ampersand_project_node_t;
 
 
 /*
- * Who counts requests in flight: a living worker.  Its successor, or whoever
- * finds it dead, starts another generation, and what the dead one counted with
- * the old one is void.
+ * A worker that counts requests in flight.  Its successor, or a worker that finds
+ * it dead, starts another generation: counts of the old one are void.
  */
 
 typedef struct {
@@ -104,62 +113,57 @@ typedef struct {
 } ngx_ampersand_worker_t;
 
 
-/* See ngx_ampersand_lease_call.c. */
-
-#define NGX_AMPERSAND_SERVERS      64
-#define NGX_AMPERSAND_GATEWAY_ID   16
-#define NGX_AMPERSAND_SERVER_RUN   40      /* a run id, see INFO server          */
-
+/* A Redis server that this gateway has seen, see ngx_ampersand_lease_call.c. */
 
 typedef struct {
     u_char                     run[NGX_AMPERSAND_SERVER_RUN];
-    uint64_t                   since;   /* its time, microseconds; 0: the
-                                           first one, or at the start         */
+    uint64_t                   since;   /* its time when it was first seen, us;
+                                           0: it is nobody's successor        */
 } ngx_ampersand_seen_t;
 
 
 typedef struct {
     u_char                     gateway[NGX_AMPERSAND_GATEWAY_ID];
-    uint64_t                   began;
+    uint64_t                   began;   /* when the zone was made             */
     ngx_ampersand_seen_t       servers[NGX_AMPERSAND_SERVERS];
     ngx_uint_t                 nservers;
-    unsigned                   gateways;    /* last seen alive, ...           */
-    uint64_t                   counted;     /* ... and when                   */
-    ngx_atomic_t               away;        /* 1: Redis does not answer       */
+    unsigned                   gateways; /* that live, as last counted, ...   */
+    uint64_t                   counted; /* ... and when                       */
+    ngx_atomic_t               degraded; /* 1: Redis gives no leases          */
 } ngx_ampersand_leases_t;
 
 
-typedef struct ngx_ampersand_shared_s  ngx_ampersand_shared_t;
-
-struct ngx_ampersand_shared_s {
+typedef struct {
     ngx_uint_t                 magic;
-    size_t                     layout;      /* sizeof() of this               */
+    size_t                     layout;  /* sizeof() of this                   */
     ngx_ampersand_counters_t   counters;
 
     ngx_ampersand_node_t     **buckets;
     ngx_uint_t                 mask;
-    ngx_queue_t                lru;         /* most recent first              */
-    ngx_queue_t                unknown;
-    ngx_uint_t                 nunknown;
-    ngx_uint_t                 unknown_max;
-    ngx_uint_t                 n[NGX_AMPERSAND_KINDS];    /* real ones        */
+    ngx_queue_t                lru;     /* most recently used first           */
+    ngx_queue_t                negative;
+    ngx_uint_t                 nnegative;
+    ngx_uint_t                 negative_max;
+    ngx_uint_t                 n[NGX_AMPERSAND_KINDS]; /* without negatives   */
 
-    uint32_t                   epoch;
-    uint32_t                   serial;      /* of the last node made          */
-    uint32_t                   evicted;     /* ms, when the last one made room */
-    ngx_atomic_t               crowded;     /* 1: to be said; 2: it was said  */
-    uint64_t                   seq;         /* events so far                  */
-    uint64_t                   distrusted;  /* seq at the last distrust       */
-    uint64_t                   named[NGX_AMPERSAND_ZONE_NAMED];
-    uint32_t                   bump;        /* the last one                   */
-    ngx_atomic_t               pending;       /* some project may owe something */
+    uint32_t                   epoch;   /* changes when all becomes stale     */
+    uint32_t                   serial;  /* of the last node that was made     */
+    uint32_t                   evicted; /* ms, when a node was evicted last   */
+    ngx_atomic_t               too_small; /* 1: to be logged; 2: was logged   */
+    uint64_t                   seq;     /* invalidations so far               */
+    uint64_t                   stale_seq; /* seq when all became stale last   */
+    uint64_t                   invalidated[NGX_AMPERSAND_INVALIDATED];
+                                        /* by hash: seq of the last one       */
+    uint32_t                   bump;    /* the last one that was given        */
+    ngx_atomic_t               pending; /* 1: some project may have pending
+                                           invalidations                      */
     volatile uint64_t          unshared[NGX_AMPERSAND_UNSHARED];
 
-    ngx_atomic_t               cooling;     /* ngx_current_msec after which no
-                                               cool-down is left              */
+    ngx_atomic_t               cooldown_end; /* ngx_current_msec at the end of
+                                           the last cool-down                 */
     ngx_ampersand_worker_t     workers[NGX_AMPERSAND_WORKERS];
     ngx_ampersand_leases_t     leases;
-};
+} ngx_ampersand_shared_t;
 
 
 #endif /* NGX_AMPERSAND_LAYOUT_H */

@@ -1,9 +1,9 @@
 #include "ngx_ampersand_node.h"
 
 
-#define NGX_AMPERSAND_ZONE_EVICT   32       /* of a kind, for one entry       */
-#define NGX_AMPERSAND_ZONE_MOVE    60000    /* ms between moves in the queue, */
-#define NGX_AMPERSAND_ZONE_HURRY   1000     /* ... and where room is short    */
+#define NGX_AMPERSAND_NODE_EVICT   32       /* nodes, to make one             */
+#define NGX_AMPERSAND_NODE_MOVE    60000    /* ms between moves in the queue, */
+#define NGX_AMPERSAND_NODE_MOVE_SHORT  1000 /* ... and where room is short    */
 
 
 static ngx_uint_t ngx_ampersand_node_is(ngx_ampersand_node_t *node,
@@ -38,10 +38,10 @@ ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
 
     node = ngx_ampersand_node_at(zone, from->ref_place);
 
-    /* a tenant was fetched ahead */
+    /* a tenant was prefetched by ngx_ampersand_records_prefetch() */
 
     if (kind == NGX_AMPERSAND_PROJECT) {
-        ngx_ampersand_node_fetch(node, kind);
+        ngx_ampersand_node_prefetch(node, kind);
     }
 
     if (from->ref_place && node->serial == from->ref_serial
@@ -90,14 +90,14 @@ ngx_ampersand_node_is(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind,
 
         return node->len == len && ngx_memcmp(pn->id, id, len) == 0;
 
-    default: /* INFLIGHT, COOLDOWN, LEASE */
+    default: /* CONCURRENCY, COOLDOWN, LEASE */
         return node->len == len
                && ngx_memcmp(ngx_ampersand_node_body(node), id, len) == 0;
     }
 }
 
 
-/* Moving touches four others: once in a while is recent enough. */
+/* A move touches four other nodes, so a node moves once in a while only. */
 
 static void
 ngx_ampersand_node_touch(ngx_ampersand_shared_t *sh,
@@ -106,13 +106,13 @@ ngx_ampersand_node_touch(ngx_ampersand_shared_t *sh,
     uint32_t  now, age;
 
     now = (uint32_t) ngx_current_msec;
-    age = now - node->used;
+    age = now - node->moved;
 
-    if (age > NGX_AMPERSAND_ZONE_HURRY && !node->unknown
-        && (age > NGX_AMPERSAND_ZONE_MOVE
-            || now - sh->evicted <= NGX_AMPERSAND_ZONE_MOVE))
+    if (age > NGX_AMPERSAND_NODE_MOVE_SHORT && !node->negative
+        && (age > NGX_AMPERSAND_NODE_MOVE
+            || now - sh->evicted <= NGX_AMPERSAND_NODE_MOVE))
     {
-        node->used = now;
+        node->moved = now;
         ngx_queue_remove(&node->queue);
         ngx_queue_insert_head(&sh->lru, &node->queue);
     }
@@ -120,8 +120,8 @@ ngx_ampersand_node_touch(ngx_ampersand_shared_t *sh,
 
 
 ngx_ampersand_node_t *
-ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
-    uint32_t hash, size_t body, ngx_uint_t unknown)
+ngx_ampersand_node_create(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
+    uint32_t hash, size_t body, ngx_uint_t negative)
 {
     ngx_uint_t               i;
     ngx_queue_t             *victims, *queue;
@@ -130,28 +130,28 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
 
     sh = zone->sh;
     node = NULL;
-    queue = unknown ? &sh->unknown : &sh->lru;
+    queue = negative ? &sh->negative : &sh->lru;
 
-    if (unknown && sh->nunknown >= sh->unknown_max) {
-        ngx_ampersand_node_drop(zone,
+    if (negative && sh->nnegative >= sh->negative_max) {
+        ngx_ampersand_node_free(zone,
                                 ngx_queue_data(ngx_queue_last(queue),
                                                ngx_ampersand_node_t, queue));
     }
 
-    /* of those who are unknown as many as fill a page */
+    /* as many negative entries as fill a page */
 
-    for (i = 0; i < 2 * NGX_AMPERSAND_ZONE_EVICT; i++) {
+    for (i = 0; i < 2 * NGX_AMPERSAND_NODE_EVICT; i++) {
         node = ngx_slab_alloc_locked(zone->shpool,
                                      ngx_ampersand_node_head + body);
         if (node) {
             break;
         }
 
-        victims = (i < NGX_AMPERSAND_ZONE_EVICT
-                   && !ngx_queue_empty(&sh->unknown))
-                  ? &sh->unknown : &sh->lru;
+        victims = (i < NGX_AMPERSAND_NODE_EVICT
+                   && !ngx_queue_empty(&sh->negative))
+                  ? &sh->negative : &sh->lru;
 
-        if (ngx_queue_empty(victims) || (victims == &sh->lru && unknown)) {
+        if (ngx_queue_empty(victims) || (victims == &sh->lru && negative)) {
             break;
         }
 
@@ -164,22 +164,22 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
             continue;
         }
 
-        /* it would have saved a look-up */
+        /* a fresh entry, which would have saved a look-up */
 
-        if (!victim->unknown && sh->crowded == 0
-            && ngx_ampersand_zone_age(victim) < zone->ttl)
+        if (!victim->negative && sh->too_small == 0
+            && ngx_ampersand_node_age(victim) < zone->ttl)
         {
-            sh->crowded = 1;
+            sh->too_small = 1;
         }
 
         sh->counters.evictions++;
         sh->evicted = (uint32_t) ngx_current_msec;
-        ngx_ampersand_node_drop(zone, victim);
+        ngx_ampersand_node_free(zone, victim);
     }
 
     if (node == NULL) {
-        if (!unknown && sh->crowded == 0) {
-            sh->crowded = 1;
+        if (!negative && sh->too_small == 0) {
+            sh->too_small = 1;
         }
 
         sh->counters.no_memory++;
@@ -192,30 +192,30 @@ ngx_ampersand_node_put(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
     node->hash = hash;
     sh->serial += (sh->serial == NGX_MAX_UINT32_VALUE) ? 2 : 1;
     node->serial = sh->serial;
-    node->used = (uint32_t) ngx_current_msec;
+    node->moved = (uint32_t) ngx_current_msec;
     node->fetched = ngx_current_msec;
     node->epoch = sh->epoch;
-    node->unknown = (u_char) unknown;
+    node->negative = (u_char) negative;
 
     node->next = sh->buckets[hash & sh->mask];
     sh->buckets[hash & sh->mask] = node;
     ngx_queue_insert_head(queue, &node->queue);
-    sh->n[kind] += !unknown;
-    sh->nunknown += unknown;
+    sh->n[kind] += !negative;
+    sh->nnegative += negative;
 
     return node;
 }
 
 
 ngx_ampersand_node_t *
-ngx_ampersand_node_make(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
+ngx_ampersand_node_obtain(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
     amp_span_t id, size_t state)
 {
     size_t                 len;
     uint32_t               hash;
     ngx_ampersand_node_t  *node;
 
-    hash = ngx_ampersand_zone_hash(id.data, id.len);
+    hash = ngx_ampersand_node_hash(id.data, id.len);
 
     node = ngx_ampersand_node_get(zone->sh, kind, hash, id.data, id.len);
     if (node) {
@@ -224,7 +224,7 @@ ngx_ampersand_node_make(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
 
     len = ngx_align(id.len, sizeof(uint64_t));
 
-    node = ngx_ampersand_node_put(zone, kind, hash, len + state, 0);
+    node = ngx_ampersand_node_create(zone, kind, hash, len + state, 0);
     if (node == NULL) {
         return NULL;
     }
@@ -238,7 +238,7 @@ ngx_ampersand_node_make(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
 
 
 void
-ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node)
+ngx_ampersand_node_free(ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node)
 {
     ngx_ampersand_node_t    **p;
     ngx_ampersand_shared_t   *sh;
@@ -251,8 +251,8 @@ ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node)
 
     *p = node->next;
     ngx_queue_remove(&node->queue);
-    sh->n[node->kind] -= !node->unknown;
-    sh->nunknown -= node->unknown;
+    sh->n[node->kind] -= !node->negative;
+    sh->nnegative -= node->negative;
     node->serial = 0;
 
     ngx_slab_free_locked(zone->shpool, node);

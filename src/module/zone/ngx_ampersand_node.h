@@ -9,7 +9,7 @@
 #include "ngx_ampersand_zone.h"
 
 
-/* bodies hold uint64_t: data[] starts where one may stand */
+/* bodies hold uint64_t, so they are aligned for one */
 
 #define ngx_ampersand_node_head                                               \
     ngx_align(offsetof(ngx_ampersand_node_t, data), sizeof(uint64_t))
@@ -18,26 +18,26 @@
     ((void *) ((u_char *) (node) + ngx_ampersand_node_head))
 
 
-/* what follows the id of an INFLIGHT or a COOLDOWN */
+/* what follows the id of a CONCURRENCY, COOLDOWN or LEASE node */
 
 #define ngx_ampersand_node_state(node)                                        \
     ((void *) ((u_char *) ngx_ampersand_node_body(node)                       \
                + ngx_align((node)->len, sizeof(uint64_t))))
 
 
-/* by ref_place, which may be out of date: then it is anything */
+/* the node at ref_place; anything may be there where that is out of date */
 
 #define ngx_ampersand_node_at(zone, place)                                    \
     ((ngx_ampersand_node_t *) ((u_char *) (zone)->shpool                      \
                                + (size_t) (place) * 8))
 
 
-#define ngx_ampersand_zone_hash(data, len)                                    \
+#define ngx_ampersand_node_hash(data, len)                                    \
     ngx_murmur_hash2((u_char *) (data), len)
 
 
 static ngx_inline uint32_t
-ngx_ampersand_zone_digest_hash(const u_char *digest)
+ngx_ampersand_node_digest_hash(const u_char *digest)
 {
     uint32_t  hash;
 
@@ -48,12 +48,12 @@ ngx_ampersand_zone_digest_hash(const u_char *digest)
 
 
 /*
- * Of many tenants none is in the CPU's cache: it is asked for all lines of a
- * node at once.  The sizes are those of most; of a tenant without many grants.
+ * With many tenants no node is in the CPU's cache: prefetches all cache lines of
+ * most nodes of a kind at once.
  */
 
 static ngx_inline void
-ngx_ampersand_node_fetch(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind)
+ngx_ampersand_node_prefetch(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind)
 {
     size_t  i, size;
 
@@ -66,21 +66,21 @@ ngx_ampersand_node_fetch(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind)
 }
 
 
-/* Did an event name the node, or one that shares its place, since begun? */
+/* Was what has this hash, or shares its place, invalidated since begun? */
 
 static ngx_inline ngx_uint_t
-ngx_ampersand_zone_overtaken(ngx_ampersand_shared_t *sh, uint64_t begun,
+ngx_ampersand_node_outdated(ngx_ampersand_shared_t *sh, uint64_t begun,
     uint32_t hash)
 {
-    return sh->named[hash % NGX_AMPERSAND_ZONE_NAMED] > begun
-           || sh->distrusted > begun;
+    return sh->invalidated[hash % NGX_AMPERSAND_INVALIDATED] > begun
+           || sh->stale_seq > begun;
 }
 
 
-/* It may come from a worker whose clock is a few milliseconds ahead. */
+/* ms since it was read; the clock of the worker that did may be ahead. */
 
 static ngx_inline ngx_msec_t
-ngx_ampersand_zone_age(ngx_ampersand_node_t *node)
+ngx_ampersand_node_age(ngx_ampersand_node_t *node)
 {
     ngx_msec_int_t  age;
 
@@ -90,43 +90,43 @@ ngx_ampersand_zone_age(ngx_ampersand_node_t *node)
 }
 
 
-/* By its id (a token's: the digest); moves it to the head of its LRU queue. */
+/* Finds a node by its id (a token's is the digest), or NULL.  Marks it as used. */
 
 ngx_ampersand_node_t *ngx_ampersand_node_get(ngx_ampersand_shared_t *sh,
     ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
 
-/* By an id that is hashed as ngx_ampersand_zone_hash() does: all but tokens. */
+/* The same for ids that ngx_ampersand_node_hash() hashes: all but tokens. */
 
 #define ngx_ampersand_node_find(sh, kind, id)                                 \
     ngx_ampersand_node_get(sh, kind,                                          \
-                           ngx_ampersand_zone_hash((id).data, (id).len),      \
+                           ngx_ampersand_node_hash((id).data, (id).len),      \
                            (id).data, (id).len)
 
-/* The tenant of a token, the project of a tenant: the same, mostly quicker. */
+/* Finds the tenant of a token or the project of a tenant, mostly by place. */
 
 ngx_ampersand_node_t *ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *from, ngx_ampersand_kind_e kind, const u_char *id,
     size_t len);
 
 /*
- * A new one at the head of the LRU queue, fetched now, its body not yet filled.
- * Where memory is short others go: unknown ones first, and real ones only for
- * a real one.  An unknown one goes to its own queue, which has a cap.  NULL
- * when there is no room.  May drop any other node.
+ * Makes a node at the head of its LRU queue, read now, with room for body bytes
+ * that are not filled.  Where memory is short other nodes are evicted: negative
+ * entries first, and real ones only for a real one.  Negative entries have a
+ * queue of their own, with a maximum.  NULL: no room.  May free any other node.
  */
 
-ngx_ampersand_node_t *ngx_ampersand_node_put(ngx_ampersand_zone_t *zone,
-    ngx_ampersand_kind_e kind, uint32_t hash, size_t body, ngx_uint_t unknown);
+ngx_ampersand_node_t *ngx_ampersand_node_create(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_kind_e kind, uint32_t hash, size_t body, ngx_uint_t negative);
 
 /*
- * Of those that begin with an id: the one there is, or a new one with a state
- * of so many zero bytes.  NULL when there is no room.
+ * Finds the node of a kind that begins with an id, or makes one with a state of
+ * so many zero bytes.  NULL: no room.
  */
 
-ngx_ampersand_node_t *ngx_ampersand_node_make(ngx_ampersand_zone_t *zone,
+ngx_ampersand_node_t *ngx_ampersand_node_obtain(ngx_ampersand_zone_t *zone,
     ngx_ampersand_kind_e kind, amp_span_t id, size_t state);
 
-void ngx_ampersand_node_drop(ngx_ampersand_zone_t *zone,
+void ngx_ampersand_node_free(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);
 
 

@@ -9,13 +9,13 @@ static ngx_uint_t ngx_ampersand_records_usable(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node, ngx_uint_t *fresh);
 
 
-ngx_ampersand_zone_e
+ngx_ampersand_record_e
 ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     amp_span_t id, ngx_ampersand_record_t *record)
 {
     ngx_uint_t                     fresh;
     ngx_ampersand_node_t          *token, *node, *project;
-    ngx_ampersand_zone_e           rc;
+    ngx_ampersand_record_e           rc;
     ngx_ampersand_shared_t        *sh;
     ngx_ampersand_token_node_t    *tn;
     ngx_ampersand_tenant_node_t   *ten;
@@ -23,31 +23,31 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
 
     sh = zone->sh;
     fresh = 1;
-    rc = NGX_AMPERSAND_ZONE_MISS;
+    rc = NGX_AMPERSAND_RECORD_MISS;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     if (digest) {
         token = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN,
-                                    ngx_ampersand_zone_digest_hash(digest),
+                                    ngx_ampersand_node_digest_hash(digest),
                                     digest, AMP_TOKEN_DIGEST);
         if (token == NULL) {
             goto done;
         }
 
-        if (token->unknown) {
+        if (token->negative) {
             if (ngx_ampersand_records_negative(zone, token)) {
-                rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+                rc = NGX_AMPERSAND_RECORD_NEGATIVE;
             }
 
             goto done;
         }
 
-        rc = NGX_AMPERSAND_ZONE_CHANGED;
+        rc = NGX_AMPERSAND_RECORD_CHANGED;
         tn = ngx_ampersand_node_body(token);
 
         if (tn->expires && tn->expires <= ngx_time()) {
-            rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+            rc = NGX_AMPERSAND_RECORD_NEGATIVE;
             goto done;
         }
 
@@ -66,15 +66,15 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         goto done;
     }
 
-    if (node->unknown) {
+    if (node->negative) {
         if (ngx_ampersand_records_negative(zone, node)) {
-            rc = NGX_AMPERSAND_ZONE_UNKNOWN;
+            rc = NGX_AMPERSAND_RECORD_NEGATIVE;
         }
 
         goto done;
     }
 
-    rc = NGX_AMPERSAND_ZONE_CHANGED;
+    rc = NGX_AMPERSAND_RECORD_CHANGED;
 
     if (!ngx_ampersand_records_usable(zone, node, &fresh)) {
         goto done;
@@ -84,7 +84,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
 
     if (ten->tenant.size > record->cap) {
         record->size = ten->tenant.size;
-        rc = NGX_AMPERSAND_ZONE_LARGE;
+        rc = NGX_AMPERSAND_RECORD_LARGE;
         goto done;
     }
 
@@ -105,7 +105,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     ngx_memcpy(record->gens, pn->gens, sizeof(record->gens));
     ngx_memcpy(record->bumps, pn->bumps, sizeof(record->bumps));
 
-    rc = fresh ? NGX_AMPERSAND_ZONE_FRESH : NGX_AMPERSAND_ZONE_STALE;
+    rc = fresh ? NGX_AMPERSAND_RECORD_FRESH : NGX_AMPERSAND_RECORD_STALE;
 
 done:
 
@@ -122,7 +122,7 @@ ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone, const u_char *digest,
     uint32_t                 hash;
     ngx_ampersand_node_t   **bucket, *node;
 
-    hash = ngx_ampersand_zone_digest_hash(digest);
+    hash = ngx_ampersand_node_digest_hash(digest);
     bucket = &zone->sh->buckets[hash & zone->sh->mask];
 
     if (step == 0) {
@@ -130,7 +130,7 @@ ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone, const u_char *digest,
         return;
     }
 
-    /* another worker may free the node, which leaves it where it is */
+    /* another worker may free the node; its memory stays mapped */
 
     node = *(ngx_ampersand_node_t *volatile *) bucket;
 
@@ -139,10 +139,10 @@ ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone, const u_char *digest,
     }
 
     if (step == 1) {
-        ngx_ampersand_node_fetch(node, NGX_AMPERSAND_TOKEN);
+        ngx_ampersand_node_prefetch(node, NGX_AMPERSAND_TOKEN);
 
     } else if (node->hash == hash) {
-        ngx_ampersand_node_fetch(ngx_ampersand_node_at(zone, node->ref_place),
+        ngx_ampersand_node_prefetch(ngx_ampersand_node_at(zone, node->ref_place),
                                  NGX_AMPERSAND_TENANT);
     }
 }
@@ -172,12 +172,12 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     ngx_ampersand_token_node_t  *tn;
 
     sh = zone->sh;
-    hash = ngx_ampersand_zone_digest_hash(digest);
+    hash = ngx_ampersand_node_digest_hash(digest);
     rc = NGX_OK;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
+    if (ngx_ampersand_node_outdated(sh, begun, hash)) {
         rc = NGX_DECLINED;
         goto done;
     }
@@ -185,10 +185,10 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN, hash, digest,
                                   AMP_TOKEN_DIGEST);
     if (node) {
-        ngx_ampersand_node_drop(zone, node);
+        ngx_ampersand_node_free(zone, node);
     }
 
-    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TOKEN, hash,
+    node = ngx_ampersand_node_create(zone, NGX_AMPERSAND_TOKEN, hash,
                                   offsetof(ngx_ampersand_token_node_t, tenant)
                                   + tenant.len, tenant.len == 0);
     if (node == NULL) {
@@ -203,7 +203,7 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     if (tenant.len) {
         ngx_memcpy(tn->tenant, tenant.data, tenant.len);
-        node->ref = ngx_ampersand_zone_hash(tenant.data, tenant.len);
+        node->ref = ngx_ampersand_node_hash(tenant.data, tenant.len);
     }
 
 done:
@@ -228,12 +228,12 @@ ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
     sh = zone->sh;
     id = amp_tenant_field(tenant, tenant->id);
     project = amp_tenant_field(tenant, tenant->project_id);
-    hash = ngx_ampersand_zone_hash(id.data, id.len);
+    hash = ngx_ampersand_node_hash(id.data, id.len);
     rc = NGX_OK;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
+    if (ngx_ampersand_node_outdated(sh, begun, hash)) {
         rc = NGX_DECLINED;
         goto done;
     }
@@ -244,11 +244,11 @@ ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
         ten = ngx_ampersand_node_body(node);
 
         if (tenant->rev < ten->rev
-            && ngx_current_msec - ten->heard < zone->ttl)
+            && ngx_current_msec - ten->rev_at < zone->ttl)
         {
             rc = NGX_ABORT;
 
-            if (!node->invalid) {
+            if (!node->invalidated) {
                 rc = NGX_DONE;
                 node->epoch = sh->epoch;
             }
@@ -256,10 +256,10 @@ ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
             goto done;
         }
 
-        ngx_ampersand_node_drop(zone, node);
+        ngx_ampersand_node_free(zone, node);
     }
 
-    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TENANT, hash,
+    node = ngx_ampersand_node_create(zone, NGX_AMPERSAND_TENANT, hash,
                                 offsetof(ngx_ampersand_tenant_node_t, tenant)
                                 + tenant->size, 0);
     if (node == NULL) {
@@ -269,9 +269,9 @@ ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
     ten = ngx_ampersand_node_body(node);
 
     ten->rev = tenant->rev;
-    ten->heard = ngx_current_msec;
+    ten->rev_at = ngx_current_msec;
     ngx_memcpy(&ten->tenant, tenant, tenant->size);
-    node->ref = ngx_ampersand_zone_hash(project.data, project.len);
+    node->ref = ngx_ampersand_node_hash(project.data, project.len);
 
 done:
 
@@ -292,12 +292,12 @@ ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone, uint64_t begun
     ngx_ampersand_tenant_node_t  *ten;
 
     sh = zone->sh;
-    hash = ngx_ampersand_zone_hash(id.data, id.len);
+    hash = ngx_ampersand_node_hash(id.data, id.len);
     rc = NGX_OK;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    if (ngx_ampersand_zone_overtaken(sh, begun, hash)) {
+    if (ngx_ampersand_node_outdated(sh, begun, hash)) {
         rc = NGX_DECLINED;
         goto done;
     }
@@ -305,10 +305,10 @@ ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone, uint64_t begun
     node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash, id.data,
                                   id.len);
     if (node) {
-        ngx_ampersand_node_drop(zone, node);
+        ngx_ampersand_node_free(zone, node);
     }
 
-    node = ngx_ampersand_node_put(zone, NGX_AMPERSAND_TENANT, hash,
+    node = ngx_ampersand_node_create(zone, NGX_AMPERSAND_TENANT, hash,
                                   sizeof(*ten) + id.len, 1);
     if (node == NULL) {
         goto done;
@@ -345,52 +345,52 @@ ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone, const amp_event_t *
     switch (event->type) {
 
     case AMP_EVENT_TOKEN:
-        hash = ngx_ampersand_zone_digest_hash(event->digest);
+        hash = ngx_ampersand_node_digest_hash(event->digest);
         node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN, hash,
                                       event->digest, AMP_TOKEN_DIGEST);
         if (node) {
-            ngx_ampersand_node_drop(zone, node);
+            ngx_ampersand_node_free(zone, node);
         }
 
         break;
 
     case AMP_EVENT_TENANT:
-        hash = ngx_ampersand_zone_hash(event->tenant, event->tenant_len);
+        hash = ngx_ampersand_node_hash(event->tenant, event->tenant_len);
         node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TENANT, hash,
                                       event->tenant, event->tenant_len);
 
-        if (node && node->unknown) {
-            ngx_ampersand_node_drop(zone, node);
+        if (node && node->negative) {
+            ngx_ampersand_node_free(zone, node);
 
         } else if (node) {
             ten = ngx_ampersand_node_body(node);
 
-            /* lower than ours: Redis was emptied and filled again */
+            /* a lower revision: Redis was emptied and filled again */
 
             if (ten->rev != event->rev) {
                 ten->rev = event->rev;
-                ten->heard = ngx_current_msec;
-                node->invalid = 1;
+                ten->rev_at = ngx_current_msec;
+                node->invalidated = 1;
             }
         }
 
         break;
 
     default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE */
-        hash = ngx_ampersand_zone_hash(event->project, event->project_len);
+        hash = ngx_ampersand_node_hash(event->project, event->project_len);
         node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, hash,
                                       event->project, event->project_len);
         if (node) {
             pn = ngx_ampersand_node_body(node);
 
-            /* lower than ours: Redis was emptied, or the next is on its way */
+            /* a lower one: Redis was emptied, or a higher one follows */
 
             ngx_ampersand_generations_set(sh, pn, event->family,
                                           (uint32_t) event->rev);
         }
     }
 
-    sh->named[hash % NGX_AMPERSAND_ZONE_NAMED] = ++sh->seq;
+    sh->invalidated[hash % NGX_AMPERSAND_INVALIDATED] = ++sh->seq;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 }
@@ -402,7 +402,7 @@ ngx_ampersand_records_negative(ngx_ampersand_zone_t *zone,
 {
     ngx_msec_t  age;
 
-    age = ngx_ampersand_zone_age(node);
+    age = ngx_ampersand_node_age(node);
 
     return node->epoch == zone->sh->epoch
            && age < NGX_AMPERSAND_NEGATIVE_TTL && age < zone->ttl;
@@ -415,9 +415,9 @@ ngx_ampersand_records_usable(ngx_ampersand_zone_t *zone,
 {
     ngx_msec_t  age;
 
-    age = ngx_ampersand_zone_age(node);
+    age = ngx_ampersand_node_age(node);
 
-    if (node->invalid || age >= zone->ttl + zone->grace) {
+    if (node->invalidated || age >= zone->ttl + zone->grace) {
         return 0;
     }
 

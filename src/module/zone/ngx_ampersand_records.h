@@ -11,61 +11,66 @@
 
 
 typedef enum {
-    NGX_AMPERSAND_ZONE_MISS = 0,    /* never heard of it                      */
-    NGX_AMPERSAND_ZONE_UNKNOWN,     /* it is known not to exist               */
-    NGX_AMPERSAND_ZONE_CHANGED,     /* it exists, or did, but what was known
-                                       is of no use any more                  */
-    NGX_AMPERSAND_ZONE_STALE,       /* found, to be asked for again           */
-    NGX_AMPERSAND_ZONE_FRESH,
-    NGX_AMPERSAND_ZONE_LARGE        /* the record needs more than cap: size   */
-} ngx_ampersand_zone_e;
+    NGX_AMPERSAND_RECORD_MISS = 0,  /* the zone does not have it              */
+    NGX_AMPERSAND_RECORD_NEGATIVE,  /* no such token or tenant exists         */
+    NGX_AMPERSAND_RECORD_CHANGED,   /* it exists, or did, but the entry is
+                                       outdated                               */
+    NGX_AMPERSAND_RECORD_STALE,     /* filled; has to be looked up            */
+    NGX_AMPERSAND_RECORD_FRESH,     /* filled                                 */
+    NGX_AMPERSAND_RECORD_LARGE      /* record->size bytes are needed          */
+} ngx_ampersand_record_e;
 
 
 /*
- * By token digest (AMP_TOKEN_DIGEST bytes), or by tenant id when digest is
- * NULL.  now is ngx_current_msec; a token past its expiry (Unix seconds) is
- * UNKNOWN.  STALE and FRESH fill known.
+ * Finds the tenant of a token by its digest (AMP_TOKEN_DIGEST bytes), or the
+ * tenant with this id where digest is NULL.  STALE and FRESH fill the record.  A
+ * token past its expiry is NEGATIVE.
  */
 
-ngx_ampersand_zone_e ngx_ampersand_records_find(ngx_ampersand_zone_t *zone,
+ngx_ampersand_record_e ngx_ampersand_records_find(ngx_ampersand_zone_t *zone,
     const u_char *digest, amp_span_t tenant, ngx_ampersand_record_t *record);
 
 /*
- * Asks the CPU for what the find by this digest will read, as far as steps 0, 1
- * and 2 lead: the place in the table, the token, the tenant.  Each step waits
- * for the one before, so there should be other work in between.  Takes no lock:
- * what it finds is not believed, only fetched.
+ * Prefetches what ngx_ampersand_records_find() will read for the digest, in three
+ * steps: 0 the hash bucket, 1 the token, 2 the tenant.  Each step needs the one
+ * before, so other work should stand between them.  Takes no lock: nothing that
+ * it reads is used.
  */
 
 void ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone,
     const u_char *digest, ngx_uint_t step);
 
-/* The moment a look-up begins, for the three store functions. */
+/*
+ * To be called when a look-up sends a command; the result is for the functions
+ * below that store its reply, and for ngx_ampersand_generations_store().
+ */
 
 uint64_t ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone);
 
 /*
- * NGX_DECLINED: an event overtook the record, ask again.  tenant empty: the
- * token does not exist.  expires 0: never.
+ * Stores a token.  tenant empty: no such token exists.  expires: Unix seconds, 0:
+ * never.  NGX_OK, also where there is no room; NGX_DECLINED: it was invalidated
+ * since begun, look it up again.
  */
 
 ngx_int_t ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone,
     uint64_t begun, const u_char *digest, amp_span_t tenant, time_t expires);
 
 /*
- * As above; and of an older record than the one known NGX_DONE: it stays, and
- * serves; or NGX_ABORT: an event named what is known, neither may serve.
+ * Stores a tenant record.  As above; and for a record older than the last
+ * revision seen NGX_DONE: the zone's record stays, and serves; or NGX_ABORT: the
+ * zone's record was invalidated, neither may serve.
  */
 
 ngx_int_t ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone,
     uint64_t begun, const amp_tenant_t *tenant);
 
-/* There is no such tenant. */
+/* No such tenant exists.  NGX_OK, NGX_DECLINED: as above. */
 
 ngx_int_t ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone,
     uint64_t begun, amp_span_t tenant);
 
-/* Applies an event of amp:events. */
+/* Applies an invalidation of a token, a tenant or a project's generation. */
 
 void ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone,
     const amp_event_t *event);

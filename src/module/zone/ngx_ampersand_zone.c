@@ -25,7 +25,7 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
             return NGX_ERROR;
         }
 
-        sh->crowded = 0;
+        sh->too_small = 0;
         zone->sh = sh;
         return NGX_OK;
     }
@@ -40,7 +40,7 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
-    /* more buckets than nodes: whom a chain holds besides is one cache miss */
+    /* more buckets than nodes: each further node of a chain is a cache miss */
 
     for (n = 512; n * 256 < shm_zone->shm.size / 2; n *= 2) { /* void */ }
 
@@ -49,7 +49,7 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
-    /* ahead of all that the zone before this one can have used */
+    /* above all bumps that a zone before this one can have used */
 
     tp = ngx_timeofday();
     sh->bump = (uint32_t) (tp->sec * 1000 + tp->msec);
@@ -57,11 +57,11 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     sh->magic = NGX_AMPERSAND_ZONE_MAGIC;
     sh->layout = sizeof(*sh);
     sh->mask = n - 1;
-    sh->unknown_max = shm_zone->shm.size / 16 / 128;
+    sh->negative_max = shm_zone->shm.size / 16 / 128;
     sh->seq = 1;
 
     ngx_queue_init(&sh->lru);
-    ngx_queue_init(&sh->unknown);
+    ngx_queue_init(&sh->negative);
 
     zone->sh = sh;
 
@@ -97,9 +97,9 @@ ngx_ampersand_zone_mark_stale(ngx_ampersand_zone_t *zone)
 
     zone->sh->epoch++;
 
-    /* look-ups under way began before, too */
+    /* look-ups under way began before that, too */
 
-    zone->sh->distrusted = ++zone->sh->seq;
+    zone->sh->stale_seq = ++zone->sh->seq;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 }
@@ -108,8 +108,8 @@ ngx_ampersand_zone_mark_stale(ngx_ampersand_zone_t *zone)
 ngx_uint_t
 ngx_ampersand_zone_too_small(ngx_ampersand_zone_t *zone)
 {
-    return zone->sh->crowded == 1
-           && ngx_atomic_cmp_set(&zone->sh->crowded, 1, 2);
+    return zone->sh->too_small == 1
+           && ngx_atomic_cmp_set(&zone->sh->too_small, 1, 2);
 }
 
 
@@ -124,7 +124,7 @@ ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     stat->tokens = sh->n[NGX_AMPERSAND_TOKEN];
-    stat->unknown = sh->nunknown;
+    stat->negative = sh->nnegative;
     stat->tenants = sh->n[NGX_AMPERSAND_TENANT];
     stat->projects = sh->n[NGX_AMPERSAND_PROJECT];
     stat->size = zone->shm_zone->shm.size;

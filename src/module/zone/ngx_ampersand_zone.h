@@ -1,33 +1,35 @@
 /*
- * What all workers of one machine know: tokens, tenants and projects, in one
- * shared memory zone.
+ * The zone: tokens, tenants, projects and what else all workers of a machine
+ * share, in the shared memory of "ampersand_zone".
  *
- * One hash table and one LRU queue hold, among others, three kinds of nodes:
- *   token    SHA-256 of a token -> tenant id, or "there is no such token"
+ * Three kinds of nodes mirror what Redis holds:
+ *   token    SHA-256 of a token -> tenant id, or: no such token exists
  *   tenant   tenant id -> the flat record (sealed keys only)
  *   project  project id -> generations of its resource families
  *
- * shpool->mutex guards everything but the counters; it is held for look-up,
- * copy and link only, never across I/O, logging or a pool allocation, and is
- * released by nginx itself when a worker dies.
+ * shpool->mutex guards everything but the counters.  It is held to look up, copy
+ * and link, never across I/O, logging or a pool allocation; nginx releases it
+ * when a worker dies.
  *
- * Freshness.  A node is fresh for ttl after it was fetched, unless an event
- * named it or the subscription to events was cut since (epoch).  A node that
- * is not fresh may serve for grace longer while Redis is out of reach, but
- * never one that an event named: that one is known to be wrong.
+ * Freshness.  A node is fresh for ttl after it was read from Redis, unless an
+ * invalidation names it, or invalidations may have been missed since (epoch).  A
+ * node that is not fresh may serve for grace longer while Redis is out of reach,
+ * but never one that an invalidation named: its record is known to be outdated.
  *
- * A record that was asked for before an event that names it is not stored:
- * ngx_ampersand_records_begin() before the look-up, its answer given to store.
+ * Races.  A record that was asked for before an invalidation that names it is
+ * not stored: ngx_ampersand_records_begin() is called before the look-up, and its
+ * result is given to the functions that store.
  *
- * Revisions.  A tenant's only goes up, unless Redis lost writes (a fail-over)
- * or was restored from a backup.  So a record older than the revision last
- * heard of, by record or event, is taken for that of a replica behind: for ttl
- * it is not stored, and what is known stays, or nobody is served where an event
- * named that.  After ttl, or once an event says a lower revision, it is simply
- * what Redis holds.  Tokens have no revision: there the last answer counts.
+ * Revisions.  A tenant's revision only grows, unless Redis lost writes in a
+ * fail-over or was restored from a backup.  A record that is older than the last
+ * revision seen is taken for that of a replica that is behind: for ttl it is not
+ * stored, and the record in the zone stays, or serves nobody where an
+ * invalidation named it.  After ttl, or after an invalidation with a lower
+ * revision, the record in Redis counts.  Tokens have no revision: there the last
+ * reply counts.
  *
- * What is known not to exist, a token or a tenant, is kept for a short time
- * too, in a share of the zone of its own: it never pushes out anything real.
+ * Negative entries, tokens and tenants that do not exist, are kept for a short
+ * time, in a limited share of the zone: they never evict a real entry.
  */
 
 #ifndef NGX_AMPERSAND_ZONE_H
@@ -38,8 +40,8 @@
 
 
 #define NGX_AMPERSAND_ZONE_MIN       (256 * 1024)
-#define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms that "unknown" is kept,
-                                                   or ttl if that is shorter  */
+#define NGX_AMPERSAND_NEGATIVE_TTL   10000      /* ms of a negative entry, or
+                                                   ttl if that is shorter     */
 
 
 typedef struct ngx_ampersand_zone_s  ngx_ampersand_zone_t;
@@ -48,9 +50,9 @@ typedef struct ngx_ampersand_zone_s  ngx_ampersand_zone_t;
 /* A tenant as a request needs it: its record and its project's generations. */
 
 typedef struct {
-    amp_tenant_t  *tenant;          /* room of cap bytes, the caller's        */
+    amp_tenant_t  *tenant;          /* the caller's memory, cap bytes         */
     size_t         cap;
-    size_t         size;
+    size_t         size;            /* bytes needed, where cap is too small   */
     uint32_t       gens[AMP_FAMILY_COUNT];
     uint32_t       bumps[AMP_FAMILY_COUNT];
 } ngx_ampersand_record_t;
@@ -60,13 +62,13 @@ typedef struct {
     ngx_uint_t  tokens;
     ngx_uint_t  tenants;
     ngx_uint_t  projects;
-    ngx_uint_t  unknown;            /* tokens and tenants                     */
-    size_t      size;
+    ngx_uint_t  negative;           /* negative entries                       */
+    size_t      size;               /* bytes                                  */
     size_t      free_pages;         /* bytes                                  */
 } ngx_ampersand_zone_stat_t;
 
 
-/* What "ampersand_zone" made; data of the shared zone. */
+/* Made by "ampersand_zone", one for each configuration; shm_zone->data. */
 
 struct ngx_ampersand_zone_s {
     ngx_ampersand_shared_t         *sh;
@@ -82,7 +84,7 @@ struct ngx_ampersand_zone_s {
 };
 
 
-/* shm_zone->init */
+/* shm_zone->init: takes over the zone of the configuration before. */
 
 ngx_int_t ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
@@ -93,14 +95,11 @@ ngx_ampersand_counters_t *ngx_ampersand_zone_counters(
 
 volatile uint64_t *ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone);
 
-/* Events may have been lost: everything has to be asked for again. */
+/* Invalidations may have been missed: all entries are stale from now on. */
 
 void ngx_ampersand_zone_mark_stale(ngx_ampersand_zone_t *zone);
 
-/*
- * 1, once, when something real that was still fresh had to make room: the zone
- * is too small, and somebody should say so.
- */
+/* 1, once, after a fresh entry was evicted: the zone is too small. */
 
 ngx_uint_t ngx_ampersand_zone_too_small(ngx_ampersand_zone_t *zone);
 
