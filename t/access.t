@@ -37,7 +37,7 @@ sub answer {
 sub becomes {
     my ($expected, $t, $method, $target, $what) = @_;
     my $got;
-    ok $gw->wait_for(5, sub { ($got = answer($t, $method, $target)) eq $expected }), "$what: $expected" or diag $got;
+    ok $gw->wait_for(sub { ($got = answer($t, $method, $target)) eq $expected }), "$what: $expected" or diag $got;
 }
 
 subtest 'a tenant is disabled, enabled, removed' => sub {
@@ -73,7 +73,7 @@ subtest 'the key changes' => sub {
     $up->clear;
     get($t, '/v1/topics');
     $gw->ctl('key', 'set', "t$n", '--key-file', '-', \"second-key\n");
-    ok $gw->wait_for(3, sub {
+    ok $gw->wait_for(sub {
         get($t, '/v1/topics');
         return (Gateway::Upstream::header(($up->requests)[-1], 'x-api-key') // '') eq 'second-key';
     }), 'the new key is used';
@@ -109,7 +109,7 @@ subtest 'grants' => sub {
         my ($args, $expected) = @$case;
         $gw->ctl('grant', 'set', $id, @$args) if @$args;
         my $got;
-        $gw->wait_for(5, sub {
+        $gw->wait_for(sub {
             $got = join ' ', sort grep { answer($t, @{ $call{$_} }) eq '200' } keys %call;
             return $got eq $expected;
         });
@@ -330,7 +330,7 @@ subtest 'ampersand_identity' => sub {
     is $res->{status}, 200, 'an API credential is ignored when an identity names the tenant';
     unlike +($up->requests)[-1]{head}, qr/whatever/, 'and is not sent upstream';
     $gw->ctl('tenant', 'disable', 'acme');
-    ok $gw->wait_for(2, sub { $gw->get('/v1/topics', headers => [ 'X-Who' => 'acme' ])->{status} == 401 }), 'disabled';
+    ok $gw->wait_for(sub { $gw->get('/v1/topics', headers => [ 'X-Who' => 'acme' ])->{status} == 401 }), 'disabled';
     is $gw->get('/v1/topics', headers => [ 'X-Who' => 'globex' ])->{status}, 200, 'the other tenant is still served';
     $gw->finish;
 };

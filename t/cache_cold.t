@@ -38,18 +38,15 @@ my $up = Gateway::Upstream->start(sub {
 });
 
 my $h2 = Gateway::Redis::free_port();
-my $gw = Gateway->start(workers => 2, upstream => $up->url, server => "listen 127.0.0.1:$h2 http2; location = /stub { stub_status; }");
+my $gw = Gateway->start(workers => 2, upstream => $up->url, server => "listen 127.0.0.1:$h2 http2;", count => 1);
 my %token = map { $_ => $gw->tenant($_, project => "p-$_", key => "key-$_") } qw(acme other);
 
-# Waits until so many requests are in the gateway (beside the one that asks), and
-# so many of them at the upstream.
+# Waits until so many requests are in the gateway, and so many of them upstream.
 
 sub under_way {
     my ($gateway, $many, $asked) = @_;
     $asked ||= 1;
-    ok $gateway->wait_for(30, sub {
-        return $gateway->get('/stub')->{body} =~ /Writing: (\d+)/ && $1 == $many + 1 && $up->requests == $asked;
-    }), "$many requests are under way, $asked of them upstream";
+    ok $gateway->wait_for(sub { $gateway->under_way == $many && $up->requests == $asked }), "$many requests are under way, $asked of them upstream";
 }
 
 sub clients {
@@ -150,7 +147,7 @@ subtest "an answer that may not be shared: $_" => sub {
 
     $up->clear;
     my @sockets = clients($gw, 200, "/v1/integrations/$what-x");
-    ok $gw->wait_for(30, sub { $up->requests == 200 }), 'the next time no request waits for another';
+    ok $gw->wait_for(sub { $up->requests == 200 }), 'the next time no request waits for another';
     $up->release;
     is count('status', finished(@sockets)), "$status:200", 'all are answered';
 } for 'private', 'none';
@@ -182,7 +179,7 @@ subtest 'Vary' => sub {
 subtest 'the client whose request is upstream leaves' => sub {
     $up->clear;
     my ($first) = clients($gw, 1, '/v1/integrations/shared-left');
-    ok $gw->wait_for(5, sub { $up->requests == 1 }), 'its request is upstream';
+    ok $gw->wait_for(sub { $up->requests == 1 }), 'its request is upstream';
     my @others = clients($gw, 200, '/v1/integrations/shared-left');
     under_way($gw, 201);
     close $first;
@@ -199,7 +196,7 @@ subtest 'some of the waiting clients leave' => sub {
         close $sockets[$i];
         undef $sockets[$i];
     }
-    $gw->get('/stub') for 1 .. 6;    # the workers have processed the events of the closed connections
+    $gw->under_way for 1 .. 6;    # the workers have processed the events of the closed connections
     $up->release;
     is count('status', finished(grep { $_ } @sockets)), '200:67', 'the 67 others are answered';
     is scalar $up->requests, 1, 'by one upstream request';
@@ -240,7 +237,7 @@ $gw->finish;
 # The upstream request ends before its lock is too old for the others to wait.
 
 my $short = Gateway->start(
-    like => $gw, workers => 2, server => 'location = /stub { stub_status; }',
+    like => $gw, workers => 2, count => 1,
     proxy_conf => { proxy_read_timeout => '600ms', proxy_cache_lock_age => '2s' },
 );
 $short->get('/v1/topics', token => $token{acme});

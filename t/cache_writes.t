@@ -61,7 +61,7 @@ sub begin {
     my $body = $method eq 'GET' ? '' : '{}';
     syswrite $socket, "$method $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $token{acme}\r\nUser-Agent: "
         . ($how // 'x') . "\r\nContent-Type: application/json\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
-    $gw->wait_for(3, sub { $up->requests > $seen }) or die 'no request upstream';
+    $gw->wait_for(sub { $up->requests > $seen }) or die 'no request upstream';
     return $socket;
 }
 
@@ -146,7 +146,7 @@ subtest 'a write over HTTP/2 goes on when its client leaves' => sub {
         applied(sub {
             my $socket = Gateway::Made::h2($h2, 'PATCH', $path, [ 'x-api-key' => $token{acme}, 'user-agent' => 'hold',
                 'content-type' => 'application/json', 'content-length' => 2 ], '{}');
-            ok $gw->wait_for(5, sub { $up->requests > $seen }), "$way: the write is under way";
+            ok $gw->wait_for(sub { $up->requests > $seen }), "$way: the write is under way";
             $ways{$way}->($socket);
             asked_meanwhile($path);
             $up->release;
@@ -192,14 +192,14 @@ subtest 'a write while Redis is down invalidates at the other gateway when Redis
     my @paths = map { path() } 1 .. 3;
     number($_->[0], 'acme', $_->[1]) for map { my $p = $_; map { [ $_, $p ] } $gw, $far } @paths;
     $redis->crash;
-    ok $gw->wait_for(5, sub { !$gw->status->{redis_links_up} && !$far->status->{redis_links_up} }), 'Redis is down';
+    ok $gw->wait_for(sub { !$gw->status->{redis_links_up} && !$far->status->{redis_links_up} }), 'Redis is down';
     is change($_)->{status}, 200, 'a write' for @paths;
     is number($gw, 'acme', $_), 1, 'this gateway gives the new state' for @paths;
     is number($far, 'acme', $paths[0]), 0, 'the other gateway still gives the old one';
     $gw->reload;
     $redis->restart;
     for my $path (@paths) {
-        ok $far->wait_for(8, sub { number($far, 'acme', $path) == 1 }), 'the other gateway gives the new state';
+        ok $far->wait_for(sub { number($far, 'acme', $path) == 1 }), 'the other gateway gives the new state';
         is number($gw, 'acme', $path), 1, 'this gateway still does';
     }
 };

@@ -68,7 +68,7 @@ subtest 'nodes announced by host name, or without an address' => sub {
     plan skip_all => 'Redis before 7 announces addresses only' if ($c->nodes)[0]->info('server')->{redis_version} =~ /^[1-6]\./;
     for my $how (qw(unknown-endpoint hostname)) {
         $_->command('CONFIG', 'SET', 'cluster-announce-hostname', 'localhost') for $c->nodes;
-        ok Gateway::Redis::wait_for(5, sub {
+        ok Gateway::Redis::wait_for(sub {
             !grep { $_->command('CLUSTER', 'NODES') =~ /^\S+ \S+(?<!,localhost) /m } $c->nodes
         }), 'all know their names';
         $_->command('CONFIG', 'SET', 'cluster-preferred-endpoint-type', $how) for $c->nodes;

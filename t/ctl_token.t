@@ -63,7 +63,7 @@ subtest 'list shows ids, labels and times, never a token' => sub {
 subtest 'an expired token is shown as gone and can be cleared' => sub {
     my $r = $ctl->json(qw(token issue acme --expires 1s));
     my $row;
-    Gateway::Redis::wait_for(10, sub {
+    Gateway::Redis::wait_for(sub {
         ($row) = grep { $_->{id} eq $r->{doc}{id} } @{ $ctl->json(qw(token list acme))->{doc} };
         return $row->{state} eq 'gone';
     });

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# $ampersand_api_key holds the key while the upstream request is built, and
-# never for a log, a client, a condition, a cache or another's request.
+# $ampersand_api_key holds the key while the upstream request is built, and is
+# empty for logs, answers, conditions, cache keys and other requests.
 
 use strict;
 use warnings;
@@ -13,7 +13,6 @@ use Gateway;
 use Gateway::Canary;
 use Gateway::Upstream;
 use Test::More;
-use Time::HiRes qw(sleep);
 
 my $c = Gateway::Canary->new;
 
@@ -23,8 +22,7 @@ sub answer {
     return undef unless $do;
     return { status => 500 } if $do eq 'fail';
     return { drop => 1 } if $do eq 'drop';
-    return { delay => 1 } if $do eq 'slow';
-    return { delay => 0.6 } if $do eq 'late';
+    return { hold => 1 } if $do eq 'held';
     return { headers => [ 'Cache-Control' => 'max-age=1' ] } if $do eq 'stale';
     return undef;
 }
@@ -46,7 +44,7 @@ print $f $proxy;
 close $f;
 
 my $absent = Gateway::Redis::free_port();
-my $gw = Gateway->start(upstream => $upstream->url, http => <<"E", gateway => <<"G");
+my $gw = Gateway->start(upstream => $upstream->url, count => 1, http => <<"E", gateway => <<"G");
     log_format spy '\$status \$ampersand_operation <\$ampersand_api_key>';
     access_log logs/spy.log spy;
     log_subrequest on;
@@ -152,7 +150,7 @@ sub spied {
     return [ map { $_ eq '<>' ? 'nothing' : 'something' } @seen ];
 }
 
-# one request: nothing of the key in the answer, "-" in its log lines
+# One request: the key is not in the answer, and "-" in its log lines.
 
 sub ask {
     my ($what, $status, $method, $target, %r) = @_;
@@ -161,7 +159,7 @@ sub ask {
     is($res->{status}, $status, "$what: $status");
     $c->clean("the answer: $what", "$res->{head}\n$res->{body}");
     is($res->{headers}{'x-spy'}, '<>', '... add_header has nothing');
-    ok($gw->wait_for(4, sub { lines() > $before }), '... it is logged');
+    ok($gw->wait_for(sub { lines() > $before }), '... it is logged');
     silent();
     return $res;
 }
@@ -172,13 +170,14 @@ sub head {
 }
 
 sub leave {
-    my ($what, $bytes, $reached) = @_;
+    my ($what, $bytes, $reached, $then) = @_;
     my $before = lines();
     my $s = $gw->connect;
     syswrite $s, $bytes;
-    $gw->wait_for(2, $reached);
+    $gw->wait_for($reached);
     close $s;
-    ok($gw->wait_for(5, sub { lines() > $before }), "$what: logged");
+    $then->() if $then;
+    ok($gw->wait_for(sub { lines() > $before }), "$what: logged");
     silent();
 }
 
@@ -213,33 +212,32 @@ subtest 'an upstream that fails' => sub {
 
 subtest 'a client that leaves' => sub {
     my $n = $upstream->requests;
-    leave('while the upstream thinks', head(GET => '/v1/connections?do=slow'), sub { $upstream->requests > $n });
-    leave('in the middle of its body', head(POST => '/v1/oauth-connect', 'Content-Length: 9') . '{', sub { sleep 0.1; 1 });
+    leave('before the upstream answers', head(GET => '/v1/installations?do=held'), sub { $upstream->requests > $n });
+    leave('in the middle of its body', head(POST => '/v1/oauth-connect', 'Content-Length: 9') . '{', sub { $gw->under_way == 1 });
     leave('in the middle of a body for the upstream',
-          head(POST => '/write/v1/projects/p1/integrations/i/objects/o', 'Content-Length: 9') . '{', sub { sleep 0.1; 1 });
+          head(POST => '/write/v1/projects/p1/integrations/i/objects/o', 'Content-Length: 9') . '{', sub { $gw->under_way == 1 });
 
     $n = $upstream->requests;
     my $first = $gw->connect;
-    syswrite $first, head(GET => '/v1/connections?do=late', 'Connection: close');
-    $gw->wait_for(2, sub { $upstream->requests > $n });
-    leave('while it waits for the cache', head(GET => '/v1/connections?do=late'), sub { sleep 0.1; 1 });
-    is(Gateway::read_response($first)->{status}, 200, 'the one in front of it');
+    syswrite $first, head(GET => '/v1/connections?do=held', 'Connection: close');
+    $gw->wait_for(sub { $upstream->requests > $n });
+    leave('while it waits for the cache lock', head(GET => '/v1/connections?do=held'), sub { $gw->under_way == 2 },
+          sub { $upstream->release });
+    is(Gateway::read_response($first)->{status}, 200, 'the request that it waited for is answered');
 };
 
 
 subtest 'a refresh in the background' => sub {
     ask('stored', 200, GET => '/v1/connections?do=stale');
     my ($stale, $before);
-    ok($gw->wait_for(5, sub {
+    ok($gw->wait_for(sub {
         $before = lines();
         my $res = $gw->get('/v1/connections?do=stale', token => $token);
         $stale = $res->{head};
-        return 1 if $res->{headers}{'x-cache-status'} eq 'STALE';
-        sleep 0.1;
-        return 0;
+        return $res->{headers}{'x-cache-status'} eq 'STALE';
     }), 'given stale');
     $c->clean('the stale answer', $stale);
-    ok($gw->wait_for(3, sub { lines() >= $before + 2 }), 'it and its refresh are logged');
+    ok($gw->wait_for(sub { lines() >= $before + 2 }), 'it and its refresh are logged');
     silent();
     is_deeply(ours('do=stale'), [ 'the key', 'the key' ], 'the refresh has the key');
 };
@@ -260,22 +258,24 @@ subtest 'mirror' => sub {
     ask('mirrored, stored', 200, GET => '/v1/integrations') for 1, 2;
     is_deeply(ours('/integrations'), ['the key'], 'one has the key, the other is from the cache');
 
-    # the mirror runs while the second one waits for the first
+    # the second request is mirrored while it waits for the first
     my @s = map { $gw->connect } 1, 2;
     my $n = $upstream->requests;
-    syswrite $s[0], head(GET => '/v1/integrations?do=late', 'Connection: close');
-    $gw->wait_for(2, sub { $upstream->requests > $n });
-    syswrite $s[1], head(GET => '/v1/integrations?do=late', 'Connection: close');
+    syswrite $s[0], head(GET => '/v1/integrations?do=held', 'Connection: close');
+    $gw->wait_for(sub { $upstream->requests > $n });
+    syswrite $s[1], head(GET => '/v1/integrations?do=held', 'Connection: close');
+    $gw->wait_for(sub { @{ spied('/mirror') } == 5 });
+    $upstream->release;
     my @res = map { Gateway::read_response($_) } @s;
     is_deeply([ map { $_->{status} } @res ], [ 200, 200 ], 'both are answered');
     $c->clean('the answers', join "\n", map { "$_->{head}\n$_->{body}" } @res);
 
-    ok($gw->wait_for(3, sub { @{ spied('/mirror') } == 5 }), 'all five were mirrored');
+    ok($gw->wait_for(sub { @{ spied('/mirror') } == 5 }), 'all five requests were mirrored');
     is(scalar(grep { $_ ne 'nothing' } @{ spied('/mirror') }), 0, 'the mirror never has the key');
 };
 
 
-subtest 'a cache key that names it' => sub {
+subtest 'a proxy_cache_key with the variable' => sub {
     ask('stored', 200, GET => '/v1/projects/p1/integrations?keyed=1');
     is_deeply(ours('keyed=1'), ['the key'], 'the upstream has the key');
     my $files = Gateway::Canary::files($gw->dir . '/cache');

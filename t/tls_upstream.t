@@ -81,7 +81,7 @@ subtest 'the real name, signed by the authority that is trusted' => sub {
     my $gw = gateway('real');
     my $token = $gw->tenant('acme', key => 'key-of-acme');
     my $res;
-    $gw->wait_for(5, sub { ($res = $gw->get('/v1/integrations?n=' . rand, token => $token))->{status} == 200 });
+    $gw->wait_for(sub { ($res = $gw->get('/v1/integrations?n=' . rand, token => $token))->{status} == 200 });
     is $res->{status}, 200, 'is served' or diag $gw->error_log;
     is $res->{body}, '{"from":"real"}', 'by the upstream';
     my ($line) = seen($port{real});

@@ -27,6 +27,7 @@ package Gateway;
 #   $gw->errors;                               # the module's lines of level error; log_lines(qr/.../): any lines
 #   $gw->linked;                               # every worker has its link to Redis, and one the subscription
 #   $gw->links_proven;                         # waits until the loss of a link is no outage yet
+#   $gw->under_way;                            # requests in the gateway beside this one; with count => 1 in start()
 #   $gw->wait_for(sub { ... });                # until the code returns true: 1, or 0 after $PATIENCE seconds
 #   $gw->finish;                               # stops nginx; asserts that the error log holds no alert and no crash
 #   $gw->finish(killed => 1);                  # the same, where the test itself has killed workers with signal 9
@@ -172,6 +173,7 @@ sub _configure {
     my $main    = $o->{main} || '';
     my $http    = $o->{http} || '';
     my $extra   = ($o->{server} || '') =~ s{include PROXY;}{include $dir/ampersand/proxy.conf;}gr;
+    $extra .= ' location = /-/count { stub_status; }' if $o->{count};
     my $listen  = $o->{listen} || '';
     my $gateway = $o->{gateway} || "include $dir/ampersand/gateway.conf;";
     my $redis   = $self->redis_url . ' ' . $self->_redis_args;
@@ -488,6 +490,16 @@ sub json { return eval { JSON::PP::decode_json($_[1]{body}) } }
 sub status {
     my ($self) = @_;
     return JSON::PP::decode_json($self->get('/-/status')->{body});
+}
+
+# Requests of which nginx has read the header, and (in list context) those of
+# which it reads the header.
+
+sub under_way {
+    my ($self) = @_;
+    my ($reading, $writing) = $self->get('/-/count')->{body} =~ /Reading: (\d+) Writing: (\d+)/
+        or die "no stub_status: count => 1 in start()\n";
+    return wantarray ? ($writing - 1, $reading) : $writing - 1;
 }
 
 # Waits until the code returns true: 1, or 0 after so many seconds ($PATIENCE,
