@@ -1,7 +1,8 @@
 #include "amp_header.h"
 
 
-#define amp_header_name(text)  { sizeof(text) - 1, (const unsigned char *) text }
+#define amp_header_name(text)                                                 \
+    { sizeof(text) - 1, (const unsigned char *) text }
 
 #define amp_header_is(name, text)                                             \
     ((name).len == sizeof(text) - 1                                           \

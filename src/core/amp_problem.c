@@ -159,8 +159,7 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
     [AMP_TOO_LARGE] = {
         "body-too-large", 413, 0, "Body too large",
         "The body is larger than the gateway accepts for this request.",
-        "Send less data in one request. Operators: see client_max_body_size"
-        " and client_body_buffer_size."
+        "Send less data in one request. Operators: see ampersand_body_max."
     },
 
     [AMP_URI_TOO_LONG] = {

@@ -39,6 +39,7 @@ amp_rate_default_burst(const amp_rate_t *rate)
     return (rate->count < AMP_BURST_MAX) ? rate->count : AMP_BURST_MAX;
 }
 
+
 /* Appends a rate as amp_rate_parse() reads it: < AMP_RATE_TEXT_MAX bytes. */
 
 void amp_rate_write(const amp_rate_t *rate, amp_buf_t *out);

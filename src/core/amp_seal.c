@@ -150,7 +150,7 @@ static int
 amp_seal_packet(EVP_CIPHER_CTX *ctx, const amp_seal_aad_t *aad,
     amp_span_t secret, unsigned char *packet)
 {
-    int            n;
+    int             n;
     unsigned char  *text = packet + AMP_NONCE_LEN;
 
     if (!EVP_EncryptInit_ex2(ctx, NULL, NULL, packet, NULL)
@@ -173,8 +173,8 @@ amp_seal(amp_keyring_t *ring, amp_span_t tenant, amp_span_t key_id,
     amp_buf_t *out)
 {
     size_t          len;
-    amp_seal_aad_t  aad;
     unsigned char   packet[AMP_PACKET_MAX];
+    amp_seal_aad_t  aad;
 
     if (ring->n == 0 || secret.len == 0 || secret.len > AMP_SECRET_MAX
         || amp_seal_aad(tenant, key_id, &aad) != 0)

@@ -106,8 +106,8 @@ amp_limit_name(amp_limit_e limit)
 int
 amp_tenant_rate(const amp_tenant_t *t, amp_limit_e limit, amp_rate_t *rate)
 {
-    uint32_t  bit = 1u << limit;
     size_t    before;
+    uint32_t  bit = 1u << limit;
 
     if (!(t->limits & bit)) {
         return 0;

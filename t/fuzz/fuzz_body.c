@@ -1,8 +1,8 @@
 /*
  * amp_scope_body().  Input: one byte for operation and tenant, the body.
  *
- * What is taken is one JSON object; what is sent instead names this tenant's
- * project and no other, and is taken again as it is.
+ * An accepted body is one JSON object; the body that is sent instead names only
+ * this tenant's project, and is accepted unchanged.
  */
 
 #include <stdio.h>
@@ -55,7 +55,7 @@ check_project(const json_t *value)
 }
 
 
-/* Every spelling that Go's decoder would take. */
+/* 1 for each spelling that Go's decoder would accept. */
 
 static void
 check_object(const json_t *object, int project, int group)

@@ -1,6 +1,6 @@
 /*
- * Any bytes as an event; one that is taken is written and read back the same.
- * With an odd first byte the rest follows a valid beginning.
+ * Any bytes as an event.  An accepted one is the same after it was written and
+ * decoded again.  With an odd first byte the input follows a valid beginning.
  */
 
 #include <stdlib.h>

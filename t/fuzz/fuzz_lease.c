@@ -1,9 +1,9 @@
 /*
- * Three gateways and one limit, where the input says who does what and when:
- * requests, clients that leave, calls that arrive, return, fail or get lost,
- * units handed back, gateways that start anew.  Whatever happens, no more is admitted than one
- * GCRA would.  With an odd first byte one gateway gets rates and answers that
- * make no sense; it has to survive them.
+ * Three gateways and one limit.  The input says which gateway does what and
+ * when: requests, clients that leave, calls that arrive, return, fail or get
+ * lost, units that are handed back, gateways that restart.  They never admit
+ * more than one GCRA would.  With an odd first byte a gateway gets impossible
+ * rates and answers, and must not crash.
  */
 
 #include "../unit/lease_world.h"
@@ -21,7 +21,7 @@ check(int ok)
 }
 
 
-/* 0 .. 6.5 s, with more of the short ones. */
+/* A pause of 0 .. 6.5 s; short ones are more likely. */
 
 static uint64_t
 pause_of(uint8_t n)
@@ -163,7 +163,7 @@ static void
 nonsense(const uint8_t *data, size_t size)
 {
     size_t              i, n;
-    uint64_t            now = 1, wait, reset;
+    uint64_t            now = 1, wait, reset, sent;
     amp_rate_t          rate = { 1, 1, 1 };
     amp_lease_e         rc;
     amp_lease_t         lease;
@@ -210,9 +210,9 @@ nonsense(const uint8_t *data, size_t size)
         case 3:
             n = (size - i < sizeof(answer)) ? size - i : sizeof(answer);
             memcpy(&answer, data + i, n);
-            (void) amp_lease_answer(&lease, &answer,
-                                    (data[i] & 8) ? now - pause_of(data[i]) % now
-                                    : lease.asked ? lease.asked : now, now);
+            sent = lease.asked ? lease.asked : now;
+            sent = (data[i] & 8) ? now - pause_of(data[i]) % now : sent;
+            (void) amp_lease_answer(&lease, &answer, sent, now);
             break;
 
         case 4:

@@ -2,9 +2,9 @@
  * amp_path_match() and amp_path_compose().  Input: one byte for the API, one
  * for the method, the path.
  *
- * What is composed holds only harmless bytes and the project's id where the
- * template says, shows no dot segment however often it is decoded, and means
- * the same operation when it is matched again.
+ * A composed path contains only harmless bytes and the project's id where the
+ * template has it, has no dot segment however often it is decoded, and matches
+ * the same operation.
  */
 
 #include <stdio.h>
@@ -103,8 +103,8 @@ check_no_dots(const unsigned char *data, size_t len)
 static void
 check_bytes(amp_api_e api, amp_span_t path)
 {
-    size_t         i, len;
-    unsigned       round;
+    size_t          i, len;
+    unsigned        round;
     unsigned char  *copy;
 
     check(path.len > 0 && path.data[0] == '/');
@@ -137,7 +137,7 @@ check_bytes(amp_api_e api, amp_span_t path)
 }
 
 
-/* Walks the template beside the composed path. */
+/* Compares the composed path with the template, segment by segment. */
 
 static void
 check_template(const amp_match_t *m, amp_span_t path)

@@ -2,8 +2,8 @@
  * amp_query_parse() and amp_query_compose().  Input: one byte for the
  * operation, the query.
  *
- * What is composed holds only harmless bytes, no key, and is a fixed point:
- * parsed and composed again it is the same, with the same verdicts.
+ * A composed query contains only harmless bytes and no API key.  Parsed and
+ * composed again it is the same, with the same flags.
  */
 
 #include <stdio.h>

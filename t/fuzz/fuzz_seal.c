@@ -1,9 +1,10 @@
 /*
- * Any bytes as a sealed text: none opens.  The same bytes as a secret come
- * back from their seal; and put over a part of that seal, they spoil it.
+ * Any bytes as a sealed text: they do not open.  The same bytes as a secret are
+ * sealed and opened; and written over a part of the sealed text, they make it
+ * invalid.
  *
- * Two rings: libFuzzer learns the texts that one of them seals from memcmp(),
- * so nothing is ever sealed by the one that must not open a thing.
+ * Two rings: libFuzzer learns sealed texts from memcmp(), so the ring that must
+ * not open anything never seals.
  */
 
 #include <stdlib.h>
@@ -31,7 +32,7 @@ opens(amp_keyring_t *ring, const void *text, size_t len, unsigned char *out)
     size_t          i;
     unsigned char  *copy;
 
-    /* of the exact size, so that the sanitizer sees a read beyond */
+    /* exactly size bytes: AddressSanitizer reports a read beyond */
 
     copy = malloc(len + !len);
     check(copy != NULL);
@@ -51,7 +52,7 @@ opens(amp_keyring_t *ring, const void *text, size_t len, unsigned char *out)
 }
 
 
-/* The input as the part of a sealed text after the master key's id. */
+/* Opens the input behind the version and the id of a master key. */
 
 static void
 arbitrary(amp_keyring_t *ring, const uint8_t *data, size_t size,

@@ -1,9 +1,9 @@
 /*
- * Any bytes as a tenant's record.  A block that comes out keeps to its room,
- * its fields to the block, and the same text gives the same block.
+ * Any bytes as a tenant record.  A decoded block fits into its buffer, its
+ * fields are within the block, and the same text gives the same block.
  *
- * Byte 0 chooses the room, and whether the rest is the whole record or only
- * what follows a valid beginning.
+ * Byte 0 chooses the size of the buffer, and whether the input is the whole
+ * record or follows a valid beginning.
  */
 
 #include <stdlib.h>
@@ -84,7 +84,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
 
-    /* of the exact size, so that the sanitizer sees the first byte beyond */
+    /* exactly size bytes: AddressSanitizer reports a read beyond */
 
     len = (data[0] & 1) ? sizeof(HEAD) - 1 : 0;
     cap = (data[0] & 2) ? AMP_TENANT_FLAT_MAX : (size_t) (data[0] >> 2) * 8;

@@ -19,7 +19,7 @@ check_decimal(uint64_t n)
 
     len = snprintf(expected, sizeof(expected), "%" PRIu64, n);
 
-    /* a block of the very length, for the address sanitizer */
+    /* exactly len bytes: AddressSanitizer reports a write beyond */
 
     out = malloc((size_t) len);
 
@@ -31,7 +31,7 @@ check_decimal(uint64_t n)
 
 
 static void
-numbers_of_every_length(void **state)
+decimal_digits_of_numbers_of_every_length(void **state)
 {
     uint64_t  n;
 
@@ -54,7 +54,7 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(numbers_of_every_length)
+        cmocka_unit_test(decimal_digits_of_numbers_of_every_length)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Names in Redis, and the messages of the events channel. */
+/* Names of keys and channels, and the messages of the events channel. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +42,7 @@ written(const char *want)
 
 
 static void
-names(void **state)
+names_of_keys(void **state)
 {
     amp_span_t  prefix = amp_span(AMP_KEYS_PREFIX);
 
@@ -73,10 +73,10 @@ names(void **state)
 }
 
 
-/* AMP_KEYS_MAX bytes suffice for every name. */
+/* AMP_KEYS_MAX bytes are enough for every name. */
 
 static void
-longest(void **state)
+the_longest_names_fit(void **state)
 {
     unsigned char  p[AMP_KEYS_PREFIX_MAX], id[AMP_PROJECT_ID_MAX];
 
@@ -106,7 +106,7 @@ longest(void **state)
 
 
 static void
-prefixes(void **state)
+alphabet_of_the_prefix(void **state)
 {
     unsigned       c;
     unsigned char  p[AMP_KEYS_PREFIX_MAX + 1];
@@ -127,7 +127,7 @@ prefixes(void **state)
 }
 
 
-/* Decodes, writes again, and the text is the same. */
+/* Decodes a message; the event is written as the same text. */
 
 static void
 canonical(const char *json, amp_event_t *event)
@@ -141,11 +141,12 @@ canonical(const char *json, amp_event_t *event)
 
 
 static void
-events(void **state)
+each_type_of_event(void **state)
 {
     amp_event_t  e;
 
-    canonical("{\"v\":1,\"type\":\"tenant\",\"tenant\":\"acme\",\"rev\":8}", &e);
+    canonical("{\"v\":1,\"type\":\"tenant\",\"tenant\":\"acme\",\"rev\":8}",
+              &e);
     assert_int_equal(e.type, AMP_EVENT_TENANT);
     assert_int_equal(e.rev, 8);
     assert_int_equal(e.tenant_len, 4);
@@ -191,10 +192,10 @@ events(void **state)
 }
 
 
-/* The longest event fits AMP_EVENT_MAX, and a longer text is none. */
+/* The longest event fits into AMP_EVENT_MAX; a longer text is refused. */
 
 static void
-event_sizes(void **state)
+longest_event(void **state)
 {
     amp_event_t    e;
     unsigned char  big[AMP_EVENT_MAX + 1];
@@ -220,7 +221,7 @@ event_sizes(void **state)
 
 
 static void
-no_events(void **state)
+malformed_events_are_refused(void **state)
 {
     size_t       i;
     amp_event_t  e;
@@ -259,7 +260,7 @@ no_events(void **state)
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         if (amp_event_decode(text(bad[i]), &e) != -1) {
-            fail_msg("taken: %s", bad[i]);
+            fail_msg("accepted: %s", bad[i]);
         }
     }
 }
@@ -269,12 +270,12 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(names),
-        cmocka_unit_test(longest),
-        cmocka_unit_test(prefixes),
-        cmocka_unit_test(events),
-        cmocka_unit_test(event_sizes),
-        cmocka_unit_test(no_events)
+        cmocka_unit_test(names_of_keys),
+        cmocka_unit_test(the_longest_names_fit),
+        cmocka_unit_test(alphabet_of_the_prefix),
+        cmocka_unit_test(each_type_of_event),
+        cmocka_unit_test(longest_event),
+        cmocka_unit_test(malformed_events_are_refused)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ text(const char *s)
 
 
 static void
-times(void **state)
+times_are_parsed(void **state)
 {
     size_t    i;
     uint32_t  seconds;
@@ -52,10 +52,10 @@ times(void **state)
 }
 
 
-/* What may have a lifetime is what the table could give one. */
+/* A name has a lifetime if operations that the table caches have that name. */
 
 static void
-names(void **state)
+what_a_name_means(void **state)
 {
     size_t                  i, n;
     amp_lifetime_e          what;
@@ -103,8 +103,8 @@ int
 main(void)
 {
     static const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(times),
-        cmocka_unit_test(names)
+        cmocka_unit_test(times_are_parsed),
+        cmocka_unit_test(what_a_name_means)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * The table of operations, held against what was read off Ampersand's own
- * documents (AMPERSAND_API_DIR/operations.tsv) and against its own rules.
+ * The table of operations: compared with a list that was made from Ampersand's
+ * own documents (AMPERSAND_API_DIR/operations.tsv), and checked against rules.
  */
 
 #include <setjmp.h>
@@ -37,8 +37,8 @@ tsv_open(void)
     f = fopen(name, "r");
 
     if (f == NULL) {
-        print_message("%s is not there, AMPERSAND_API_DIR may name its "
-                      "folder\n", name);
+        print_message("%s is missing: AMPERSAND_API_DIR has to name "
+                      "its folder\n", name);
         skip();
     }
 
@@ -88,7 +88,7 @@ dash(const char *text)
 
 
 static void
-same_as_documents(void **state)
+the_table_is_that_of_the_documents(void **state)
 {
     FILE                   *f;
     char                    line[TSV_LINE], *v[TSV_FIELDS];
@@ -130,7 +130,7 @@ same_as_documents(void **state)
 }
 
 
-/* No line twice, neither by name nor by method and path. */
+/* No operationId occurs twice, and no pair of method and path. */
 
 static void
 lines_are_unique(void **state)
@@ -154,15 +154,19 @@ lines_are_unique(void **state)
 }
 
 
-/* Cache keys leave out what stands in front of the project's id. */
+/*
+ * A project in the path is always the first parameter: cache keys are built
+ * without the text before the project's id.
+ */
 
 static void
-projects_in_paths(void **state)
+the_project_is_the_first_parameter(void **state)
 {
     size_t                  i, n;
     const char             *name;
     const amp_operation_t  *ops;
-    static const char       head[] = "/projects/{projectIdOrName}";
+
+    static const char  head[] = "/projects/{projectIdOrName}";
 
     ops = amp_operations(&n);
 
@@ -180,7 +184,7 @@ projects_in_paths(void **state)
 
 
 static void
-proxy_line(void **state)
+the_line_of_the_proxy_api(void **state)
 {
     const amp_operation_t  *op;
 
@@ -199,7 +203,7 @@ proxy_line(void **state)
 }
 
 
-/* The family that an operation's own resource belongs to, by its path. */
+/* The families that an operation's own resource belongs to, by its tag. */
 
 static uint32_t
 own_family(const amp_operation_t *op)
@@ -297,7 +301,7 @@ lifetimes_and_families(void **state)
 
 
 static void
-classes(void **state)
+class_of_each_operation(void **state)
 {
     size_t                  i, n, count[AMP_CLASS_COUNT + 1] = { 0 };
     amp_class_e             class;
@@ -335,7 +339,7 @@ classes(void **state)
         }
 
         if (op->class != class) {
-            fail_msg("%s is of class %s", op->id, amp_class_name(op->class));
+            fail_msg("%s has class %s", op->id, amp_class_name(op->class));
         }
     }
 
@@ -345,7 +349,7 @@ classes(void **state)
 }
 
 
-/* Is each name of a list one of the declared query parameters? */
+/* Each name of the list is a declared query parameter. */
 
 static void
 assert_declared(const amp_operation_t *op, const char *list)
@@ -364,7 +368,7 @@ assert_declared(const amp_operation_t *op, const char *list)
 
 
 static void
-dangerous_queries(void **state)
+parameters_for_secrets_and_changes(void **state)
 {
     size_t                  i, n;
     const amp_operation_t  *op;
@@ -401,7 +405,7 @@ dangerous_queries(void **state)
 
 
 static void
-touching_families(void **state)
+writes_to_more_than_one_family(void **state)
 {
     size_t  i;
 
@@ -428,7 +432,7 @@ touching_families(void **state)
 
 
 static void
-words(void **state)
+names_in_configuration(void **state)
 {
     int  i;
 
@@ -467,15 +471,15 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(same_as_documents),
+        cmocka_unit_test(the_table_is_that_of_the_documents),
         cmocka_unit_test(lines_are_unique),
-        cmocka_unit_test(projects_in_paths),
-        cmocka_unit_test(proxy_line),
+        cmocka_unit_test(the_project_is_the_first_parameter),
+        cmocka_unit_test(the_line_of_the_proxy_api),
         cmocka_unit_test(lifetimes_and_families),
-        cmocka_unit_test(classes),
-        cmocka_unit_test(dangerous_queries),
-        cmocka_unit_test(touching_families),
-        cmocka_unit_test(words)
+        cmocka_unit_test(class_of_each_operation),
+        cmocka_unit_test(parameters_for_secrets_and_changes),
+        cmocka_unit_test(writes_to_more_than_one_family),
+        cmocka_unit_test(names_in_configuration)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

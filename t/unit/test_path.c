@@ -1,12 +1,10 @@
-/*
- * Paths: projects, methods and values, and what an attacker would write.
- */
+/* Paths: projects, methods and values, and what attackers send. */
 
 #include "path_match.h"
 
 
 static void
-projects(void **state)
+project_of_both_spellings(void **state)
 {
     amp_match_t  m;
 
@@ -31,7 +29,7 @@ projects(void **state)
 
 
 static void
-no_project_no_path(void **state)
+without_a_project_the_path_overflows(void **state)
 {
     char         text[256];
     amp_buf_t    out;
@@ -51,7 +49,7 @@ no_project_no_path(void **state)
 
 
 static void
-methods(void **state)
+methods_of_a_path(void **state)
 {
     size_t       i;
     amp_match_t  m;
@@ -100,7 +98,7 @@ methods(void **state)
 
 typedef struct {
     const char  *path;
-    const char  *expected;              /* composed, or NULL where refused    */
+    const char  *expected;              /* composed; NULL: refused            */
     amp_reason_e reason;
 } path_case_t;
 
@@ -136,7 +134,7 @@ check_paths(amp_api_e api, const char *method, const path_case_t *cases,
 
 
 static void
-data_in_values(void **state)
+values_of_parameters(void **state)
 {
     static const path_case_t  cases[] = {
         { "/v1/integrations/a", P "/integrations/a", AMP_OK },
@@ -167,7 +165,7 @@ data_in_values(void **state)
         { "/v1/integrations/a%3Abatchx", P "/integrations/a%3Abatchx",
           AMP_OK },
 
-        /* full-width ".", "/", "%" and others are only characters */
+        /* full-width ".", "/", "%" and others have no meaning */
 
         { "/v1/integrations/%ef%bc%8e%EF%BC%8E",
           P "/integrations/%EF%BC%8E%EF%BC%8E", AMP_OK },
@@ -192,8 +190,8 @@ data_in_values(void **state)
 
 
 /*
- * The API's own segments decode as any other: however they are written, what
- * follows is told as after the usual spelling.
+ * The segments of the API's prefix are decoded like others: with any of their
+ * encodings the result is the same as with the plain prefix.
  */
 
 static void
@@ -263,7 +261,7 @@ every_spelling_of_a_prefix(void **state)
 
 
 static void
-bad_paths(void **state)
+malformed_paths(void **state)
 {
     size_t  i;
 
@@ -318,7 +316,7 @@ bad_paths(void **state)
         "/v1/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/%2e%2e/x",
         "/unknown/../v1",
 
-        /* slashes and backslashes in disguise */
+        /* encoded slashes and backslashes */
         "/v1/integrations/a%2fb",
         "/v1/integrations/a%2Fb",
         "/v1/integrations/..%2f..%2fprojects%2fother",
@@ -370,7 +368,7 @@ bad_paths(void **state)
         "/v1/integrations/a\x7f",
         "/v1/integrations/a\x01",
 
-        /* no escapes */
+        /* "%" without two hex digits */
         "/v1/integrations/%",
         "/v1/integrations/%2",
         "/v1/integrations/%2/x",
@@ -382,7 +380,7 @@ bad_paths(void **state)
         "/v1/integrations/%-1",
         "/v1/integrations/% 41",
 
-        /* bytes that no path holds */
+        /* bytes that are not allowed in a path */
         "/v1/integrations/a b",
         "/v1/integrations/a\"b",
         "/v1/integrations/<a>",
@@ -397,7 +395,7 @@ bad_paths(void **state)
         "/v1/integrations/\xc0\xae",
         "/v1/integrations/\xff",
 
-        /* verbs in disguise */
+        /* encoded colons before a verb */
         "/v1/integrations/x%3Abatch",
         "/v1/integrations%3Abatch",
         "/v1/integrations%3abatch",
@@ -425,7 +423,7 @@ bad_paths(void **state)
 
 
 static void
-no_operation(void **state)
+unknown_paths(void **state)
 {
     size_t  i;
 
@@ -483,7 +481,7 @@ no_operation(void **state)
 }
 
 
-/* What is a verb depends on the API: the host tells them apart. */
+/* A verb of one API is an ordinary value in another. */
 
 static void
 verbs_of_one_api(void **state)
@@ -514,7 +512,7 @@ verbs_of_one_api(void **state)
 
 
 static void
-provider_paths(void **state)
+paths_of_the_proxy_api(void **state)
 {
     static const path_case_t  cases[] = {
         { "/proxy/", "/", AMP_OK },
@@ -586,7 +584,7 @@ provider_paths(void **state)
 
 
 static void
-provider_methods(void **state)
+methods_of_the_proxy_api(void **state)
 {
     size_t       i;
     amp_match_t  m;
@@ -620,7 +618,7 @@ provider_methods(void **state)
 
 
 static void
-lengths(void **state)
+longest_paths(void **state)
 {
     char         path[AMP_PATH_MAX + 2];
     amp_match_t  m;
@@ -642,7 +640,7 @@ lengths(void **state)
     path[AMP_PATH_MAX] = '\0';
     assert_int_equal(match(AMP_API_PROXY, "GET", path, &m), AMP_OK);
 
-    /* NUL is no end of a path */
+    /* a NUL does not end a path */
 
     assert_int_equal(amp_path_match(AMP_API_PLATFORM, amp_span("GET"),
                                     amp_span("/v1/projects\0"), scratch, &m),
@@ -654,17 +652,17 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(projects),
-        cmocka_unit_test(no_project_no_path),
-        cmocka_unit_test(methods),
-        cmocka_unit_test(data_in_values),
+        cmocka_unit_test(project_of_both_spellings),
+        cmocka_unit_test(without_a_project_the_path_overflows),
+        cmocka_unit_test(methods_of_a_path),
+        cmocka_unit_test(values_of_parameters),
         cmocka_unit_test(every_spelling_of_a_prefix),
-        cmocka_unit_test(bad_paths),
-        cmocka_unit_test(no_operation),
+        cmocka_unit_test(malformed_paths),
+        cmocka_unit_test(unknown_paths),
         cmocka_unit_test(verbs_of_one_api),
-        cmocka_unit_test(provider_paths),
-        cmocka_unit_test(provider_methods),
-        cmocka_unit_test(lengths)
+        cmocka_unit_test(paths_of_the_proxy_api),
+        cmocka_unit_test(methods_of_the_proxy_api),
+        cmocka_unit_test(longest_paths)
     };
 
     return cmocka_run_group_tests(tests, init, NULL);

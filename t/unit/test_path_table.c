@@ -1,12 +1,12 @@
 /*
- * Paths of the table of operations: each operation in both spellings, and no
- * path that two operations match.
+ * Paths of the table of operations: each operation in both spellings; no path
+ * matches two operations.
  */
 
 #include "path_match.h"
 
 
-/* prefix + the template with its parameters replaced. */
+/* Writes the prefix and the template with its parameters replaced. */
 
 static void
 spell(const amp_operation_t *op, int full, const char *prefix,
@@ -46,7 +46,7 @@ prefix(const amp_operation_t *op)
 
 
 static void
-every_operation(void **state)
+every_operation_in_both_spellings(void **state)
 {
     int                     full;
     char                    path[1024], expected[1024];
@@ -99,7 +99,7 @@ every_operation(void **state)
                 assert_ptr_equal(m.op, op);
             }
 
-            /* with a slash, or a segment more, it is something else */
+            /* neither a trailing slash nor an empty segment is ignored */
 
             strcat(path, "/");
             assert_int_equal(match(op->api, amp_method_name(op->method), path,
@@ -112,7 +112,7 @@ every_operation(void **state)
 }
 
 
-/* Can one text match both segments? */
+/* 1 when one text can match both segments. */
 
 static int
 segments_overlap(const char *a, size_t alen, const char *b, size_t blen)
@@ -126,7 +126,7 @@ segments_overlap(const char *a, size_t alen, const char *b, size_t blen)
         return alen == blen && memcmp(a, b, alen) == 0;
     }
 
-    /* a value holds no raw colon, so verbs must be equal, or there are none */
+    /* a value contains no raw colon: the verbs, or their absence, must agree */
 
     averb = averb ? averb + 1 : memchr(a, ':', alen);
     bverb = bverb ? bverb + 1 : memchr(b, ':', blen);
@@ -159,15 +159,15 @@ paths_overlap(const char *a, const char *b)
 }
 
 
-/* What comes before the first parameter, whatever the parameters are. */
+/* amp_path_fixed() is where paths with different parameters differ first. */
 
 static void
-fixed_part(void **state)
+fixed_part_of_a_path(void **state)
 {
     char                    path[1024], one[1024];
     size_t                  i, n, len;
-    amp_match_t             m;
     const char             *other;
+    amp_match_t             m;
     const amp_operation_t  *op;
 
     op = amp_operations(&n);
@@ -196,7 +196,7 @@ fixed_part(void **state)
 
 
 static void
-no_ambiguity(void **state)
+no_path_matches_two_operations(void **state)
 {
     int                     afull, bfull;
     size_t                  i, j, n, cut;
@@ -244,9 +244,9 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(every_operation),
-        cmocka_unit_test(fixed_part),
-        cmocka_unit_test(no_ambiguity)
+        cmocka_unit_test(every_operation_in_both_spellings),
+        cmocka_unit_test(fixed_part_of_a_path),
+        cmocka_unit_test(no_path_matches_two_operations)
     };
 
     return cmocka_run_group_tests(tests, init, NULL);

@@ -180,9 +180,9 @@ members_of_the_document(void **state)
 static void
 facts_are_escaped(void **state)
 {
+    json_t               *json, *context;
     size_t                i;
     unsigned              c, reason;
-    json_t               *json, *context;
     amp_span_t            all, back, worst;
     unsigned char         fact[256], controls[256];
     amp_problem_facts_t   facts;

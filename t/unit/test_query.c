@@ -1,4 +1,7 @@
-/* Queries: order, encoding, keys, dangerous parameters, and hostile ones. */
+/*
+ * Queries: order, encoding, API keys, parameters for secrets and changes, and
+ * what attackers send.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,13 +19,17 @@ static unsigned char  scratch[AMP_QUERY_MAX + 1];
 static char           composed[3 * AMP_QUERY_MAX + 64];
 
 
-/* From a copy of the exact size, which lasts until the next call. */
+/*
+ * Parses a copy of exactly len bytes, so that AddressSanitizer reports a read
+ * beyond it.  q is valid until the next call.
+ */
 
 static amp_reason_e
 parse(const char *id, const char *raw, size_t len, amp_query_t *q)
 {
     const amp_operation_t  *op;
-    static unsigned char   *exact;
+
+    static unsigned char  *exact;
 
     op = amp_operation_find(amp_span_make(id, strlen(id)));
     assert_non_null(op);
@@ -50,13 +57,13 @@ compose(const amp_query_t *q)
 
 
 static void
-every_operation(void **state)
+every_declared_parameter(void **state)
 {
     char                    raw[1024], expected[1024], *p;
     size_t                  i, n;
     unsigned                k;
-    amp_query_t             q;
     const char             *name, *end;
+    amp_query_t             q;
     const amp_operation_t  *op;
 
     op = amp_operations(&n);
@@ -107,7 +114,7 @@ typedef struct {
 
 
 static void
-forms(void **state)
+forms_of_arguments(void **state)
 {
     size_t       i;
     amp_query_t  q;
@@ -173,7 +180,7 @@ forms(void **state)
 
 
 static void
-keys(void **state)
+api_keys_are_refused(void **state)
 {
     size_t       i;
     amp_query_t  q;
@@ -211,7 +218,7 @@ keys(void **state)
 
 
 static void
-bad_queries(void **state)
+malformed_queries(void **state)
 {
     size_t       i;
     amp_query_t  q;
@@ -271,7 +278,7 @@ bad_queries(void **state)
 
 
 static void
-dangerous(void **state)
+parameters_for_secrets_and_changes(void **state)
 {
     size_t       i;
     amp_query_t  q;
@@ -313,7 +320,7 @@ dangerous(void **state)
 
 
 static void
-groups(void **state)
+group_in_the_query(void **state)
 {
     amp_query_t  q;
 
@@ -332,7 +339,7 @@ groups(void **state)
     assert_int_equal(parse("listConnections", "provider=x", 10, &q), AMP_OK);
     assert_int_equal(q.has_group, 0);
 
-    /* an operation that takes none there is not bound by one there */
+    /* a groupRef in the query of an operation that takes none there */
 
     assert_int_equal(parse("getInstallation", "groupRef=x", 10, &q), AMP_OK);
     assert_int_equal(q.has_group, 0);
@@ -343,7 +350,7 @@ groups(void **state)
 
 
 static void
-limits(void **state)
+longest_queries(void **state)
 {
     char         raw[AMP_QUERY_MAX + 1];
     size_t       i;
@@ -378,10 +385,10 @@ limits(void **state)
 }
 
 
-/* The worst order for the sort comes out right. */
+/* Arguments in reverse order, the slowest case of the sort. */
 
 static void
-reversed(void **state)
+reverse_order_is_sorted(void **state)
 {
     char         raw[1024], *p;
     unsigned     i;
@@ -405,14 +412,14 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(every_operation),
-        cmocka_unit_test(forms),
-        cmocka_unit_test(keys),
-        cmocka_unit_test(bad_queries),
-        cmocka_unit_test(dangerous),
-        cmocka_unit_test(groups),
-        cmocka_unit_test(limits),
-        cmocka_unit_test(reversed)
+        cmocka_unit_test(every_declared_parameter),
+        cmocka_unit_test(forms_of_arguments),
+        cmocka_unit_test(api_keys_are_refused),
+        cmocka_unit_test(malformed_queries),
+        cmocka_unit_test(parameters_for_secrets_and_changes),
+        cmocka_unit_test(group_in_the_query),
+        cmocka_unit_test(longest_queries),
+        cmocka_unit_test(reverse_order_is_sorted)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* GCRA against a token bucket that keeps its credit in nanoseconds. */
+/* GCRA, compared with a token bucket that counts its credit in nanoseconds. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ bucket_init(bucket_t *b, const amp_rate_t *rate, uint64_t now)
 }
 
 
-/* 0 when taken, else how long until a whole unit is there. */
+/* Takes a unit: 0, or the ns until there is a whole one. */
 
 static uint64_t
 bucket_take(bucket_t *b, uint64_t now)
@@ -89,7 +89,7 @@ rate_of(const char *text, uint32_t burst)
 
 
 static void
-random_arrivals(void **state)
+random_requests(void **state)
 {
     size_t      i, n;
     uint64_t    now, start, tat, wait, gap, taken;
@@ -122,7 +122,7 @@ random_arrivals(void **state)
             assert_true(amp_rate_take(&rate, &tat, now) == wait);
             assert_true((tat > now ? tat - now : 0) == b.capacity - b.credit);
 
-            /* a wait is to the nanosecond */
+            /* the wait is exact */
 
             if (wait != 0) {
                 assert_true(amp_rate_peek(&rate, tat, now + wait) == 0);
@@ -146,10 +146,10 @@ random_arrivals(void **state)
 }
 
 
-/* Greedy for a day: never above rate * time + burst, and hardly below. */
+/* A day of requests as early as possible: exactly rate * time + burst. */
 
 static void
-long_runs(void **state)
+a_day_of_requests(void **state)
 {
     size_t      i;
     uint64_t    now, tat, taken, most;
@@ -176,10 +176,10 @@ long_runs(void **state)
 }
 
 
-/* The widest rates: the burst is there, is cut where said, and then ends. */
+/* Bursts that take very long to refill are reduced to AMP_RATE_SPAN. */
 
 static void
-extremes(void **state)
+the_largest_bursts(void **state)
 {
     uint32_t    n;
     uint64_t    tat, now;
@@ -224,7 +224,7 @@ extremes(void **state)
 
 
 static void
-clock_behind(void **state)
+a_clock_that_goes_back(void **state)
 {
     uint64_t    tat, before;
     amp_rate_t  rate = rate_of("10/s", 2);
@@ -242,7 +242,7 @@ clock_behind(void **state)
 
 
 static void
-texts(void **state)
+rates_are_parsed_and_written(void **state)
 {
     size_t         i;
     amp_buf_t      b;
@@ -297,7 +297,7 @@ texts(void **state)
 
 
 static void
-an_interval_is_known_again(void **state)
+interval_of_a_rate(void **state)
 {
     unsigned           i, j;
     uint64_t           unit;
@@ -325,12 +325,12 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(random_arrivals),
-        cmocka_unit_test(long_runs),
-        cmocka_unit_test(extremes),
-        cmocka_unit_test(clock_behind),
-        cmocka_unit_test(texts),
-        cmocka_unit_test(an_interval_is_known_again)
+        cmocka_unit_test(random_requests),
+        cmocka_unit_test(a_day_of_requests),
+        cmocka_unit_test(the_largest_bursts),
+        cmocka_unit_test(a_clock_that_goes_back),
+        cmocka_unit_test(rates_are_parsed_and_written),
+        cmocka_unit_test(interval_of_a_rate)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

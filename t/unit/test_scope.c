@@ -1,4 +1,4 @@
-/* Isolation, grants, and bodies that lie about project or group. */
+/* Isolation, grants, and bodies with another project or group. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,7 +67,7 @@ init(void **state)
 
 
 static void
-project_names(void **state)
+names_of_the_project(void **state)
 {
     size_t  i;
 
@@ -87,7 +87,7 @@ project_names(void **state)
 
     assert_false(amp_scope_project(unbound, amp_span_make("Prj-1\0x", 7)));
 
-    /* an unknown name is nobody's */
+    /* a tenant without a project name: the empty name is not its project */
 
     tenant("{\"v\":1,\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"x\"}}",
            free_block);
@@ -121,7 +121,7 @@ isolate(const amp_tenant_t *t, const char *id, const char *project,
 
 
 static void
-isolation(void **state)
+project_and_group_of_a_request(void **state)
 {
     size_t  i;
 
@@ -188,10 +188,13 @@ isolation(void **state)
 }
 
 
-/* Every operation of a bound tenant either names a group or is refused. */
+/*
+ * A tenant that is bound to groups: each operation has to name one, in the body
+ * if not in the request's other parts.
+ */
 
 static void
-bound_everywhere(void **state)
+bound_tenants_name_a_group_everywhere(void **state)
 {
     size_t                  i, n;
     amp_match_t             m;
@@ -231,7 +234,7 @@ grant(const amp_tenant_t *t, const char *id, unsigned secret,
 
 
 static void
-grants(void **state)
+grants_of_a_request(void **state)
 {
     uint64_t       block[AMP_TENANT_FLAT_MAX / 8];
     amp_tenant_t  *t = (void *) block;
@@ -273,7 +276,7 @@ grants(void **state)
 
 typedef struct {
     const char   *body;
-    const char   *sent;             /* NULL: as it came, or refused           */
+    const char   *sent;             /* NULL: unchanged, or refused            */
     amp_reason_e  reason;
 } body_case_t;
 
@@ -282,8 +285,8 @@ static void
 check_body(const amp_tenant_t *t, const char *id, amp_span_t body,
     const char *sent, amp_reason_e reason)
 {
-    amp_span_t     replacement;
-    amp_reason_e   rc;
+    amp_span_t      replacement;
+    amp_reason_e    rc;
     unsigned char  *exact;
 
     exact = malloc(body.len ? body.len : 1);
@@ -328,7 +331,7 @@ check_bodies(const amp_tenant_t *t, const char *id, const body_case_t *cases,
 
 
 static void
-project_bodies(void **state)
+project_in_the_body(void **state)
 {
     static const body_case_t  cases[] = {
         { "{}", "{\"projectIdOrName\":\"Prj-1\"}", AMP_OK },
@@ -425,7 +428,7 @@ project_bodies(void **state)
 
 
 static void
-group_bodies(void **state)
+group_in_the_body(void **state)
 {
     size_t  i;
 
@@ -478,7 +481,7 @@ group_bodies(void **state)
     for (i = 0; i < LEN(ids); i++) {
         check_bodies(bound, ids[i], cases, LEN(cases));
 
-        /* and of a tenant without groups no body is looked at */
+        /* for a tenant without groups the body is not read */
 
         check_body(unbound, ids[i], amp_span("{not JSON"), NULL, AMP_OK);
     }
@@ -488,7 +491,7 @@ group_bodies(void **state)
 
 
 static void
-both_in_one(void **state)
+project_and_group_in_the_body(void **state)
 {
     static const body_case_t  cases[] = {
         { "{\"groupRef\":\"g1\"}",
@@ -509,7 +512,7 @@ both_in_one(void **state)
 
 
 static void
-large_and_deep(void **state)
+large_and_deep_bodies(void **state)
 {
     char    *body;
     size_t   i, n;
@@ -544,14 +547,14 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(project_names),
-        cmocka_unit_test(isolation),
-        cmocka_unit_test(bound_everywhere),
-        cmocka_unit_test(grants),
-        cmocka_unit_test(project_bodies),
-        cmocka_unit_test(group_bodies),
-        cmocka_unit_test(both_in_one),
-        cmocka_unit_test(large_and_deep)
+        cmocka_unit_test(names_of_the_project),
+        cmocka_unit_test(project_and_group_of_a_request),
+        cmocka_unit_test(bound_tenants_name_a_group_everywhere),
+        cmocka_unit_test(grants_of_a_request),
+        cmocka_unit_test(project_in_the_body),
+        cmocka_unit_test(group_in_the_body),
+        cmocka_unit_test(project_and_group_in_the_body),
+        cmocka_unit_test(large_and_deep_bodies)
     };
 
     return cmocka_run_group_tests(tests, init, NULL);

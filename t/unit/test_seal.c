@@ -1,4 +1,4 @@
-/* Sealing: a known answer, what must not open, the ring. */
+/* Sealing, opening and the ring of master keys. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,11 +11,13 @@
 #include "amp_seal.h"
 
 
-#define KEY_A  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-#define KEY_B  "ff0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F"
-#define SECRET "test-secret-Qz81"
+#define KEY_A   "000102030405060708090a0b0c0d0e0f"                             \
+                "101112131415161718191a1b1c1d1e1f"
+#define KEY_B   "ff0102030405060708090a0b0c0d0e0f"                             \
+                "101112131415161718191A1B1C1D1E1F"
+#define SECRET  "test-secret-Qz81"
 
-/* By an AES-GCM in Python that shares no code with OpenSSL. */
+/* Computed by an AES-GCM in Python that does not use OpenSSL. */
 
 #define SEALED "v1.2f17dc20.ZGVmZ2hpamtsbW5vPH6tElSaM_1MByvFix9SzMQJ"          \
                "_iFvsU-cjPk8G7JOkSk"
@@ -45,7 +47,7 @@ ring_of(const char *a, const char *b)
 }
 
 
-/* Opens, and sees to it that a failure leaves nothing behind. */
+/* Opens; after a failure out is wiped, and OpenSSL has no error queued. */
 
 static int
 open_as(amp_keyring_t *ring, const char *tenant, const char *key_id,
@@ -69,10 +71,10 @@ open_as(amp_keyring_t *ring, const char *tenant, const char *key_id,
 }
 
 
-/* By OpenSSL's GCM, and by its block cipher alone: the same, at every length. */
+/* amp_seal_open_decoded() and amp_seal_reveal() agree for every length. */
 
 static void
-what_was_opened_is_revealed(void **state)
+reveal_agrees_with_open(void **state)
 {
     size_t          len;
     amp_buf_t       sealed, decoded;
@@ -100,7 +102,7 @@ what_was_opened_is_revealed(void **state)
                                                amp_span("k"), packet, out),
                          len);
 
-        /* from a block of the very length; nothing is written past the secret */
+        /* reads exactly packet.len bytes, writes only the secret */
 
         exact = malloc(packet.len);
         memcpy(exact, packet.data, packet.len);
@@ -126,7 +128,7 @@ what_was_opened_is_revealed(void **state)
 
 
 static void
-known_answer(void **state)
+a_known_sealed_text(void **state)
 {
     int             n, i;
     amp_buf_t       b;
@@ -154,7 +156,7 @@ known_answer(void **state)
 
 
 static void
-moved_does_not_open(void **state)
+moved_to_another_tenant_or_key(void **state)
 {
     unsigned char   out[AMP_SECRET_MAX];
     amp_keyring_t  *ring = ring_of(KEY_A, NULL);
@@ -166,7 +168,7 @@ moved_does_not_open(void **state)
     assert_int_equal(open_as(ring, "", "k1", amp_span(SEALED), out), -1);
     assert_int_equal(open_as(ring, "acme", "", amp_span(SEALED), out), -1);
 
-    /* the border between the two cannot be moved */
+    /* a NUL cannot move the border between tenant and key id */
 
     assert_int_equal(amp_seal_open(ring, amp_span("acme\0k"), amp_span("1"),
                                    amp_span(SEALED), out), -1);
@@ -178,11 +180,11 @@ moved_does_not_open(void **state)
 
 
 static void
-mutated_does_not_open(void **state)
+every_changed_byte_is_detected(void **state)
 {
+    char            text[sizeof(SEALED) - 1];
     size_t          i;
     unsigned        c;
-    char            text[sizeof(SEALED) - 1];
     unsigned char   out[AMP_SECRET_MAX];
     amp_keyring_t  *ring = ring_of(KEY_A, NULL);
 
@@ -208,10 +210,10 @@ mutated_does_not_open(void **state)
 
 
 static void
-malformed(void **state)
+malformed_sealed_texts(void **state)
 {
-    size_t          i;
     char            big[AMP_SEALED_MAX + 8];
+    size_t          i;
     unsigned char   out[AMP_SECRET_MAX];
     amp_keyring_t  *ring = ring_of(KEY_A, NULL);
 
@@ -225,7 +227,7 @@ malformed(void **state)
         "v1.2f17dc20.ZGVmZ2hpamtsbW5vPH6tElSaM/1MByvFix9SzMQJ_iFvsU-cjPk8G7JOk"
         "Sk",
 
-        /* a nonce and a tag, and no secret */
+        /* a nonce and a tag without a secret */
 
         "v1.2f17dc20.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
     };
@@ -253,7 +255,7 @@ malformed(void **state)
 
 
 static void
-ring_rotation(void **state)
+a_second_master_key(void **state)
 {
     amp_buf_t       b;
     unsigned char   text[AMP_SEALED_MAX], out[AMP_SECRET_MAX];
@@ -272,7 +274,7 @@ ring_rotation(void **state)
                      sizeof(SECRET) - 1);
     assert_int_equal(open_as(old, "acme", "k1", amp_buf_written(&b), out), -2);
 
-    /* the text of one master key under the id of the other */
+    /* a text with the id of another master key */
 
     memcpy(text + 3, "2f17dc20", 8);
     assert_int_equal(open_as(ring, "acme", "k1", amp_buf_written(&b), out), -3);
@@ -283,7 +285,7 @@ ring_rotation(void **state)
 
 
 static void
-sizes(void **state)
+secrets_of_every_length(void **state)
 {
     int             n;
     size_t          len;
@@ -310,7 +312,7 @@ sizes(void **state)
         assert_memory_equal(out, secret, len);
     }
 
-    /* a text that does not fit is not begun */
+    /* nothing is written of a text that does not fit */
 
     for (len = 0; len < sizeof(SEALED) - 1; len++) {
         amp_buf_init(&b, text, len);
@@ -325,11 +327,11 @@ sizes(void **state)
 
 
 static void
-key_files(void **state)
+texts_of_master_key_files(void **state)
 {
     size_t          i;
-    const char     *error;
     amp_buf_t       b;
+    const char     *error;
     unsigned char   text[AMP_SEALED_MAX], out[AMP_SECRET_MAX];
     amp_keyring_t  *ring = amp_keyring_create();
 
@@ -366,7 +368,7 @@ key_files(void **state)
 
 
 static void
-secrets(void **state)
+alphabet_of_a_secret(void **state)
 {
     unsigned       c;
     unsigned char  text[AMP_SECRET_MAX + 1];
@@ -389,15 +391,15 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(known_answer),
-        cmocka_unit_test(what_was_opened_is_revealed),
-        cmocka_unit_test(moved_does_not_open),
-        cmocka_unit_test(mutated_does_not_open),
-        cmocka_unit_test(malformed),
-        cmocka_unit_test(ring_rotation),
-        cmocka_unit_test(sizes),
-        cmocka_unit_test(key_files),
-        cmocka_unit_test(secrets)
+        cmocka_unit_test(a_known_sealed_text),
+        cmocka_unit_test(reveal_agrees_with_open),
+        cmocka_unit_test(moved_to_another_tenant_or_key),
+        cmocka_unit_test(every_changed_byte_is_detected),
+        cmocka_unit_test(malformed_sealed_texts),
+        cmocka_unit_test(a_second_master_key),
+        cmocka_unit_test(secrets_of_every_length),
+        cmocka_unit_test(texts_of_master_key_files),
+        cmocka_unit_test(alphabet_of_a_secret)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

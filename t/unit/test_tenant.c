@@ -1,4 +1,4 @@
-/* The record of a tenant: the flat block, grants, alphabets, faults. */
+/* Tenant records: decoding, grants, limits, alphabets, malformed records. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include "amp_tenant.h"
 
 
-/* thirty zero bytes, sealed by nobody */
+/* thirty zero bytes, which no master key has sealed */
 
 #define SEALED  "v1.0123abcd.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
@@ -56,7 +56,7 @@ decode(const char *json)
 }
 
 
-/* A refusal that names the member and holds none of its value. */
+/* The record is refused; the error names the member, and not its value. */
 
 static void
 refuse(const char *json, const char *member)
@@ -81,14 +81,14 @@ field_is(const amp_tenant_t *t, amp_field_t f, const char *value)
 }
 
 
-/* Of a tenant in a project: neither another's, nor its own elsewhere. */
+/* The owner differs for each pair of tenant and project. */
 
 static void
-owners(void **state)
+owner_of_tenant_and_project(void **state)
 {
-    size_t                i, j;
-    char                  json[256];
-    unsigned char         owner[4][AMP_TENANT_OWNER];
+    char           json[256];
+    size_t         i, j;
+    unsigned char  owner[4][AMP_TENANT_OWNER];
 
     static const char *const  ids[][2] = {
         { "a", "bc" }, { "ab", "c" }, { "a", "c" }, { "ab", "bc" }
@@ -113,7 +113,7 @@ owners(void **state)
 
 
 static void
-whole_record(void **state)
+a_record_with_all_members(void **state)
 {
     amp_rate_t           rate;
     const amp_tenant_t  *t;
@@ -123,7 +123,8 @@ whole_record(void **state)
         "\"project\":{\"id\":\"7f0e-P\",\"name\":\"My-Project\",\"z\":1},"
         "\"keys\":["
         "{\"id\":\"k1\",\"sealed\":\"v1.a.A\",\"state\":\"retiring\"},"
-        "{\"id\":\"k2\",\"sealed\":\"" SEALED "\",\"state\":\"active\",\"n\":0},"
+        "{\"id\":\"k2\",\"sealed\":\"" SEALED "\",\"state\":\"active\","
+        "\"n\":0},"
         "{\"id\":\"k3\",\"sealed\":\"v1.c.C\",\"state\":\"active\"}],"
         "\"grants\":{\"allow\":[\"read\"],\"deny\":[]},"
         "\"groups\":[\"g1\",\"\\u20ac 2\",\"a\\u0300\"],"
@@ -164,10 +165,10 @@ whole_record(void **state)
 }
 
 
-/* An operation's own lifetime beats its class's, and that the default. */
+/* Precedence: operationId, class, "default". */
 
 static void
-lifetimes(void **state)
+cache_lifetimes(void **state)
 {
     size_t                  i, n;
     uint32_t                seconds;
@@ -207,7 +208,7 @@ lifetimes(void **state)
 
 
 static void
-least_record(void **state)
+a_record_with_required_members_only(void **state)
 {
     unsigned             limit;
     amp_rate_t           rate;
@@ -235,10 +236,10 @@ least_record(void **state)
 }
 
 
-/* Every rate stands where its own bit says, with any others beside it. */
+/* Each rate is found by its bit, whatever other limits the tenant has. */
 
 static void
-rates(void **state)
+rate_of_each_limit(void **state)
 {
     char                 json[1024], *p;
     unsigned             set, limit;
@@ -275,7 +276,7 @@ rates(void **state)
 
 
 static void
-limit_names(void **state)
+names_of_limits(void **state)
 {
     unsigned  limit;
 
@@ -292,7 +293,7 @@ limit_names(void **state)
 }
 
 
-/* A set of grants holds exactly the operations for which is() says so. */
+/* With these grants the tenant has exactly the operations of is(). */
 
 static void
 granted_when(const char *grants, int (*is)(const amp_operation_t *op),
@@ -312,7 +313,7 @@ granted_when(const char *grants, int (*is)(const amp_operation_t *op),
 
     for (i = 0; i < n; i++) {
         if (amp_tenant_granted(t, &op[i]) != is(&op[i])) {
-            fail_msg("%s: %s is wrong", json, op[i].id);
+            fail_msg("%s: %s has the wrong grant", json, op[i].id);
         }
     }
 
@@ -385,7 +386,7 @@ is_no_get_project(const amp_operation_t *op)
 
 
 static void
-grants(void **state)
+granted_operations(void **state)
 {
     granted_when(NULL, is_default, 0, 1);
     granted_when("{}", is_default, 0, 1);
@@ -411,7 +412,7 @@ grants(void **state)
     granted_when("{\"allow\":[\"secrets\",\"write\"],"
                  "\"deny\":[\"Secrets\",\"Write\"]}", is_none, 0, 0);
 
-    /* never served: by operationId, by tag, by a word */
+    /* operations that are never served, by operationId, tag and class */
 
     granted_when("{\"allow\":[\"createProject\",\"createOrg\",\"tag:Org\","
                  "\"org\",\"none\",\"User\",\"Billing Account\"]}", is_none,
@@ -420,7 +421,7 @@ grants(void **state)
 
 
 static void
-expand(void **state)
+operations_of_a_grant_item(void **state)
 {
     size_t    i, n, want = 0;
     uint64_t  set[AMP_OPERATIONS_MAX / 64] = { 0 };
@@ -446,7 +447,7 @@ expand(void **state)
 
 
 static void
-faults(void **state)
+malformed_records(void **state)
 {
     refuse("", "JSON");
     refuse("SENTINEL", "JSON");
@@ -483,7 +484,7 @@ faults(void **state)
 
 
 static void
-list_faults(void **state)
+malformed_keys_grants_groups_and_limits(void **state)
 {
     refuse(HEAD ",\"keys\":{}}", "\"keys\"");
     refuse(HEAD ",\"keys\":[1]}", "\"keys\"");
@@ -512,7 +513,8 @@ list_faults(void **state)
     refuse(HEAD ",\"limits\":{\"catalog\":{\"rate\":\"SENTINEL\"}}}",
            "\"limits.catalog\"");
     refuse(HEAD ",\"limits\":{\"read\":{\"burst\":1}}}", "\"limits.read\"");
-    refuse(HEAD ",\"limits\":{\"concurrency\":\"5\"}}", "\"limits.concurrency\"");
+    refuse(HEAD ",\"limits\":{\"concurrency\":\"5\"}}",
+           "\"limits.concurrency\"");
     refuse(HEAD ",\"limits\":{\"concurrency\":10000001}}",
            "\"limits.concurrency\"");
     refuse(HEAD ",\"limits\":{\"write\":{\"rate\":\"5/s\",\"burst\":0}}}",
@@ -524,14 +526,16 @@ list_faults(void **state)
 }
 
 
-/* n groups of len bytes. */
+/* A record with n groups of len bytes; the caller frees it. */
 
 static char *
 with_groups(size_t n, size_t len)
 {
-    char    *json = malloc(AMP_TENANT_JSON_MAX);
+    char    *json, *p;
     size_t   i;
-    char    *p = json + sprintf(json, HEAD ",\"groups\":[");
+
+    json = malloc(AMP_TENANT_JSON_MAX);
+    p = json + sprintf(json, HEAD ",\"groups\":[");
 
     for (i = 0; i < n; i++) {
         p += sprintf(p, "%s\"", i ? "," : "");
@@ -547,7 +551,7 @@ with_groups(size_t n, size_t len)
 
 
 static void
-room(void **state)
+size_of_the_block(void **state)
 {
     char        *json, *big;
     size_t       size, cap;
@@ -570,7 +574,7 @@ room(void **state)
     refuse(json, "\"groups\"");
     free(json);
 
-    /* every cap that is too small is told, and nothing written beyond it */
+    /* a block that is too small is refused, and nothing is written behind it */
 
     size = decode(HEAD "}")->size;
     assert_in_range(size, sizeof(amp_tenant_t), sizeof(area));
@@ -594,7 +598,7 @@ room(void **state)
 
 
 static void
-same_bytes(void **state)
+equal_records_are_equal_bytes(void **state)
 {
     size_t   size;
     block_t  first;
@@ -608,10 +612,10 @@ same_bytes(void **state)
 
 
 static void
-alphabets(void **state)
+alphabets_of_ids_and_names(void **state)
 {
-    unsigned       c;
     int            alnum, word;
+    unsigned       c;
     unsigned char  id[300];
 
     memset(id, 'a', sizeof(id));
@@ -656,10 +660,10 @@ alphabets(void **state)
 }
 
 
-/* UTF-8: shortest forms, no surrogates, nothing beyond U+10FFFF. */
+/* UTF-8 without overlong forms, surrogates and code points > U+10FFFF. */
 
 static void
-group_text(void **state)
+text_of_a_group(void **state)
 {
     size_t  i;
 
@@ -689,20 +693,20 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(owners),
-        cmocka_unit_test(whole_record),
-        cmocka_unit_test(lifetimes),
-        cmocka_unit_test(least_record),
-        cmocka_unit_test(rates),
-        cmocka_unit_test(limit_names),
-        cmocka_unit_test(grants),
-        cmocka_unit_test(expand),
-        cmocka_unit_test(faults),
-        cmocka_unit_test(list_faults),
-        cmocka_unit_test(room),
-        cmocka_unit_test(same_bytes),
-        cmocka_unit_test(alphabets),
-        cmocka_unit_test(group_text)
+        cmocka_unit_test(owner_of_tenant_and_project),
+        cmocka_unit_test(a_record_with_all_members),
+        cmocka_unit_test(cache_lifetimes),
+        cmocka_unit_test(a_record_with_required_members_only),
+        cmocka_unit_test(rate_of_each_limit),
+        cmocka_unit_test(names_of_limits),
+        cmocka_unit_test(granted_operations),
+        cmocka_unit_test(operations_of_a_grant_item),
+        cmocka_unit_test(malformed_records),
+        cmocka_unit_test(malformed_keys_grants_groups_and_limits),
+        cmocka_unit_test(size_of_the_block),
+        cmocka_unit_test(equal_records_are_equal_bytes),
+        cmocka_unit_test(alphabets_of_ids_and_names),
+        cmocka_unit_test(text_of_a_group)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Tokens: checksum, digest, drawing, the record. */
+/* Tokens: checksum, digest, creation, records. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include "amp_token.h"
 
 
-/* Checksums by Python's zlib.crc32(). */
+/* The checksums were computed with Python's zlib.crc32(). */
 
 static const char *const  good[] = {
     "agw_0000000000000000000000000000002yg0Su",
@@ -26,7 +26,7 @@ text(const char *s)
 
 
 static void
-known_tokens(void **state)
+valid_tokens(void **state)
 {
     size_t  i;
 
@@ -43,11 +43,11 @@ known_tokens(void **state)
 
 
 static void
-mutated_tokens(void **state)
+every_changed_character_is_detected(void **state)
 {
+    char      token[AMP_TOKEN_LEN];
     size_t    i;
     unsigned  c;
-    char      token[AMP_TOKEN_LEN];
 
     for (i = 0; i < AMP_TOKEN_LEN; i++) {
         for (c = 0; c < 256; c++) {
@@ -69,10 +69,10 @@ mutated_tokens(void **state)
 }
 
 
-/* A right checksum over a wrong alphabet: agw_ and 30 "-", by zlib. */
+/* A correct checksum does not help a wrong character or prefix. */
 
 static void
-alphabet_counts(void **state)
+wrong_alphabet_or_prefix(void **state)
 {
     assert_false(amp_token_valid(
                      text("agw_------------------------------2aWvxC")));
@@ -82,7 +82,7 @@ alphabet_counts(void **state)
 
 
 static void
-draws(void **state)
+tokens_from_random_bytes(void **state)
 {
     size_t         i;
     unsigned char  random[64], token[AMP_TOKEN_LEN], out[62];
@@ -92,7 +92,7 @@ draws(void **state)
     assert_memory_equal(token, good[0], AMP_TOKEN_LEN);
     assert_int_equal(amp_token_make(random, 29, token), -1);
 
-    /* 248 .. 255 would make eight characters more likely: they are skipped */
+    /* 248 .. 255 are skipped: else eight characters would be more likely */
 
     for (i = 0; i < 8; i++) {
         random[i] = (unsigned char) (248 + i);
@@ -117,10 +117,10 @@ draws(void **state)
 }
 
 
-/* FIPS 180-4 examples, in an order that shows whether a state is left over. */
+/* Examples of FIPS 180-4; the first one again, to detect a state kept. */
 
 static void
-digests(void **state)
+digest_of_a_token(void **state)
 {
     size_t         i;
     unsigned char  digest[AMP_TOKEN_DIGEST], hex[AMP_TOKEN_DIGEST_HEX];
@@ -145,7 +145,7 @@ digests(void **state)
 
 
 static void
-ids(void **state)
+tenant_of_a_token_id(void **state)
 {
     assert_true(amp_span_eq(amp_token_id_tenant(text("acme.x3Kf0a9QzT")),
                             amp_span("acme")));
@@ -181,7 +181,7 @@ decode(const char *json, unsigned char *buf, size_t cap, amp_token_record_t *r)
 
 
 static void
-records(void **state)
+token_records(void **state)
 {
     unsigned char       buf[512];
     amp_token_record_t  r;
@@ -206,7 +206,7 @@ records(void **state)
 
 
 static void
-bad_records(void **state)
+malformed_token_records(void **state)
 {
     size_t              i;
     unsigned char       buf[512];
@@ -253,10 +253,10 @@ bad_records(void **state)
 
 
 static void
-record_round_trip(void **state)
+a_written_record_is_decoded(void **state)
 {
-    const char          *error;
     amp_buf_t            out;
+    const char          *error;
     unsigned char        json[512], buf[512];
     amp_token_record_t   r, back;
 
@@ -294,15 +294,15 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(known_tokens),
-        cmocka_unit_test(mutated_tokens),
-        cmocka_unit_test(alphabet_counts),
-        cmocka_unit_test(draws),
-        cmocka_unit_test(digests),
-        cmocka_unit_test(ids),
-        cmocka_unit_test(records),
-        cmocka_unit_test(bad_records),
-        cmocka_unit_test(record_round_trip)
+        cmocka_unit_test(valid_tokens),
+        cmocka_unit_test(every_changed_character_is_detected),
+        cmocka_unit_test(wrong_alphabet_or_prefix),
+        cmocka_unit_test(tokens_from_random_bytes),
+        cmocka_unit_test(digest_of_a_token),
+        cmocka_unit_test(tenant_of_a_token_id),
+        cmocka_unit_test(token_records),
+        cmocka_unit_test(malformed_token_records),
+        cmocka_unit_test(a_written_record_is_decoded)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
