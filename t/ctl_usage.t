@@ -35,6 +35,7 @@ subtest 'every command has its own help, and the overview names it' => sub {
         like $r->{out}, qr/^usage: ampctl @$command\b/, 'names the command';
         like $all->{out}, qr/^  @$command\b/m, 'the overview has it';
         is $ctl->run('help', @$command)->{out}, $r->{out}, "help @$command";
+        unlike $r->{out}, qr/^.{81}/m, 'no line is longer than 80 columns';
     }
     like $ctl->run('help', 'tenant')->{out}, qr/tenant add.*tenant remove/s, 'help of a noun';
     like $ctl->run('tenant', '--help')->{out}, qr/tenant add.*tenant remove/s, 'noun --help';

@@ -10,7 +10,8 @@
  *     command            what a command is given: options, store, master keys
  *     record_*, *_store  the tenant record as JSON; tenants and tokens in Redis
  *     ampersand, store   Ampersand's API; Redis
- *     route, connection  see route.h
+ *     route              the server that a command is sent to, then: sentinel,
+ *                        cluster; nodes; connection; tls, fault
  *     secret, output     secrets from files; documents, tables, errors
  */
 

@@ -120,7 +120,7 @@ doctor_role(doctor_t *doctor, const redisReply *info)
                       "slave") == 0);
 
     doctor_add(doctor, "redis role", replica ? DOCTOR_FAIL : DOCTOR_OK,
-               "name the primary in --redis (AMPERSAND_REDIS)", "%s",
+               "name the master in --redis (AMPERSAND_REDIS)", "%s",
                replica ? "a replica, which takes no writes" : "takes writes");
 
     return !replica;
