@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
-# Bodies, checked and not: by length, in chunks, in single bytes, after a 100,
-# out of a temporary file, at and over the limits, over HTTP/1.1 and HTTP/2, on
-# connections that go on, and to an upstream that is asked twice.
+# Request bodies that the gateway checks and bodies that it passes on: with a
+# length, in chunks, in single bytes, after 100 Continue, from a temporary file, at
+# and above the limits, over HTTP/1.1 and HTTP/2, on keep-alive connections, and
+# for a second upstream after the first has failed.
 
 use strict;
 use warnings;
@@ -15,7 +16,6 @@ use IO::Select;
 use Socket ();
 use JSON::PP;
 use Test::More;
-use Time::HiRes qw(sleep);
 
 use Gateway;
 
@@ -39,7 +39,7 @@ my $gw = Gateway->start(
 my $token = $gw->tenant('acme', project => 'proj-A-1', name => 'alpha', key => 'key-a');
 my $bound = $gw->tenant('bound', project => 'proj-A-1', key => 'key-g', args => [ '--group', 'g-1' ]);
 
-# a body of exactly so many bytes, that is replaced
+# A body of exactly so many bytes, whose project the gateway replaces.
 
 sub sized {
     my ($n) = @_;
@@ -54,20 +54,20 @@ sub in_chunks {
     return join('', map { sprintf "%x\r\n%s\r\n", length, $_ } unpack "(a$size)*", $body) . "0\r\n\r\n";
 }
 
-# one request upstream with this body, and a length that is its own
+# The upstream got one request, with this body and its length.
 
 sub seen_is {
     my ($body, $name) = @_;
     my ($seen, @more) = $upstream->take;
-    ok $seen && !@more, "$name: once upstream" or return;
-    is length $seen->{body}, length $body, "$name: as long";
+    ok $seen && !@more, "$name: one upstream request" or return;
+    is length $seen->{body}, length $body, "$name: the same length";
     is sha1_hex($seen->{body}), sha1_hex($body), "$name: the same bytes";
-    is join(',', Gateway::Upstream::header($seen, 'content-length')), length $body, "$name: its length told";
+    is join(',', Gateway::Upstream::header($seen, 'content-length')), length $body, "$name: Content-Length";
 }
 
 my %kind = (
     'checked and replaced' => [ '/v1/oauth-connect', \&replaced, $CHECK ],
-    'as it comes' => [ '/proxy/x', sub { $_[0] }, $MAX ],
+    'passed on' => [ '/proxy/x', sub { $_[0] }, $MAX ],
 );
 
 for my $kind (sort keys %kind) {
@@ -79,8 +79,8 @@ for my $kind (sort keys %kind) {
             is $gw->request('POST', $target, token => $token, body => $body)->{status}, 200, "$n bytes";
             seen_is($after->($body), "$n bytes");
         }
-        is $gw->request('POST', $target, token => $token, body => sized($max + 1))->{status}, 413, 'one more: 413';
-        is scalar($upstream->take), 0, 'one more: not upstream';
+        is $gw->request('POST', $target, token => $token, body => sized($max + 1))->{status}, 413, 'one byte more: 413';
+        is scalar($upstream->take), 0, 'one byte more: not sent upstream';
     };
 
     subtest "$kind: in chunks" => sub {
@@ -94,8 +94,8 @@ for my $kind (sort keys %kind) {
         }
         my $res = $gw->raw("POST $target HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\nConnection: close\r\n"
             . "Transfer-Encoding: chunked\r\n\r\n" . in_chunks(sized($max + 1), 300_000));
-        is $res->{status}, 413, 'one more: 413';
-        is scalar($upstream->take), 0, 'one more: not upstream';
+        is $res->{status}, 413, 'one byte more: 413';
+        is scalar($upstream->take), 0, 'one byte more: not sent upstream';
     };
 
     subtest "$kind: in single bytes" => sub {
@@ -108,7 +108,7 @@ for my $kind (sort keys %kind) {
             $socket->sockopt(Socket::TCP_NODELAY(), 1);
             for (split //, $text) {
                 syswrite $socket, $_;
-                sleep 0.0002;
+                select undef, undef, undef, 0.0002;    # or the kernel joins the bytes to one segment
             }
             is Gateway::read_response($socket)->{status}, 200, "by $how";
             seen_is($after->($body), "by $how");
@@ -124,13 +124,13 @@ for my $kind (sort keys %kind) {
         while ($in !~ /\r\n\r\n/ && IO::Select->new($socket)->can_read(5)) {
             sysread $socket, $in, 4096, length $in or last;
         }
-        like $in, qr{^HTTP/1\.1 100 }, 'asked for';
+        like $in, qr{^HTTP/1\.1 100 }, '100 Continue';
         syswrite $socket, $body;
-        is Gateway::read_response($socket)->{status}, 200, 'and sent';
-        seen_is($after->($body), 'then');
+        is Gateway::read_response($socket)->{status}, 200, 'the answer after the body';
+        seen_is($after->($body), 'after 100 Continue');
     };
 
-    subtest "$kind: the next requests on the connection" => sub {
+    subtest "$kind: pipelined requests on one connection" => sub {
         my $socket = $gw->connect;
         my $body = sized(900);
         my $head = "POST $target HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\n";
@@ -140,7 +140,7 @@ for my $kind (sort keys %kind) {
             . $head . "Content-Length: 900\r\nConnection: close\r\n\r\n$body";
         my $rest = '';
         my @status = map { Gateway::read_response($socket, rest => \$rest)->{status} } 1 .. 4;
-        is "@status", '200 200 200 200', 'four, pipelined';
+        is "@status", '200 200 200 200', 'four answers';
         my @seen = grep { $_->{method} eq 'POST' } $upstream->take;
         is join(' ', map { sha1_hex($_->{body}) } @seen), join(' ', (sha1_hex($after->($body))) x 3), 'three bodies';
     };
@@ -180,14 +180,14 @@ subtest 'an empty body' => sub {
         my $name = @$h ? "$h->[0]: $h->[1]" : 'no length';
         is $gw->raw(sprintf $text, '/v1/oauth-connect')->{status}, 400, "$name, to be checked: 400";
         is scalar($upstream->take), 0, "$name: not upstream";
-        is $gw->raw(sprintf $text, '/proxy/x')->{status}, 200, "$name, as it comes: 200";
+        is $gw->raw(sprintf $text, '/proxy/x')->{status}, 200, "$name, passed on: 200";
         is scalar($upstream->take), 1, "$name: upstream";
     }
 };
 
-subtest 'what a project body says else is kept' => sub {
+subtest 'a replaced project leaves the rest of the body as it was' => sub {
     my $text = '{"z":[1,2.5,-3,true,null],"a":{"b":"\u00e9\ud83d\ude00\"\\\\\u0000"},"n":9007199254740993,"projectId":"-"}';
-    is $gw->request('POST', '/v1/oauth-connect', token => $token, body => $text)->{status}, 200, 'it passes';
+    is $gw->request('POST', '/v1/oauth-connect', token => $token, body => $text)->{status}, 200, 'it is accepted';
     my ($seen) = $upstream->take;
     my $sent = JSON::PP->new->utf8->decode($seen->{body});
     is_deeply $sent, { %{ JSON::PP->new->utf8->decode($text) }, projectId => 'proj-A-1' }, 'the same values';
@@ -195,16 +195,16 @@ subtest 'what a project body says else is kept' => sub {
     is join(',', $seen->{body} =~ /"(z|a|n|projectId)":/g), 'z,a,n,projectId', 'in the same order';
 };
 
-subtest 'a tenant that is bound to groups: its body goes as it came' => sub {
+subtest 'a tenant that is bound to groups: its body is checked and passed on unchanged' => sub {
     my $text = qq( { "record" : 123456789012345678901234567890 , "f":1.10,"e":1E5, "g":-0, "u":"\\u0041",\r\n"groupRef":"g-1"}\t);
-    is $gw->request('POST', '/write/v1/integrations/i/objects/o', token => $bound, body => $text)->{status}, 200, 'it passes';
+    is $gw->request('POST', '/write/v1/integrations/i/objects/o', token => $bound, body => $text)->{status}, 200, 'it is accepted';
     seen_is($text, 'numbers, spaces and escapes');
 
     my $large = '{"groupRef":"g-1","x":"' . 'y' x ($CHECK - 25) . '"}';
     is length $large, $CHECK, 'a body of 1 MiB';
     is $gw->request('POST', '/v1/groups', token => $bound, body => $large)->{status}, 200, 'from a file: 200';
     seen_is($large, 'from a file');
-    is $gw->request('POST', '/v1/groups', token => $bound, body => "$large ")->{status}, 413, 'one more: 413';
+    is $gw->request('POST', '/v1/groups', token => $bound, body => "$large ")->{status}, 413, 'one byte more: 413';
     is $gw->request('POST', '/v1/groups', token => $token, body => "$large ")->{status}, 200, 'unbound, one more: 200';
     seen_is("$large ", 'unbound');
     is $gw->request('POST', '/v1/groups', token => $bound, body => $large =~ s/g-1/g-9/r)->{status}, 403,
@@ -214,8 +214,8 @@ subtest 'a tenant that is bound to groups: its body goes as it came' => sub {
 
 $gw->finish;
 
-subtest 'an upstream that fails before it answers: the next gets the same bytes' => sub {
-    for my $case ([ 'drops the connection', $first->port ], [ 'is not there', $closed ]) {
+subtest 'an upstream that fails before it answers: the next one gets the same bytes' => sub {
+    for my $case ([ 'drops the connection', $first->port ], [ 'is down', $closed ]) {
         my ($name, $port) = @$case;
         my $gw = Gateway->start(
             upstream => "http://127.0.0.1:$port",
@@ -228,15 +228,15 @@ subtest 'an upstream that fails before it answers: the next gets the same bytes'
             is $gw->request('POST', '/v1/oauth-connect', token => $token, body => $body)->{status}, 200, "$name: $n bytes";
             my ($seen, @more) = $second->take;
             ok $seen && !@more, "$name: once" or next;
-            is $seen->{body}, replaced($body), "$name: what was composed";
+            is $seen->{body}, replaced($body), "$name: the composed body";
             is Gateway::Upstream::header($seen, 'x-api-key'), 'key-a', "$name: with the key";
             my ($failed) = $first->take;
-            is $failed->{body}, $seen->{body}, "$name: as the first one got" if $failed;
+            is $failed->{body}, $seen->{body}, "$name: the same as the first upstream got" if $failed;
         }
         $gw->finish;
     }
     $_->stop for $first, $second;
-    is_deeply [ $second->strays ], [], 'and no byte more';
+    is_deeply [ $second->strays ], [], 'and no other bytes';
 };
 
 $upstream->stop;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# ETag over what is stored, 304 for who has it, HEAD from the same entry.
+# ETag of cached answers, 304 for clients that have the answer, HEAD from the same entry.
 
 use strict;
 use warnings;
@@ -15,9 +15,8 @@ use lib "$FindBin::Bin/lib";
 use Gateway;
 use Gateway::Upstream;
 
-# The target says how and how much: chunked, length or close, bytes and in how
-# many pieces they come.  What of it depends on a file's contents, so that a
-# test can change it.
+# The target says how an answer ends (chunked, length, close), its length and its
+# text.  The text depends on the size of a file too, so that a test can change it.
 
 my $change = File::Temp->new;
 my $up = Gateway::Upstream->start(sub {
@@ -48,7 +47,7 @@ sub get { return ask('GET', @_) }
 sub etag { return $_[0]{headers}{etag} // 'none' }
 sub length_of { return $_[0]{headers}{'content-length'} // 'none' }
 
-# The stored one: an answer may be complete before it is stored.
+# The answer from the cache.  A client may have an answer before it is stored.
 
 sub stored {
     my ($path, @h) = @_;
@@ -59,7 +58,7 @@ sub stored {
 
 my %tag;
 
-subtest "however it comes: $_" => sub {
+subtest "an answer with $_" => sub {
     my $how = $_;
     for my $bytes (0, 1, 100, 3000, 5000, 40_000, 300_000) {
         my $path = "/v1/destinations/$how-$bytes-a";
@@ -69,27 +68,27 @@ subtest "however it comes: $_" => sub {
         is $hit->{headers}{'x-cache-status'}, 'HIT', 'stored';
         is $hit->{body}, $first->{body}, 'the same bytes';
         my $etag = '"' . md5_hex($first->{body}) . '"';
-        is etag($hit), $etag, 'the tag of its bytes';
-        like etag($first), qr/^(?:none|\Q$etag\E)$/, 'which the first answer has too, or none';
+        is etag($hit), $etag, 'the ETag is the MD5 of the body';
+        like etag($first), qr/^(?:none|\Q$etag\E)$/, 'the first answer has the same ETag, or none';
         $tag{$path} = etag($hit);
 
         for my $method (qw(GET HEAD)) {
             my $same = ask($method, $path, 'If-None-Match' => $etag);
-            is $same->{status}, 304, "$method with it: 304";
-            is etag($same), $etag, 'the tag';
-            is $same->{body}, '', 'no body';
-            is $same->{headers}{'content-type'}, undef, 'nor of a type';
+            is $same->{status}, 304, "$method with If-None-Match: 304";
+            is etag($same), $etag, 'with the ETag';
+            is $same->{body}, '', 'without a body';
+            is $same->{headers}{'content-type'}, undef, 'and without a type';
         }
         my $head = ask('HEAD', $path);
         is "$head->{status} " . etag($head), "200 $etag", 'HEAD';
-        is length_of($head), length_of($hit), 'has the length';
+        is length_of($head), length_of($hit), 'HEAD has the length';
     }
 } for qw(length chunked);
 
 subtest 'If-None-Match and If-Match' => sub {
     my $path = '/v1/destinations/length-200-c';
     my $etag = etag(get($path));
-    like $etag, qr/^"[0-9a-f]{32}"$/, 'a small one has its tag at once';
+    like $etag, qr/^"[0-9a-f]{32}"$/, 'the first answer has an ETag when it is small';
     is stored($path)->{status}, 200, 'stored';
     for my $value ("W/$etag", "\"x\", $etag", "W/\"x\",W/$etag , \"y\"", '*') {
         is get($path, 'If-None-Match' => $value)->{status}, 304, "$value: 304";
@@ -100,33 +99,33 @@ subtest 'If-None-Match and If-Match' => sub {
     }
     is get($path, 'If-Match' => $etag)->{status}, 200, 'If-Match';
     my $res = get($path, 'If-Match' => '"x"');
-    is $res->{status}, 412, 'If-Match another';
+    is $res->{status}, 412, 'another ETag in If-Match: 412';
     is $gw->json($res)->{type}, 'urn:ampersand-gateway:problem:precondition-failed', 'a problem';
     $res = get('/v1/destinations/length-200-c?new', 'If-None-Match' => $etag);
-    is $res->{status}, 304, 'a tag that is known elsewhere serves a miss';
-    is stored('/v1/destinations/length-200-c?new')->{body}, get($path)->{body}, 'which is stored';
+    is $res->{status}, 304, 'If-None-Match matches the answer of a miss';
+    is stored('/v1/destinations/length-200-c?new')->{body}, get($path)->{body}, 'the whole answer is stored';
     $res = get($path, 'If-None-Match' => $etag, 'Cache-Control' => 'no-cache');
-    is "$res->{status} $res->{headers}{'x-cache-status'}", '304 BYPASS', 'asked again, and the same';
-    is $res->{headers}{'cache-status'}, 'ampersand; fwd=request; stored; ttl=60', 'says so';
+    is "$res->{status} $res->{headers}{'x-cache-status'}", '304 BYPASS', 'no-cache, and the answer is the same: 304';
+    is $res->{headers}{'cache-status'}, 'ampersand; fwd=request; stored; ttl=60', 'Cache-Status';
 };
 
-subtest 'a range of it' => sub {
+subtest 'Range' => sub {
     my $path = '/v1/destinations/length-200-c';
-    is get($path, Range => 'bytes=0-9', 'If-Range' => etag(stored($path)))->{status}, 200, 'only where Ampersand has ranges';
+    is get($path, Range => 'bytes=0-9', 'If-Range' => etag(stored($path)))->{status}, 200, 'ignored unless Ampersand supports ranges';
 };
 
-subtest "Ampersand's own tag passes" => sub {
+subtest "an ETag of Ampersand's is passed on" => sub {
     my $path = '/v1/destinations/own-5000-d';
     is etag(get($path)), '"theirs"', 'first';
-    is etag(stored($path)), '"theirs"', 'and stored';
-    is get($path, 'If-None-Match' => '"theirs"')->{status}, 304, '304 by it';
+    is etag(stored($path)), '"theirs"', 'and from the cache';
+    is get($path, 'If-None-Match' => '"theirs"')->{status}, 304, '304 with it';
     $path = '/v1/destinations/soft-5000-d';
     get($path);
-    is get($path, 'If-Modified-Since' => 'Sun, 06 Nov 1994 08:49:37 GMT')->{status}, 304, 'and Last-Modified';
-    isnt etag(stored($path)), 'none', 'which has a tag besides';
+    is get($path, 'If-Modified-Since' => 'Sun, 06 Nov 1994 08:49:37 GMT')->{status}, 304, 'Last-Modified is passed on';
+    isnt etag(stored($path)), 'none', 'with an ETag of the gateway';
 };
 
-subtest 'the same on another gateway' => sub {
+subtest 'another gateway has the same ETags' => sub {
     for my $path (sort keys %tag) {
         my $res;
         $far->wait_for(sub {
@@ -137,7 +136,7 @@ subtest 'the same on another gateway' => sub {
     }
 };
 
-subtest 'what is not stored has none' => sub {
+subtest 'an answer that is not cached has no ETag of the gateway' => sub {
     for my $path ('/v1/destinations/dear-100-e', '/v1/destinations/length-100-e?rotate=true', '/v1/destinations/gone-100-e') {
         for (1, 2) {
             my $res = get($path, 'If-None-Match' => '*');
@@ -147,35 +146,35 @@ subtest 'what is not stored has none' => sub {
     is etag(get('/v1/destinations/length-100-f', 'Cache-Control' => 'no-store')), 'none', 'no-store';
     is etag(ask('PATCH', '/v1/destinations/length-100-f', 'Content-Type' => 'application/json')), 'none', 'a write';
     my $res = get('/v1/destinations/close-9000-g');
-    is length($res->{body}) . ' ' . etag($res), '9000 none', 'nor what ends with its connection';
+    is length($res->{body}) . ' ' . etag($res), '9000 none', 'an answer that ends with its connection';
     is etag(get('/v1/destinations/close-9000-g')), 'none', 'stored';
     get('/v1/destinations/cut-9000-h') for 1, 2;
-    is get('/v1/destinations/cut-9000-h')->{headers}{'x-cache-status'}, 'MISS', 'a cut one is not stored';
+    is get('/v1/destinations/cut-9000-h')->{headers}{'x-cache-status'}, 'MISS', 'an incomplete answer is not stored';
 };
 
-subtest 'refreshed: the same tag for the same, another for another' => sub {
+subtest 'a refreshed answer has the same ETag if it is the same, else another' => sub {
     my $path = '/v1/topics?q=chunked-9000-i';
     get($path);
     my $etag = etag(stored($path));
     my $seen = $up->requests;
     ok $gw->wait_for(sub { get($path); $up->requests > $seen }), 'refreshed';
-    is etag(stored($path)), $etag, 'the same tag';
-    is get($path, 'If-None-Match' => $etag)->{status}, 304, '304 goes on';
+    is etag(stored($path)), $etag, 'the same ETag';
+    is get($path, 'If-None-Match' => $etag)->{status}, 304, 'still 304';
     print $change 'x';
     $change->flush;
     my $res;
     ok $gw->wait_for(sub { $res = get($path, 'If-None-Match' => $etag); $res->{status} == 200 }), 'changed';
-    isnt etag($res), $etag, 'another tag';
-    is etag(stored($path)), '"' . md5_hex($res->{body}) . '"', 'of its bytes';
+    isnt etag($res), $etag, 'another ETag';
+    is etag(stored($path)), '"' . md5_hex($res->{body}) . '"', 'the MD5 of the new body';
 };
 
-subtest 'the list of projects, that the gateway makes' => sub {
+subtest 'the list of projects, which the gateway composes' => sub {
     get('/v1/projects');
     my $res = stored('/v1/projects');
     is $res->{body}, '[{"id":"p-1"}]', 'an array';
-    like etag($res), qr/^"/, 'has a tag';
+    like etag($res), qr/^"/, 'has an ETag';
     my $same = get('/v1/projects', 'If-None-Match' => etag($res));
-    is "$same->{status} $same->{body}", '304 ', '304 by it';
+    is "$same->{status} $same->{body}", '304 ', '304 with it';
     is ask('HEAD', '/v1/projects')->{headers}{etag}, etag($res), 'HEAD';
 };
 

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# A configuration that cannot work fails "nginx -t" with the place and what to
-# write instead; one that forgets something fails closed.
+# A configuration that cannot work fails "nginx -t" with its place and the remedy; a
+# location with missing directives fails closed.
 
 use strict;
 use warnings;
@@ -64,7 +64,7 @@ sub bad {
     };
 }
 
-# what is missing
+# missing directives
 
 bad 'no zone', http("$redis $master $block"), 'ampersand_zone 16m;';
 bad 'no Redis', http("$zone $master $block"), 'ampersand_redis redis://127.0.0.1:6379/0;';
@@ -73,7 +73,7 @@ bad 'no upstream block', http("$zone $redis $master"), 'upstream api.withampersa
 bad 'no such upstream block', http("$good", "ampersand_upstream http://other; $place"), 'upstream other';
 bad 'a status without a zone', http('', 'location / { ampersand_status; }'), 'ampersand_zone 16m;';
 
-# bad words
+# invalid values
 
 bad 'an unknown API', http($good, 'location / { ampersand plattform; }'), 'plattform',
     'platform, read, write, search, proxy or off';
@@ -96,7 +96,7 @@ bad "ampersand_upstream $_", http("$zone $redis $master upstream up { server 127
     for qw(up http:// https:// ftp://up http://up/ http://up/v1 http://$up //up), '""';
 bad 'ampersand_limit_fallback and the like', http("$good ampersand_nothing x;"), 'unknown directive';
 
-# twice
+# directives given twice
 
 bad "$_->[0] twice", http("$good $_->[1] $_->[1]"), 'duplicate'
     for [ zone => $zone ], [ redis => $redis ], [ observe => 'ampersand_observe on;' ],
@@ -140,16 +140,16 @@ bad "a master key file that $_->[0]", http("$zone $redis ampersand_master_key $_
         [ 'is a directory', $tmp, 'regular file' ], [ 'is no key', file('junk', "junk\n"), 'ampctl masterkey new' ],
         [ 'is long', file('long', 'x' x 100_000), 'too long' ];
 
-# nginx's own that would open a hole
+# directives of nginx that would let clients bypass checks
 
 bad 'underscores_in_headers on', http("underscores_in_headers on; $good"), 'underscores_in_headers', '"off"';
 bad 'underscores_in_headers in server{}', http($good, "underscores_in_headers on; $place"), 'underscores_in_headers', '"off"';
 
-subtest 'what is no gateway needs nothing' => sub {
+subtest 'a server without gateway locations needs no directive' => sub {
     for my $conf (http('', 'location / { return 200; }'), http('underscores_in_headers on;', 'location / { return 200; }'),
                   http('', 'location / { ampersand off; }'), http($zone, 'location / { ampersand_status; }')) {
         my ($ok, $out) = Gateway->configtest($conf);
-        ok $ok, 'taken' or diag $out;
+        ok $ok, 'nginx -t succeeds' or diag $out;
     }
 };
 
@@ -161,7 +161,7 @@ sub gateway {
     return ($gw, $gw->tenant('acme', project => 'p-1', key => 'the-key'));
 }
 
-subtest '"ampersand off" and locations that forget something' => sub {
+subtest '"ampersand off", and locations with missing directives' => sub {
     my ($gw, $t) = gateway(server => <<'E');
         location /v1/topics/ {
             ampersand platform;
@@ -175,18 +175,18 @@ subtest '"ampersand off" and locations that forget something' => sub {
                 include PROXY;
             }
         }
-        # no X-Api-Key line
+        # without the line for X-Api-Key
         location = /v1/topics/forgot {
             ampersand platform;
             proxy_pass $ampersand_upstream$ampersand_uri;
         }
-        # the location asks for the variable, not for the header
+        # with the client's header in place of the variable
         location = /v1/topics/client {
             ampersand platform;
             proxy_pass $ampersand_upstream$ampersand_uri;
             proxy_set_header X-Api-Key $http_x_api_key;
         }
-        # no proxy_pass of ours
+        # with a proxy_pass of its own
         location = /v1/topics/bare {
             proxy_pass $ampersand_upstream$ampersand_uri;
         }
@@ -210,13 +210,13 @@ E
     }
     for my $where (qw(off/x bare)) {
         my $res = $gw->get("/v1/topics/$where", token => $t);
-        is $res->{status}, 500, "$where: nothing to go to";
+        is $res->{status}, 500, "$where: no upstream";
         is +($gw->json($res) || {})->{type}, 'urn:ampersand-gateway:problem:internal', "$where: type";
     }
     $res = $gw->get('/v1/topics/raw');
     unlike $res->{body}, qr/the-key/, 'return before the access phase shows no key';
-    is scalar($up->requests), 0, 'Ampersand has seen nothing of these';
-    is $gw->request('PATCH', '/v1/topics/x', token => $t, json => {})->{status}, 200, 'a whole location works';
+    is scalar($up->requests), 0, 'none of these requests went upstream';
+    is $gw->request('PATCH', '/v1/topics/x', token => $t, json => {})->{status}, 200, 'a complete location works';
     unlike $gw->error_log . $gw->access_log, qr/the-key|\Q$t\E/, 'no log has the key or the token';
     $gw->finish;
 };
@@ -232,7 +232,7 @@ subtest 'a line after the include' => sub {
     $gw->finish;
 };
 
-subtest 'early readers do not pin empty values' => sub {
+subtest 'a variable that is read before it is set has its value later' => sub {
     my ($gw, $t) = gateway(
         http => <<'E',
     map $ampersand_tenant $early_map { default "m:$ampersand_tenant"; "" none; }
@@ -257,16 +257,16 @@ E
     for my $method (qw(GET POST GET)) {
         my $res = $gw->request($method, '/v1/topics', token => $t, $method eq 'POST' ? (json => {}) : ());
         is $res->{status}, 200, $method;
-        is $res->{headers}{'x-who'}, 'acme/' . ($method eq 'GET' ? 'listTopics' : 'createTopic'), 'the variables hold then';
+        is $res->{headers}{'x-who'}, 'acme/' . ($method eq 'GET' ? 'listTopics' : 'createTopic'), 'the variables have their values then';
     }
     is_deeply [ map { scalar Gateway::Upstream::header($_, 'x-api-key') } $gw->upstream->requests ],
-        [ ('the-key') x $gw->upstream->requests ], 'the key goes up';
-    is $gw->get('/v1/nothing', token => $t)->{status}, 404, 'and a refusal';
+        [ ('the-key') x $gw->upstream->requests ], 'the key is sent upstream';
+    is $gw->get('/v1/nothing', token => $t)->{status}, 404, 'a refused request';
     my $log;
     $gw->wait_for(sub { ($log = Gateway::_slurp($gw->dir . '/logs/early.log')) =~ /unknown-operation/ });
     my @lines = split /\n/, $log;
-    is $lines[0], 'acme|p-1|listTopics|pass|1|-', 'the log knows who, and no key';
-    is $lines[-1], 'acme|p-1|-|unknown-operation|1|-', 'also of a refusal';
+    is $lines[0], 'acme|p-1|listTopics|pass|1|-', 'the log has the tenant, and no key';
+    is $lines[-1], 'acme|p-1|-|unknown-operation|1|-', 'also for a refused request';
     unlike $log, qr/the-key/, 'no log has the key';
     $gw->finish;
 };

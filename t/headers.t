@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Which headers go upstream: for four APIs a list of what may, for the proxy
-# API a list of what may not.  And which of the upstream's come back.
+# Which headers are sent upstream: an allow-list for four APIs, a deny-list for the
+# proxy API.  And which headers of the upstream's answer reach the client.
 
 use strict;
 use warnings;
@@ -21,8 +21,8 @@ my $upstream = Gateway::Upstream->start(sub {
     my %answer = (
         accel => { headers => [
             'X-Accel-Redirect' => '/inside', 'X-Accel-Expires' => '3600', 'X-Accel-Buffering' => 'no',
-            'X-Accel-Limit-Rate' => '1', 'X-Accel-Charset' => 'utf-7' ], body => 'as it came' },
-        named => { headers => [ 'X-Accel-Redirect' => '@inside' ], body => 'as it came' },
+            'X-Accel-Limit-Rate' => '1', 'X-Accel-Charset' => 'utf-7' ], body => 'unchanged' },
+        named => { headers => [ 'X-Accel-Redirect' => '@inside' ], body => 'unchanged' },
         echo => { headers => [ 'X-Api-Key' => 'key-of-acme-5c1f', 'Set-Cookie' => 'a=b', 'X-Other' => 'x' ] },
         redirect => { status => 302, headers => [ Location => 'http://127.0.0.1:1/v1/projects/proj-B-2?x=y' ], body => '' },
         relative => { status => 307, headers => [ Location => '/v1/elsewhere' ], body => '' },
@@ -46,7 +46,7 @@ my $gw = Gateway->start(
 );
 my $token = $gw->tenant('acme', project => 'proj-A-1', name => 'alpha', key => 'key-of-acme-5c1f');
 
-# Every header a client might send, with a body where there is one.
+# All headers that a client might send, and a body if the method has one.
 
 my @client = (
     'Accept' => 'application/json', 'Accept-Language' => 'de', 'Accept-Encoding' => 'br', 'Accept-Charset' => 'utf-8',
@@ -78,7 +78,7 @@ sub send_all {
     return map { [ map { [ lc $_->[0], $_->[1] ] } @{ $_->{headers} } ] } @seen;
 }
 
-# exactly these, in any order
+# The upstream got exactly these headers, in any order.
 
 sub is_set {
     my ($got, $expected, $name) = @_;
@@ -204,27 +204,27 @@ subtest 'what the upstream sends never steers this nginx' => sub {
     for my $what (qw(accel named)) {
         my $res = $gw->get("/proxy/upstream/$what", token => $token);
         is $res->{status}, 200, "$what: 200";
-        is $res->{body}, 'as it came', "$what: the upstream's body";
+        is $res->{body}, 'unchanged', "$what: the upstream's body";
         is_deeply [ grep { /x-accel/i } map { $_->[0] } @{ $res->{all} } ], [], "$what: and no X-Accel-*";
     }
     my $res = $gw->get('/proxy/upstream/echo', token => $token);
     is $res->{status}, 200, 'headers that show secrets: 200';
-    unlike $res->{head}, qr/key-of-acme|set-cookie/i, 'are left out';
-    is $res->{headers}{'x-other'}, 'x', 'others are not';
+    unlike $res->{head}, qr/key-of-acme|set-cookie/i, 'are removed';
+    is $res->{headers}{'x-other'}, 'x', 'other headers stay';
 };
 
-subtest 'a redirect passes and is not followed' => sub {
+subtest 'a redirect is passed on, not followed' => sub {
     $upstream->take;
     my $res = $gw->get('/proxy/upstream/redirect', token => $token);
     is $res->{status}, 302, 'absolute: 302';
-    is $res->{headers}{location}, 'http://127.0.0.1:1/v1/projects/proj-B-2?x=y', 'as it came';
+    is $res->{headers}{location}, 'http://127.0.0.1:1/v1/projects/proj-B-2?x=y', 'unchanged';
     $res = $gw->get('/proxy/upstream/relative', token => $token);
     is $res->{status}, 307, 'relative: 307';
-    is $res->{headers}{location}, '/v1/elsewhere', 'as it came';
-    is scalar($upstream->take), 2, 'one request each';
+    is $res->{headers}{location}, '/v1/elsewhere', 'unchanged';
+    is scalar($upstream->take), 2, 'one upstream request each';
 };
 
-subtest 'answers that are no HTTP' => sub {
+subtest 'answers that are not valid HTTP' => sub {
     for my $what (qw(nul huge garbage)) {
         my $res = $gw->get("/proxy/upstream/$what", token => $token);
         is $res->{status}, 502, "$what: 502";
@@ -235,8 +235,8 @@ subtest 'answers that are no HTTP' => sub {
         like $res->{status}, qr/^(?:200|502)$/, "$what: $res->{status}";
         is scalar(grep { lc $_->[0] eq 'x-api-key' } @{ $res->{all} }), 0, "$what: no header more";
     }
-    is $gw->get('/proxy/upstream/more', token => $token)->{body}, '{}', 'bytes behind an answer are not the next one';
-    is $gw->get('/proxy/x', token => $token)->{body}, '{"ok":true}', 'nor later';
+    is $gw->get('/proxy/upstream/more', token => $token)->{body}, '{}', 'bytes after an answer are not taken for the next answer';
+    is $gw->get('/proxy/x', token => $token)->{body}, '{"ok":true}', 'nor for a later one';
 };
 
 subtest 'an upstream that switches protocols gets no tunnel' => sub {
@@ -250,12 +250,13 @@ subtest 'an upstream that switches protocols gets no tunnel' => sub {
     $socket->flush;
     IO::Select->new($socket)->can_read(0.3);
     my @seen = $upstream->take;
-    is scalar(grep { $_->{target} =~ /proj-B-2/ } @seen), 0, 'the client reaches it only through the gateway';
+    is scalar(grep { $_->{target} =~ /proj-B-2/ } @seen), 0, 'the second request is handled by the gateway';
 };
 
 $gw->finish;
 
-# A location that nginx goes to by itself decides again, on what the client sent.
+# After an internal redirect the next gateway location decides anew, from what the
+# client sent.
 
 subtest 'error_page to another gateway location' => sub {
     my $first = Gateway::Upstream->start(sub { return { status => 503, body => 'first' } });
@@ -280,7 +281,7 @@ subtest 'error_page to another gateway location' => sub {
         unlike $seen->{head}, qr/agw_/, "$method: without the token";
         is $seen->{body}, ($first->take)[0]{body}, "$method: with the same body";
     }
-    is $gw->get('/v1/installations?groupRef=g-2', token => $token)->{status}, 403, 'a refusal stays one';
+    is $gw->get('/v1/installations?groupRef=g-2', token => $token)->{status}, 403, 'a refused request is still refused';
     $gw->finish;
 };
 

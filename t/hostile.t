@@ -1,9 +1,8 @@
 #!/usr/bin/perl
 
-# Requests as an attacker writes them, byte by byte, against an upstream that
-# records every byte it gets.  A table: what is sent, what is answered; and
-# whatever does go upstream keeps the rules of Gateway::Invariants, one request
-# for each that was answered from there.
+# Requests of an attacker, byte by byte, with an upstream that records each byte.  A
+# table says what is sent and which status is expected; each upstream request keeps
+# the rules of Gateway::Invariants, and there is one for each answer from there.
 
 use strict;
 use warnings;
@@ -518,8 +517,8 @@ my @table = (
     [ 'gzip of plain text', 415, connect_($ok, 'Content-Encoding: gzip') ],
     [ 'deflate in another case', 415, connect_($ok, 'content-ENCODING: DEFLATE') ],
     [ 'form', 400, connect_('projectIdOrName=proj-B-2', 'Content-Type: application/x-www-form-urlencoded') ],
-    [ 'JSON told as form', 200, connect_($ok, 'Content-Type: application/x-www-form-urlencoded') ],
-    [ 'JSON told as UTF-7', 200, connect_($ok, 'Content-Type: application/json; charset=utf-7') ],
+    [ 'JSON with the type of a form', 200, connect_($ok, 'Content-Type: application/x-www-form-urlencoded') ],
+    [ 'JSON with the charset UTF-7', 200, connect_($ok, 'Content-Type: application/json; charset=utf-7') ],
     [ 'two content types', 200, connect_($ok, 'Content-Type: text/plain', 'Content-Type: multipart/form-data; boundary=x') ],
     [ 'multipart', 400, connect_("--x\r\nContent-Disposition: form-data; name=\"projectIdOrName\"\r\n\r\nproj-B-2\r\n--x--\r\n", 'Content-Type: multipart/form-data; boundary=x') ],
     [ 'another in the query', 200, post('/v1/oauth-connect?projectIdOrName=proj-B-2', $ok) ],
@@ -580,7 +579,7 @@ my @table = (
 );
 
 
-# Sends the bytes, reads as many answers as are expected, and what comes after.
+# Sends the bytes, reads as many answers as are expected, and any bytes after them.
 
 sub answers {
     my ($bytes, $n) = @_;
@@ -616,7 +615,7 @@ sub tenant_of {
         map { $tenant{$_} } qw(A B G);
 }
 
-# What the problem must be besides its status.
+# What a problem document must have besides its status.
 
 sub problem_faults {
     my ($res) = @_;
@@ -683,7 +682,7 @@ for my $row (@table, [ '' ]) {
     $name = $row->[0];
 }
 
-cmp_ok $passed, '>', 60, 'a good part of them did go upstream, and kept the rules';
+cmp_ok $passed, '>', 60, 'more than 60 of them went upstream and kept the rules';
 is scalar($upstream->take), 0, 'nothing came upstream afterwards';
 is $other->connections, 0, 'nothing went to another host';
 

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The table of operations, as "ampctl operations --json" tells it, held line by
-# line against what was read off Ampersand's own documents.
+# The operations table, as "ampctl operations --json" prints it, compared line by
+# line with Ampersand's own documents.
 
 use strict;
 use warnings;
@@ -35,7 +35,7 @@ is scalar(@$table), 91, 'of 91 operations';
 is scalar(keys %table), 91, 'none twice';
 
 is_deeply [sort grep { !$documents{$_} } keys %table], ['proxyRequest'],
-    'the proxy API is the only one that no document has';
+    'proxyRequest is the only operation that the documents do not have';
 is_deeply [sort grep { !$table{$_} } keys %documents], [],
     'no operation of the documents is missing';
 
@@ -91,7 +91,7 @@ sub names {
 }
 
 
-# "nowhere" has three spellings: the documents' two, and ours.
+# "none" is spelt in three ways: two in the documents, one in the table.
 
 sub place {
     my ($name) = @_;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Every operation of the table through a real gateway, in each spelling: what
-# Ampersand is asked is composed for the tenant's own project.
+# Each operation of the table through a gateway, in each spelling of its path: the
+# upstream request is composed for the tenant's own project.
 
 use strict;
 use warnings;
@@ -24,11 +24,11 @@ my $all = $gw->tenant('all', project => 'p-1', name => 'alpha', key => 'the-key'
 my $plain = $gw->tenant('plain', project => 'p-1', name => 'alpha', key => 'the-key');
 
 my @operations = @{ decode_json($gw->ctl('operations', '--json')) };
-cmp_ok scalar(@operations), '>=', 91, 'ampctl tells all operations';
+cmp_ok scalar(@operations), '>=', 91, 'ampctl lists all operations';
 
 my $n = 0;
 
-# Parameters as a client writes them, and as they go on.
+# Path parameters as the client writes them, and as they are sent upstream.
 
 sub fill {
     my ($path, $project, $value) = @_;
@@ -64,7 +64,7 @@ sub spellings {
     );
 }
 
-# One request; what Ampersand should see is kept for later.
+# Sends one request; what Ampersand should get is compared later.
 
 my @sent;
 
@@ -142,7 +142,7 @@ subtest 'HEAD works wherever GET does' => sub {
 };
 
 subtest 'organisation, user and billing operations are never served' => sub {
-    cmp_ok scalar(@none), '>=', 15, 'there are some';
+    cmp_ok scalar(@none), '>=', 15, 'the table has such operations';
     $up->clear;
     for my $op (@none) {
         my $path = '/v1' . fill($op->{path}, '-', 'x');
@@ -154,11 +154,11 @@ subtest 'organisation, user and billing operations are never served' => sub {
                 "$op->{operationId}: type";
         }
     }
-    is scalar($up->requests), 0, 'Ampersand was not asked';
+    is scalar($up->requests), 0, 'no request went upstream';
 };
 
 subtest 'secrets need their grant' => sub {
-    cmp_ok scalar(@secrets), '>=', 9, 'there are some operations';
+    cmp_ok scalar(@secrets), '>=', 9, 'the table has such operations';
     $up->clear;
     for my $op (@secrets) {
         for my $spelling (spellings($op)) {
@@ -176,7 +176,7 @@ subtest 'secrets need their grant' => sub {
             }
         }
     }
-    is scalar($up->requests), 0, 'Ampersand was not asked';
+    is scalar($up->requests), 0, 'no request went upstream';
     for my $op (grep { @{ $_->{secret_query} } } @operations) {
         my ($spelling) = spellings($op);
         my $res = $gw->get("$spelling->[1]?$op->{secret_query}[0]=false", token => $plain);
@@ -191,7 +191,7 @@ subtest 'each API answers only below its own path' => sub {
                     '/v2/projects', '/read/v1x/y', '/') {
         is $gw->get($target, token => $all)->{status}, 404, $target;
     }
-    is scalar($up->requests), 0, 'Ampersand was not asked';
+    is scalar($up->requests), 0, 'no request went upstream';
 };
 
 $gw->finish;

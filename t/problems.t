@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Every refusal, the gateway's own and nginx's, is a problem that a program
-# and a person can use; what Ampersand refuses passes unchanged.
+# Each error of the gateway and of nginx is a complete problem document; errors of
+# Ampersand are passed on unchanged.
 
 use strict;
 use warnings;
@@ -15,12 +15,12 @@ use Time::HiRes qw(sleep time);
 use lib "$FindBin::Bin/lib";
 use Gateway;
 
-# an address where nobody listens
+# an address where no server listens
 
 my $dead = Gateway::Redis::free_port();
 my $h2 = Gateway::Redis::free_port();
 
-# log_level error: what stands in the error log afterwards, a client has caused
+# At log level error, all lines of the error log are caused by clients.
 
 my $gw = Gateway->start(
     log_level => 'error',
@@ -77,7 +77,7 @@ sub is_problem {
         is_deeply $p->{causes}, [$type], "$what: causes";
         ok JSON::PP::is_bool($p->{retryable}), "$what: retryable is a boolean";
         ok !$p->{retryable} == !($status == 429 || $status == 408 || $status == 502 || $status == 503
-                                 || $status == 504), "$what: retryable where it is";
+                                 || $status == 504), "$what: retryable";
         like $p->{time}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/, "$what: time";
         is !!defined $p->{retryAfter}, !!defined $res->{headers}{'retry-after'}, "$what: retryAfter as Retry-After";
     }
@@ -177,7 +177,7 @@ for my $case (@own) {
         if ($status == 401) {
             like $res->{headers}{'www-authenticate'}, qr/^Bearer realm="[^"]+"/, 'asks for a bearer token';
             is $res->{headers}{'www-authenticate'} =~ /invalid_token/ ? 1 : 0, $type eq 'no-token' ? 0 : 1,
-                'and says when one is no good';
+                'and names the error of an invalid one';
         }
         if ($method eq 'GET') {
             $res = $gw->request('HEAD', $target, %r);
@@ -188,12 +188,12 @@ for my $case (@own) {
     };
 }
 
-is scalar($up->requests), 0, 'of all this Ampersand has seen nothing';
+is scalar($up->requests), 0, 'none of these requests went upstream';
 
 subtest 'at the limit' => sub {
-    is $gw->request('POST', '/v1/topics', token => $slow, json => {})->{status}, 200, 'one is free';
+    is $gw->request('POST', '/v1/topics', token => $slow, json => {})->{status}, 200, 'one request passes';
     my $p = is_problem($gw->request('POST', '/v1/topics', token => $slow, json => {}), 429, 'rate-limited', 'POST');
-    is_deeply $p->{context}, { operation => 'createTopic', tenant => 'slow' }, 'who and what';
+    is_deeply $p->{context}, { operation => 'createTopic', tenant => 'slow' }, 'the tenant and the limit';
     is_problem($gw->get('/v1/topics', token => $slow), 429, 'rate-limited', 'GET that may be cached');
     is_problem($gw->request('HEAD', '/v1/topics', token => $slow), 429, 'rate-limited', 'HEAD', head => 1);
 };
@@ -213,7 +213,7 @@ subtest 'upstream fails' => sub {
     $up->answer({});
 };
 
-# Lines that a client has caused; those of "deny" an operator has asked for.
+# Lines caused by clients; those of "deny" are what the operator configured.
 
 sub caused {
     return grep { /\[(?:error|crit|alert|emerg|warn)\]/ && !/upstream|access forbidden by rule/ }
@@ -224,10 +224,10 @@ subtest 'no client can make the error log grow' => sub {
     my @lines = caused();
     my @chunked = grep { /client sent invalid chunked body/ } @lines;
     my @others = grep { !/client sent invalid chunked body/ } @lines;
-    is scalar(@others), 0, 'but for what the upstream did, nothing stands in it' or diag join "\n", @others;
-    is scalar(@chunked), 0, 'neither do malformed chunks';
+    is scalar(@others), 0, 'it holds lines about the upstream only' or diag join "\n", @others;
+    is scalar(@chunked), 0, 'malformed chunks add nothing';
     @lines = grep { /upstream/ } split /\n/, $gw->error_log;
-    cmp_ok scalar(@lines), '>', 3, 'what the upstream did stands there';
+    cmp_ok scalar(@lines), '>', 3, 'failures of the upstream are logged';
     is scalar(grep { !/request id: "/ } @lines), 0, 'with the request id';
 };
 
@@ -240,7 +240,7 @@ subtest "Ampersand's own errors pass unchanged" => sub {
                           headers => [ 'Content-Type' => $type, 'Retry-After' => '17', 'X-Theirs' => 'yes',
                                        'WWW-Authenticate' => 'theirs' ] });
             for my $method (qw(GET POST)) {
-                # after a 429 the gateway asks nothing more for that tenant
+                # after a 429 the gateway sends no request of that tenant upstream
                 my $token = $status == 429 ? $gw->tenant('cooling-' . ++$cooling) : $t;
                 my $res = $gw->request($method, '/v1/topics', token => $token, $method eq 'POST' ? (json => {}) : ());
                 my $what = "$method $status $type";
@@ -250,7 +250,7 @@ subtest "Ampersand's own errors pass unchanged" => sub {
                 is $res->{headers}{'retry-after'}, '17', "$what: Retry-After";
                 is $res->{headers}{'x-theirs'}, 'yes', "$what: its headers";
                 is $res->{headers}{'x-gateway-source'}, 'upstream', "$what: source";
-                is $res->{headers}{'cache-control'}, undef, "$what: no Cache-Control of ours";
+                is $res->{headers}{'cache-control'}, undef, "$what: no Cache-Control of the gateway";
             }
         }
     }
@@ -271,8 +271,8 @@ subtest 'X-Request-Id' => sub {
         my $res = $gw->get('/v1/topics/x', headers => [ 'X-Request-Id' => $bad ]);
         my $id = $res->{headers}{'x-request-id'};
         isnt $id, $bad, "\"$bad\" is replaced";
-        like $id, qr/^[0-9a-f]{32}$/, 'by one of ours';
-        ok !$seen{$id}++, 'a new one';
+        like $id, qr/^[0-9a-f]{32}$/, 'by an id of the gateway';
+        ok !$seen{$id}++, 'another one each time';
     }
 };
 
@@ -300,10 +300,10 @@ subtest 'HTTP/2' => sub {
                400, 'bad-body', 'a bad body');
     is_problem($curl->('-H', "X-Api-Key: $slow", "$url/v1/topics"), 429, 'rate-limited', 'at the limit');
     is_problem($curl->('-I', '-H', "X-Api-Key: $slow", "$url/v1/topics"), 429, 'rate-limited', 'HEAD', head => 1);
-    is $curl->('-H', $key, "$url/v1/topics")->{status}, 200, 'and it works';
+    is $curl->('-H', $key, "$url/v1/topics")->{status}, 200, 'a valid request is served';
 };
 
-subtest 'the access log and the error log know each refusal' => sub {
+subtest 'each refusal is in the access log, none in the error log at level error' => sub {
     my %access;
     for my $line (split /\n/, $gw->access_log) {
         my $entry = eval { decode_json($line) };
@@ -319,10 +319,10 @@ subtest 'the access log and the error log know each refusal' => sub {
     }
 };
 
-is scalar(grep { !/client sent invalid chunked body/ } caused()), 0, 'and still no error log line that a client has caused';
+is scalar(grep { !/client sent invalid chunked body/ } caused()), 0, 'the error log has no line caused by a client';
 $gw->finish;
 
-# At level info the reason stands there, with the id.
+# At level info the error log has the reason, with the request id.
 
 {
     my $verbose = Gateway->start;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# What is not cached goes to a provider as the client meant it: HEAD as HEAD,
-# with Range and conditions, and its partial answers come back.
+# Requests that are not cached are sent to a provider unchanged: HEAD as HEAD, with
+# Range and conditions; partial answers are passed back.
 
 use strict;
 use warnings;
@@ -27,8 +27,8 @@ my @proxy = ('x-amp-installation-id' => 'i-1');
 
 my $res = $gw->get('/proxy/files/1', token => $token, headers => [ @proxy, Range => 'bytes=2-3' ]);
 is $res->{status}, 206, 'Range on the proxy API: the part';
-is $res->{body}, 'cd', 'as the provider gave it';
-is $res->{headers}{'x-cache-status'}, 'BYPASS', 'past the cache';
+is $res->{body}, 'cd', 'unchanged';
+is $res->{headers}{'x-cache-status'}, 'BYPASS', 'not through the cache';
 
 $res = $gw->get('/proxy/files/1', token => $token, headers => [ @proxy, 'If-None-Match' => '"e"' ]);
 is $res->{status}, 304, "If-None-Match: the provider's 304";
@@ -36,15 +36,15 @@ is $res->{status}, 304, "If-None-Match: the provider's 304";
 $res = $gw->request('HEAD', '/proxy/files/1', token => $token, headers => \@proxy);
 is $res->{status}, 200, 'HEAD';
 my @seen = $up->requests;
-is $seen[-1]{method}, 'HEAD', 'stays HEAD';
+is $seen[-1]{method}, 'HEAD', 'is sent as HEAD';
 is $seen[-1]{target}, '/files/1', 'of the same path';
 
 $res = $gw->request('HEAD', '/v1/integrations', token => $token);
-is $res->{status}, 200, 'HEAD of what is cached';
+is $res->{status}, 200, 'HEAD of a cached operation';
 @seen = $up->requests;
-is $seen[-1]{method}, 'GET', 'fills the cache with the GET';
+is $seen[-1]{method}, 'GET', 'is sent as GET and fills the cache';
 $res = $gw->get('/v1/integrations', token => $token);
-is $res->{headers}{'x-cache-status'}, 'HIT', 'which is answered from it';
+is $res->{headers}{'x-cache-status'}, 'HIT', 'which answers the next GET';
 
 $gw->finish;
 

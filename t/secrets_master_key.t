@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# The master key file: refused unless it is its owner's alone and well-formed;
-# several lines rotate it; what another master key has sealed does not open.
+# The master key file: refused unless only its owner can read it and it is well
+# formed; several directives rotate it; a key sealed by another master key does not
+# open.
 
 use strict;
 use warnings;
@@ -33,7 +34,7 @@ sub file {
 sub configured { return Gateway->configtest("events {}\nhttp {\n" . join('', map { "ampersand_master_key $_;\n" } @_) . "}\n") }
 
 
-subtest 'what is refused, with the file and the reason' => sub {
+subtest 'files that are refused, with file and reason in the message' => sub {
     my $hex = master();
     mkdir "$tmp/directory", 0700;
     POSIX::mkfifo("$tmp/fifo", 0600);

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# TLS to Ampersand: verified, with SNI, and nothing sent to a host that cannot
-# prove who it is.
+# TLS to Ampersand: the certificate is verified, SNI is sent, and no request is sent
+# to a server without a valid certificate.
 
 use strict;
 use warnings;
@@ -24,8 +24,8 @@ sub sh {
     die "$command\n$out" if $?;
 }
 
-# An authority, what it signed for the real name and for another one, and what
-# nobody signed.
+# An authority, its certificates for the real name and for another name, and a
+# self-signed certificate.
 
 sh('openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-authority');
 for my $cert ([ real => 'api.withampersand.com' ], [ other => 'evil.example' ]) {
@@ -38,7 +38,7 @@ for my $cert ([ real => 'api.withampersand.com' ], [ other => 'evil.example' ]) 
 }
 sh('openssl req -x509 -newkey rsa:2048 -nodes -keyout self.key -out self.pem -days 2 -subj /CN=api.withampersand.com -addext subjectAltName=DNS:api.withampersand.com');
 
-# One TLS server for each, which notes the name it was asked for and the key.
+# One TLS server for each certificate; it logs the requested name and the key.
 
 my %port = map { $_ => Gateway::Redis::free_port() } qw(real other self);
 mkdir "$tmp/logs";
@@ -87,11 +87,11 @@ subtest 'the real name, signed by the authority that is trusted' => sub {
     my ($line) = seen($port{real});
     is $line, "$port{real} api.withampersand.com api.withampersand.com key-of-acme",
         'which was asked for by name (SNI), with the Host and the key of the tenant';
-    is scalar(grep { $_->[0] eq 'X-Api-Key' } @{ $res->{all} }), 0, 'and the key stays there';
+    is scalar(grep { $_->[0] eq 'X-Api-Key' } @{ $res->{all} }), 0, 'the key is not in the answer';
     $gw->finish;
 };
 
-for my $case ([ other => 'a certificate for another name' ], [ self => 'a certificate that nobody signed' ]) {
+for my $case ([ other => 'a certificate for another name' ], [ self => 'a self-signed certificate' ]) {
     my ($name, $what) = @$case;
     subtest $what => sub {
         my $gw = gateway($name);

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Two tenants call the same addresses: each gets its own key, project and
-# answers, from Ampersand and from the cache; and what may be shared is.
+# Tenants call the same URLs: each with its own key and project, and each gets its
+# own answers, from Ampersand and from the cache.  Only the catalogue is shared.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ my %token = (
     globex => $gw->tenant('globex', project => 'p-2', name => 'beta',  key => 'key-globex'),
     # a second tenant of acme's project
     twin   => $gw->tenant('twin',   project => 'p-1', name => 'alpha', key => 'key-twin'),
-    # an id that begins as another's
+    # an id that is a prefix of another id
     acme2  => $gw->tenant('acme2',  project => 'p-1', name => 'alpha', key => 'key-acme2'),
 );
 
@@ -31,7 +31,7 @@ sub get {
     return ($res, $gw->json($res));
 }
 
-# Which number the answer has, and where it came from.
+# The number in the answer, and its cache status.
 
 sub answer {
     my ($res, $doc) = get(@_);
@@ -49,7 +49,7 @@ subtest 'one URL, each its own key, project and answer' => sub {
                 $doc = $doc->[0] if ref $doc eq 'ARRAY';
                 is $res->{status}, 200, "$target: $who $round";
                 is $res->{headers}{'x-cache-status'}, $round, "$target: $who $round";
-                is $doc->{key}, "key-$who", "$target: $who $round: its own key was used";
+                is $doc->{key}, "key-$who", "$target: $who $round: sent with its own key";
                 like $doc->{target}, qr{^/v1/projects/$project{$who}\b}, 'its own project';
                 is $doc->{n}, $first{$who} //= $doc->{n}, 'its own answer';
             }
@@ -59,7 +59,7 @@ subtest 'one URL, each its own key, project and answer' => sub {
     }
 };
 
-subtest "another's project is refused, also where it is cached" => sub {
+subtest "another tenant's project is refused, even when its answer is cached" => sub {
     $up->clear;
     for my $project ('p-2', 'beta', 'BETA') {
         for my $target ("/v1/projects/$project/integrations", "/v1/projects/$project") {
@@ -68,10 +68,10 @@ subtest "another's project is refused, also where it is cached" => sub {
             is $doc->{type}, 'urn:ampersand-gateway:problem:other-project', 'type';
         }
     }
-    is scalar($up->requests), 0, 'Ampersand was not asked';
+    is scalar($up->requests), 0, 'no request went upstream';
 };
 
-subtest 'writes go with the own key to the own project' => sub {
+subtest 'a write is sent with the own key to the own project' => sub {
     $up->clear;
     for my $who (sort keys %token) {
         $gw->request('POST', '/v1/topics', token => $token{$who}, json => { name => $who });
@@ -118,7 +118,7 @@ subtest 'the order and the encoding of parameters do not matter' => sub {
     is_deeply [ answer('acme', '/v1/topics?a=1&b=2') ], [ $n, 'HIT' ], 'unknown ones are sorted too';
 };
 
-subtest 'what differs does not share' => sub {
+subtest 'different queries are different entries' => sub {
     my %seen;
     for my $target ('/v1/topic-destination-routes', '/v1/topic-destination-routes?topicId=1',
                     '/v1/topic-destination-routes?topicId=2', '/v1/topic-destination-routes?destinationId=1',
@@ -136,26 +136,26 @@ subtest 'what differs does not share' => sub {
     }
 };
 
-subtest 'Accept separates' => sub {
+subtest 'each Accept is an entry of its own' => sub {
     my %n;
     for my $accept ('', 'application/json', 'text/csv', 'text/csv, */*') {
         my @headers = $accept ? (Accept => $accept) : ();
         my ($n, $status) = answer('acme', '/v1/installations', @headers);
         is $status, 'MISS', "\"$accept\" is asked for";
-        is_deeply [ answer('acme', '/v1/installations', @headers) ], [ $n, 'HIT' ], 'and kept';
-        ok !$n{$n}++, 'by itself';
+        is_deeply [ answer('acme', '/v1/installations', @headers) ], [ $n, 'HIT' ], 'and is stored';
+        ok !$n{$n}++, 'as an entry of its own';
     }
     my $several = $gw->get('/v1/installations', token => $token{acme},
                            headers => [ Accept => 'text/csv', Accept => 'text/html' ]);
     is $several->{headers}{'x-cache-status'}, 'BYPASS', 'several Accept headers are not cached';
 
-    # a key that ends as another begins
+    # an Accept that looks like the rest of a key
     my ($n) = answer('acme', '/v1/topics', Accept => 'x|acme');
     my ($other) = answer('acme', '/v1/topics?x', Accept => 'acme');
     isnt $n, $other, 'nothing in Accept passes for another part of the key';
 };
 
-subtest 'no key stands in a cache file' => sub {
+subtest 'cache files hold no key and no token' => sub {
     my $found = 0;
     my @files = grep { -f } glob $gw->dir . '/cache/*/*/*';
     cmp_ok scalar(@files), '>', 20, 'there are entries';
@@ -166,7 +166,7 @@ subtest 'no key stands in a cache file' => sub {
         my ($head) = $text =~ /\nKEY: ([^\n]*)\n/;
         $found++ if !defined $head || $head =~ /key-|agw_/ || grep { index($text, $_) >= 0 } values %token;
     }
-    is $found, 0, 'none tells an Ampersand key or a token in its key';
+    is $found, 0, 'no cache key has an Ampersand key or a token';
 };
 
 $gw->finish;
