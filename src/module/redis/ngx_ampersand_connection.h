@@ -73,7 +73,7 @@ ngx_int_t ngx_ampersand_connection_connect(ngx_ampersand_connection_t *conn,
 
 void ngx_ampersand_connection_flush(ngx_ampersand_connection_t *conn);
 
-/* Closes it and calls nobody; harmless when there is no connection. */
+/* Closes it, calls no handler; nothing happens without a connection. */
 
 void ngx_ampersand_connection_close(ngx_ampersand_connection_t *conn);
 

@@ -25,7 +25,7 @@
 #define NGX_AMPERSAND_RUN_ID  40                /* bytes, INFO's run_id       */
 
 
-/* What INFO says of a server. */
+/* A server, from its answer to INFO. */
 
 typedef struct {
     u_char                        run_id[NGX_AMPERSAND_RUN_ID];

@@ -10,7 +10,7 @@
  *
  *   state        what happens               goes to
  *   DOWN         nothing, until the         LOCATING: after the back-off, or
- *                back-off is over           when told to connect
+ *                back-off is over           in .._link_retry()
  *   LOCATING     the owner says which host  RESOLVING; DOWN: it cannot
  *   RESOLVING    the host's addresses are   CONNECTING; DOWN: there is none
  *                found
@@ -35,21 +35,21 @@
  * command can be answered either.  A subscription, which can be silent, is
  * asked for a PONG every ten time-outs.
  *
- * A link is stable from its first reply while READY, or after ten time-outs.
- * When the server closes a stable link's connection, it connects again at once:
- * Redis was restarted, or closed idle clients.  It does so a few times too when
- * a READY link is lost before it is stable.  Other failures begin an outage,
- * which is one line in the log when it begins and one when the link is stable
- * again; the attempts in between follow each other with a random back-off, so
- * that many workers do not connect at the same time.
+ * A link is stable from its first reply without an error while READY, or after
+ * ten time-outs.  When the server closes a stable link's connection, the link
+ * connects again at once: Redis was restarted, or closed idle clients.  It does
+ * so a few times too when a READY link is lost before it is stable.  Other
+ * failures begin an outage, which is one line in the log when it begins and one
+ * when the link is stable again; the attempts in between follow each other with
+ * a random back-off, so that many workers do not connect at the same time.
  *
  * What an error reply does:
  *   in the handshake, to SUBSCRIBE        the address has failed
  *   NOAUTH WRONGPASS LOADING MASTERDOWN   the link fails: any command would get
  *                                         this reply
- *   READONLY                              the link fails, and its owner says
- *                                         where the master is; once in ten
- *                                         seconds, otherwise as the next ones
+ *   READONLY                              the link fails, and is LOCATING the
+ *                                         master; once in ten seconds, else
+ *                                         as the next ones
  *   NOPERM MISCONF OOM CLUSTERDOWN        the command's caller gets it; one line
  *                                         in the log of a worker, until a
  *                                         command of that name succeeds
@@ -130,7 +130,7 @@ ngx_uint_t ngx_ampersand_link_idle(ngx_ampersand_link_t *link);
 
 const amp_redis_host_t *ngx_ampersand_link_host(ngx_ampersand_link_t *link);
 
-/* Closes and frees the link and calls nobody; not from its own handlers. */
+/* Closes and frees it, calls no handler; not from its own handlers. */
 
 void ngx_ampersand_link_close(ngx_ampersand_link_t *link);
 

@@ -84,7 +84,7 @@ ngx_ampersand_link_resolve(ngx_ampersand_link_t *link,
 }
 
 
-/* A single Redis is shown as its URL, which says more than the host. */
+/* A single Redis is shown by its URL, which has more than the host. */
 
 static void
 ngx_ampersand_link_set_display(ngx_ampersand_link_t *link)
@@ -191,7 +191,7 @@ ngx_ampersand_link_next_address(ngx_ampersand_link_t *link, const char *why,
 
     ngx_ampersand_connection_close(&link->connection);
 
-    /* commands of the handshake: nobody else waits for them */
+    /* the pipeline holds commands of the handshake only */
 
     ngx_queue_init(&failed);
     ngx_ampersand_pipeline_clear(&link->pipeline, &failed);

@@ -1,4 +1,4 @@
-/* Why a link failed, what the log says of it, and when it connects again. */
+/* Why a link failed, the lines about it in the log, and the back-off. */
 
 #include "ngx_ampersand_link_state.h"
 
@@ -63,7 +63,7 @@ ngx_ampersand_link_outage(ngx_ampersand_link_t *link)
 
     if (link->failures == 0) {
 
-        /* no other link logs that the channel was refused */
+        /* no other link logs an error of SUBSCRIBE */
 
         ngx_ampersand_link_log_reason(link, link->no_subscribe
                                             ? NGX_LOG_ERR : link->opts.level,

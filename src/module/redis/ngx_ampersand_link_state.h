@@ -97,7 +97,7 @@ void ngx_ampersand_link_down(ngx_ampersand_link_t *link);
 
 /* link_attempt.c */
 
-/* Begins an attempt.  host NULL: as the options say. */
+/* Begins an attempt.  host NULL: the host of the options, or locate(). */
 
 void ngx_ampersand_link_connect(ngx_ampersand_link_t *link,
     const amp_redis_host_t *host);
@@ -147,8 +147,9 @@ ngx_msec_t ngx_ampersand_link_outage(ngx_ampersand_link_t *link);
 void ngx_ampersand_link_set_stable(ngx_ampersand_link_t *link);
 
 /*
- * The oldest command's reply, an error that the operator has to know of or not:
- * logs when Redis begins to refuse a command and when it accepts it again.
+ * Takes the oldest command's reply: an error that the operator has to act on,
+ * or, while a command is refused, any reply.  Logs when Redis begins to refuse
+ * a command and when it accepts that command again.
  */
 
 void ngx_ampersand_link_log_refused(ngx_ampersand_link_t *link,

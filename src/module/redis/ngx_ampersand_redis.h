@@ -90,7 +90,7 @@ ngx_int_t ngx_ampersand_redis_subscribe(ngx_ampersand_redis_t *redis,
     ngx_str_t *channel, ngx_ampersand_reply_pt message,
     ngx_ampersand_redis_subscribed_pt subscribed, void *data);
 
-/* Closes and frees everything and calls nobody; when the worker exits. */
+/* Closes and frees everything, calls no handler; when the worker exits. */
 
 void ngx_ampersand_redis_close(ngx_ampersand_redis_t *redis);
 
