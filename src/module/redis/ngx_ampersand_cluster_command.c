@@ -28,7 +28,7 @@ static void ngx_ampersand_cluster_command_reply(void *data, ngx_int_t rc,
     redisReply *reply);
 static ngx_int_t ngx_ampersand_cluster_command_error(
     ngx_ampersand_cluster_command_t *command, redisReply *reply);
-static ngx_int_t ngx_ampersand_cluster_command_redirect(
+static void ngx_ampersand_cluster_command_redirect(
     ngx_ampersand_cluster_command_t *command, amp_redirect_t *redirect);
 static void ngx_ampersand_cluster_command_resend(
     ngx_ampersand_cluster_command_t *command, ngx_ampersand_link_t *link,
@@ -256,7 +256,8 @@ ngx_ampersand_cluster_command_error(ngx_ampersand_cluster_command_t *command,
                            &redirect)
         == 0)
     {
-        return ngx_ampersand_cluster_command_redirect(command, &redirect);
+        ngx_ampersand_cluster_command_redirect(command, &redirect);
+        return NGX_OK;
     }
 
     if (ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_TRYAGAIN)) {
@@ -271,7 +272,7 @@ ngx_ampersand_cluster_command_error(ngx_ampersand_cluster_command_t *command,
 }
 
 
-static ngx_int_t
+static void
 ngx_ampersand_cluster_command_redirect(
     ngx_ampersand_cluster_command_t *command, amp_redirect_t *redirect)
 {
@@ -282,17 +283,21 @@ ngx_ampersand_cluster_command_redirect(
     moved = !redirect->ask;
     cluster = command->commands->cluster;
 
-    if (redirect->unknown) {
-        if (moved && ngx_ampersand_cluster_refresh(cluster) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
+    if (redirect->unknown && moved) {
+        (void) ngx_ampersand_cluster_refresh(cluster);
         command->link = NULL;
-        ngx_ampersand_cluster_command_park(command, moved
-                                     ? command->commands->links->conf->timeout
-                                     : NGX_AMPERSAND_CLUSTER_COMMAND_TRYAGAIN,
-                                     moved);
-        return NGX_OK;
+        ngx_ampersand_cluster_command_park(command,
+                                       command->commands->links->conf->timeout,
+                                       1);
+        return;
+    }
+
+    if (redirect->unknown) {
+        command->link = NULL;
+        ngx_ampersand_cluster_command_park(command,
+                                       NGX_AMPERSAND_CLUSTER_COMMAND_TRYAGAIN,
+                                       0);
+        return;
     }
 
     ngx_ampersand_count(command->commands->links->counters, redirects);
@@ -302,8 +307,6 @@ ngx_ampersand_cluster_command_redirect(
                  : ngx_ampersand_cluster_host(cluster, &redirect->host);
 
     ngx_ampersand_cluster_command_resend(command, link, redirect->ask);
-
-    return NGX_OK;
 }
 
 

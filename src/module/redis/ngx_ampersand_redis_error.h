@@ -12,7 +12,7 @@
 #include "amp_reply_hiredis.h"
 
 
-#define NGX_AMPERSAND_REDIS_ERROR  160      /* bytes of a text that are kept  */
+#define NGX_AMPERSAND_REDIS_ERROR  256      /* bytes of a text that are kept  */
 
 
 typedef struct {
