@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# ampctl doctor: each check, its words and the exit code.
+# ampctl doctor: each check, its message and the exit code.
 
 use strict;
 use warnings;
@@ -45,7 +45,7 @@ my $key = $ctl->file('key', "sk_canary_doctor\n");
 $ctl->run(qw(tenant add acme --project p --key-file), $key);
 $redis->command(qw(CONFIG SET appendonly yes));
 
-subtest 'all is well' => sub {
+subtest 'all checks pass' => sub {
     my $r = doctor();
     is $r->{code}, 0, 'exit 0';
     ok $r->{doc}{ok}, 'ok';
@@ -53,7 +53,7 @@ subtest 'all is well' => sub {
         'redis persistence', 'clock', 'tenants', 'ampersand';
     is_deeply [ sort keys %{ $r->{doc}{checks}[0] } ], [qw(check message remedy status)], 'members';
     my $text = $ctl->run('doctor');
-    is $text->{code}, 0, 'for people';
+    is $text->{code}, 0, 'as text: exit 0';
     like $text->{out}, qr/^ok    redis: reached at 127/m, 'text';
 };
 
@@ -67,8 +67,8 @@ subtest 'warnings leave the exit code 0' => sub {
     is $r->{code}, 0, 'exit 0';
     is status($r, $_), 'warn', $_ for 'redis memory', 'redis persistence', 'keys', 'tokens';
     like $r->{checks}{'redis memory'}{remedy}, qr/noeviction/, 'remedy';
-    like $r->{checks}{keys}{message}, qr/nokey/, 'who has no key';
-    like $r->{checks}{tokens}{message}, qr/notoken/, 'who has no token';
+    like $r->{checks}{keys}{message}, qr/nokey/, 'the tenant without a key is named';
+    like $r->{checks}{tokens}{message}, qr/notoken/, 'the tenant without a token is named';
     $redis->command('CONFIG', 'SET', 'save', '3600 1');
     like doctor()->{checks}{'redis persistence'}{message}, qr/snapshots only/, 'snapshots';
     $redis->command(qw(CONFIG SET maxmemory-policy noeviction));
@@ -80,17 +80,17 @@ subtest 'a key that does not open, a record that cannot be read' => sub {
     is $r->{code}, 1, 'exit 1';
     ok !$r->{doc}{ok}, 'not ok';
     is status($r, 'sealed keys'), 'fail', 'sealed keys';
-    like $r->{checks}{'sealed keys'}{message}, qr/acme/, 'whose';
+    like $r->{checks}{'sealed keys'}{message}, qr/acme/, 'the tenant is named';
 
     $redis->command('SET', 'amp:tenant:broken', '{');
     $redis->command('SADD', 'amp:tenants', 'broken');
     $r = doctor();
     is $r->{code}, 1, 'exit 1';
-    like $r->{checks}{records}{message}, qr/broken/, 'whose';
+    like $r->{checks}{records}{message}, qr/broken/, 'the tenant is named';
     $ctl->run(qw(tenant remove broken));
 };
 
-subtest 'a master key file that others may read, or none' => sub {
+subtest 'a master key file that others may read, and no master key file' => sub {
     chmod 0644, $ctl->dir . '/master.key';
     my $r = doctor();
     is $r->{code}, 1, 'exit 1';
@@ -102,7 +102,7 @@ subtest 'a master key file that others may read, or none' => sub {
     is $r->{code}, 1, 'none: exit 1';
 };
 
-subtest 'out of reach is exit 3, with the other checks made' => sub {
+subtest 'Redis or Ampersand out of reach: exit 3, the other checks are made' => sub {
     my $free = Gateway::Redis::free_port();
     my $r = doctor('--redis', "redis://127.0.0.1:$free");
     is $r->{code}, 3, 'Redis';
@@ -122,7 +122,7 @@ subtest 'a replica fails' => sub {
     $redis->command(qw(REPLICAOF NO ONE));
 };
 
-subtest 'more tenants than a line can name' => sub {
+subtest 'more tenants than one line can name' => sub {
     $ctl->run('tenant', 'add', ('x' x 60) . $_, '--project', 'p') for 1 .. 9;
     my $r = doctor();
     like $r->{checks}{keys}{message}, qr/^10 without an active key: nokey, x{60}1, .*, \.\.\.$/, 'cut short';

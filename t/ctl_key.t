@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# ampctl key: set, list, retire; verify against a small Ampersand of its own.
+# ampctl key: set, list, retire, and verify with a small upstream of the test.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ my $redis = Gateway::Redis->start;
 my $ctl   = Gateway::Ctl->new($redis);
 my $log   = $ctl->dir . '/requests';
 
-# Answers by the key that it is shown; every request goes to the log.
+# Answers by the key of the request; each request is written to the log.
 
 my %answers = (
     sk_canary_good   => [ 200, '{"id":"p1","name":"my-project"}' ],
@@ -95,9 +95,9 @@ subtest 'set: from a file; a file that others may read is taken with a warning' 
     is $r->{err}, '', 'no warning for 0600';
 };
 
-subtest 'retire drops a key, never the active one' => sub {
+subtest 'retire removes a key, never the active one' => sub {
     is_deeply $ctl->json(qw(key retire acme k1))->{doc},
-        { tenant => 'acme', id => 'k1', retired => JSON::PP::true }, 'dropped';
+        { tenant => 'acme', id => 'k1', retired => JSON::PP::true }, 'removed';
     is_deeply [ map { $_->{id} } @{ record()->{keys} } ], [qw(k4 k3 k2)], 'record';
     my $r = $ctl->json(qw(key retire acme k4));
     is $r->{code}, 1, 'active';
@@ -105,10 +105,10 @@ subtest 'retire drops a key, never the active one' => sub {
     $r = $ctl->json(qw(key retire acme k1));
     is $r->{code}, 1, 'again';
     is $r->{doc}{error}{code}, 'not_found', 'code';
-    is set('sk_canary_five')->{doc}{id}, 'k5', 'an id is not used twice';
+    is set('sk_canary_five')->{doc}{id}, 'k5', 'the id of a removed key is not used again';
 };
 
-subtest 'verify: accepted, asked as the gateway would ask' => sub {
+subtest 'verify: an accepted key, with the same request as the gateway' => sub {
     set('sk_canary_good');
     my $r = $ctl->json(qw(key verify acme));
     is $r->{code}, 0, 'exit 0';
@@ -144,13 +144,13 @@ subtest 'verify: every other answer' => sub {
         like $r->{doc}{error}{message}, $text, 'message';
         ok length $r->{doc}{error}{remedy}, 'remedy';
         $r = $ctl->run(qw(key verify acme));
-        is $r->{code}, $code, 'the same for people';
+        is $r->{code}, $code, 'the same exit code as text';
         is $r->{out}, '', 'on stderr';
     }
     unlike requests(), qr/elsewhere/, 'a redirect is not followed';
 };
 
-subtest 'verify: out of reach, too slow, too much' => sub {
+subtest 'verify: an upstream that is down, too slow, or answers too much' => sub {
     set('sk_canary_slow');
     my $r = $ctl->json(qw(key verify acme --timeout 300ms));
     is $r->{code}, 3, 'slow';
@@ -159,11 +159,11 @@ subtest 'verify: out of reach, too slow, too much' => sub {
     is $ctl->json(qw(key verify acme))->{code}, 3, 'an endless answer';
     my $free = Gateway::Redis::free_port();
     $r = $ctl->json('key', 'verify', 'acme', '--upstream', "http://127.0.0.1:$free");
-    is $r->{code}, 3, 'nobody there';
+    is $r->{code}, 3, 'no server listens';
     is $r->{doc}{error}{code}, 'ampersand_unreachable', 'code';
 };
 
-subtest 'verify: a certificate that nobody vouches for is refused' => sub {
+subtest 'verify: a self-signed certificate is refused' => sub {
     my $dir = $ctl->dir;
     plan skip_all => 'no openssl command' if system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
         . "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout $dir/tls.key -out $dir/tls.crt 2>/dev/null") != 0;

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# ampctl masterkey: the file, what is refused, sealing anew.
+# ampctl masterkey: the file, files that are refused, and rewrap.
 
 use strict;
 use warnings;
@@ -29,14 +29,14 @@ subtest 'new writes 64 hex digits, mode 0600 under any umask' => sub {
     is $r->{code}, 0, 'done';
     is sprintf('%04o', (stat "$dir/$_.key")[2] & 07777), '0600', "$_.key" for qw(a b);
     like slurp("$dir/a.key"), qr/\A[0-9a-f]{64}\n\z/, 'text';
-    isnt slurp("$dir/a.key"), slurp("$dir/b.key"), 'each another';
+    isnt slurp("$dir/a.key"), slurp("$dir/b.key"), 'each file has another key';
     like $r->{doc}{id}, qr/\A[0-9a-f]{8}\z/, 'id';
     is $r->{doc}{file}, "$dir/a.key", 'file';
     my $hex = substr slurp("$dir/a.key"), 0, 64;
     unlike $ctl->said, qr/$hex/, 'the key is not shown';
 };
 
-subtest 'new refuses to overwrite, also a link to nowhere' => sub {
+subtest 'new does not overwrite a file, nor write through a dangling link' => sub {
     my $before = slurp("$dir/a.key");
     my $r = $ctl->json('masterkey', 'new', "$dir/a.key");
     is $r->{code}, 1, 'exit 1';
@@ -51,7 +51,7 @@ subtest 'new refuses to overwrite, also a link to nowhere' => sub {
 my $secret = $ctl->file('secret', "sk_canary_rewrap\n");
 is $ctl->run('tenant', 'add', 'acme', '--project', 'p1', '--key-file', $secret)->{code}, 0, 'a tenant';
 
-subtest 'a master key file that others may use, or is no file, is refused' => sub {
+subtest 'a master key file with wrong mode, or that is no regular file, is refused' => sub {
     my $text = slurp("$dir/master.key");
     my %bad = (
         'group may read'   => sub { $ctl->file('bad', $text, 0640) },
@@ -86,7 +86,7 @@ subtest 'a master key file of another user is refused' => sub {
     like $r->{err}, qr/another user/, 'says why';
 };
 
-subtest 'no master key at all is wrong usage' => sub {
+subtest 'no master key is wrong usage' => sub {
     plan skip_all => '/etc/ampersand exists' if -e '/etc/ampersand';
     my $r = $ctl->json({ env => { AMPERSAND_MASTER_KEY_FILE => undef } },
         'key', 'set', 'acme', '--key-file', $secret);
@@ -116,8 +116,8 @@ subtest 'rewrap seals everything with the first master key' => sub {
     my @both = ('--master-key', "$dir/a.key", '--master-key', "$dir/master.key");
     my $r = $ctl->json('masterkey', 'rewrap', @both);
     is $r->{code}, 0, 'done';
-    is $r->{doc}{resealed}, 1, 'one sealed anew';
-    is $r->{doc}{already}, 1, 'one was so already';
+    is $r->{doc}{resealed}, 1, 'one key is sealed again';
+    is $r->{doc}{already}, 1, 'one key is sealed with it already';
     is_deeply $r->{doc}{failed}, [], 'none failed';
     for my $tenant (qw(acme beta)) {
         my $keys = $ctl->json('key', 'list', $tenant)->{doc};
@@ -128,7 +128,7 @@ subtest 'rewrap seals everything with the first master key' => sub {
 
     $r = $ctl->json('masterkey', 'rewrap', '--master-key', "$dir/b.key");
     is $r->{code}, 1, 'without the old master key';
-    is scalar @{ $r->{doc}{failed} }, 2, 'both are named';
+    is scalar @{ $r->{doc}{failed} }, 2, 'both tenants are named';
     is $r->{doc}{resealed}, 0, 'nothing changed';
     is $ctl->run('key', 'verify', 'acme', '--master-key', "$dir/a.key")->{code}, 3, 'still opens';
 };

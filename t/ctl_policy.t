@@ -23,20 +23,20 @@ sub record { decode_json $redis->command('GET', 'amp:tenant:acme') }
 sub drain { 1 while defined $events->message(0.1) }
 
 subtest 'limit set and show' => sub {
-    is_deeply $ctl->json(qw(limit show acme))->{doc}, { tenant => 'acme', limits => {} }, 'none at first';
+    is_deeply $ctl->json(qw(limit show acme))->{doc}, { tenant => 'acme', limits => {} }, 'no limit at first';
     like $ctl->run(qw(limit show acme))->{out}, qr/^default +none/m, 'text';
     drain();
     is_deeply $ctl->json(qw(limit set acme --rate 50/s --burst 100))->{doc},
         { tenant => 'acme', limits => { default => { rate => '50/s', burst => 100 } } }, 'set';
     is decode_json($events->message(2))->{rev}, record()->{rev}, 'event';
     is $ctl->run(qw(limit set acme --class write --rate 600/m))->{code}, 0, 'a class';
-    is $ctl->run(qw(limit set acme --class write --burst 7))->{code}, 0, 'its burst alone';
+    is $ctl->run(qw(limit set acme --class write --burst 7))->{code}, 0, 'its burst';
     is_deeply record()->{limits},
         { default => { rate => '50/s', burst => 100 }, write => { rate => '600/m', burst => 7 } }, 'record';
     is $ctl->run(qw(limit set acme --rate 60/s))->{code}, 0, 'a rate alone';
     is_deeply record()->{limits}{default}, { rate => '60/s', burst => 100 }, 'keeps the burst';
     like $ctl->run(qw(limit show acme))->{out}, qr/^write +600\/m +7$/m, 'text';
-    is $ctl->run(qw(limit set acme --rate none))->{code}, 0, 'taken away';
+    is $ctl->run(qw(limit set acme --rate none))->{code}, 0, 'removed';
     is_deeply [ keys %{ record()->{limits} } ], ['write'], 'record';
     is $ctl->run(qw(limit set acme --class read --burst 5))->{code}, 2, 'a burst without any rate';
 
@@ -44,12 +44,12 @@ subtest 'limit set and show' => sub {
     is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'its number is the burst';
     my $long = $ctl->run(qw(limit set acme --rate 1/h --burst 10000));
     is $long->{code}, 2, 'a burst that takes more than a year to refill';
-    like $long->{err}, qr/burst of 10000 takes longer than 26 days to refill at 1\/h.*give a burst of 1 to 626/s, 'says what may be';
-    is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'and changes nothing';
-    is_deeply $ctl->json(qw(limit set acme --concurrency 20))->{doc}{limits}{concurrency}, 20, 'requests in flight';
-    is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'leave the rate';
-    like $ctl->run(qw(limit show acme))->{out}, qr/^concurrency +20 at once +-$/m, 'are shown';
-    like $ctl->run(qw(tenant show acme))->{out}, qr/^limit +concurrency 20$/m, 'here too';
+    like $long->{err}, qr/burst of 10000 takes longer than 26 days to refill at 1\/h.*give a burst of 1 to 626/s, 'names the longest time';
+    is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'and the limit stays';
+    is_deeply $ctl->json(qw(limit set acme --concurrency 20))->{doc}{limits}{concurrency}, 20, 'concurrency';
+    is_deeply record()->{limits}{default}, { rate => '10000/d', burst => 10000 }, 'the rate stays';
+    like $ctl->run(qw(limit show acme))->{out}, qr/^concurrency +20 at once +-$/m, 'concurrency is shown';
+    like $ctl->run(qw(tenant show acme))->{out}, qr/^limit +concurrency 20$/m, 'as text too';
     is $ctl->run(qw(limit set acme --rate 1000000/s))->{code}, 0, 'the highest rate';
     is $ctl->run(qw(limit set acme --burst 10000000))->{code}, 0, 'with the highest burst';
     is $ctl->run(qw(limit set acme --rate 10000/d --burst 10000))->{code}, 0, 'lower again';
@@ -88,7 +88,7 @@ subtest 'grant set and show' => sub {
     like $ctl->run(qw(grant show acme))->{out}, qr/^allow +-$/m, 'text';
 };
 
-subtest 'unknown and never served operations cannot be granted' => sub {
+subtest 'unknown operations, and those that are never served, cannot be granted' => sub {
     my $before = $redis->command('GET', 'amp:tenant:acme');
     for my $item (qw(listintegration everything tag: createOrg), '', 'Org') {
         my $r = $ctl->json('grant', 'set', 'acme', '--allow', 'read', '--allow', $item);
@@ -98,7 +98,7 @@ subtest 'unknown and never served operations cannot be granted' => sub {
     is $redis->command('GET', 'amp:tenant:acme'), $before, 'nothing changed';
 };
 
-subtest 'a record without grants shows what the gateway takes' => sub {
+subtest 'a record without grants shows the grants that the gateway applies' => sub {
     my $record = record();
     delete $record->{grants};
     $redis->command('SET', 'amp:tenant:acme', encode_json $record);
@@ -114,14 +114,14 @@ subtest 'cache lifetimes' => sub {
     is_deeply $ctl->json(qw(cache set acme --ttl 5m))->{doc}, { tenant => 'acme', cache => { default => '5m' } }, 'default';
     $ctl->run(qw(cache set acme --for listTopics --ttl 0));
     is_deeply record()->{cache}, { default => '5m', listTopics => '0' }, 'in the record';
-    is record()->{rev}, $rev + 2, 'each a revision';
+    is record()->{rev}, $rev + 2, 'each change is a revision';
     like $ctl->run(qw(cache show acme))->{out}, qr/^default +5m\nlistTopics +0$/m, 'both';
     $ctl->run(qw(cache set acme --ttl none));
-    is_deeply record()->{cache}, { listTopics => '0' }, 'taken away';
+    is_deeply record()->{cache}, { listTopics => '0' }, 'removed';
     like $ctl->run(qw(cache set acme --ttl 1w))->{err}, qr/"1w" is not a time\n.*30s, 5m/, 'a remedy';
 };
 
-subtest 'cache purge bumps a generation and tells' => sub {
+subtest 'cache purge increments generations and publishes it' => sub {
     drain();
     my $r = $ctl->json(qw(cache purge acme));
     is_deeply $r->{doc}, { tenant => 'acme', project => 'p-1', family => '*', generation => 1 }, 'all';
@@ -144,7 +144,7 @@ subtest 'operations as JSON' => sub {
     my %place = map { $_ => 1 } qw(none path query body header);
     my %class = map { $_ => 1 } qw(catalog read write data secrets none);
     for my $op (@$list) {
-        ok $place{ $op->{project_in} } && $place{ $op->{group_in} } && $class{ $op->{class} }, "$op->{operationId}: words";
+        ok $place{ $op->{project_in} } && $place{ $op->{group_in} } && $class{ $op->{class} }, "$op->{operationId}: strings";
         is scalar(grep { /!|,|^$/ } map { @{ $op->{$_} } } qw(reads writes query secret_query state_query body)), 0, 'lists';
         like $op->{ttl}, qr/\A\d+\z/, 'ttl';
     }
@@ -156,11 +156,11 @@ subtest 'operations as JSON' => sub {
     is $by{createOrg}{class}, 'none', 'never served';
 };
 
-subtest 'operations of one API, for people' => sub {
+subtest 'operations of one API, as text' => sub {
     my $json = $ctl->json(qw(operations --api read))->{doc};
     is_deeply [ grep { $_->{api} ne 'read' } @$json ], [], 'that API only';
     my @lines = split /\n/, $ctl->run(qw(operations --api read))->{out};
-    is scalar @lines, @$json + 1, 'a line each, and heads';
+    is scalar @lines, @$json + 1, 'one line for each operation, and the heading';
     like $lines[0], qr/^OPERATION +CLASS +TAG/, 'heads';
     is_deeply [ grep { substr($_, index($lines[0], 'PATH'), 1) ne '/' } @lines[1 .. $#lines] ], [], 'aligned';
     ok $ctl->run({ env => { AMPERSAND_REDIS => 'redis://127.0.0.1:1' } }, 'operations')->{code} == 0, 'needs no Redis';

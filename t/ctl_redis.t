@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# ampctl and Redis: addresses, passwords, faults, and what is stored.
+# ampctl and Redis: URLs, passwords, errors, and what is stored.
 
 use strict;
 use warnings;
@@ -103,7 +103,7 @@ subtest 'passwords: in the URL, percent-encoded, in a file; never shown' => sub 
     like $r->{doc}{error}{remedy}, qr/--redis-password-file/, 'remedy';
     is redis_at("redis://:wrongcanary\@$at")->{doc}{error}{code}, 'redis_auth', 'a wrong one';
     is redis_at("redis://:pa%3As%40canary\@$at")->{code}, 0, 'percent-encoded';
-    is redis_at("redis://default:pa:s\@canary\@$at")->{code}, 0, 'as it is';
+    is redis_at("redis://default:pa:s\@canary\@$at")->{code}, 0, 'not encoded';
     is redis_at("redis://ops:opscanary\@$at", qw(tenant add acme --project p))->{code}, 0, 'a user';
     my $file = $ctl->file('pw', "opscanary\n");
     is redis_at("redis://ops\@$at", qw(tenant list --redis-password-file), $file)->{code}, 0, 'a file';

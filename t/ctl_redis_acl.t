@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# ampctl as an ACL user: the rights that its remedy names are enough, each of
-# them is needed, and doctor finds the one that is missing.
+# ampctl as an ACL user: the rights that its remedy names are sufficient, each is
+# necessary, and doctor names a missing one.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ my $probe = Gateway::Redis->start;
 $ctl->{env}{AMPERSAND_MASTER_KEY_FILE} = $ctl->dir . '/master.key';
 $ctl->run('masterkey', 'new', $ctl->dir . '/master.key');
 
-# What ampctl says when something is missing is what is given here.
+# The rights are those of ampctl's remedy.
 
 $probe->command(qw(ACL SETUSER ops on >pwcanary ~amp:* &amp:* +select));
 my $remedy = $ctl->json('--redis', $probe->url('ops:pwcanary@'), qw(tenant list))->{doc}{error}{remedy};
@@ -32,7 +32,7 @@ my @commands = split ' ', $commands;
 sub doctor { my %c; push @{ $c{ $_->{check} } }, $_ for @{ $ctl->json('doctor')->{doc}{checks} }; return \%c }
 
 for my $form (qw(single Sentinel Cluster)) {
-    subtest "$form: these rights are enough" => sub {
+    subtest "$form: these rights are sufficient" => sub {
         my %how = (users => { ops => "on >pwcanary $keys $channel @commands" }, password => 'masterpw');
         my $redis = $form eq 'single' ? Gateway::Redis->start(users => $how{users})
             : "Gateway::Redis::$form"->start(%how, replicas => $form eq 'Sentinel' ? 1 : 0);
@@ -43,7 +43,7 @@ for my $form (qw(single Sentinel Cluster)) {
     };
 }
 
-subtest 'each is needed, and doctor tells' => sub {
+subtest 'each right is necessary, and doctor names a missing one' => sub {
     $ctl->{env}{AMPERSAND_REDIS} = $probe->url('ops:pwcanary@');
     my %found = ('+@scripting' => 'redis writes', '+publish' => 'redis writes', '+time' => 'redis', '+info' => 'redis version',
         '+@write' => 'redis writes', '+@read' => 'tenants');
@@ -59,7 +59,7 @@ subtest 'each is needed, and doctor tells' => sub {
     is doctor()->{'redis writes'}[0]{status}, 'fail', 'without the channel';
 };
 
-subtest 'one node of a cluster without the user' => sub {
+subtest 'a cluster with one node that does not have the user' => sub {
     my $c = Gateway::Redis::Cluster->start(users => { ops => "on >pwcanary $keys $channel @commands" }, replicas => 0);
     $ctl->{env}{AMPERSAND_REDIS} = $c->url('ops:pwcanary@');
     my ($first, $second, $third) = $c->masters;
@@ -68,17 +68,17 @@ subtest 'one node of a cluster without the user' => sub {
     is_deeply [ sort map { $_->{status} } @$bad ], [qw(fail ok)], 'another ACL';
     my ($fail) = grep { $_->{status} eq 'fail' } @$bad;
     my $port = $third->port;
-    like $fail->{message}, qr/^Redis at 127\.0\.0\.1:$port does not let/, 'it is named';
+    like $fail->{message}, qr/^Redis at 127\.0\.0\.1:$port does not let/, 'the node is named';
     $third->command(qw(ACL DELUSER ops));
     like doctor()->{redis}[-1]{message}, qr/^Redis at 127\.0\.0\.1:$port refused user or password/, 'none';
 };
 
-subtest 'a Sentinel that asks for the password' => sub {
+subtest 'a Sentinel with a password' => sub {
     my $s = Gateway::Redis::Sentinel->start(replicas => 1, password => 'pwcanary', sentinel_password => 'pwcanary');
-    is $ctl->json('--redis', $s->url(':pwcanary@'), qw(tenant list))->{code}, 0, 'is given that of the URL';
+    is $ctl->json('--redis', $s->url(':pwcanary@'), qw(tenant list))->{code}, 0, 'gets the password of the URL';
     my $r = $ctl->json('--redis', $s->url(':wrongcanary@'), qw(tenant list));
     is $r->{doc}{error}{code}, 'redis_auth', 'a wrong one';
-    like $r->{doc}{error}{message}, qr/Sentinel at/, 'who said so' or diag $r->{out};
+    like $r->{doc}{error}{message}, qr/Sentinel at/, 'the Sentinel is named' or diag $r->{out};
     is $ctl->json('--redis', $s->url, qw(tenant list))->{doc}{error}{code}, 'redis_auth', 'none';
 };
 

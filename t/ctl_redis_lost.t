@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# A master that does what it is told and goes before it can say so: the command
-# is sent again, and does nothing twice.
+# A master that executes a command and fails before it replies: ampctl sends the
+# command again, and the change is made once.
 
 use strict;
 use warnings;
@@ -23,8 +23,8 @@ my $redis = Gateway::Redis->start;
 my $ctl   = Gateway::Ctl->new($redis);
 my $lose  = $ctl->dir . '/lose';
 
-# In front of Redis: while the file is there, the next answer to a script is
-# lost with its connection, and so is the file.
+# A proxy in front of Redis: while the file exists, it drops the next reply to a
+# script, closes the connection, and removes the file.
 
 my $listen = IO::Socket::INET->new(Listen => 16, LocalAddr => '127.0.0.1') or die $!;
 my $proxy = fork // die $!;
@@ -53,11 +53,11 @@ $sentinel->fault({ on => 'SENTINEL', reply => sprintf "*2\r\n\$9\r\n127.0.0.1\r\
     length $listen->sockport, $listen->sockport });
 $ctl->{env}{AMPERSAND_REDIS} = 'redis+sentinel://127.0.0.1:' . $sentinel->port . '/main';
 
-sub losing { open my $f, '>', $lose or die $!; close $f; my $r = $ctl->json(@_); ok !-e $lose, 'an answer was lost'; return $r }
+sub losing { open my $f, '>', $lose or die $!; close $f; my $r = $ctl->json(@_); ok !-e $lose, 'a reply was lost'; return $r }
 sub record { return decode_json $redis->command('GET', 'amp:tenant:acme') }
 
 my $key = $ctl->file('key', "sk_lost\n");
-is $ctl->run(qw(tenant add acme --project p --key-file), $key)->{code}, 0, 'a tenant, with nothing lost';
+is $ctl->run(qw(tenant add acme --project p --key-file), $key)->{code}, 0, 'a tenant, without a lost reply';
 
 subtest 'changes of a record' => sub {
     for my $args (
@@ -68,7 +68,7 @@ subtest 'changes of a record' => sub {
         is losing(@$args)->{code}, 0, "@$args";
         is record()->{rev}, $rev + 1, 'once';
     }
-    is scalar @{ record()->{keys} }, 2, 'one key more';
+    is scalar @{ record()->{keys} }, 2, 'one more key';
 };
 
 subtest 'tokens' => sub {
@@ -89,15 +89,15 @@ subtest 'a new tenant: the outcome is unknown, and the message says so' => sub {
     is $r->{doc}{error}{code}, 'redis_unreachable', 'code';
     like $r->{doc}{error}{remedy}, qr/not known whether it was done/, 'remedy';
     $r = $ctl->json(qw(tenant add second --project p));
-    is $r->{doc}{error}{code}, 'exists', 'it was made';
-    is $ctl->run(qw(token issue second))->{code}, 0, 'and is given a token';
+    is $r->{doc}{error}{code}, 'exists', 'the tenant exists';
+    is $ctl->run(qw(token issue second))->{code}, 0, 'token issue works for it';
 };
 
 subtest 'a removal' => sub {
     my $r = losing(qw(tenant remove acme));
     is $r->{code}, 0, 'done';
     is_deeply [ sort @{ $redis->command('KEYS', '*acme*') } ], [], 'nothing is left';
-    is scalar @{ $redis->command('KEYS', 'amp:token:*') }, 1, "but the other's token";
+    is scalar @{ $redis->command('KEYS', 'amp:token:*') }, 1, "only the other tenant's token is left";
 };
 
 done_testing;

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 
-# ampctl and Redis with TLS: who is trusted, as whom, and what is said when not.
+# ampctl and Redis with TLS: server and client certificates, and the messages when
+# verification fails.
 
 use strict;
 use warnings;
@@ -49,7 +50,7 @@ subtest 'names and addresses' => sub {
         qr/another name or address/, qr/--redis-server-name/) for 'other.test', '127.0.0.2';
 };
 
-subtest 'certificates that prove nothing' => sub {
+subtest 'server certificates that are refused' => sub {
     refused(at("rediss://127.0.0.1:$port"), 'the CAs of the system', qr/cannot be trusted/, qr/--redis-ca/);
     refused(at("rediss://127.0.0.1:$port", '--redis-ca', $certs->file('foreign_ca.pem')), 'another CA', qr/cannot be trusted/, qr/--redis-ca/);
     my %why = (expired => qr/certificate has expired/, early => qr/not yet valid/, foreign => qr/cannot be trusted/,
@@ -72,7 +73,7 @@ subtest 'a client certificate' => sub {
     is $r->{code}, 2, 'a certificate without its key';
     is at($url, '--redis-ca', $ca, '--redis-key', $key)->{code}, 2, 'a key without its certificate';
     $r = at($url, '--redis-ca', $ca, '--redis-cert', $cert, '--redis-key', $certs->file('server.key'));
-    is $r->{code}, 1, 'the key of another';
+    is $r->{code}, 1, 'the key of another certificate';
     like $r->{doc}{error}{message}, qr/not the key of the certificate/, 'message';
     my $open = $ctl->file('open.key', do { local (@ARGV, $/) = $key; <> }, 0640);
     $r = at($url, '--redis-ca', $ca, '--redis-cert', $cert, '--redis-key', $open);
@@ -83,12 +84,12 @@ subtest 'a client certificate' => sub {
         [ '/nonexistent', $cert, $key ], [ $ca, $cert, '/dev/zero' ])
     {
         $r = at($url, map { ($_, shift @$files) } qw(--redis-ca --redis-cert --redis-key));
-        is $r->{code}, 1, 'files that are none';
+        is $r->{code}, 1, 'files that are no PEM files';
         is $r->{doc}{error}{code}, 'redis_tls', $r->{doc}{error}{message};
     }
 };
 
-subtest 'one side without TLS' => sub {
+subtest 'TLS on one side only' => sub {
     my $plain = Gateway::Redis->start;
     my $r = at('rediss://127.0.0.1:' . $plain->port, '--redis-ca', $ca, qw(--timeout 500ms));
     is $r->{code}, 3, 'the server';
@@ -103,7 +104,7 @@ subtest 'one side without TLS' => sub {
     }
 };
 
-subtest 'no TLS before 1.2' => sub {
+subtest 'TLS versions before 1.2 are refused' => sub {
     my $listen = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
     my $old = $listen->sockport;
     close $listen;
@@ -115,7 +116,7 @@ subtest 'no TLS before 1.2' => sub {
         exec qw(openssl s_server -quiet -tls1_1 -cipher ALL:@SECLEVEL=0 -accept), "127.0.0.1:$old",
             '-cert', $certs->file('server.pem'), '-key', $certs->file('server.key') or POSIX::_exit(127);
     }
-    ok Gateway::Redis::wait_for(sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$old") }), 'a server of 1.1';
+    ok Gateway::Redis::wait_for(sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$old") }), 'a server with TLS 1.1';
     my $r = at("rediss://127.0.0.1:$old", '--redis-ca', $ca);
     kill 'KILL', $pid;
     waitpid $pid, 0;
@@ -124,7 +125,7 @@ subtest 'no TLS before 1.2' => sub {
 
 subtest 'doctor' => sub {
     my $checks = checks($ctl->json('doctor'));
-    is $checks->{'redis tls'}[0]{status}, 'warn', 'a certificate of two days';
+    is $checks->{'redis tls'}[0]{status}, 'warn', 'doctor warns of a certificate that ends in two days';
     like $checks->{'redis tls'}[0]{message}, qr/^TLSv1\.3, TLS_\w+; the certificate expires in 1 days/, 'text';
 };
 
@@ -137,13 +138,13 @@ subtest 'Sentinels and a cluster with TLS' => sub {
         my $run = sub { $ctl->json({ env => \%env }, @_) };
         like $s->url, qr/^rediss\+/, $s->url;
         is $run->(qw(tenant add), "t$_", qw(--project p))->{code}, 0, 'a tenant' for 1 .. 5;
-        is scalar @{ $run->(qw(tenant list))->{doc} }, 5, 'all are there';
+        is scalar @{ $run->(qw(tenant list))->{doc} }, 5, 'all tenants are listed';
         is checks($run->('doctor'))->{'redis writes'}[0]{status}, 'ok', 'doctor';
         my $r = $run->(qw(--redis-server-name other.test --redis), $s->url, '--redis-ca', $ca, qw(tenant list));
         refused($r, 'as another', qr/another name/, qr/--redis-server-name/);
     }
 };
 
-unlike $ctl->said, qr/canary|BEGIN/, 'no command has printed what a file holds';
+unlike $ctl->said, qr/canary|BEGIN/, 'no command has printed the contents of a file';
 
 done_testing;

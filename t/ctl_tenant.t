@@ -40,7 +40,7 @@ subtest 'add: the defaults' => sub {
         grants => { allow => [qw(catalog read write data)], deny => [] },
         groups => [], limits => {}, cache => {}, disabled => JSON::PP::false,
     }, 'record';
-    is_deeply $redis->command('SMEMBERS', 'amp:tenants'), ['acme'], 'in the set of tenants';
+    is_deeply $redis->command('SMEMBERS', 'amp:tenants'), ['acme'], 'is in the set of tenants';
 
     my $first = event();
     is $first->{type}, 'tenant', 'event of the record';
@@ -49,7 +49,7 @@ subtest 'add: the defaults' => sub {
     is event()->{type}, 'token', 'event of the token';
 };
 
-subtest 'add: everything' => sub {
+subtest 'add: all options' => sub {
     my $file = $ctl->file('key', "sk_canary_add\n");
     my $r = $ctl->json(qw(tenant add full --project P.2 --project-name My-Project --key-file), $file,
         qw(--rate 50/s --burst 100 --grant default --grant secrets --grant secrets
@@ -68,12 +68,12 @@ subtest 'add: everything' => sub {
     is record('burst')->{limits}{default}{burst}, 600, 'a rate alone has its number as burst';
 };
 
-subtest 'add: one class only is one class only' => sub {
+subtest 'add: --grant with one class grants that class only' => sub {
     is $ctl->run(qw(tenant add narrow --project p --grant catalog))->{code}, 0, 'done';
     is_deeply record('narrow')->{grants}{allow}, ['catalog'], 'allow';
 };
 
-subtest 'add: for people, the token stands on its own line, once' => sub {
+subtest 'add: as text, the token is shown once, on its own line' => sub {
     my $r = $ctl->run(qw(tenant add human --project p));
     is scalar(() = $r->{out} =~ /^agw_[0-9A-Za-z]{36}$/mg), 1, 'token';
     like $r->{out}, qr/shown this once/, 'note';
@@ -125,7 +125,7 @@ subtest 'list and show' => sub {
     unlike $ctl->said, qr/v1\.[0-9a-f]{8}\./, 'sealed texts are not shown';
 };
 
-subtest 'a tenant that is not there is exit 1 everywhere' => sub {
+subtest 'an unknown tenant is exit 1 with each command' => sub {
     my $key = $ctl->file('key', 'sk');
     for my $args (
         [qw(tenant show)], [qw(tenant disable)], [qw(tenant enable)], [qw(tenant remove)],
@@ -139,7 +139,7 @@ subtest 'a tenant that is not there is exit 1 everywhere' => sub {
         is $r->{doc}{error}{code}, 'not_found', 'code';
     }
     is $ctl->json(qw(key retire nobody k1))->{doc}{error}{code}, 'not_found', 'key retire';
-    ok !$redis->command('EXISTS', 'amp:tokens:nobody'), 'no token index for nobody';
+    ok !$redis->command('EXISTS', 'amp:tokens:nobody'), 'no token index for an unknown tenant';
 };
 
 subtest 'disable and enable' => sub {
@@ -156,7 +156,7 @@ subtest 'disable and enable' => sub {
     is record('acme')->{disabled}, JSON::PP::false, 'record';
 };
 
-subtest 'what this version does not know survives a change' => sub {
+subtest 'members that this version does not know survive a change' => sub {
     my $text = $redis->command('GET', 'amp:tenant:acme');
     $text =~ s/\{/{"zulu":[1.5,"x",9007199254740993],/;
     $text =~ s/"cache":\{\}/"cache":{"x":1},"alpha":{"b":1,"a":2}/;
@@ -179,12 +179,12 @@ subtest 'a record that cannot be read is reported, not overwritten' => sub {
         }
         is $redis->command('GET', 'amp:tenant:broken'), $text, 'untouched';
     }
-    like $ctl->run(qw(tenant list))->{out}, qr/^broken +unreadable/m, 'the list goes on';
+    like $ctl->run(qw(tenant list))->{out}, qr/^broken +unreadable/m, 'tenant list shows the others';
     is $ctl->run(qw(tenant remove broken))->{code}, 0, 'can be removed';
     ok !$redis->command('EXISTS', 'amp:tenant:broken'), 'gone';
 };
 
-subtest 'remove takes tokens, index and rate state along, in that order' => sub {
+subtest 'remove deletes record, tokens, index and rate state' => sub {
     is $ctl->run(qw(token issue full))->{code}, 0, 'a second token';
     $redis->command('SET', 'amp:limit:{full}:default', 1);
     my @digests = values %{ { @{ $redis->command('HGETALL', 'amp:tokens:full') } } };
@@ -201,7 +201,7 @@ subtest 'remove takes tokens, index and rate state along, in that order' => sub 
     is $ctl->run(qw(tenant remove full))->{code}, 1, 'again: not found';
 };
 
-subtest 'tokens of a removed tenant never open the next of its name' => sub {
+subtest 'tokens of a removed tenant are invalid for a new tenant of its name' => sub {
     $ctl->run(qw(tenant add phoenix --project p));
     my $rev = record('phoenix')->{rev};
     my %old = @{ $redis->command('HGETALL', 'amp:tokens:phoenix') };
@@ -209,14 +209,14 @@ subtest 'tokens of a removed tenant never open the next of its name' => sub {
     is $ctl->run(qw(tenant add phoenix --project p))->{code}, 0, 'added again';
     ok !$redis->command('EXISTS', "amp:token:$_"), 'old token gone' for values %old;
     is $redis->command('HLEN', 'amp:tokens:phoenix'), 1, 'one token';
-    ok record('phoenix')->{rev} > $rev, 'newer than every message about the first';
+    ok record('phoenix')->{rev} > $rev, 'its revision is higher than all revisions of the first';
 
     $redis->command('DEL', 'amp:tenant:phoenix');
     is $ctl->run(qw(tenant remove phoenix))->{code}, 0, 'remove finishes a removal';
     is_deeply $redis->command('KEYS', '*phoenix*'), [], 'no key is left';
 };
 
-subtest 'two writers at once: both changes land' => sub {
+subtest 'two writers at once: both changes are made' => sub {
     my $rev = record('acme')->{rev};
     my @jobs;
     for my $i (1 .. 6) {
@@ -232,14 +232,14 @@ subtest 'two writers at once: both changes land' => sub {
     is $record->{rev}, $rev + 12, 'one revision for each';
 };
 
-subtest 'two adds at once: one wins, its token lives' => sub {
+subtest 'three adds at once: one succeeds, and its token is valid' => sub {
     for my $round (1 .. 5) {
         my @jobs = map { $ctl->start(qw(tenant add twin --project p --json)) } 1 .. 3;
         my @r = map { $ctl->wait($_) } @jobs;
         is join(' ', sort map { $_->{code} } @r), '0 1 1', 'one of three';
         my ($won) = map { decode_json $_->{out} } grep { $_->{code} == 0 } @r;
         my $digest = $redis->command('HGET', 'amp:tokens:twin', $won->{id});
-        ok $redis->command('EXISTS', "amp:token:$digest"), 'its token is there';
+        ok $redis->command('EXISTS', "amp:token:$digest"), 'its token exists';
         $ctl->run(qw(tenant remove twin));
     }
 };

@@ -33,13 +33,13 @@ subtest 'issue: record, index and event under the digest' => sub {
     is $record->{label}, "b\x{fc}ro \"1\"", 'label';
     ok abs($record->{created} - time) < 5, 'created';
     ok !$record->{expires}, 'never expires';
-    is $redis->command('TTL', "amp:token:$digest"), -1, 'nor does the key';
+    is $redis->command('TTL', "amp:token:$digest"), -1, 'nor does its Redis key';
     is $redis->command('HGET', 'amp:tokens:acme', $r->{doc}{id}), $digest, 'index';
     my $event = decode_json $events->message(2);
     is_deeply $event, { v => 1, type => 'token', tenant => 'acme', token => $digest }, 'event';
 };
 
-subtest 'issue with a lifetime: record and key end together' => sub {
+subtest 'issue with a lifetime: the record and its Redis key expire together' => sub {
     my $r = $ctl->json(qw(token issue acme --expires 90d));
     my $digest = sha256_hex $r->{doc}{token};
     my $record = decode_json $redis->command('GET', "amp:token:$digest");
@@ -60,7 +60,7 @@ subtest 'list shows ids, labels and times, never a token' => sub {
     unlike $text, qr/agw_/, 'no token';
 };
 
-subtest 'an expired token is shown as gone and can be cleared' => sub {
+subtest 'an expired token is listed as gone and can be revoked' => sub {
     my $r = $ctl->json(qw(token issue acme --expires 1s));
     my $row;
     Gateway::Redis::wait_for(sub {
@@ -69,7 +69,7 @@ subtest 'an expired token is shown as gone and can be cleared' => sub {
     });
     is $row->{state}, 'gone', 'its state is "gone"';
     is $ctl->run(qw(token revoke), $r->{doc}{id})->{code}, 0, 'revoked';
-    ok !$redis->command('HEXISTS', 'amp:tokens:acme', $r->{doc}{id}), 'entry cleared';
+    ok !$redis->command('HEXISTS', 'amp:tokens:acme', $r->{doc}{id}), 'its index entry is removed';
 };
 
 subtest 'revoke deletes record and entry, with an event' => sub {
@@ -85,10 +85,10 @@ subtest 'revoke deletes record and entry, with an event' => sub {
     is $r->{doc}{error}{code}, 'not_found', 'not found';
 };
 
-subtest 'a token in place of its id is refused and not repeated' => sub {
+subtest 'a token in place of its id is refused and not shown' => sub {
     my $r = $ctl->run('token', 'revoke', 'agw_canary0000000000000000000000000000000');
     is $r->{code}, 2, 'exit 2';
-    like $r->{err}, qr/token list/, 'says what to give';
+    like $r->{err}, qr/token list/, 'the remedy says where the id is listed';
     unlike $r->{err}, qr/canary/, 'not shown';
 };
 
@@ -98,13 +98,13 @@ subtest 'a tenant without tokens' => sub {
     like $ctl->run(qw(token list acme))->{out}, qr/ampctl token issue acme/, 'text';
 };
 
-subtest 'tokens differ' => sub {
+subtest 'no token is issued twice' => sub {
     my %seen;
     $seen{ $ctl->json(qw(token issue acme))->{doc}{token} }++ for 1 .. 20;
     is scalar keys %seen, 20, '20 of 20';
 };
 
-subtest 'a tenant that goes while its token is made leaves none behind' => sub {
+subtest 'a tenant that is removed while a token is issued leaves no token' => sub {
     for my $round (1 .. 10) {
         $ctl->run(qw(tenant add race --project p));
         my @jobs = ($ctl->start(qw(token issue race)), $ctl->start(qw(tenant remove race)));

@@ -39,7 +39,7 @@ subtest 'every command has its own help, and the overview names it' => sub {
     }
     like $ctl->run('help', 'tenant')->{out}, qr/tenant add.*tenant remove/s, 'help of a noun';
     like $ctl->run('tenant', '--help')->{out}, qr/tenant add.*tenant remove/s, 'noun --help';
-    unlike $all->{out}, qr/rotate|export|import/, 'nothing is offered that is not there';
+    unlike $all->{out}, qr/rotate|export|import/, 'the overview names no other command';
 };
 
 subtest 'the version' => sub {
@@ -51,7 +51,7 @@ subtest 'help as JSON is one document' => sub {
     like $ctl->json('key', 'set', '--help')->{doc}{help}, qr/--key-file/, 'help';
 };
 
-subtest 'wrong usage is exit 2, on stderr, with what to do' => sub {
+subtest 'wrong usage: exit 2, message and remedy on stderr' => sub {
     for my $args (
         ['nope'], ['tenant'], [qw(tenant nope)], [qw(tenant add)], [qw(tenant add a b --project p)],
         [qw(tenant list x)], [qw(help nope)], [qw(help tenant nope)],
@@ -96,7 +96,7 @@ subtest 'an error in a grant points to the list of operations' => sub {
     like $r->{err}, qr/ampctl operations/, 'pointer';
 };
 
-subtest 'global options stand anywhere' => sub {
+subtest 'global options may stand before or after the command' => sub {
     for my $args (
         [qw(--prefix one: tenant list)], [qw(tenant --prefix one: list)],
         [qw(tenant list --prefix one:)], [qw(tenant list --prefix=one:)],
@@ -109,7 +109,7 @@ subtest 'global options stand anywhere' => sub {
     is $ctl->run(qw(tenant add --project p before))->{code}, 0, 'options before arguments';
 };
 
-subtest 'an option that is not known does not repeat a secret' => sub {
+subtest 'the message about an unknown option does not show its value' => sub {
     my $r = $ctl->run('key', 'set', 'a', '--key=sk_canary_argv');
     is $r->{code}, 2, 'refused';
     unlike $r->{err}, qr/sk_canary/, 'not shown';
@@ -118,11 +118,11 @@ subtest 'an option that is not known does not repeat a secret' => sub {
     unlike $r->{err}, qr/sk_canary/, 'not shown';
 };
 
-subtest 'an answer that cannot be written is not reported as done' => sub {
+subtest 'output that cannot be written is an error' => sub {
     plan skip_all => 'no /dev/full' unless -c '/dev/full';
     my $r = $ctl->run({ stdout => '/dev/full' }, qw(tenant list --json));
     is $r->{code}, 1, 'exit 1';
-    like $r->{err}, qr/standard output/, 'says so';
+    like $r->{err}, qr/standard output/, 'names the error';
 };
 
 done_testing;
