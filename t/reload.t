@@ -1,5 +1,5 @@
-# Reload, kill and shut down under load: nobody who asks properly is let down,
-# what the zone knows survives, and old workers really go.
+# Reload, a killed worker and shut-down under load: no request fails but those in the
+# hands of a killed worker, the zone survives, and old workers exit.
 
 use strict;
 use warnings;
@@ -7,22 +7,22 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Digest::SHA ();
 use Gateway;
 use Gateway::FakeRedis;
 use Gateway::Made;
 use Gateway::Redis;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 my $real = Gateway::Redis->start;
 my $fake = Gateway::FakeRedis->start;
-my $gw = Gateway->start(redis => $real, redis_url => $fake->url, workers => 2);
+my $gw = Gateway->start(redis => $real, redis_url => $fake->url, redis_args => 'timeout=1s', workers => 2);
 my @tokens = map { $gw->tenant("t$_", args => [ '--redis', $real->url ]) } 1 .. 5;
 $fake->copy($real);
 my $path = '/v1/integrations';
 
-# Clients: keep-alive, new connections, and strangers; each writes what went
-# wrong to its file, and the number of its requests.
+# Clients: keep-alive, with a new connection for each request, and with unknown
+# tokens; each writes the number of its requests and its failures to a file.
 
 sub client {
     my ($kind, $file) = @_;
@@ -31,8 +31,8 @@ sub client {
     $SIG{TERM} = sub { $stop = 1 };
     $SIG{PIPE} = 'IGNORE';
     until ($stop) {
-        my $token = $kind eq 'stranger' ? Gateway::Made::token() : $tokens[ $n % 5 ];
-        my $expected = $kind eq 'stranger' ? 401 : 200;
+        my $token = $kind eq 'unknown token' ? Gateway::Made::token() : $tokens[ $n % 5 ];
+        my $expected = $kind eq 'unknown token' ? 401 : 200;
         my $uri = "$path?n=" . ($n++ % 50);
         my $res;
         if ($kind eq 'keep-alive') {
@@ -57,6 +57,15 @@ sub client {
 }
 
 my @clients;
+
+# Waits for so many requests, as the gateway counts them.
+
+sub answered {
+    my ($more) = @_;
+    my $count = sub { my $sum = 0; $sum += $_ for values %{ $gw->status->{requests} }; return $sum };
+    my $before = $count->();
+    return $gw->wait_for(sub { $count->() >= $before + $more });
+}
 
 sub clients {
     my $i = 0;
@@ -85,7 +94,7 @@ sub results {
 
 END { kill 'KILL', map { $_->{pid} } @clients if @clients }
 
-my @kinds = ('keep-alive', 'keep-alive', 'new', 'stranger');
+my @kinds = ('keep-alive', 'keep-alive', 'new', 'unknown token');
 
 $gw->get($path, token => $_) for @tokens;
 
@@ -95,15 +104,13 @@ subtest 'reload' => sub {
     clients(@kinds);
     for (1 .. 5) {
         my %old = map { $_ => 1 } $gw->workers_pids;
-        sleep 0.2;
+        answered(40);
         $gw->reload;
-        my $start = time;
-        ok $gw->wait_for(sub { !grep { $old{$_} } $gw->workers_pids }), "the old workers go";
-        cmp_ok time - $start, '<', 2, 'within two seconds';
+        ok $gw->wait_for(sub { !grep { $old{$_} } $gw->workers_pids }), 'the old workers exit';
     }
     my ($n, @bad) = results();
     is_deeply \@bad, [], "none of $n requests failed";
-    cmp_ok $n, '>', 200, 'there was load';
+    cmp_ok $n, '>=', 200, 'there was load';
     my $after = $gw->status;
     cmp_ok $after->{zone_tenants}, '>=', 5, 'the zone is the same';
     cmp_ok $after->{lookups_total}, '>=', $before->{lookups_total}, 'its counters too';
@@ -112,7 +119,7 @@ subtest 'reload' => sub {
     $gw->get($path, token => $_) for @tokens;
     $fake->clear;
     $gw->get($path, token => $_) for @tokens;
-    is $fake->count('GET'), 0, 'who was verified once after the reload is not asked for again';
+    is $fake->count('GET'), 0, 'a tenant that was verified after the reload is not looked up again';
 };
 
 subtest 'a reload while Redis is silent' => sub {
@@ -120,31 +127,28 @@ subtest 'a reload while Redis is silent' => sub {
     $fake->kick;
     my %old = map { $_ => 1 } $gw->workers_pids;
     $gw->reload;
-    my $start = time;
-    ok $gw->wait_for(sub { !grep { $old{$_} } $gw->workers_pids }), 'the old workers go';
-    cmp_ok time - $start, '<', 2, 'within two seconds: nothing of Redis holds them';
+    ok $gw->wait_for(sub { !grep { $old{$_} } $gw->workers_pids }), 'the old workers exit while Redis is silent';
     my $ok = grep { $gw->get($path, token => $_)->{status} == 200 } @tokens;
-    is $ok, 5, 'the new ones serve known tenants';
+    is $ok, 5, 'the new workers serve tenants in the zone';
     $fake->fault;
-    ok $gw->wait_for(sub { $gw->get($path, token => Gateway::Made::token())->{status} == 401 }), 'and look up again when it answers';
+    ok $gw->wait_for(sub { $gw->get($path, token => Gateway::Made::token())->{status} == 401 }), 'and look up tokens when Redis answers';
 };
 
 subtest 'a worker that is killed' => sub {
-    ok $gw->wait_for(sub { $gw->workers_pids == 2 && $gw->status->{redis_links_up} == 2 }),
-        'after the silence every worker has its link again';
+    ok $gw->wait_for(sub { $gw->workers_pids == 2 && $gw->linked }), 'every link is up';
     clients(@kinds);
     for (1 .. 4) {
-        sleep 0.15;
+        answered(30);
         my ($pid) = $gw->workers_pids;
         kill 'KILL', $pid;
         ok $gw->wait_for(sub { my @now = $gw->workers_pids; @now >= 2 && !grep { $_ == $pid } @now }), 'is replaced';
     }
-    sleep 0.2;
+    answered(40);
     my ($n, @bad) = results();
     my $failed = 0;
     $failed += (split /:/)[1] for @bad;
     is_deeply [ grep { !/none/ } @bad ], [], 'no answer was wrong';
-    cmp_ok $failed, '<=', 4 * @kinds, "of $n requests only those it had in hand failed";
+    cmp_ok $failed, '<=', 4 * @kinds, "of $n requests only those of the killed workers failed";
     my $ok = grep { $gw->get($path, token => $_)->{status} == 200 } (@tokens) x 4;
     is $ok, 20, 'all is served';
     my $status = $gw->status;
@@ -153,20 +157,23 @@ subtest 'a worker that is killed' => sub {
 };
 
 subtest 'shutting down' => sub {
-    clients('keep-alive', 'stranger');
-    sleep 0.2;
+    clients('keep-alive', 'unknown token');
+    answered(20);
     my $slow = $gw->connect;
-    $fake->fault({ on => 'GET', key => 'token', delay => 0.06 });
-    syswrite $slow, "GET $path HTTP/1.1\r\nHost: a\r\nX-Api-Key: " . Gateway::Made::token() . "\r\n\r\n";
-    $gw->wait_for(sub { $fake->count('GET', qr/token/) });
-    sleep 0.01;
+    my $last = Gateway::Made::token();
+    my $digest = Digest::SHA::sha256_hex($last);
+    $fake->fault({ on => 'GET', key => $digest, hold => 1 });
+    syswrite $slow, "GET $path HTTP/1.1\r\nHost: a\r\nX-Api-Key: $last\r\n\r\n";
+    ok $gw->wait_for(sub { $fake->count('GET', qr/$digest/) }), 'a look-up has begun';
     kill 'QUIT', $gw->pid;
-    is Gateway::read_response($slow)->{status}, 401, 'QUIT: who is being looked up is answered';
+    ok $gw->wait_for(sub { $gw->error_log =~ /gracefully shutting down/ }), 'QUIT';
+    $fake->release;
+    is Gateway::read_response($slow)->{status}, 401, 'the request that waits for it is answered';
     results();
     ok $gw->wait_for(sub { waitpid($gw->pid, POSIX::WNOHANG()) != 0 }), 'and nginx is gone';
     delete $gw->{pid};
 };
 
 unlike $gw->error_log, qr/open socket/, 'no socket was left open';
-is scalar(grep { /\[alert\]/ && !/exited on signal 9/ } split /\n/, $gw->error_log), 0, 'no other alert than that of the killed workers';
+$gw->finish(killed => 1);
 done_testing;

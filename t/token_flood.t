@@ -43,7 +43,7 @@ sub statuses {
     return \%count;
 }
 
-subtest 'made-up tokens' => sub {
+subtest 'unknown tokens' => sub {
     my $gw = Gateway->start(
         redis => $real, redis_url => $fake->url, workers => 2, zone => '512k', log_level => 'error',
     );
@@ -51,7 +51,7 @@ subtest 'made-up tokens' => sub {
     $fake->copy($real);
     $gw->get($path, token => $_) for @known;
     my $before = $gw->status;
-    is $before->{zone_tenants}, 10, 'ten tenants are known';
+    is $before->{zone_tenants}, 10, 'ten tenants are in the zone';
 
     $fake->clear;
     my $malformed = statuses($gw, map {
@@ -65,13 +65,13 @@ subtest 'made-up tokens' => sub {
     is $fake->count('GET'), 0, 'without a look-up';
 
     my $flood = statuses($gw, map { Gateway::Made::token() } 1 .. 1800);
-    is_deeply $flood, { 401 => 1800 }, '1800 made-up ones, less than what an address may have at once: 401';
-    is $fake->count('GET', qr/tenant/), 0, 'none comes near a tenant';
+    is_deeply $flood, { 401 => 1800 }, '1800 unknown tokens, less than the burst of an address: 401';
+    is $fake->count('GET', qr/tenant/), 0, 'none causes a look-up of a tenant';
 
     my $after = $gw->status;
     cmp_ok $after->{zone_unknown_tokens}, '<=', 512 * 1024 / 16 / 128, 'a sixteenth of the zone remembers the last of them';
     cmp_ok $after->{zone_unknown_tokens}, '>', 100, 'but some';
-    is $after->{zone_tenants}, 10, 'all tenants are still known';
+    is $after->{zone_tenants}, 10, 'all tenants are still in the zone';
     is $after->{zone_tokens}, 10, 'so are their tokens';
 
     $fake->clear;
@@ -79,13 +79,14 @@ subtest 'made-up tokens' => sub {
     is $fake->count('GET'), 0, 'without a look-up';
 
     my $same = Gateway::Made::token();
-    is_deeply statuses($gw, ($same) x 50), { 401 => 50 }, 'one made-up token fifty times';
+    is_deeply statuses($gw, ($same) x 50), { 401 => 50 }, 'one unknown token fifty times';
     is $fake->count('GET'), 1, 'is one look-up';
     unlike $gw->error_log, qr/\[(?:error|crit)\]/, 'nothing of that is in the error log';
     $gw->finish;
 };
 
-# As fast as it goes: tokens with right checksums, a different one each time.
+# Tokens with a right checksum, a different one each time, as fast as they are
+# answered.
 
 sub flood {
     my ($gw, $seconds, $address) = @_;
@@ -114,13 +115,13 @@ sub flood {
     return { pid => $pid, in => $in };
 }
 
-subtest 'made-up identities' => sub {
+subtest 'unknown identities' => sub {
     my $gw = Gateway->start(
         redis => $real, redis_url => $fake->url, server => 'ampersand_identity $arg_who;', log_level => 'error',
     );
-    $gw->wait_for(sub { $gw->status->{redis_events_up} });
+    $gw->wait_for(sub { $gw->linked });
     $fake->clear;
-    is $gw->get("$path?who=nobody")->{status}, 401, 'nobody' for 1 .. 20;
+    is $gw->get("$path?who=nobody")->{status}, 401, 'an unknown identity' for 1 .. 20;
     is $fake->count('GET'), 1, 'is one look-up';
     is $gw->status->{zone_tenants}, 0, 'and no tenant';
     $gw->finish;
@@ -143,7 +144,7 @@ subtest 'a flood from one address' => sub {
     my $start = time;
     my @jobs = map { flood($gw, $seconds, '127.0.0.1') } 1 .. 3;
 
-    # meanwhile
+    # requests of tenants in the zone, and changes, during the flood
     my (@ms, %statuses);
     my ($round, $changed) = (0, 0);
     my ($new, $at);
@@ -156,15 +157,15 @@ subtest 'a flood from one address' => sub {
         $round++;
         if (!$changed && time > $start + 1) {
             $changed = 1;
-            cmp_ok $gw->status->{lookups_refused_total}, '>', 0, 'the bound is reached';
+            cmp_ok $gw->status->{lookups_refused_total}, '>', 0, 'the look-up limit is reached';
             $gw->ctl('limit', 'set', 't1', '--rate', '100000/s');
-            is $all->statuses($known[0]), '200 200', 'a tenant that changes is asked for at once';
+            is $all->statuses($known[0]), '200 200', 'a tenant that changes is looked up';
             my $bad = 0;
             for (1 .. 10) {
                 $redis->command('PUBLISH', 'amp:events', qq({"v":1,"type":"tenant","tenant":"t$_","rev":$round})) for 1 .. 10;
                 $bad += $all->statuses($_) ne '200 200' for @known;
             }
-            is $bad, 0, 'and so are all of them, again and again';
+            is $bad, 0, 'so are all of them, ten times';
             $new = $gw->ctl('token', 'issue', 't1', '--json') =~ /"token":\s*"(agw_\w+)"/ ? $1 : '';
             my $other = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $gw->port, LocalAddr => '127.0.0.2');
             syswrite $other, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $new\r\n\r\n";
@@ -190,19 +191,19 @@ subtest 'a flood from one address' => sub {
     my $sent = List::Util::sum(values %count);
     my $lookups = $after->{lookups_total} - $before->{lookups_total};
     @ms = sort { $a <=> $b } @ms;
-    note sprintf '%d tokens a second, %d look-ups a second; Redis %.1f%% of a CPU; known tenants p50 %.1f ms, p99 %.1f ms',
+    note sprintf '%d tokens a second, %d look-ups a second; Redis %.1f%% of a CPU; tenants in the zone p50 %.1f ms, p99 %.1f ms',
         $sent / $took, $lookups / $took, 100 * $busy / $took, $ms[@ms / 2], $ms[0.99 * $#ms];
 
-    is join(', ', sort keys %count), '401 unknown-token, 503 busy+', '401, or 503 with Retry-After where nobody asked'
+    is join(', ', sort keys %count), '401 unknown-token, 503 busy+', '401, or 503 with Retry-After where the look-up limit is reached'
         or diag explain \%count;
     # each worker: 2000 at once, 1000 a second; 1024 under way; the tenants verified twice a second
     cmp_ok $lookups, '<=', 2 * (2000 + 1000 * $took + 1024) + 20 * 2 * $took + 20, 'the look-ups are bounded';
-    is_deeply [ keys %statuses ], [200], 'known tenants are served';
-    is $after->{zone_tenants}, 10, 'and still known';
+    is_deeply [ keys %statuses ], [200], 'tenants in the zone are served';
+    is $after->{zone_tenants}, 10, 'and still in the zone';
     is $after->{lookup_failures_total}, 0, 'no look-up failed';
-    ok $gw->wait_for(sub { $all->statuses(Gateway::Made::token()) eq '401 401' }), 'afterwards an unknown token is asked for again';
+    ok $gw->wait_for(sub { $all->statuses(Gateway::Made::token()) eq '401 401' }), 'afterwards an unknown token is looked up';
     my @lines = grep { /too many unknown tokens/ } split /\n/, $gw->error_log;
-    ok @lines >= 1 && @lines <= 2, 'a line for a worker says so' or diag scalar @lines;
+    ok @lines >= 1 && @lines <= 2, 'one line a worker' or diag scalar @lines;
     cmp_ok $after->{lookups_refused_total}, '>', 0, 'and a counter';
     $gw->finish;
 };

@@ -14,14 +14,14 @@ use Gateway::Made;
 use Gateway::Redis;
 use JSON::PP ();
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $path = '/v1/integrations';
 my $n = 2000;
 my $redis = Gateway::Redis->start;
 my $gw = Gateway->start(
     redis => $redis, workers => 2, zone => '256k', log_level => 'notice',
-    http => 'keepalive_requests 1000000;',
+    redis_args => 'timeout=3s', http => 'keepalive_requests 1000000;',
 );
 
 # A copied record serves nothing, its sealed key is another tenant's; so it is
@@ -43,7 +43,7 @@ for my $i (1 .. $n) {
 sub said { return scalar grep { /\[warn\].*"ampersand_zone" is too small/ } split /\n/, $gw->error_log }
 
 is $gw->get($path, token => $own)->{status}, 200, 'a tenant';
-is said(), 0, 'nothing to say yet';
+is said(), 0, 'no warning yet';
 
 # Requests of one client, 50 at a time: the statuses, counted.
 
@@ -90,8 +90,8 @@ until (waitpid($jobs[0]{pid}, POSIX::WNOHANG())) {
 }
 my $count = counted(@jobs);
 my $took = time - $start;
-is_deeply $count, { 403 => 3 * $n, 401 => 1000 }, "each of $n tenants is known whenever it asks";
-ok $asked == $served && $asked > 5, "and one that is in use all the time is served: $served of $asked";
+is_deeply $count, { 403 => 3 * $n, 401 => 1000 }, "each of $n tenants is found whenever it sends a request";
+ok $asked == $served && $asked > 0, "and one that is in use all the time is served: $served of $asked";
 
 my $status = $gw->status;
 note sprintf '%d requests a second; %s evictions, %s look-ups, %s without room, %s tenants in the zone',
@@ -102,17 +102,20 @@ cmp_ok $status->{zone_tenants}, '>', 50, 'the zone is in use';
 is $status->{lookup_failures_total}, 0, 'none failed';
 is said(), 1, 'and one line says that it is too small' or diag $gw->error_log;
 
-subtest 'a tenant is evicted while its request is under way' => sub {
-    $gw->upstream->answer({ delay => 0.3 });
+subtest 'a tenant is evicted while its requests are under way' => sub {
+    $gw->upstream->take;
+    $gw->upstream->answer({ hold => 1 });
     my @slow = map {
         my $s = $gw->connect;
         syswrite $s, "GET $path?slow=$_ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $own\r\n\r\n";
         $s;
     } 1 .. 20;
-    sleep 0.05;
-    is_deeply counted(client(@tokens)), { 403 => $n }, 'the others take their turns';
-    is scalar(grep { Gateway::read_response($_)->{status} == 200 } @slow), 20, 'the requests end well';
+    my $seen = 0;
+    ok $gw->wait_for(sub { $seen += $gw->upstream->take; $seen >= 20 }), '20 requests are at the upstream';
+    is_deeply counted(client(@tokens)), { 403 => $n }, 'all other tenants are looked up meanwhile';
     $gw->upstream->answer({});
+    $gw->upstream->release;
+    is scalar(grep { Gateway::read_response($_)->{status} == 200 } @slow), 20, 'the requests are answered';
 };
 
 subtest 'changes are seen in it' => sub {
@@ -124,6 +127,6 @@ subtest 'changes are seen in it' => sub {
     is $gw->get($path, token => $own)->{status}, 200, 'enabled';
 };
 
-is said(), 1, 'it is not said again';
+is said(), 1, 'no further warning';
 $gw->finish;
 done_testing;

@@ -28,6 +28,7 @@ package Gateway;
 #   $gw->linked;                               # every worker has its link to Redis, and one the subscription
 #   $gw->links_proven;                         # waits until the loss of a link is no outage yet
 #   $gw->under_way;                            # requests in the gateway beside this one; with count => 1 in start()
+#   $gw->repeated;                             # errors in the log that say an outage a second time
 #   $gw->wait_for(sub { ... });                # until the code returns true: 1, or 0 after $PATIENCE seconds
 #   $gw->finish;                               # stops nginx; asserts that the error log holds no alert and no crash
 #   $gw->finish(killed => 1);                  # the same, where the test itself has killed workers with signal 9
@@ -549,15 +550,33 @@ sub linked {
     return $s->{redis_events_up} && $s->{redis_links_up} == $workers && $s->{redis_links} == $workers;
 }
 
-# A link that is lost within ten time-outs of Redis, 100 ms each by default, is an
-# outage; later it is an interruption, and the gateway connects again at once.
-# Nothing but time shows the difference.
+# A link that is lost within ten time-outs of Redis is an outage; later it is an
+# interruption, and the gateway connects again at once.  Nothing but time shows the
+# difference.
 
 sub links_proven {
     my ($self) = @_;
     $self->wait_for(sub { $self->linked }) or return 0;
-    sleep 1.1;
+    my ($n, $unit) = ($self->{o}{redis_args} // 'timeout=1s') =~ /timeout=(\d+)(m?s)/ ? ($1, $2) : (100, 'ms');
+    sleep 11 * $n / ($unit eq 'ms' ? 1000 : 1);
     return 1;
+}
+
+# How often a worker has logged an error although its outage had not ended: no "is
+# back" or "accepts" is between two lines.
+
+sub repeated {
+    my ($self) = @_;
+    my ($n, %down) = (0);
+    for my $line ($self->log_lines(qr/ampersand: Redis/)) {
+        my ($level, $pid) = $line =~ /\[(\w+)\] (\d+)#/ or next;
+        if ($line =~ /is back|accepts \S+ again/) {
+            delete $down{$pid};
+        } elsif ($level eq 'error') {
+            $n++ if $down{$pid}++;
+        }
+    }
+    return $n;
 }
 
 sub log_lines { my ($self, $pattern) = @_; return grep { /$pattern/ } split /\n/, $self->error_log }
