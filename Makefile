@@ -277,6 +277,8 @@ bench:
 	@tools/deps build run test bench
 	@$(MAKE) all
 	@t/bench/run
+	@t/bench/latency
+	@t/bench/outages
 
 
 # make lint runs all of these, and each alone.  A tool that is missing is a

@@ -1,7 +1,7 @@
 # A change in Redis is applied by every worker of every gateway: several gateways of
 # several workers, several writers at once, each change made by ampctl and seen by a
 # request to each worker.  Prints p50 and p99 of the time from the moment at which
-# Redis publishes the change; t/bench/propagation prints the same on a quiet machine.
+# Redis publishes the change, which t/bench/outages prints on a quiet machine.
 
 use strict;
 use warnings;

@@ -152,7 +152,7 @@ sub _serve {
         my @ready = $select->can_read($wait > 10 ? 10 : $wait > 0 ? $wait : 0);
 
         if (grep { $_ == $release } @ready) {
-            sysread $release, my $byte, 1;
+            sysread $release, my $byte, 1 or return;    # the test has ended
             my @held = sort { $a->{n} <=> $b->{n} } grep { $_->{hold} && $in{ $_->{c} } } @later;
             $_->{at} = 0 for splice @held, 0, unpack 'C', $byte;
             @later = sort { $a->{at} <=> $b->{at} || $a->{n} <=> $b->{n} } @later;
