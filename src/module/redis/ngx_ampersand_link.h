@@ -50,9 +50,9 @@
  *   READONLY                              the link fails, and is LOCATING the
  *                                         master; once in ten seconds, else
  *                                         as the next ones
- *   NOPERM MISCONF OOM CLUSTERDOWN        the command's caller gets it; one line
- *                                         in the log of a worker, until a
- *                                         command of that name succeeds
+ *   NOPERM MISCONF OOM CLUSTERDOWN        the command's caller gets it; a line
+ *                                         in each worker's log, until a command
+ *                                         of that name succeeds
  *   others                                the command's caller gets it
  * Bytes that are no reply, a reply without a command and a reply of more than
  * a megabyte make the link fail.
