@@ -68,7 +68,8 @@ void amp_path_init(void);
  *                   encoding (up to four deep; deeper is refused) stay refused
  * AMP_NO_OPERATION  no line of this API has this path: also a trailing slash
  *                   (but in the proxy API) and an unencoded colon in a value
- * AMP_NO_METHOD     the path is known, the method is not; m->allow is filled
+ * AMP_NO_METHOD     the path exists, but not with this method; m->allow is
+ *                   filled
  */
 
 amp_reason_e amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,

@@ -11,10 +11,10 @@
 
 
 /*
- * Decrypts the tenant's active key into out, which has AMP_SECRET_MAX bytes and
- * is the caller's to wipe.  Where tenant->opened is set, the sealed text was
- * authenticated before, so it is only decrypted.  Returns the key's length; -1,
- * -2, -3 as amp_seal_open() does, and -1 for a key that cannot stand in an HTTP
+ * Decrypts the tenant's active key into out, which has AMP_SECRET_MAX bytes;
+ * the caller wipes it.  When tenant->opened is set, the tag was verified
+ * before, and the key is only decrypted.  Returns the key's length, or -1, -2,
+ * -3 as amp_seal_open(); also -1 for a key that must not be sent in an HTTP
  * header (amp_secret_valid()).
  */
 

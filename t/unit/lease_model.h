@@ -26,7 +26,7 @@ typedef struct {
     int       known[MODEL_GATEWAYS];
     double    seen[MODEL_GATEWAYS];
     double    had[MODEL_GATEWAYS];
-    unsigned  n;                    /* of known                               */
+    unsigned  n;                    /* number of known gateways               */
     unsigned  calls;
 } model_t;
 

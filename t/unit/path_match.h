@@ -1,6 +1,6 @@
 /*
- * For test_path.c and test_path_table.c: a path is matched as a request's is,
- * and composed for a project.
+ * For test_path.c and test_path_table.c: matches the path of a request, and
+ * composes the upstream path for a project.
  */
 
 #ifndef PATH_MATCH_H
@@ -33,8 +33,8 @@ text_span(const char *text)
 
 
 /*
- * From a heap block of the very length, for the address sanitizer; it lasts
- * until the next call.
+ * Matches a copy of exactly the path's length, so that AddressSanitizer reports
+ * a read beyond it.  m is valid until the next call.
  */
 
 static amp_reason_e
@@ -73,7 +73,7 @@ init(void **state)
 {
     amp_match_t  m;
 
-    /* before the index is built nothing is let through */
+    /* before the index is built no path matches */
 
     if (match(AMP_API_PLATFORM, "GET", "/v1/projects", &m) != AMP_NO_OPERATION
         || match(AMP_API_PROXY, "GET", "/proxy/x", &m) != AMP_NO_OPERATION)

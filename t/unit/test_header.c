@@ -24,7 +24,7 @@ forwarded(const amp_header_policy_t *policy, const char *name)
 
 
 static void
-an_api_with_an_allow_list_gets_only_the_listed_headers(void **state)
+allow_list_apis_get_only_listed_headers(void **state)
 {
     static const char *const sent[] = {
         "accept", "accept-encoding", "accept-language", "content-type",
@@ -50,7 +50,7 @@ an_api_with_an_allow_list_gets_only_the_listed_headers(void **state)
 
 
 static void
-accept_encoding_is_kept_where_the_gateway_edits_the_body(void **state)
+no_accept_encoding_for_edited_answers(void **state)
 {
     (void) state;
 
@@ -72,7 +72,8 @@ the_proxy_api_gets_all_but_the_denied_headers(void **state)
         "x-api-key", "authorization", "cookie", "host", "connection", "te",
         "transfer-encoding", "upgrade", "forwarded", "via", "x-real-ip",
         "x-request-id", "x-amp-project-id", "x-amp-anything",
-        "x-accel-redirect", "x-forwarded", "x-forwarded-for", "x-gateway-source",
+        "x-accel-redirect", "x-forwarded", "x-forwarded-for",
+        "x-gateway-source",
         "proxy-authorization"
     };
     size_t  i;
@@ -127,8 +128,8 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(an_api_with_an_allow_list_gets_only_the_listed_headers),
-        cmocka_unit_test(accept_encoding_is_kept_where_the_gateway_edits_the_body),
+        cmocka_unit_test(allow_list_apis_get_only_listed_headers),
+        cmocka_unit_test(no_accept_encoding_for_edited_answers),
         cmocka_unit_test(the_proxy_api_gets_all_but_the_denied_headers),
         cmocka_unit_test(what_connection_names_is_not_forwarded),
         cmocka_unit_test(a_list_is_read_word_by_word)
