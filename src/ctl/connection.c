@@ -1,9 +1,9 @@
 /*
  * One connection to Redis.
  *
- * The socket does not block; whatever would block waits in poll() for what is
- * left until the deadline.  Any failure ends the connection's use: what it had
- * still to answer is unknown.
+ * The socket does not block: each call that has to wait does so in poll(), for
+ * the time left until the deadline.  After a failure the connection is not used
+ * any more, since a late reply would be taken for that of the next command.
  */
 
 #define _GNU_SOURCE                 /* SOCK_NONBLOCK */
@@ -86,7 +86,7 @@ connection_lost(const connection_t *c, ctl_error_t *error, const char *why)
 }
 
 
-/* hiredis takes any length at its word, and memory for it. */
+/* hiredis allocates as many elements as the server announces. */
 
 static void *
 connection_array(const redisReadTask *task, connection_count_t n)
@@ -204,7 +204,7 @@ connection_local(connection_t *c, const char *path, int64_t deadline)
 }
 
 
-/* Tries each address of a host, the last as long as there is time. */
+/* Tries each address of a host; the last one gets all the time left. */
 
 static int
 connection_tcp(connection_t *c, const amp_redis_host_t *host,
@@ -243,8 +243,8 @@ connection_tcp(connection_t *c, const amp_redis_host_t *host,
 
 
 /*
- * After a BIO call that did not do: 0 when it may be tried again, or -1 with
- * the error filled.
+ * After a BIO call without success.  0: the socket is ready, the call is to be
+ * made again; or -1 with the error set.
  */
 
 static int
@@ -259,7 +259,7 @@ connection_retry(connection_t *c, int64_t deadline, ctl_error_t *error)
 
     if (!BIO_should_retry(bio)) {
 
-        /* what TLS 1.3 thinks of us comes after the handshake, with the end */
+        /* TLS 1.3: a client certificate is refused after the handshake */
 
         if (c->filter != NULL && !c->answered) {
             (void) BIO_read(bio, buf, sizeof(buf));
@@ -273,7 +273,7 @@ connection_retry(connection_t *c, int64_t deadline, ctl_error_t *error)
                         : "it closed the connection");
 
         if (c->filter == NULL && !c->answered) {
-            ctl_remedy(error, "does it want TLS? Then the URL begins with "
+            ctl_remedy(error, "does it expect TLS? Then the URL begins with "
                        "rediss; else check its log");
         }
 
@@ -397,10 +397,10 @@ connection_open(const connection_options_t *options, const char *path,
         c->filter = tls_filter(options->tls, host->host);
 
         if (c->filter == NULL) {
-            ctl_error(error, CTL_USAGE, "usage", "the server's name for TLS is "
-                      "no name and no address");
-            ctl_remedy(error, "--redis-server-name NAME gives the one that "
-                       "stands in its certificate");
+            ctl_error(error, CTL_USAGE, "usage", "the server name for TLS is "
+                      "neither a name nor an address");
+            ctl_remedy(error, "give the name in its certificate with "
+                       "--redis-server-name NAME");
             goto failed;
         }
 
@@ -491,11 +491,11 @@ connection_read(connection_t *c, int64_t deadline, ctl_error_t *error)
 
         if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
             ctl_error(error, CTL_REACH, "redis_protocol",
-                      "%s does not speak Redis' protocol: %s", c->who,
+                      "%s does not speak the Redis protocol: %s", c->who,
                       c->reader->err == REDIS_ERR_OOM
-                      ? "too long an answer" : c->reader->errstr);
-            ctl_remedy(error, "is there something else on this port, or Redis "
-                       "with TLS (rediss://)?");
+                      ? "the reply is too long" : c->reader->errstr);
+            ctl_remedy(error, "is this the port of another program, or of "
+                       "Redis with TLS (rediss://)?");
             return NULL;
         }
 
@@ -537,7 +537,7 @@ connection_command(connection_t *c, int64_t deadline, ctl_error_t *error,
 
     rc = connection_write(c, text, (size_t) len, deadline, error);
 
-    /* AUTH's is a secret */
+    /* AUTH contains the password */
 
     secret_clean(text, (size_t) len);
     redisFreeCommand(text);

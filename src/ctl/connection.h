@@ -1,6 +1,7 @@
 /*
- * One connection to a Redis or a Sentinel: a socket, TCP or local, TLS where
- * it is wanted, hiredis as the codec.  Blocking, each call to its deadline.
+ * One connection to a Redis server or a Sentinel: a TCP or local socket, with
+ * or without TLS; hiredis formats commands and parses replies.  Each call
+ * blocks until it is done or its deadline (connection_clock()) has passed.
  */
 
 #ifndef CTL_CONNECTION_H
@@ -26,14 +27,14 @@ typedef struct {
 } connection_options_t;
 
 
-/* Milliseconds of a clock that nobody sets. */
+/* Milliseconds of the monotonic clock. */
 
 int64_t connection_clock(void);
 
 /*
- * Connects to the socket at path, or with path NULL to a host; shakes hands,
- * authenticates, selects.  NULL with the error filled: its code is
- * "redis_unreachable" when another attempt may fare better.
+ * Connects to the socket at path, or with path NULL to a host; does the TLS
+ * handshake, AUTH and SELECT as the options say.  NULL with the error set: its
+ * code is "redis_unreachable" where another attempt may succeed.
  */
 
 connection_t *connection_open(const connection_options_t *options,
@@ -47,35 +48,34 @@ void connection_close(connection_t *c);
 const char *connection_who(const connection_t *c);
 
 /*
- * Sends a command as redisvFormatCommand() writes it.  0, or -1 with the error
- * filled; the connection is then of no more use.
+ * Sends a command, formatted by redisvFormatCommand().  0, or -1 with the error
+ * set: the connection has to be closed then.
  */
 
 int connection_write(connection_t *c, const char *text, size_t len,
     int64_t deadline, ctl_error_t *error);
 
 /*
- * The next reply, an error reply too, which the caller frees.  NULL with the
- * error filled; the connection is then of no more use.
+ * The next reply, which may be an error reply and which the caller frees.  NULL
+ * with the error set: the connection has to be closed then.
  */
 
 redisReply *connection_read(connection_t *c, int64_t deadline,
     ctl_error_t *error);
 
-/* Both in one, redisCommand()'s format. */
+/* connection_write() and connection_read(), in the format of redisCommand(). */
 
 redisReply *connection_command(connection_t *c, int64_t deadline,
     ctl_error_t *error, const char *fmt, ...);
 
 /*
- * AUTH with what the options of connection_open() hold.  0, or -1 with the
- * error filled.
+ * AUTH with the user and password of the options.  0, or -1 with the error set.
  */
 
 int connection_auth(connection_t *c, const connection_options_t *options,
     int64_t deadline, ctl_error_t *error);
 
-/* 0 without TLS, else 1 with what tls_describe() tells. */
+/* 0 without TLS, else 1 with text and *days as tls_describe() sets them. */
 
 int connection_tls(const connection_t *c, char *text, size_t size, int *days);
 

@@ -32,14 +32,14 @@ static int
 tls_refused(ctl_error_t *error, const char *what, const char *file,
     const char *why, const char *remedy)
 {
-    ctl_error(error, CTL_REFUSED, "redis_tls", "%s \"%s\" is refused: %s",
+    ctl_error(error, CTL_REFUSED, "redis_tls", "%s \"%s\" cannot be used: %s",
               what, file, why);
 
     return ctl_remedy(error, "%s", remedy);
 }
 
 
-/* A key that is encrypted asks nobody for its passphrase. */
+/* An encrypted key is refused; OpenSSL would ask for its passphrase. */
 
 static int
 tls_no_passphrase(char *buf, int size, int writing, void *data)
@@ -64,7 +64,7 @@ tls_key(SSL_CTX *ctx, const char *file, ctl_error_t *error)
     const char   *what = "client key file";
     struct stat   st;
 
-    /* O_NONBLOCK: a FIFO must not hold us up before it is refused */
+    /* O_NONBLOCK: opening a FIFO must not block */
 
     fd = open(file, O_RDONLY|O_CLOEXEC|O_NOCTTY|O_NONBLOCK);
 
@@ -76,14 +76,14 @@ tls_key(SSL_CTX *ctx, const char *file, ctl_error_t *error)
         }
 
         return tls_refused(error, what, file, strerror((int) n),
-                           "--redis-key FILE (AMPERSAND_REDIS_KEY) holds the "
+                           "--redis-key FILE (AMPERSAND_REDIS_KEY) is the "
                            "key of the client certificate");
     }
 
     if (!S_ISREG(st.st_mode) || (st.st_mode & 077)) {
         close(fd);
         return tls_refused(error, what, file, S_ISREG(st.st_mode)
-                           ? "group or others may use it"
+                           ? "group or others may read or write it"
                            : "it is not a regular file",
                            S_ISREG(st.st_mode) ? "chmod 600 it"
                                                : "give the file itself");
@@ -104,9 +104,9 @@ tls_key(SSL_CTX *ctx, const char *file, ctl_error_t *error)
     secret_clean(text, sizeof(text));
 
     if (key == NULL) {
-        return tls_refused(error, what, file, "it holds no key in PEM, or an "
-                           "encrypted one", "write it in PEM without a "
-                           "passphrase");
+        return tls_refused(error, what, file, "it contains no key in PEM "
+                           "format, or an encrypted one", "write the key in "
+                           "PEM format, without a passphrase");
     }
 
     n = SSL_CTX_use_PrivateKey(ctx, key);
@@ -116,7 +116,7 @@ tls_key(SSL_CTX *ctx, const char *file, ctl_error_t *error)
     if (n != 1 || SSL_CTX_check_private_key(ctx) != 1) {
         return tls_refused(error, what, file,
                            "it is not the key of the certificate",
-                           "--redis-cert and --redis-key belong together");
+                           "--redis-key has to be the key of --redis-cert");
     }
 
     return 0;
@@ -137,15 +137,15 @@ tls_files(SSL_CTX *ctx, const tls_options_t *options, ctl_error_t *error)
     } else if (SSL_CTX_load_verify_locations(ctx, options->ca, NULL) != 1) {
         return tls_refused(error, "CA file", options->ca, access(options->ca,
                            R_OK) != 0 ? strerror(errno)
-                                      : "it holds no certificate in PEM",
-                           "--redis-ca FILE (AMPERSAND_REDIS_CA) holds the "
-                           "certificate of the CA that signed Redis' own");
+                                      : "it has no certificate in PEM format",
+                           "--redis-ca FILE (AMPERSAND_REDIS_CA) is the "
+                           "certificate of the CA that signed that of Redis");
     }
 
     if ((options->cert == NULL) != (options->key == NULL)) {
         ctl_error(error, CTL_USAGE, "usage",
-                  "a client certificate needs its key, and a key its "
-                  "certificate");
+                  "a client certificate is given without its key, or a key "
+                  "without its certificate");
         return ctl_remedy(error, "give both --redis-cert FILE and --redis-key "
                           "FILE (AMPERSAND_REDIS_CERT, AMPERSAND_REDIS_KEY)");
     }
@@ -157,10 +157,10 @@ tls_files(SSL_CTX *ctx, const tls_options_t *options, ctl_error_t *error)
     if (SSL_CTX_use_certificate_chain_file(ctx, options->cert) != 1) {
         return tls_refused(error, "client certificate file", options->cert,
                            access(options->cert, R_OK) != 0 ? strerror(errno)
-                           : "it holds no certificate in PEM",
-                           "--redis-cert FILE (AMPERSAND_REDIS_CERT) holds "
-                           "the certificate, then those between it and the "
-                           "CA");
+                           : "it has no certificate in PEM format",
+                           "--redis-cert FILE (AMPERSAND_REDIS_CERT) has "
+                           "the certificate first, then the intermediate "
+                           "ones");
     }
 
     return tls_key(ctx, options->key, error);
@@ -183,7 +183,8 @@ tls_create(const tls_options_t *options, ctl_error_t *error)
     if (tls->ctx == NULL
         || SSL_CTX_set_min_proto_version(tls->ctx, TLS1_2_VERSION) != 1)
     {
-        ctl_error(error, CTL_REFUSED, "redis_tls", "OpenSSL has no TLS");
+        ctl_error(error, CTL_REFUSED, "redis_tls",
+                  "OpenSSL cannot set up TLS 1.2");
         ctl_remedy(error, "check its configuration (OPENSSL_CONF)");
         tls_free(tls);
         return NULL;
@@ -230,7 +231,7 @@ tls_filter(tls_t *tls, const char *host)
     BIO_get_ssl(filter, &ssl);
     param = SSL_get0_param(ssl);
 
-    /* an address is proved by an address, and has no place in SNI */
+    /* a certificate names addresses apart from names; SNI has names only */
 
     if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1) {
         return filter;
@@ -268,13 +269,15 @@ tls_fault(BIO *filter, const char *who, ctl_error_t *error)
         || verified == X509_V_ERR_IP_ADDRESS_MISMATCH)
     {
         ctl_error(error, CTL_REACH, "redis_tls",
-                  "%s shows a certificate for another name or address", who);
-        ctl_remedy(error, "write the name that stands in its certificate, or "
+                  "certificate verification failed: %s has a certificate for "
+                  "another name or address", who);
+        ctl_remedy(error, "write the name in its certificate into the URL, or "
                    "--redis-server-name NAME (AMPERSAND_REDIS_SERVER_NAME)");
 
     } else if (verified != X509_V_OK) {
         ctl_error(error, CTL_REACH, "redis_tls",
-                  "%s shows a certificate that cannot be trusted: %s", who,
+                  "certificate verification failed: that of %s cannot be "
+                  "trusted: %s", who,
                   X509_verify_cert_error_string(verified));
         ctl_remedy(error, "--redis-ca FILE (AMPERSAND_REDIS_CA) names the CA "
                    "that signed it");
@@ -283,15 +286,15 @@ tls_fault(BIO *filter, const char *who, ctl_error_t *error)
         ctl_error(error, CTL_REACH, "redis_tls",
                   "%s refused the TLS connection: %s", who,
                   ERR_reason_error_string(code));
-        ctl_remedy(error, "a client certificate that its CA signed may be "
-                   "wanted: --redis-cert FILE and --redis-key FILE "
+        ctl_remedy(error, "Redis may require a client certificate that its CA "
+                   "signed: --redis-cert FILE and --redis-key FILE "
                    "(AMPERSAND_REDIS_CERT, AMPERSAND_REDIS_KEY)");
 
     } else if (reason != 0
                && reason != SSL_R_UNEXPECTED_EOF_WHILE_READING)
     {
-        ctl_error(error, CTL_REACH, "redis_tls", "no TLS with %s: %s", who,
-                  ERR_reason_error_string(code));
+        ctl_error(error, CTL_REACH, "redis_tls", "the TLS handshake with "
+                  "%s failed: %s", who, ERR_reason_error_string(code));
         ctl_remedy(error, "does it speak TLS (1.2 or newer) on this port? "
                    "Without TLS the URL begins with redis, not rediss");
 

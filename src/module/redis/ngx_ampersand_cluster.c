@@ -458,8 +458,8 @@ ngx_ampersand_cluster_link(ngx_ampersand_cluster_t *cluster, ngx_uint_t n)
 
     opts.links = cluster->links;
     opts.kind = "Redis";
-    opts.effect = "known tenants of its slots are served from memory, unknown "
-                  "ones get 503";
+    opts.effect = "tenants in the zone are served, others of its slots get "
+                  "503";
     opts.level = NGX_LOG_ERR;
     opts.state = ngx_ampersand_cluster_node_state;
     opts.data = cluster;

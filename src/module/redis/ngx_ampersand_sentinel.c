@@ -22,8 +22,8 @@ typedef struct {
 struct ngx_ampersand_sentinel_s {
     ngx_ampersand_links_t           *links;
     ngx_ampersand_redis_conf_t      *conf;
-    ngx_ampersand_link_t            *ask;
-    ngx_uint_t                       current;   /* index of whom it asks      */
+    ngx_ampersand_link_t            *ask;       /* to one Sentinel at a time  */
+    ngx_uint_t                       current;   /* the index of its host      */
     ngx_ampersand_watch_t            watches[AMP_REDIS_HOSTS_MAX];
     ngx_uint_t                       nfollowers;
     ngx_ampersand_follower_t  followers[NGX_AMPERSAND_SENTINEL_FOLLOWERS];
@@ -92,7 +92,7 @@ ngx_ampersand_sentinel_create(ngx_ampersand_links_t *links)
 
         ngx_ampersand_sentinel_opts(sentinel, &opts);
 
-        /* the other link has said it */
+        /* the link that asks logs an outage of its Sentinel already */
 
         opts.level = NGX_LOG_INFO;
         opts.state = ngx_ampersand_sentinel_watch_state;
