@@ -19,7 +19,7 @@ my $c = Gateway::Canary->new;
 my $redis = Gateway::Redis->start('--appendonly', 'yes', '--appendfsync', 'always');
 my $gw = Gateway->start(
     workers => 2, redis => $redis,
-    http => 'ampersand_cache_ttl listProviders 1s; ampersand_cache_ttl 404 1m;',
+    http => 'ampersand_cache_ttl default 1h; ampersand_cache_ttl listProviders 1s; ampersand_cache_ttl 404 1m;',
 );
 my $up = $gw->upstream;
 my %token = map {
