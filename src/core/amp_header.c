@@ -2,7 +2,7 @@
 
 
 #define amp_header_name(text)                                                 \
-    { sizeof(text) - 1, (const unsigned char *) text }
+    { sizeof(text) - 1, (const unsigned char *) (text) }
 
 #define amp_header_is(name, text)                                             \
     ((name).len == sizeof(text) - 1                                           \

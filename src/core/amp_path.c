@@ -385,6 +385,8 @@ amp_path_fill(const amp_route_t *route, const amp_piece_t *pieces,
         }
 
         if (segment->text.len != 0) {
+            /* a route has as many segments as the path has pieces */
+            /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign) */
             value.len = pieces[i].colon;
 
             if (!amp_path_value(route->op->api, value)) {

@@ -31,6 +31,7 @@ typedef struct {
 
 int amp_rate_parse(amp_span_t text, amp_rate_t *rate);
 
+
 /* The burst of a limit that has a rate and no burst of its own. */
 
 static inline uint32_t

@@ -352,8 +352,8 @@ connection_open(const connection_options_t *options, const char *path,
     const amp_redis_host_t *host, int64_t deadline, ctl_error_t *error)
 {
     int            rc;
-    connection_t  *c;
     const char    *why;
+    connection_t  *c;
 
     c = calloc(1, sizeof(*c));
     if (c == NULL) {

@@ -223,6 +223,8 @@ options_value(ctl_t *ctl, options_table_t *table, int id, const char *text)
     unsigned      i;
     ctl_value_t  *value;
 
+    /* getopt_long() returns only ids of the table */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     for (i = 0; table->options[i]->id != id; i++) { /* void */ }
 
     if (table->given[i] != NULL && text != NULL && !table->options[i]->many) {
@@ -260,6 +262,8 @@ options_exact(char **argv, const char *name)
         text = argv[optind - 2];
     }
 
+    /* the argument that getopt_long() has just read */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     return strncmp(text, "--", 2) == 0
            && strcspn(text + 2, "=") == strlen(name);
 }

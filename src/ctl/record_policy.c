@@ -182,6 +182,8 @@ record_limit(json_t *record, const char *class, const char *rate_text,
 
     json_object_set_new(limit, "rate", json_stringn((char *) buf,
                                               amp_buf_written(&text).len));
+    /* record_rate() has succeeded, so it has set the rate */
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
     json_object_set_new(limit, "burst", json_integer(rate.burst));
 
     return 0;

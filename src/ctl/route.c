@@ -63,11 +63,11 @@ static route_verdict_e
 route_redirect(route_t *route, connection_t *c, const redisReply *reply,
     unsigned *ask)
 {
-    int                node;
-    unsigned           i;
-    nodes_t           *nodes;
-    amp_redirect_t     to;
-    amp_redis_host_t   answered;
+    int               node;
+    nodes_t          *nodes;
+    unsigned          i;
+    amp_redirect_t    to;
+    amp_redis_host_t  answered;
 
     nodes = &route->nodes;
     memset(&answered, 0, sizeof(answered));

@@ -211,6 +211,8 @@ sentinel_none(nodes_t *nodes, unsigned no_such_name, unsigned slow,
 
     *error = *fault;
 
+    /* at least one Sentinel was asked, and failed */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     if (strcmp(fault->code, "redis_unreachable") != 0) {
         return;
     }

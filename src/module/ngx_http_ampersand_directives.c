@@ -227,8 +227,8 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (what == AMP_LIFETIME_UNKNOWN && !missing) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is not an operation, class, \"default\" or 404, "
-                           "see \"ampctl operations\"", &value[1]);
+                           "\"%V\" is not an operation, class, \"default\" or "
+                           "404, see \"ampctl operations\"", &value[1]);
         return NGX_CONF_ERROR;
     }
 

@@ -54,8 +54,8 @@ ngx_http_ampersand_push(ngx_list_t *list)
 
 
 /*
- * Adds a header to the answer.  Name and value are not copied: both have to live
- * as long as the request.  NGX_ERROR: no memory.
+ * Adds a header to the answer.  Name and value are not copied: both have to
+ * live as long as the request.  NGX_ERROR: no memory.
  */
 
 static ngx_inline ngx_int_t

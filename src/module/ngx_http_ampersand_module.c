@@ -368,8 +368,8 @@ ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
 
 
 /*
- * Limits are charged in front of upstream{} blocks, and keepalive stands in them,
- * so the upstream of a gateway location has to be one.
+ * Limits are charged in front of upstream{} blocks, and keepalive stands in
+ * them, so the upstream of a gateway location has to be one.
  */
 
 static char *

@@ -211,8 +211,8 @@ ngx_http_ampersand_worker_state(void *data, ngx_ampersand_redis_state_e state)
 /*
  * glibc gives the end of its heap back when 128K there are free, and takes at
  * least as much when none is left: a worker whose heap ends there does both for
- * each request, with the page faults.  Freeing a mapped block moves both limits,
- * this one to twice its size (mallopt(3), M_MMAP_THRESHOLD).
+ * each request, with the page faults.  Freeing a mapped block moves both
+ * limits, this one to twice its size (mallopt(3), M_MMAP_THRESHOLD).
  */
 
 static void

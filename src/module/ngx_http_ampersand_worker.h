@@ -1,6 +1,7 @@
 /*
- * What a worker starts and ends with: its link to Redis, its look-ups, limits and
- * invalidations; in one worker of a machine the subscription to amp:events, too.
+ * What a worker starts and ends with: its link to Redis, its look-ups, limits
+ * and invalidations; in one worker of a machine the subscription to amp:events,
+ * too.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_WORKER_H

@@ -1,8 +1,8 @@
 /*
  * Simulates limits on a virtual clock: how much 1 to 1,000 gateways admit
- * together, compared to one token bucket, and how many calls of the lease script
- * that takes.  Exits with 1 when the promise of amp_lease.h is broken, or a
- * scenario admits less, or shares less evenly, than it has to.
+ * together, compared to one token bucket, and how many calls of the lease
+ * script that takes.  Exits with 1 when the promise of amp_lease.h is broken,
+ * or a scenario admits less, or shares less evenly, than it has to.
  *
  *   of most    admitted, as a share of rate * time + burst, the most that is
  *              allowed (at once: of what GCRA allows)
@@ -26,7 +26,7 @@
 
 
 static const scenario_t  scenarios[] = {
-    /* name             rate       burst gw  demand skew s  delay loss dead fail */
+    /* name             rate      burst gw demand skew s delay loss dead fail */
     { "one",            "50/s",      100,   1, 3,  0, 20,  400,  0, 0, 0, .97, 1 },
     { "one, small",     "50/s",        2,   1, 3,  0, 20,  400,  0, 0, 0, .97, 1 },
     { "one, burst 1",   "50/s",        1,   1, 9,  0, 20,  400,  0, 0, 0, .97, 1 },
@@ -122,8 +122,8 @@ static void
 trace_one(model_t *m, const amp_rate_t *rate, double now)
 {
     int                         gateway, run;
-    unsigned                    i;
     double                      since;
+    unsigned                    i;
     amp_span_t                  argv[AMP_LEASE_ARGS];
     unsigned char               text[AMP_LEASE_ARGS][AMP_LEASE_TEXT];
     amp_lease_ask_t             ask;
@@ -189,7 +189,8 @@ trace(unsigned n)
             rate = rates[draw(sizeof(rates) / sizeof(rates[0]))];
         }
 
-        now += (kind == 5) ? 4000000 : (kind == 6) ? -1e6 : draw(kind * 1000 + 1);
+        now += (kind == 5) ? 4000000
+               : (kind == 6) ? -1e6 : draw(kind * 1000 + 1);
         trace_one(&m, &rate, now);
     }
 }

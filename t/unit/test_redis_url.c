@@ -40,7 +40,8 @@ static const good_t  good[] = {
 
 static const char  *bad[] = {
     "", "redis:", "redis://", "redis://:6379", "redis://h:0", "redis://h:70000",
-    "redis://h:", "redis://h:x", "redis://h/x", "redis://h/-1", "redis://h?db=1",
+    "redis://h:", "redis://h:x", "redis://h/x", "redis://h/-1",
+    "redis://h?db=1",
     "redis://h/1#x", "redis://a:%zz@h", "redis://a:%0a@h", "redis://a:%00@h",
     "redis://a:%4@h", "redis://[::1", "redis://[::1]x", "redis://[]",
     "redis://[h]", "redis://::1", "redis://@h", "redis://h%2e", "redis://h h",

@@ -154,8 +154,8 @@ question_mark_is_replaced_by_the_ip_of_the_metadata(void **state)
 static void
 question_mark_alone_is_an_unknown_node(void **state)
 {
-    size_t       i;
     char         text[300];
+    size_t       i;
     const char  *nodes[] = {
         "*2\r\n$1\r\n?\r\n:7000\r\n",
         NODE_A("$1\r\n?\r\n"),
@@ -204,8 +204,8 @@ an_empty_map_has_no_ranges(void **state)
 static void
 a_malformed_map_is_refused_as_a_whole(void **state)
 {
-    size_t       i;
     char         text[400];
+    size_t       i;
     const char  *whole[] = {
         "-ERR This instance has cluster support disabled\r\n",
         "$-1\r\n", "*-1\r\n", ":1\r\n", "+OK\r\n", "$1\r\nx\r\n"
@@ -251,8 +251,8 @@ a_malformed_map_is_refused_as_a_whole(void **state)
 static void
 a_host_may_have_255_bytes(void **state)
 {
-    size_t  len;
     char    text[400], name[257];
+    size_t  len;
 
     (void) state;
 

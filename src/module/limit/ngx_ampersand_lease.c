@@ -5,8 +5,8 @@
 
 
 /*
- * All limits of a request are tested and spent from with the lock held once; the
- * calls that are due are sent after it.
+ * All limits of a request are tested and spent from with the lock held once;
+ * the calls that are due are sent after it.
  */
 
 
@@ -303,7 +303,10 @@ ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
             break;
         }
 
-        /* no later call follows, so the time between two calls does not matter */
+        /*
+         * no later call follows, so the time between two calls does not
+         * matter
+         */
 
         if (leasing->closing) {
             leased->lease.calls = 0;
@@ -396,7 +399,9 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
 }
 
 
-/* What the fallback says: ADMIT, REFUSE with the time to wait, or AWAY: deny. */
+/*
+ * What the fallback says: ADMIT, REFUSE with the time to wait, or AWAY: deny.
+ */
 
 static amp_lease_e
 ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)

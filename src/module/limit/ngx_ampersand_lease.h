@@ -1,12 +1,12 @@
 /*
  * Leases: units of the tenants' limits are taken from Redis ahead of need, so
- * that rates are exact over all gateways (core/amp_lease.h says how and why), and
- * spent from the zone by all workers.
+ * that rates are exact over all gateways (core/amp_lease.h says how and why),
+ * and spent from the zone by all workers.
  *
  * A call belongs to the worker that makes it; the zone says that one is under
- * way.  Requests that wait in that worker are woken when the call ends; those in
- * other workers look again after a few milliseconds.  When a worker dies in a
- * call, its lease is lost, and the others call again after AMP_LEASE_LOST.
+ * way.  Requests that wait in that worker are woken when the call ends; those
+ * in other workers look again after a few milliseconds.  When a worker dies in
+ * a call, its lease is lost, and the others call again after AMP_LEASE_LOST.
  */
 
 #ifndef NGX_AMPERSAND_LEASE_H
@@ -23,7 +23,7 @@ typedef struct {
     amp_rate_t   rate;
     uint64_t     wait;              /* ns until it may admit, 0: it admits    */
     uint64_t     reset;             /* ns until the burst is full again       */
-    uint64_t     received;            /* when Redis last answered, as seen then */
+    uint64_t     received;          /* when Redis last answered, as seen then */
     uint32_t     remaining;         /* units that could be taken at once      */
 } ngx_ampersand_limit_t;
 
@@ -40,7 +40,7 @@ ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
  * NGX_AGAIN before.
  *   NGX_OK        taken
  *   NGX_DECLINED  refused for *wait ns; also where the zone has no room
- *   NGX_AGAIN     a call is under way, here or in another worker: call this again
+ *   NGX_AGAIN     a call is under way, here or in another worker: call again
  *                 when woken, or after *wait ns
  *   NGX_ABORT     Redis gives no leases, and the fallback is "deny"
  */
@@ -57,9 +57,9 @@ ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
 void ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing);
 
 /*
- * The worker exits: calls that end from now on change no state of Redis' health,
- * and wake no request.  all: returns all units, as far as Redis takes the
- * commands at once; after a reload they are leased again.
+ * The worker exits: calls that end from now on change no state of Redis'
+ * health, and wake no request.  all: returns all units, as far as Redis takes
+ * the commands at once; after a reload they are leased again.
  */
 
 void ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t all);

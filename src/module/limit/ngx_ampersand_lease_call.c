@@ -58,7 +58,7 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
     amp_buf_t                      key;
     amp_span_t                     argv[4 + AMP_LEASE_ARGS];
     ngx_ampersand_zone_t          *zone;
-    ngx_ampersand_leasing_t        *leasing;
+    ngx_ampersand_leasing_t       *leasing;
     const ngx_ampersand_server_t  *server;
 
     leasing = call->leasing;
@@ -109,8 +109,8 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
 
 /*
  * When this gateway first saw the server, if it may be another one's successor,
- * else 0.  The servers that are seen in the first seconds are not: a cluster has
- * many.
+ * else 0.  The servers that are seen in the first seconds are not: a cluster
+ * has many.
  */
 
 static uint64_t
@@ -232,14 +232,14 @@ static void
 ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     amp_lease_answer_t *answer)
 {
-    uint32_t                 hash;
-    uint64_t                 now;
-    amp_span_t               tenant;
-    ngx_uint_t               failed;
-    ngx_ampersand_zone_t    *zone;
-    ngx_ampersand_leased_t  *leased;
+    uint32_t                  hash;
+    uint64_t                  now;
+    amp_span_t                tenant;
+    ngx_uint_t                failed;
+    ngx_ampersand_zone_t     *zone;
+    ngx_ampersand_leased_t   *leased;
+    ngx_ampersand_leases_t   *leases;
     ngx_ampersand_leasing_t  *leasing;
-    ngx_ampersand_leases_t  *leases;
 
     static time_t            logged;
     static const char *const effects[] = {

@@ -26,7 +26,10 @@
 #define NGX_AMPERSAND_LEASE_DENY   2
 
 
-/* What a worker needs to lease; the caller fills it, and it outlives all calls. */
+/*
+ * What a worker needs to lease; the caller fills it, and it outlives all
+ * calls.
+ */
 
 typedef struct {
     ngx_ampersand_zone_t   *zone;
@@ -68,8 +71,8 @@ typedef struct {
 
 
 /*
- * Makes a call.  The caller fills call->ask and sends the call, or frees it with
- * ngx_free().  now: as given to amp_lease_ask().  NULL: no memory.
+ * Makes a call.  The caller fills call->ask and sends the call, or frees it
+ * with ngx_free().  now: as given to amp_lease_ask().  NULL: no memory.
  */
 
 ngx_ampersand_lease_call_t *ngx_ampersand_lease_call(
@@ -85,15 +88,17 @@ void ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call);
 
 
 /*
- * For ngx_ampersand_redis_on_server(), data is the zone: notes when a server was
- * first seen, since a new server may lack the last leases of the one before.
+ * For ngx_ampersand_redis_on_server(), data is the zone: notes when a server
+ * was first seen, since a new server may lack the last leases of the one
+ * before.
  */
 
-void ngx_ampersand_lease_server(void *data, const ngx_ampersand_server_t *server);
+void ngx_ampersand_lease_server(void *data,
+    const ngx_ampersand_server_t *server);
 
 /*
- * The lease of a limit, with the zone's lock held.  make: it is made where it does
- * not exist.  NULL: it does not exist, or the zone has no room.
+ * The lease of a limit, with the zone's lock held.  make: it is made where it
+ * does not exist.  NULL: it does not exist, or the zone has no room.
  */
 
 ngx_ampersand_leased_t *ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone,

@@ -265,7 +265,8 @@ ngx_http_ampersand_cooldown_publish(ngx_ampersand_leasing_t *leasing,
 
 
 void
-ngx_http_ampersand_cooldown_read(ngx_ampersand_leasing_t *leasing, amp_span_t tenant)
+ngx_http_ampersand_cooldown_read(ngx_ampersand_leasing_t *leasing,
+    amp_span_t tenant)
 {
     u_char                               name[AMP_KEYS_MAX];
     amp_buf_t                            key;

@@ -1,17 +1,17 @@
 /*
- * Cool-downs: after a 429 of Ampersand that says until when, all gateways answer
- * 429 themselves, until then.
+ * Cool-downs: after a 429 of Ampersand that says until when, all gateways
+ * answer 429 themselves, until then.
  *
  * Who shares a cool-down:
- *   the gateway that saw the 429      writes it to its zone, to a Redis key that
- *                                     expires, and to amp:events
+ *   the gateway that saw the 429      writes it to its zone, to an expiring key
+ *                                     of Redis, and to amp:events
  *   the other gateways that run       receive the message
  *   gateways that start later         read the key when they look the tenant up
  *
  * Only durations are written, so the machines' clocks need not agree.  A 429 of
  * the proxy API is a provider's limit or that of one installation: there the
- * installation cools down, named by x-amp-installation-id, or by integration and
- * group; else the tenant does.
+ * installation cools down, named by x-amp-installation-id, or by integration
+ * and group; else the tenant does.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_COOLDOWN_H
@@ -45,8 +45,9 @@ ngx_msec_t ngx_http_ampersand_cooldown(ngx_http_request_t *r,
     const ngx_http_ampersand_cooldown_scope_t *scope);
 
 /*
- * r->upstream has answered 429: begins a cool-down where Retry-After (seconds or
- * a date) or X-Amp-Retry-After (a date) says until when; else changes nothing.
+ * r->upstream has answered 429: begins a cool-down where Retry-After (seconds
+ * or a date) or X-Amp-Retry-After (a date) says until when; else changes
+ * nothing.
  */
 
 void ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,

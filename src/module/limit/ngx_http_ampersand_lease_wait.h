@@ -10,8 +10,8 @@
  * wait(): the request asked for a lease.  The end of its tenant's call wakes it
  * when this worker made the call; a timer, doubled each time, looks for the
  * calls of other workers and for the time at which the next call may be made.
- * join(): of the requests for one missing cache entry only one goes upstream, so
- * only one asks for a unit, in each worker; the others join it.  At most one
+ * join(): of the requests for one missing cache entry only one goes upstream,
+ * so only one asks for a unit, in each worker; the others join it.  At most one
  * unit for each other worker is charged in vain.
  *
  * A request waits, in all, no longer than a command to Redis may take and the
@@ -63,9 +63,9 @@ void ngx_http_ampersand_lease_waits_init(
 
 /*
  * Suspends r until its tenant's call ends, for at least ns nanoseconds unless
- * it is woken.  wait->tenant has to be set.  NGX_OK: the caller returns to nginx
- * with the request suspended.  NGX_DONE: the request has waited long enough.
- * NGX_ERROR: no memory.
+ * it is woken.  wait->tenant has to be set.  NGX_OK: the caller returns to
+ * nginx with the request suspended.  NGX_DONE: the request has waited long
+ * enough. NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_http_ampersand_lease_wait(ngx_http_ampersand_lease_waits_t *waits,

@@ -6,8 +6,8 @@
 
 
 /*
- * What a request in flight has to give back.  It outlives the request's context,
- * which an internal redirect drops.
+ * What a request in flight has to give back.  It outlives the request's
+ * context, which an internal redirect drops.
  */
 
 typedef struct {
@@ -44,7 +44,8 @@ ngx_http_ampersand_limit_init(ngx_http_ampersand_limits_t *limits,
     limits->leasing.wake = ngx_http_ampersand_limit_wake;
     limits->leasing.data = limits;
 
-    ngx_ampersand_redis_on_server(limits->leasing.redis, ngx_ampersand_lease_server,
+    ngx_ampersand_redis_on_server(limits->leasing.redis,
+                                  ngx_ampersand_lease_server,
                                   limits->leasing.zone);
 
     if (ngx_worker != 0) {

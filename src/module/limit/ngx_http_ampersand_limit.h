@@ -1,6 +1,6 @@
 /*
- * Limits of a tenant: its requests in flight, and its rates.  A request that one
- * of them refuses costs the others nothing.
+ * Limits of a tenant: its requests in flight, and its rates.  A request that
+ * one of them refuses costs the others nothing.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_LIMIT_H

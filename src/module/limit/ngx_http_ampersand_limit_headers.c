@@ -3,8 +3,8 @@
 #include "amp_escape.h"
 
 
-#define NGX_HTTP_AMPERSAND_POLICY_TEXT  64          /* bytes of each limit        */
-#define NGX_HTTP_AMPERSAND_POLICIES     64          /* texts that are kept        */
+#define NGX_HTTP_AMPERSAND_POLICY_TEXT  64          /* bytes of each limit    */
+#define NGX_HTTP_AMPERSAND_POLICIES     64          /* texts that are kept    */
 
 
 /* A limit's part of RateLimit-Policy, which begins with its name. */
@@ -20,8 +20,8 @@ typedef struct {
 
 static ngx_http_ampersand_policy_t *ngx_http_ampersand_limit_headers_policy(
     ngx_ampersand_limit_t *limit);
-static u_char *ngx_http_ampersand_limit_headers_number(u_char *p, const char *key,
-    uint64_t n);
+static u_char *ngx_http_ampersand_limit_headers_number(u_char *p,
+    const char *key, uint64_t n);
 static uint64_t ngx_http_ampersand_limit_headers_window(
     ngx_ampersand_limit_t *limit);
 static uint64_t ngx_http_ampersand_limit_headers_reset(
@@ -91,7 +91,7 @@ ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
 }
 
 
-/* Few policies exist, and each has the same text always: kept in this worker. */
+/* Few policies exist, and the text of each is constant: kept in this worker. */
 
 static ngx_http_ampersand_policy_t *
 ngx_http_ampersand_limit_headers_policy(ngx_ampersand_limit_t *limit)
@@ -109,7 +109,8 @@ ngx_http_ampersand_limit_headers_policy(ngx_ampersand_limit_t *limit)
     text = &policies[(rate->count + rate->burst + limit->limit)
                    % NGX_HTTP_AMPERSAND_POLICIES];
 
-    if (text->len && text->limit == limit->limit && text->rate.count == rate->count
+    if (text->len && text->limit == limit->limit
+        && text->rate.count == rate->count
         && text->rate.period == rate->period && text->rate.burst == rate->burst)
     {
         return text;
@@ -128,7 +129,7 @@ ngx_http_ampersand_limit_headers_policy(ngx_ampersand_limit_t *limit)
 
     p = ngx_http_ampersand_limit_headers_number(p, ";q=", rate->burst);
     p = ngx_http_ampersand_limit_headers_number(p, ";w=",
-                                   ngx_http_ampersand_limit_headers_window(limit));
+                               ngx_http_ampersand_limit_headers_window(limit));
     text->len = p - text->text;
 
     return text;

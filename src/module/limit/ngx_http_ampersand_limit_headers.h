@@ -1,11 +1,12 @@
 /*
  * What an answer says of the limits that its request was held to.
  *
- * RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): a quota
- * q for a window of w seconds, of which r units are available now.  For a token
- * bucket q is the burst and w the time in which it refills, so that q/w is the
- * rate.  Where no unit is left, t is the time until the next request will be
- * admitted (as in Retry-After), else the time until all q units are available.
+ * RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers): a
+ * quota q for a window of w seconds, of which r units are available now.  For a
+ * token bucket q is the burst and w the time in which it refills, so that q/w
+ * is the rate.  Where no unit is left, t is the time until the next request
+ * will be admitted (as in Retry-After), else the time until all q units are
+ * available.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_LIMIT_HEADERS_H

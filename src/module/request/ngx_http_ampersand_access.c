@@ -348,7 +348,7 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
         return AMP_BAD_HEADER;
     }
 
-    /* an installation may belong to any group: a bound tenant may not name one */
+    /* an installation may be of any group: a bound tenant may not name one */
 
     if (tenant->ngroups && alcf->api == AMP_API_PROXY
         && ctx->headers.installation.data)

@@ -1,6 +1,6 @@
 /*
- * The client's body: its size, and for operations that name a project or a group
- * in it, its contents.
+ * The client's body: its size, and for operations that name a project or a
+ * group in it, its contents.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_BODY_H
@@ -22,7 +22,10 @@ ngx_int_t ngx_http_ampersand_body_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_ampersand_body_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
-/* Checks the body that was read, and puts the tenant's project in where absent. */
+/*
+ * Checks the body that was read, and puts the tenant's project in where
+ * absent.
+ */
 
 amp_reason_e ngx_http_ampersand_body_check(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);

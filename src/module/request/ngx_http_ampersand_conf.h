@@ -27,31 +27,31 @@ typedef struct {
     ngx_msec_t                      tenant_ttl;
     ngx_msec_t                      tenant_grace;
     ngx_http_ampersand_limits_t     limits;
-    ngx_uint_t                      used;       /* some location is a gateway  */
-    ngx_array_t                    *upstreams;  /* loc_confs, to be checked    */
-    ngx_int_t                       key_index;  /* $ampersand_api_key          */
+    ngx_uint_t                      used;       /* some location is a gateway */
+    ngx_array_t                    *upstreams;  /* loc_confs, to be checked   */
+    ngx_int_t                       key_index;  /* $ampersand_api_key         */
 
     /* this worker's, made in init_process */
     ngx_ampersand_redis_t          *redis;
     ngx_http_ampersand_lookups_t    lookups;
     ngx_ampersand_invalidator_t     invalidator;
-    time_t                          logged;     /* see ngx_ampersand_log.h     */
+    time_t                          logged;     /* see ngx_ampersand_log.h    */
 } ngx_http_ampersand_main_conf_t;
 
 
 /* server{}; and upstream{}, since nginx gives each a srv_conf of its own */
 
 typedef struct {
-    ngx_uint_t                      gateway;    /* it has a gateway location   */
-    ngx_http_upstream_init_peer_pt  init_peer;  /* the upstream{}'s own        */
+    ngx_uint_t                      gateway;    /* it has a gateway location  */
+    ngx_http_upstream_init_peer_pt  init_peer;  /* the upstream{}'s own       */
 } ngx_http_ampersand_srv_conf_t;
 
 
 /* A line of ampersand_cache_ttl. */
 
 typedef struct {
-    ngx_str_t                       name;       /* see amp_lifetime.h, or 404  */
-    ngx_uint_t                      missing;    /* 404                         */
+    ngx_str_t                       name;       /* see amp_lifetime.h, or 404 */
+    ngx_uint_t                      missing;    /* 404                        */
     time_t                          ttl;
 } ngx_http_ampersand_ttl_t;
 
@@ -59,17 +59,17 @@ typedef struct {
 /* location{} */
 
 typedef struct {
-    ngx_uint_t                      api;        /* amp_api_e or _OFF           */
-    ngx_str_t                       upstream;   /* "https://name"              */
+    ngx_uint_t                      api;        /* amp_api_e or _OFF          */
+    ngx_str_t                       upstream;   /* "https://name"             */
     ngx_http_complex_value_t       *identity;
     ngx_flag_t                      observe;
     ngx_flag_t                      limit_hits;
     ngx_uint_t                      limit_headers;
     off_t                           body_max;
-    ngx_array_t                    *ttls;       /* ngx_http_ampersand_ttl_t    */
-    uint32_t                       *ttl;        /* by operation, seconds       */
-    time_t                          ttl_missing; /* of a 404, 0: not stored    */
-    u_char                         *file;       /* where "ampersand" stands    */
+    ngx_array_t                    *ttls;       /* ngx_http_ampersand_ttl_t   */
+    uint32_t                       *ttl;        /* by operation, seconds      */
+    time_t                          ttl_missing; /* of a 404, 0: not stored   */
+    u_char                         *file;       /* where "ampersand" stands   */
     ngx_uint_t                      line;
 } ngx_http_ampersand_loc_conf_t;
 

@@ -3,9 +3,9 @@
 
 
 /*
- * The header filter that sets ETag.  An nginx module of its own, since it has to
- * run before not_modified, which is the last in nginx's order of modules and so
- * the first of its filters (see config).
+ * The header filter that sets ETag.  An nginx module of its own, since it has
+ * to run before not_modified, which is the last in nginx's order of modules and
+ * so the first of its filters (see config).
  */
 
 

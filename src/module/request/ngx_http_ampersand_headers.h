@@ -17,22 +17,22 @@
 /* The headers that mean something to the gateway, found in one pass. */
 
 typedef struct {
-    ngx_str_t                       token;      /* the credential's text       */
-    ngx_str_t                       request_id; /* x-request-id                */
+    ngx_str_t                       token;      /* the credential's text      */
+    ngx_str_t                       request_id; /* x-request-id               */
     amp_reason_e                    credential; /* AMP_OK, or why there is no
-                                                   token                       */
-    ngx_str_t                       project;    /* x-amp-project-id            */
-    ngx_str_t                       group;      /* x-amp-group-ref             */
-    ngx_str_t                       installation; /* x-amp-installation-id     */
-    ngx_str_t                       integration; /* x-amp-integration-name     */
+                                                   token                      */
+    ngx_str_t                       project;    /* x-amp-project-id           */
+    ngx_str_t                       group;      /* x-amp-group-ref            */
+    ngx_str_t                       installation; /* x-amp-installation-id    */
+    ngx_str_t                       integration; /* x-amp-integration-name    */
     ngx_str_t                       accept;
     ngx_str_t                       connection;
     unsigned                        has_group:1;
     unsigned                        proxy_version:1;
     unsigned                        encoded:1;  /* content-encoding           */
-    unsigned                        malformed:1; /* repeated x-amp-* header    */
-    unsigned                        uncacheable:1; /* several Accept headers   */
-    unsigned                        no_cache:1;    /* cache-control:           */
+    unsigned                        malformed:1; /* repeated x-amp-* header   */
+    unsigned                        uncacheable:1; /* several Accept headers  */
+    unsigned                        no_cache:1;    /* cache-control:          */
     unsigned                        no_store:1;
     unsigned                        only_if_cached:1;
 } ngx_http_ampersand_headers_t;
@@ -44,9 +44,9 @@ typedef struct {
     const amp_header_policy_t      *policy;
     ngx_str_t                       request_id;
     amp_api_e                       api;
-    amp_span_t                      project;    /* its id                      */
-    unsigned                        checked:1;  /* the body was read as JSON   */
-    unsigned                        proxy_version:1; /* the client sent it     */
+    amp_span_t                      project;    /* its id                     */
+    unsigned                        checked:1;  /* the body was read as JSON  */
+    unsigned                        proxy_version:1; /* the client sent it    */
 } ngx_http_ampersand_headers_out_t;
 
 

@@ -10,9 +10,9 @@
 
 
 /*
- * r->log_handler: request id, tenant, operation and upstream.  nginx's own names
- * the request line, the URI sent upstream and the referrer, and an API key may
- * stand in the first two.
+ * r->log_handler: request id, tenant, operation and upstream.  nginx's own
+ * names the request line, the URI sent upstream and the referrer, and an API
+ * key may stand in the first two.
  */
 
 u_char *ngx_http_ampersand_log_handler(ngx_http_request_t *r,

@@ -195,7 +195,10 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
     case NGX_HTTP_NOT_IMPLEMENTED:
     case NGX_HTTP_VERSION_NOT_SUPPORTED:
 
-        /* the client's transfer encoding or version: not a fault of the gateway */
+        /*
+         * the client's transfer encoding or version: not a fault of the
+         * gateway
+         */
 
         reason = AMP_BAD_REQUEST;
         break;
@@ -310,8 +313,8 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
     }
 
     /*
-     * A 5xx may come after the change; and a 404, too, where nginx sent a DELETE
-     * or PUT twice because the first answer was lost.
+     * A 5xx may come after the change; and a 404, too, where nginx sent a
+     * DELETE or PUT twice because the first answer was lost.
      */
 
     status = r->headers_out.status;

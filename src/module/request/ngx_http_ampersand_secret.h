@@ -1,6 +1,7 @@
 /*
- * The tenant's Ampersand key in the clear: it exists in $ampersand_api_key, from
- * the moment at which nginx builds an upstream request until that has its copy.
+ * The tenant's Ampersand key in the clear: it exists in $ampersand_api_key,
+ * from the moment at which nginx builds an upstream request until that has its
+ * copy.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_SECRET_H

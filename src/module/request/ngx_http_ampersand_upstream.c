@@ -95,7 +95,7 @@ ngx_http_ampersand_hold(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
         return AMP_COOLING_DOWN;
     }
 
-    /* a request that does not hold nginx's lock of the entry goes upstream, too */
+    /* a request without nginx's lock of the entry goes upstream, too */
 
     if (ctx->state == NGX_HTTP_AMPERSAND_PASSED && r == r->main
         && r->cache && r->cache->lock
@@ -191,8 +191,8 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
 
 /*
  * Ends the upstream request as nginx does where another one takes its place
- * (ngx_http_upstream_create()): a peer.init that fails finds it ended, and sends
- * no answer.  Each of the two releases a count of the request.
+ * (ngx_http_upstream_create()): a peer.init that fails finds it ended, and
+ * sends no answer.  Each of the two releases a count of the request.
  */
 
 static void

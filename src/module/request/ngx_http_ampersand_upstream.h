@@ -27,10 +27,10 @@
 ngx_int_t ngx_http_ampersand_upstream_init(ngx_conf_t *cf);
 
 /*
- * Holds the request to the cool-down, and to its tenant's concurrency and rates,
- * once.  AMP_OK with ctx->limited.wait.request set: nothing is decided, the
- * request is suspended and its phase will run again.  Else AMP_OK, or the reason
- * with ctx->retry; "ampersand_observe on" makes AMP_OK of most reasons.
+ * Holds the request to the cool-down, and to its tenant's concurrency and
+ * rates, once.  AMP_OK with ctx->limited.wait.request set: nothing is decided,
+ * the request is suspended and its phase will run again.  Else AMP_OK, or the
+ * reason with ctx->retry; "ampersand_observe on" makes AMP_OK of most reasons.
  */
 
 amp_reason_e ngx_http_ampersand_charge(ngx_http_request_t *r,
@@ -42,8 +42,8 @@ void ngx_http_ampersand_cooldown_scope(ngx_http_ampersand_ctx_t *ctx,
     ngx_http_ampersand_cooldown_scope_t *scope);
 
 /*
- * The write succeeded, or may have: invalidates the families that it writes, once
- * a request.
+ * The write succeeded, or may have: invalidates the families that it writes,
+ * once a request.
  */
 
 void ngx_http_ampersand_written(ngx_http_request_t *r,

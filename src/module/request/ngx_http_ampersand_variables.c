@@ -330,7 +330,8 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
 
 /*
  * For proxy_cache.  "off" is more than a bypass: nginx then sends HEAD as HEAD,
- * and the Range and If-* headers, which a provider behind the proxy API may use.
+ * and the Range and If-* headers, which a provider behind the proxy API may
+ * use.
  */
 
 static ngx_int_t
@@ -377,9 +378,9 @@ ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
 
 
 /*
- * Is nginx building the upstream request?  Not while it evaluates proxy_pass (no
- * create_request yet) or the cache key (header_start is set after it), nor for
- * an answer from the cache.
+ * Is nginx building the upstream request?  Not while it evaluates proxy_pass
+ * (no create_request yet) or the cache key (header_start is set after it), nor
+ * for an answer from the cache.
  */
 
 static ngx_uint_t
@@ -407,8 +408,8 @@ ngx_http_ampersand_building(ngx_http_request_t *r)
 
 /*
  * The plaintext of the tenant's key, only while nginx builds the upstream
- * request.  peer.init (ngx_http_ampersand_upstream.c) wipes it right after, so a
- * log_format that names the variable logs "-".
+ * request.  peer.init (ngx_http_ampersand_upstream.c) wipes it right after, so
+ * a log_format that names the variable logs "-".
  *
  * The request's headers are composed here, too, since an answer from the cache
  * needs none: nginx evaluates proxy_set_header first and copies the client's
@@ -467,6 +468,9 @@ ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     }
 
     ctx->key_ok = 1;
+
+    /* NGX_OK: ngx_http_ampersand_secret_open() has set the key */
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
     ngx_http_ampersand_variable_set(v, key.data, key.len);
 
     return NGX_OK;

@@ -143,7 +143,7 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
 static ngx_http_ampersand_format_e
 ngx_http_ampersand_status_format(ngx_http_request_t *r)
 {
-    ngx_str_t                 format;
+    ngx_str_t                  format;
     ngx_http_ampersand_ctx_t  *ctx;
 
     if (ngx_http_arg(r, (u_char *) "format", 6, &format) == NGX_OK) {
@@ -217,9 +217,11 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
                               "Workers for which Redis, or a part of its "
                               "cluster, is out of reach", degraded);
     ngx_http_ampersand_figure("redis_events_up", "gauge",
-                              "1 while subscribed to invalidations", c->events_up);
+                              "1 while subscribed to invalidations",
+                              c->events_up);
     ngx_http_ampersand_figure("redis_connects_total", "counter",
-                              "Attempts to connect to Redis", c->redis.connects);
+                              "Attempts to connect to Redis",
+                              c->redis.connects);
     ngx_http_ampersand_figure("redis_failures_total", "counter",
                               "Links lost and attempts failed",
                               c->redis.failures);
@@ -286,7 +288,8 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
                               "Entries evicted from the zone",
                               c->evictions);
     ngx_http_ampersand_figure("zone_no_memory_total", "counter",
-                              "Entries not stored, the zone had no room", c->no_memory);
+                              "Entries not stored, the zone had no room",
+                              c->no_memory);
 
     return i;
 }

@@ -1,5 +1,6 @@
 /*
- * ampersand_status: what the gateway is doing, as JSON, Prometheus text or HTML.
+ * ampersand_status: what the gateway is doing, as JSON, Prometheus text or
+ * HTML.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_STATUS_H

@@ -189,8 +189,8 @@ ngx_http_ampersand_lookup_ask(ngx_http_ampersand_lookup_t *lookup)
 
     argv[1] = amp_buf_written(&key);
 
-    lookup->begun[lookup->step] = ngx_ampersand_records_begin(
-                                                          lookup->lookups->zone);
+    lookup->begun[lookup->step] =
+                            ngx_ampersand_records_begin(lookup->lookups->zone);
 
     return ngx_ampersand_redis_command(lookup->lookups->redis, argv[1], 2, argv,
                                        ngx_http_ampersand_lookup_reply,
@@ -210,7 +210,8 @@ ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc, redisReply *reply)
 
         /* the link may have reconnected: send the command once more */
 
-        if (!lookup->resent && ngx_http_ampersand_lookup_ask(lookup) == NGX_OK) {
+        if (!lookup->resent && ngx_http_ampersand_lookup_ask(lookup) == NGX_OK)
+        {
             lookup->resent = 1;
             return;
         }
@@ -364,8 +365,9 @@ ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *lookup,
 
 
 /*
- * Authenticates the sealed key once, so that requests need not.  A key that does
- * not open here may open in a worker that was started with other master keys.
+ * Authenticates the sealed key once, so that requests need not.  A key that
+ * does not open here may open in a worker that was started with other master
+ * keys.
  */
 
 static void
@@ -391,8 +393,8 @@ ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *lookup,
 {
     int          family;
     size_t       i;
-    amp_span_t   project;
     ngx_int_t    gen;
+    amp_span_t   project;
     ngx_uint_t   level;
     redisReply  *name, *value;
 
@@ -441,18 +443,20 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
     zone = lookup->lookups->zone;
     begun = lookup->begun;
 
-    ngx_ampersand_generations_store(zone, begun[NGX_HTTP_AMPERSAND_LOOKUP_PROJECT],
+    ngx_ampersand_generations_store(zone,
+                                 begun[NGX_HTTP_AMPERSAND_LOOKUP_PROJECT],
                                  amp_tenant_field(lookup->tenant,
                                                   lookup->tenant->project_id),
                                  lookup->gens);
 
     rc = ngx_ampersand_records_store_tenant(zone,
-                                         begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
-                                         lookup->tenant);
+                                     begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
+                                     lookup->tenant);
 
     if (rc == NGX_ABORT) {
-        ngx_log_error(ngx_ampersand_log_level(lookup->lookups->logged), lookup->log,
-                      0, "ampersand: Redis \"%V\" holds an older record of "
+        ngx_log_error(ngx_ampersand_log_level(lookup->lookups->logged),
+                      lookup->log, 0,
+                      "ampersand: Redis \"%V\" holds an older record of "
                       "tenant \"%*s\" than it has announced",
                       &lookup->lookups->conf->display,
                       lookup->id_len, lookup->id);
@@ -501,14 +505,14 @@ ngx_http_ampersand_lookup_unknown(ngx_http_ampersand_lookup_t *lookup)
     if (lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_TENANT) {
         id = amp_span_make(lookup->id, lookup->id_len);
         rc = ngx_ampersand_records_store_no_tenant(zone,
-                                    lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
-                                    id);
+                                lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
+                                id);
     }
 
     if (rc == NGX_OK && lookup->by_token) {
         rc = ngx_ampersand_records_store_token(zone,
-                                     lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
-                                     lookup->digest, id, lookup->expires);
+                                 lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
+                                 lookup->digest, id, lookup->expires);
     }
 
     if (rc != NGX_OK && ngx_http_ampersand_lookup_restart(lookup)) {
@@ -548,7 +552,7 @@ ngx_http_ampersand_lookup_restart(ngx_http_ampersand_lookup_t *lookup)
 static ngx_int_t
 ngx_http_ampersand_lookup_newer(ngx_http_ampersand_lookup_t *lookup)
 {
-    ngx_ampersand_record_e   found;
+    ngx_ampersand_record_e  found;
     ngx_ampersand_record_t  record;
 
     ngx_memzero(&record, sizeof(record));

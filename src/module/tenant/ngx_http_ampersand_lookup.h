@@ -9,9 +9,9 @@
  * record, no Redis.  A look-up lives in memory of its own: a client that leaves
  * takes its request out of the queue, and the reply is read all the same.
  *
- * A record that an invalidation names while it is being read is read again, from
- * the first step on.  After a few attempts the waiting requests get what was
- * read last, and the zone does not store it.
+ * A record that an invalidation names while it is being read is read again,
+ * from the first step on.  After a few attempts the waiting requests get what
+ * was read last, and the zone does not store it.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_LOOKUP_H

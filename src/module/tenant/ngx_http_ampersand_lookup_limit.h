@@ -4,13 +4,14 @@
  * Made-up tokens must cost Redis a bounded number of look-ups, and nothing in a
  * token tells a made-up one from one that this gateway has not seen yet.  So a
  * look-up is charged when it finds nothing: against a rate for its client
- * address, and against one for the worker.  Look-ups under way are counted, too.
- * Requests above one of these limits get 503 with Retry-After.
+ * address, and against one for the worker.  Look-ups under way are counted,
+ * too. Requests above one of these limits get 503 with Retry-After.
  *
- * Not charged nor refused: tokens in the zone, also where their records changed,
- * expired or were evicted in part; tokens that turn out to exist, so a gateway
- * may start while all its tenants send requests.  A new token is affected by a
- * flood from its own address only, or by one that takes the worker's whole rate.
+ * Not charged nor refused: tokens in the zone, also where their records
+ * changed, expired or were evicted in part; tokens that turn out to exist, so a
+ * gateway may start while all its tenants send requests.  A new token is
+ * affected by a flood from its own address only, or by one that takes the
+ * worker's whole rate.
  *
  * Addresses share NGX_HTTP_AMPERSAND_LOOKUP_PLACES places by hash; an IPv6
  * address counts by its /64.  Behind a balancer set_real_ip_from tells clients

@@ -23,8 +23,8 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
     ngx_http_ampersand_lookups_t *lookups,
     ngx_http_ampersand_resolve_t *resolve)
 {
-    ngx_http_cleanup_t    *cln;
-    ngx_ampersand_record_e   found;
+    ngx_http_cleanup_t     *cln;
+    ngx_ampersand_record_e  found;
 
     resolve->request = r;
     resolve->lookups = lookups;
@@ -93,7 +93,7 @@ static ngx_ampersand_record_e
 ngx_http_ampersand_resolve_find(ngx_http_ampersand_resolve_t *resolve)
 {
     amp_span_t               id;
-    ngx_ampersand_record_e     found;
+    ngx_ampersand_record_e   found;
     ngx_ampersand_record_t  *record;
 
     record = resolve->record;
@@ -220,6 +220,7 @@ ngx_http_ampersand_resolve_done(ngx_http_ampersand_lookup_t *lookup,
 
     while (!ngx_queue_empty(&lookup->waiters)) {
         q = ngx_queue_head(&lookup->waiters);
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         ngx_queue_remove(q);
 
         resolve = ngx_queue_data(q, ngx_http_ampersand_resolve_t, queue);

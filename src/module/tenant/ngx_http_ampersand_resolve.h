@@ -40,8 +40,8 @@ typedef struct {
 
 /*
  * NGX_OK: resolve->reason is set.  NGX_AGAIN: it will be when
- * lookups->resolved(r) is called, from the event loop; a request that ends before
- * leaves the look-up by itself.  NGX_ERROR: no memory.
+ * lookups->resolved(r) is called, from the event loop; a request that ends
+ * before leaves the look-up by itself.  NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_http_ampersand_resolve(ngx_http_request_t *r,

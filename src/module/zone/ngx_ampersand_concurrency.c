@@ -9,10 +9,10 @@
  *   state      for each worker its count, and the generation of that worker
  *
  * A count whose generation is not the worker's is that of a predecessor that
- * died.  The sum is corrected when the worker counts again, and when the limit is
- * reached.  Then the pids are tested, too, since a worker that died while it was
- * shutting down has no successor.  (A pid that another process has by then keeps
- * its count until that process ends.)
+ * died.  The sum is corrected when the worker counts again, and when the limit
+ * is reached.  Then the pids are tested, too, since a worker that died while it
+ * was shutting down has no successor.  (A pid that another process has by then
+ * keeps its count until that process ends.)
  *
  * The state has room for the workers that existed when the node was made; else
  * the node is made again.  Workers beyond NGX_AMPERSAND_WORKERS share the last
@@ -32,10 +32,14 @@ static ngx_ampersand_concurrency_t *ngx_ampersand_concurrency_own(
     ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node);
 static void ngx_ampersand_concurrency_correct(ngx_ampersand_shared_t *sh,
     ngx_ampersand_node_t *node);
-static ngx_uint_t ngx_ampersand_concurrency_dead(ngx_ampersand_worker_t *worker);
+static ngx_uint_t ngx_ampersand_concurrency_dead(
+    ngx_ampersand_worker_t *worker);
 
 
-/* how many workers have a count in a node; other kinds use the field otherwise */
+/*
+ * how many workers have a count in a node; other kinds use the field
+ * otherwise
+ */
 
 #define ngx_ampersand_concurrency_places(node)  (node)->ref_place
 
@@ -70,7 +74,7 @@ ngx_uint_t
 ngx_ampersand_concurrency_acquire(ngx_ampersand_zone_t *zone, amp_span_t tenant,
     uint32_t max)
 {
-    ngx_uint_t                 acquired;
+    ngx_uint_t                    acquired;
     ngx_ampersand_node_t         *node;
     ngx_ampersand_concurrency_t  *own;
 
@@ -134,10 +138,10 @@ ngx_ampersand_concurrency_release(ngx_ampersand_zone_t *zone, amp_span_t tenant)
 static ngx_ampersand_node_t *
 ngx_ampersand_concurrency_node(ngx_ampersand_zone_t *zone, amp_span_t tenant)
 {
-    uint32_t                   sum;
-    ngx_uint_t                 places, old;
-    ngx_ampersand_node_t      *node;
-    ngx_ampersand_concurrency_t   counts[NGX_AMPERSAND_WORKERS];
+    uint32_t                     sum;
+    ngx_uint_t                   places, old;
+    ngx_ampersand_node_t        *node;
+    ngx_ampersand_concurrency_t  counts[NGX_AMPERSAND_WORKERS];
 
     old = 0;
     sum = 0;
@@ -184,7 +188,7 @@ static ngx_ampersand_concurrency_t *
 ngx_ampersand_concurrency_own(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node)
 {
-    uint32_t                   generation;
+    uint32_t                      generation;
     ngx_ampersand_concurrency_t  *own;
 
     own = ngx_ampersand_node_state(node);
@@ -206,8 +210,8 @@ static void
 ngx_ampersand_concurrency_correct(ngx_ampersand_shared_t *sh,
     ngx_ampersand_node_t *node)
 {
-    ngx_uint_t                 i;
-    ngx_ampersand_worker_t    *worker;
+    ngx_uint_t                    i;
+    ngx_ampersand_worker_t       *worker;
     ngx_ampersand_concurrency_t  *count;
 
     count = ngx_ampersand_node_state(node);

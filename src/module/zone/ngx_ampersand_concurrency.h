@@ -16,8 +16,8 @@
 void ngx_ampersand_concurrency_init(ngx_ampersand_zone_t *zone);
 
 /*
- * 1: one more request of the tenant is in flight, to be released by this worker;
- * also where the zone has no room.  0: max are in flight already.
+ * 1: one more request of the tenant is in flight, to be released by this
+ * worker; also where the zone has no room.  0: max are in flight already.
  */
 
 ngx_uint_t ngx_ampersand_concurrency_acquire(ngx_ampersand_zone_t *zone,

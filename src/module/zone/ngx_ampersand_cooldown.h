@@ -1,6 +1,6 @@
 /*
- * Cool-downs in the zone: under a tenant's id, or under the digest of one of its
- * installations (see limit/ngx_http_ampersand_cooldown.h).
+ * Cool-downs in the zone: under a tenant's id, or under the digest of one of
+ * its installations (see limit/ngx_http_ampersand_cooldown.h).
  */
 
 #ifndef NGX_AMPERSAND_COOLDOWN_H

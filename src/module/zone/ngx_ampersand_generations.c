@@ -106,7 +106,7 @@ ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     node = ngx_ampersand_generations_project(zone,
-                                      amp_span_make(pending->project, pending->len));
+                                 amp_span_make(pending->project, pending->len));
     if (node) {
         pn = ngx_ampersand_node_body(node);
         pn->pending |= pending->families;
@@ -118,8 +118,8 @@ ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
 
 
 ngx_uint_t
-ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone, ngx_ampersand_pending_t *pending,
-    ngx_uint_t max)
+ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
+    ngx_ampersand_pending_t *pending, ngx_uint_t max)
 {
     ngx_uint_t                     n;
     ngx_queue_t                   *q;
@@ -170,7 +170,8 @@ ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone, ngx_ampersand
 /* Finds the node, or makes one, whose generations have to be read. */
 
 static ngx_ampersand_node_t *
-ngx_ampersand_generations_project(ngx_ampersand_zone_t *zone, amp_span_t project)
+ngx_ampersand_generations_project(ngx_ampersand_zone_t *zone,
+    amp_span_t project)
 {
     uint32_t                       hash;
     ngx_ampersand_node_t          *node;

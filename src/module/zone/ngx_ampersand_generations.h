@@ -1,6 +1,6 @@
 /*
- * The projects of the zone: what cache keys are made of, and which invalidations
- * Redis has not confirmed yet.
+ * The projects of the zone: what cache keys are made of, and which
+ * invalidations Redis has not confirmed yet.
  */
 
 #ifndef NGX_AMPERSAND_GENERATIONS_H
@@ -20,8 +20,8 @@ typedef struct {
 
 
 /*
- * Stores the generations that Redis has.  Where the project was invalidated since
- * begun, see ngx_ampersand_records_begin(), they are stored as stale.
+ * Stores the generations that Redis has.  Where the project was invalidated
+ * since begun, see ngx_ampersand_records_begin(), they are stored as stale.
  */
 
 void ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone,
@@ -34,15 +34,18 @@ void ngx_ampersand_generations_read(ngx_ampersand_zone_t *zone,
 
 /* These families were written: their cache keys change at once. */
 
-void ngx_ampersand_generations_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
-    uint32_t families);
+void ngx_ampersand_generations_bump(ngx_ampersand_zone_t *zone,
+    amp_span_t project, uint32_t families);
 
 /* Adds pending invalidations, where the zone has room for the project. */
 
 void ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
     const ngx_ampersand_pending_t *pending);
 
-/* Takes up to max pending invalidations off the zone and returns their number. */
+/*
+ * Takes up to max pending invalidations off the zone and returns their
+ * number.
+ */
 
 ngx_uint_t ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
     ngx_ampersand_pending_t *pending, ngx_uint_t max);

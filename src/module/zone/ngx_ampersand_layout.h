@@ -103,8 +103,8 @@ typedef struct {
 
 
 /*
- * A worker that counts requests in flight.  Its successor, or a worker that finds
- * it dead, starts another generation: counts of the old one are void.
+ * A worker that counts requests in flight.  Its successor, or a worker that
+ * finds it dead, starts another generation: counts of the old one are void.
  */
 
 typedef struct {

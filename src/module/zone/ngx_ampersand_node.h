@@ -48,12 +48,13 @@ ngx_ampersand_node_digest_hash(const u_char *digest)
 
 
 /*
- * With many tenants no node is in the CPU's cache: prefetches all cache lines of
- * most nodes of a kind at once.
+ * With many tenants no node is in the CPU's cache: prefetches all cache lines
+ * of most nodes of a kind at once.
  */
 
 static ngx_inline void
-ngx_ampersand_node_prefetch(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind)
+ngx_ampersand_node_prefetch(ngx_ampersand_node_t *node,
+    ngx_ampersand_kind_e kind)
 {
     size_t  i, size;
 
@@ -90,7 +91,10 @@ ngx_ampersand_node_age(ngx_ampersand_node_t *node)
 }
 
 
-/* Finds a node by its id (a token's is the digest), or NULL.  Marks it as used. */
+/*
+ * Finds a node by its id (a token's is the digest), or NULL.  Marks it as
+ * used.
+ */
 
 ngx_ampersand_node_t *ngx_ampersand_node_get(ngx_ampersand_shared_t *sh,
     ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);

@@ -15,7 +15,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
 {
     ngx_uint_t                     fresh;
     ngx_ampersand_node_t          *token, *node, *project;
-    ngx_ampersand_record_e           rc;
+    ngx_ampersand_record_e         rc;
     ngx_ampersand_shared_t        *sh;
     ngx_ampersand_token_node_t    *tn;
     ngx_ampersand_tenant_node_t   *ten;
@@ -142,7 +142,8 @@ ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone, const u_char *digest,
         ngx_ampersand_node_prefetch(node, NGX_AMPERSAND_TOKEN);
 
     } else if (node->hash == hash) {
-        ngx_ampersand_node_prefetch(ngx_ampersand_node_at(zone, node->ref_place),
+        ngx_ampersand_node_prefetch(
+                                 ngx_ampersand_node_at(zone, node->ref_place),
                                  NGX_AMPERSAND_TENANT);
     }
 }
@@ -282,8 +283,8 @@ done:
 
 
 ngx_int_t
-ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
-    amp_span_t id)
+ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone,
+    uint64_t begun, amp_span_t id)
 {
     uint32_t                      hash;
     ngx_int_t                     rc;
@@ -330,7 +331,8 @@ done:
 
 
 void
-ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone, const amp_event_t *event)
+ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone,
+    const amp_event_t *event)
 {
     uint32_t                       hash;
     ngx_ampersand_node_t          *node;

@@ -23,18 +23,18 @@ typedef enum {
 
 /*
  * Finds the tenant of a token by its digest (AMP_TOKEN_DIGEST bytes), or the
- * tenant with this id where digest is NULL.  STALE and FRESH fill the record.  A
- * token past its expiry is NEGATIVE.
+ * tenant with this id where digest is NULL.  STALE and FRESH fill the record.
+ * A token past its expiry is NEGATIVE.
  */
 
 ngx_ampersand_record_e ngx_ampersand_records_find(ngx_ampersand_zone_t *zone,
     const u_char *digest, amp_span_t tenant, ngx_ampersand_record_t *record);
 
 /*
- * Prefetches what ngx_ampersand_records_find() will read for the digest, in three
- * steps: 0 the hash bucket, 1 the token, 2 the tenant.  Each step needs the one
- * before, so other work should stand between them.  Takes no lock: nothing that
- * it reads is used.
+ * Prefetches what ngx_ampersand_records_find() will read for the digest, in
+ * three steps: 0 the hash bucket, 1 the token, 2 the tenant.  Each step needs
+ * the one before, so other work should stand between them.  Takes no lock:
+ * nothing that it reads is used.
  */
 
 void ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone,
@@ -48,9 +48,9 @@ void ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone,
 uint64_t ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone);
 
 /*
- * Stores a token.  tenant empty: no such token exists.  expires: Unix seconds, 0:
- * never.  NGX_OK, also where there is no room; NGX_DECLINED: it was invalidated
- * since begun, look it up again.
+ * Stores a token.  tenant empty: no such token exists.  expires: Unix seconds,
+ * 0: never.  NGX_OK, also where there is no room; NGX_DECLINED: it was
+ * invalidated since begun, look it up again.
  */
 
 ngx_int_t ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone,
@@ -58,8 +58,8 @@ ngx_int_t ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone,
 
 /*
  * Stores a tenant record.  As above; and for a record older than the last
- * revision seen NGX_DONE: the zone's record stays, and serves; or NGX_ABORT: the
- * zone's record was invalidated, neither may serve.
+ * revision seen NGX_DONE: the zone's record stays, and serves; or NGX_ABORT:
+ * the zone's record was invalidated, neither may serve.
  */
 
 ngx_int_t ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone,

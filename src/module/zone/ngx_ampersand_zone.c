@@ -18,7 +18,8 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     if (old) {
         sh = old->sh;
 
-        if (sh->magic != NGX_AMPERSAND_ZONE_MAGIC || sh->layout != sizeof(*sh)) {
+        if (sh->magic != NGX_AMPERSAND_ZONE_MAGIC || sh->layout != sizeof(*sh))
+        {
             ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                           "ampersand_zone: the running zone was made by "
                           "another build of this module, restart nginx");

@@ -7,26 +7,27 @@
  *   tenant   tenant id -> the flat record (sealed keys only)
  *   project  project id -> generations of its resource families
  *
- * shpool->mutex guards everything but the counters.  It is held to look up, copy
- * and link, never across I/O, logging or a pool allocation; nginx releases it
- * when a worker dies.
+ * shpool->mutex guards everything but the counters.  It is held to look up,
+ * copy and link, never across I/O, logging or a pool allocation; nginx releases
+ * it when a worker dies.
  *
  * Freshness.  A node is fresh for ttl after it was read from Redis, unless an
- * invalidation names it, or invalidations may have been missed since (epoch).  A
- * node that is not fresh may serve for grace longer while Redis is out of reach,
- * but never one that an invalidation named: its record is known to be outdated.
+ * invalidation names it, or invalidations may have been missed since (epoch).
+ * A node that is not fresh may serve for grace longer while Redis is out of
+ * reach, but never one that an invalidation named: its record is known to be
+ * outdated.
  *
  * Races.  A record that was asked for before an invalidation that names it is
- * not stored: ngx_ampersand_records_begin() is called before the look-up, and its
- * result is given to the functions that store.
+ * not stored: ngx_ampersand_records_begin() is called before the look-up, and
+ * its result is given to the functions that store.
  *
  * Revisions.  A tenant's revision only grows, unless Redis lost writes in a
- * fail-over or was restored from a backup.  A record that is older than the last
- * revision seen is taken for that of a replica that is behind: for ttl it is not
- * stored, and the record in the zone stays, or serves nobody where an
+ * fail-over or was restored from a backup.  A record that is older than the
+ * last revision seen is taken for that of a replica that is behind: for ttl it
+ * is not stored, and the record in the zone stays, or serves nobody where an
  * invalidation named it.  After ttl, or after an invalidation with a lower
- * revision, the record in Redis counts.  Tokens have no revision: there the last
- * reply counts.
+ * revision, the record in Redis counts.  Tokens have no revision: there the
+ * last reply counts.
  *
  * Negative entries, tokens and tenants that do not exist, are kept for a short
  * time, in a limited share of the zone: they never evict a real entry.
@@ -79,8 +80,8 @@ struct ngx_ampersand_zone_s {
     ngx_msec_t                      ttl;
     ngx_msec_t                      grace;
     ngx_uint_t                      worker;     /* its place among those that
-                                                   count requests, see
-                                                   ngx_ampersand_concurrency.c */
+                                                   count requests (see
+                                                   concurrency.c)             */
 };
 
 
