@@ -23,7 +23,7 @@ my $path = '/v1/integrations';
 my $far = 2_000_000_000_000_000;    # a revision beyond any that ampctl gives
 my $redis = Gateway::Redis->start;
 my $gw = Gateway->start(
-    redis => $redis, workers => 2, Gateway::Workers::options(),
+    redis => $redis, workers => 2, count => 1, Gateway::Workers::options(),
 );
 my @tokens = map { $gw->tenant("t$_") } 1 .. 2;
 
@@ -118,7 +118,7 @@ subtest 'a reload, while old workers are still busy' => sub {
     my $body = '{"groupRef":"g"}';
     syswrite $busy, "POST /v1/integrations/x/installations HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
         . "X-Api-Key: $tokens[0]\r\nContent-Type: application/json\r\nContent-Length: " . length($body) . "\r\n\r\n{";
-    sleep 0.05;    # a worker reads half a request, which nothing shows
+    $gw->wait_for(sub { $gw->under_way > 0 });    # a worker reads the body
     my @old = $gw->workers_pids;
     $gw->reload;
     $all = Gateway::Workers->new($gw, @old);

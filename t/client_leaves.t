@@ -1,6 +1,6 @@
-# A client that leaves, in every state of its request, at any moment, in every
-# way HTTP/1.1 and HTTP/2 know: the gateway loses neither memory, connections
-# nor anybody else's answer.
+# Clients that leave in every state of their request, at random moments, in every way
+# of HTTP/1.1 and HTTP/2: no memory and no connection is left, and the requests of
+# other clients are answered.
 
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ my $h2 = Gateway::Redis::free_port();
 # nginx 1.22 keeps a connection that was reset while it discarded a body until
 # keepalive_timeout
 my $gw = Gateway->start(
-    redis => $real, redis_url => $fake->url, upstream => $up->url, workers => 2,
+    redis => $real, redis_url => $fake->url, redis_args => 'timeout=3s', upstream => $up->url, workers => 2,
     server => "listen 127.0.0.1:$h2 http2; keepalive_timeout 2s;",
 );
 my $token = $gw->tenant('acme', args => [ '--redis', $real->url ]);
@@ -93,7 +93,7 @@ sub sockets {
     return $count;
 }
 
-# What the workers' sockets are, for whoever has to find out.
+# The peers of the workers' sockets: printed when the test fails.
 
 sub peers {
     my %inode;
@@ -114,7 +114,7 @@ sub peers {
 
 is $gw->get('/v1/integrations', token => $token)->{status}, 200, 'a tenant is served';
 $gw->wait_for(sub { sockets() > 0 });
-is $gw->get('/v1/integrations', token => $token)->{status}, 200, 'again' for 1 .. 4;
+is $gw->get('/v1/integrations', token => $token)->{status}, 200, 'and again' for 1 .. 4;
 my $before = sockets();
 $fake->fault({ on => 'GET', key => 'token', delay => 0.02 });
 
@@ -156,9 +156,9 @@ subtest 'curl and nghttp, killed' => sub {
 
 $fake->fault;
 is $gw->get('/v1/integrations', token => Gateway::Made::token())->{status}, 401, 'look-ups are answered';
-like $gw->access_log, qr/"status":499/, 'and the log has 499 for who left';
-is $gw->status->{redis_failures_total}, 0, 'the link to Redis was not lost once';
-ok $gw->wait_for(sub { sockets() <= $before + 64 * 2 }), 'connections are given back';    # upstream keepalive
+like $gw->access_log, qr/"status":499/, 'and the log has 499 for clients that left';
+is $gw->status->{redis_failures_total}, 0, 'the link to Redis was never lost';
+ok $gw->wait_for(sub { sockets() <= $before + 64 * 2 }), 'connections are closed';    # upstream keepalive
 $up->stop;
 ok $gw->wait_for(sub { sockets() <= $before + 2 }), 'all but those to Redis'
     or diag sockets(), ' were ', $before, "\n", peers();

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# What can be known of the container without an engine (tools/check-image
-# builds it): its files, and its entrypoint from values to nginx.conf.
+# The container without an engine (tools/check-image builds it): its files, and the
+# nginx.conf that its entrypoint writes for given settings.
 
 use strict;
 use warnings;
@@ -179,7 +179,7 @@ subtest 'other commands' => sub {
     my $r = entrypoint({ GATEWAY_LISTEN => '0.0.0.0:1234' }, 'url');
     is $r->{text}, "http://127.0.0.1:1234\n", 'url';
     is entrypoint({ GATEWAY_LISTEN => '[::]:1234' }, 'url')->{text}, "http://[::1]:1234\n", 'url, IPv6';
-    is entrypoint({ GATEWAY_LISTEN => '127.0.0.1:1' }, 'health')->{status}, 7, 'health: nobody answers';
+    is entrypoint({ GATEWAY_LISTEN => '127.0.0.1:1' }, 'health')->{status}, 7, 'health: no answer';
     is entrypoint({}, 'sh', '-c', 'exit 5')->{status}, 5, 'anything else is run';
 };
 

@@ -120,7 +120,7 @@ subtest 'a handshake cut at every byte' => sub {
             $fake->kick;
             $bad++ for grep { !served($_->{token}) } @known;
         }
-        is $bad, 0, "$name: known tenants are served";
+        is $bad, 0, "$name: tenants in the zone are served";
         $fake->fault;
         ok $gw->wait_for(\&up), 'the links come back';
     }

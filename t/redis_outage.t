@@ -107,7 +107,7 @@ sub outage {
     };
 }
 
-ok $gw->links_proven, 'every link is up';
+ok $gw->wait_for(\&all_up), 'every link is up';
 
 outage('Redis stops', dead => 'stopped', begin => sub { $redis->stop }, end => sub { $redis->restart });
 outage('kill -9', dead => 'stopped', begin => sub { $redis->crash }, end => sub { $redis->restart });

@@ -49,7 +49,7 @@ for (@down) {
         my $connects = $gw->status->{redis_connects_total};
         $fake->fault({ on => 'GET', key => 'amp:token', (defined $reply ? (reply => $reply) : %fault) }, { on => 'PING', silent => 1 });
         my $first = $fake->timed($token);
-        $fake->is_503($first, 'an unknown tenant gets 503') if defined $reply;
+        $fake->is_503($first, 'a new tenant gets 503') if defined $reply;
         $gw->wait_for(sub { $gw->status->{redis_degraded} == 1 });
         is $gw->status->{redis_degraded}, 1, 'the status says degraded';
         my $gets = $fake->count('GET');
@@ -81,7 +81,7 @@ for (@alone) {
         my $before = lines();
         my $connects = $gw->status->{redis_connects_total};
         $fake->fault({ on => 'GET', key => 'amp:token', reply => $reply });
-        $fake->is_503($fake->timed($_), 'an unknown tenant gets 503') for @tokens;
+        $fake->is_503($fake->timed($_), 'a new tenant gets 503') for @tokens;
         is $gw->get($path, token => $known)->{status}, 200, 'a tenant in the zone is served';
         my @said = lines();
         is scalar(@said) - $before, 1, 'one line' or diag join "\n", @said[$before .. $#said];

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 my $path = '/v1/integrations';
 my $workers = 8;
 my $redis = Gateway::Redis->start;
-my $gw = Gateway->start(redis => $redis, redis_args => '', workers => $workers, http => 'ampersand_tenant_ttl 1h; ampersand_tenant_grace 60s;');
+my $gw = Gateway->start(redis => $redis, redis_args => 'timeout=300ms', count => 1, workers => $workers, http => 'ampersand_tenant_ttl 1h; ampersand_tenant_grace 60s;');
 
 sub up {
     my ($count) = @_;
@@ -52,7 +52,8 @@ subtest 'Redis is down' => sub {
     cmp_ok $rate, '>', 0, 'it goes on connecting';
     is scalar(grep { $gw->get($path, token => $token)->{status} != 200 } 1 .. 20), 0, 'a tenant in the zone is served';
     my @said = grep { /\[error\].*ampersand: Redis/ } split /\n/, $gw->error_log;
-    is scalar(@said), $workers, 'one line a worker' or diag join "\n", @said;
+    cmp_ok scalar(@said), '>=', $workers, 'an error of each worker';
+    is $gw->repeated, 0, 'and one for each outage' or diag join "\n", @said;
 };
 
 subtest 'Redis is back' => sub {
@@ -65,7 +66,7 @@ subtest 'Redis is back' => sub {
     cmp_ok $more, '<=', 3 * ($workers + 1), "with $more attempts";
     is scalar(clients()), $workers + 1, 'and as many connections as before';
     ok $gw->links_proven, 'every link stays';
-    is scalar($gw->log_lines(qr/is back after/)), $workers + 1, 'one line for each link';
+    is scalar($gw->log_lines(qr/is back after/)), scalar($gw->log_lines(qr/\[(?:error|warn)\].*ampersand: Redis/)), 'one line for each outage of a link';
 };
 
 subtest 'Redis closes all connections at once' => sub {
@@ -80,7 +81,7 @@ subtest 'reload' => sub {
     my $new = $gw->tenant('late');
     my $s = $gw->connect;
     syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
-    sleep 0.2;    # the worker reads half a request, which nothing shows
+    $gw->wait_for(sub { ($gw->under_way)[1] > 0 });    # a worker reads half a request
     my %old = map { $_ => 1 } $gw->workers_pids;
     $gw->reload;
     $gw->wait_for(sub { 1 >= grep { $old{$_} } $gw->workers_pids });
@@ -97,7 +98,7 @@ subtest 'reload and quit while Redis is silent' => sub {
     my %old = map { $_ => 1 } $gw->workers_pids;
     $gw->reload;
     ok $gw->wait_for(sub { !grep { $old{$_} } $gw->workers_pids }), 'old workers do not wait for Redis';
-    is $gw->get($path, token => $token)->{status}, 200, 'a known tenant is served by new ones';
+    is $gw->get($path, token => $token)->{status}, 200, 'a tenant in the zone is served by new workers';
     $gw->finish;    # while Redis is silent
     $redis->resume;
     ok $gw->wait_for(sub { clients() == 0 }), 'no connection is left' or diag clients();

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# make run, as somebody does it who has never seen it.
+# make run, from a checkout without any settings.
 
 use strict;
 use warnings;
@@ -52,7 +52,7 @@ sub out {
 
 sub ready {
     my ($self) = @_;
-    my $end = time + 60;
+    my $end = time + 120;
     while (time < $end) {
         return 1 if out($self) =~ /^stop /m;
         last if waitpid($self->{pid}, WNOHANG) == $self->{pid};
@@ -62,11 +62,11 @@ sub ready {
     return 0;
 }
 
-# The status once it has ended: a number, or the text "still running".
+# The exit status: a number, "signal N", or "still running".
 
 sub ended {
     my ($self) = @_;
-    my $end = time + 20;
+    my $end = time + 60;
     while (time < $end) {
         return $? & 127 ? "signal " . ($? & 127) : $? >> 8
             if waitpid($self->{pid}, WNOHANG) == $self->{pid};
@@ -82,7 +82,7 @@ sub stat_of {
     return { name => $name, parent => $rest[1], birth => $rest[19], state => $rest[0] };
 }
 
-# All that came from one process: pid => name and time of birth.
+# A process and all its descendants: pid => name, start time.
 
 sub family {
     my ($top) = @_;
@@ -102,7 +102,7 @@ sub names { my %n = map { $_->{name} => 1 } values %{ $_[0] }; return join ' ', 
 
 sub left {
     my ($family) = @_;
-    my $end = time + 10;
+    my $end = time + 60;
     while (1) {
         my @left = grep {
             my $s = stat_of($_);
@@ -113,7 +113,7 @@ sub left {
     }
 }
 
-# What it says to try, typed into a shell.
+# Runs the command that it prints after "try".
 
 sub try_it {
     my ($self, $token) = @_;
@@ -188,7 +188,7 @@ subtest 'again, in the same place' => sub {
 
     my $second = start(\%env, 'tools/run-local');
     is ended($second), 1, 'a second one at a time is refused';
-    like out($second), qr/GATEWAY_DIR/, 'and told why';
+    like out($second), qr/GATEWAY_DIR/, 'with the reason';
 
     kill 'INT', $run->{pid};
     is ended($run), 0, 'INT to the script alone: 0';
@@ -228,7 +228,7 @@ subtest 'half a real account' => sub {
 subtest 'with a Redis and an upstream of its own' => sub {
     my $redis = Gateway::Redis->start;
     my $emulator = start({}, qw(docker/emulator/emulator --listen http://127.0.0.1:0));
-    for (1 .. 200) { last if out($emulator) =~ /listening/; sleep 0.05 }
+    Gateway::Redis::wait_for(sub { out($emulator) =~ /listening/ });
     my ($upstream) = out($emulator) =~ /^listening on (\S+)/m or die out($emulator);
 
     my $run = start({

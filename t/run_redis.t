@@ -1,7 +1,6 @@
 #!/usr/bin/perl
 
-# make run with a Redis of somebody's own: what the environment says reaches
-# ampctl and the gateway alike.
+# make run with AMPERSAND_REDIS: its settings reach both ampctl and the gateway.
 
 use strict;
 use warnings;
@@ -49,7 +48,7 @@ sub serves {
     kill 'TERM', $gateway;
     waitpid $gateway, 0;
     undef $gateway;
-    is slurp("$tmp/run/logs/error.log"), '', "$name: nothing to complain of";
+    is slurp("$tmp/run/logs/error.log"), '', "$name: the error log is empty";
 }
 
 for my $redis (
@@ -60,8 +59,8 @@ for my $redis (
     serves($redis->url, AMPERSAND_REDIS => $redis->url, $redis->env);
 }
 
-# Settings that belong to no AMPERSAND_REDIS are not for the Redis of its own.
+# Without AMPERSAND_REDIS the other settings do not apply to the Redis that it starts.
 
-serves('its own Redis', AMPERSAND_REDIS_CA => '/nonexistent', AMPERSAND_REDIS_PASSWORD_FILE => '/nonexistent');
+serves('without AMPERSAND_REDIS', AMPERSAND_REDIS_CA => '/nonexistent', AMPERSAND_REDIS_PASSWORD_FILE => '/nonexistent');
 
 done_testing;

@@ -120,11 +120,11 @@ subtest 'a tenant is evicted while its requests are under way' => sub {
 
 subtest 'changes are seen in it' => sub {
     $gw->ctl('tenant', 'disable', 'own');
-    is $gw->get($path, token => $own)->{status}, 401, 'disabled';
+    ok $gw->wait_for(sub { $gw->get($path, token => $own)->{status} == 401 }), 'disabled';
     is_deeply counted(client(@tokens[ 0 .. 999 ])), { 403 => 1000 }, 'others ask';
     is $gw->get($path, token => $own)->{status}, 401, 'still disabled';
     $gw->ctl('tenant', 'enable', 'own');
-    is $gw->get($path, token => $own)->{status}, 200, 'enabled';
+    ok $gw->wait_for(sub { $gw->get($path, token => $own)->{status} == 200 }), 'enabled';
 };
 
 is said(), 1, 'no further warning';

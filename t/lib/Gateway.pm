@@ -69,7 +69,7 @@ our $PATIENCE = 60;
 our $CRASH = qr/Sanitizer|runtime error:|exited on signal|segfault|core dumped/;
 
 my @running;    # weak references, for END
-my @faults;     # of gateways that nobody has finished
+my @faults;     # of gateways that no test has finished
 
 sub start {
     my ($class, %o) = @_;

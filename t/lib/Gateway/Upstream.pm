@@ -13,7 +13,7 @@ package Gateway::Upstream;
 #   $up->answered;                   # [n, time] of each answer that was delayed or held back
 #   $up->strays;                     # bytes that were no whole request when a connection ended
 #   $up->answer($answer);                # without code: from now on this, as a hash; raw: bytes; echo => 1:
-#                                        # the body tells {"n","method","target","key"} of the request
+#                                        # the body is {"n","method","target","key"} of the request
 #   Gateway::Upstream::header($req, 'x-api-key')
 #
 # It is one process with a select loop; the code runs there.
