@@ -262,9 +262,9 @@ options_exact(char **argv, const char *name)
         text = argv[optind - 2];
     }
 
-    /* the argument that getopt_long() has just read */
-    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     return strncmp(text, "--", 2) == 0
+           /* every option has a name */
+           /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
            && strcspn(text + 2, "=") == strlen(name);
 }
 
