@@ -122,8 +122,8 @@ ngx_ampersand_cache_invalidate_reply(void *data, ngx_int_t rc,
 {
     ngx_ampersand_invalidate_call_t *call = data;
 
-    if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR && !call->eval
-        && ngx_strncmp(reply->str, "NOSCRIPT", 8) == 0)
+    if (rc == NGX_OK && !call->eval
+        && ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_NOSCRIPT))
     {
         ngx_ampersand_cache_invalidate_send(call->inv, &call->pending, 1);
 

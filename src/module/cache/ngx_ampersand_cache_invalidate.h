@@ -20,6 +20,7 @@
 
 
 #include "redis/ngx_ampersand_redis.h"
+#include "redis/ngx_ampersand_redis_error.h"
 #include "zone/ngx_ampersand_generations.h"
 
 
