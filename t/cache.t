@@ -93,7 +93,7 @@ subtest 'each operation is cached as long as the operations table says' => sub {
             is $first->{headers}{'x-cache-status'}, 'MISS', "$id: asked for";
             is $life, $changed{$id} ? 1 : $op->{ttl}, "$id: lifetime";
             my $next = get('acme', "/v1$path");
-            is $next->{headers}{'x-cache-status'}, 'HIT', "$id: kept";
+            is $next->{headers}{'x-cache-status'}, 'HIT', "$id: cached";
             is $next->{body}, $first->{body}, "$id: the same answer";
             is $next->{headers}{'x-gateway-source'}, 'cache', "$id: source";
         } else {
@@ -144,7 +144,7 @@ subtest 'what Ampersand says about caching' => sub {
         my $first = get('acme', $target);
         is $first->{status}, 200, "@$headers";
         is $first->{headers}{'set-cookie'}, undef, 'no cookie passes';
-        is cached('acme', $target), 'MISS', "@$headers: not kept";
+        is cached('acme', $target), 'MISS', "@$headers: not cached";
         is lifetime($gw, qr{[|/]not-$i\|}), undef, "@$headers: no entry";
     }
 
@@ -160,7 +160,7 @@ subtest 'what Ampersand says about caching' => sub {
         my $target = '/v1/integrations/for-' . ++$i;
         my $first = get('acme', $target);
         my $next = get('acme', $target);
-        is $next->{headers}{'x-cache-status'}, 'HIT', "@headers: kept" or diag "$first->{head}\n$next->{head}";
+        is $next->{headers}{'x-cache-status'}, 'HIT', "@headers: cached" or diag "$first->{head}\n$next->{head}";
         my $life = lifetime($gw, qr{[|/]for-$i\|}) // -1;
         ok abs($life - $seconds) <= ($headers[0] eq 'Expires' ? 3 : 0), "@headers: for $seconds s"
             or diag $life;
@@ -172,7 +172,7 @@ subtest 'what Ampersand says about caching' => sub {
         my $first = get('acme', '/v1/integrations/vary', 'Accept-Language' => $language);
         is $first->{headers}{'x-cache-status'}, 'MISS', "Vary: $language is asked for";
         my $next = get('acme', '/v1/integrations/vary', 'Accept-Language' => $language);
-        is $next->{headers}{'x-cache-status'}, 'HIT', "Vary: $language is kept";
+        is $next->{headers}{'x-cache-status'}, 'HIT', "Vary: $language is cached";
         is number($next), number($first), 'its own answer';
         ok !$n{ number($first) }++, 'and no other';
     }
@@ -187,7 +187,7 @@ subtest 'errors are never cached' => sub {
             for my $time (1, 2) {
                 my $res = get('acme', $target);
                 is $res->{status}, $status, "$status @$headers: passes";
-                is $res->{headers}{'x-cache-status'}, 'MISS', "$status @$headers: not kept";
+                is $res->{headers}{'x-cache-status'}, 'MISS', "$status @$headers: not cached";
             }
             $up->answer({ echo => 1 });
             is get('acme', $target)->{status}, 200, "$status @$headers: the next answer is Ampersand's";
@@ -270,7 +270,7 @@ subtest 'a successful write invalidates the families that it writes' => sub {
         is write_to('acme', $method, $target)->{status}, 200, "$method $target";
         is cached('acme', $_), 'MISS', "$method $target: $_ is asked for again" for @$forgets;
         is cached('twin', $_), 'MISS', "$method $target: also for another tenant of the project" for @$forgets;
-        is cached('acme', $_), 'HIT', "$method $target: $_ is kept" for @$keeps;
+        is cached('acme', $_), 'HIT', "$method $target: $_ stays cached" for @$keeps;
         is cached('other', $_), 'HIT', "$method $target: another project keeps $_" for @$forgets;
     }
 };
@@ -280,7 +280,7 @@ subtest 'a write that may have succeeded invalidates, one that failed does not' 
                   [ 500, 'MISS' ], [ 503, 'MISS' ], [ 201, 'MISS' ], [ 204, 'MISS' ], [ 'drop', 'MISS' ]) {
         my ($status, $next) = @$case;
         cached('acme', '/v1/destinations');
-        is cached('acme', '/v1/destinations'), 'HIT', 'kept';
+        is cached('acme', '/v1/destinations'), 'HIT', 'the answer is cached';
         $up->answer($status eq 'drop' ? { drop => 1 } : { echo => 1, status => $status });
         is write_to('acme', 'POST', '/v1/destinations')->{status}, $status eq 'drop' ? 502 : $status, "POST: $status";
         $up->answer({ echo => 1 });
@@ -288,7 +288,7 @@ subtest 'a write that may have succeeded invalidates, one that failed does not' 
     }
     cached('acme', '/v1/destinations');
     is write_to('acme', 'POST', '/v1/projects/p-2/destinations')->{status}, 403, 'a refused write';
-    is cached('acme', '/v1/destinations'), 'HIT', 'changes nothing';
+    is cached('acme', '/v1/destinations'), 'HIT', 'invalidates nothing';
 };
 
 subtest 'a write at one gateway invalidates at the other' => sub {
@@ -297,7 +297,7 @@ subtest 'a write at one gateway invalidates at the other' => sub {
         $second->get('/v1/destinations/far', token => $token{twin})->{headers}{'x-cache-status'}
     };
     is $there->(), 'MISS', 'asked for there';
-    is $there->(), 'HIT', 'kept there';
+    is $there->(), 'HIT', 'the answer is cached there';
     is write_to('acme', 'PATCH', '/v1/destinations/far')->{status}, 200, 'a write here';
     ok $second->wait_for(sub { $there->() eq 'MISS' }), 'invalidates there';
     $second->finish;
@@ -434,13 +434,13 @@ subtest 'a location that names its cache itself' => sub {
         like $second, qr/^200 BYPASS /, 'nor the second time';
         isnt $second, $first, 'asked for again';
     }
-    is lifetime($own, qr/./), undef, 'nothing is kept of them';
+    is lifetime($own, qr/./), undef, 'none of them is cached';
 
     my $path = '/v1/destinations/own';
-    like my $first = $ask->($path), qr/^200 MISS /, 'the others are kept';
-    is $ask->($path), $first =~ s/MISS/HIT/r, 'kept';
+    like my $first = $ask->($path), qr/^200 MISS /, 'other operations are cached';
+    is $ask->($path), $first =~ s/MISS/HIT/r, 'the second answer is from the cache';
     like my $fresh = $ask->($path, 'Cache-Control' => 'no-cache'), qr/^200 BYPASS /, 'no-cache passes by';
-    is $ask->($path), $fresh =~ s/BYPASS/HIT/r, 'and its answer is kept';
+    is $ask->($path), $fresh =~ s/BYPASS/HIT/r, 'and its answer is cached';
     $own->finish;
 };
 

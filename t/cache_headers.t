@@ -74,7 +74,7 @@ subtest 'Cache-Control: no-cache' => sub {
     for my $control ('no-cache', 'max-age=0', 'No-Cache', 'foo, max-age=0 , bar', 'no-transform,no-cache') {
         my $path = path();
         my $old = number(get($path));
-        is number(get($path)), $old, 'kept';
+        is number(get($path)), $old, 'the answer is cached';
         my $res = asked($path, $control);
         isnt number($res), $old, "$control: asked again";
         is $res->{headers}{'x-cache-status'}, 'BYPASS', "$control: X-Cache-Status";

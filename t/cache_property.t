@@ -33,7 +33,7 @@ my ($least_reads, $least_changes) = (400, 100);
 srand $seed;
 note "CACHE_SEED=$seed CACHE_PROPERTY=$seconds";
 
-my $timeout = 0.7;    # proxy_read_timeout: the answer to who is silent for longer
+my $timeout = 0.7;    # proxy_read_timeout, in seconds
 my $JSON = JSON::PP->new->canonical;
 
 my @reads = (
@@ -152,7 +152,7 @@ sub send_it {
     syswrite $c->{socket}, $c->{text} or $c->{lost} = 1;
 }
 
-sub hear {
+sub receive {
     my ($c) = @_;
     if (!sysread $c->{socket}, $c->{in}, 65536, length $c->{in}) {
         delete $c->{socket};
@@ -232,7 +232,7 @@ while (1) {
         $select->add($c->{socket});
         $of{ $c->{socket} } = $c;
     }
-    hear($of{$_}) for $select->can_read(0.003);
+    receive($of{$_}) for $select->can_read(0.003);
 
     if (!$over && $now > $purge_at) {
         my $t = $tenants[ rand @tenants ];

@@ -103,7 +103,7 @@ subtest 'retire removes a key, never the active one' => sub {
     is $r->{code}, 1, 'active';
     is $r->{doc}{error}{code}, 'key_active', 'code';
     $r = $ctl->json(qw(key retire acme k1));
-    is $r->{code}, 1, 'again';
+    is $r->{code}, 1, 'a removed key: exit 1';
     is $r->{doc}{error}{code}, 'not_found', 'code';
     is set('sk_canary_five')->{doc}{id}, 'k5', 'the id of a removed key is not used again';
 };

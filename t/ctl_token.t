@@ -81,7 +81,7 @@ subtest 'revoke deletes record and entry, with an event' => sub {
     ok !$redis->command('HEXISTS', 'amp:tokens:acme', $first->{id}), 'entry';
     is decode_json($events->message(2))->{token}, $digest, 'event';
     my $r = $ctl->json('token', 'revoke', $first->{id});
-    is $r->{code}, 1, 'again';
+    is $r->{code}, 1, 'a revoked token: exit 1';
     is $r->{doc}{error}{code}, 'not_found', 'not found';
 };
 

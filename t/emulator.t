@@ -1,6 +1,6 @@
 use Mojo::Base -strict, -signatures;
 
-# The Ampersand emulator against Ampersand's own documents: every operation with a fitting request,
+# The emulator compared with Ampersand's own documents: each operation with a valid request,
 # without its required fields, without a key, with another project's key, and with a wrong method.
 
 use Test::More;
@@ -231,7 +231,7 @@ subtest 'every operation of Ampersand' => sub {
     my @query  = required($operation->{query});
     my @wanted = (@query, grep { $id ne 'patchObjectConfigContent' || !/^(?:groupRef|installationId)$/ } required($operation->{body_fields}));
     if (@wanted) {
-      # Where the project stands in the body, it stays: without it nobody knows whose request it is.
+      # A project in the body stays: without it the request has no project.
       my %kept = $operation->{project_in} eq 'body' ? (projectIdOrName => 'alpha') : ();
       @wanted = grep { !$kept{$_} } @wanted;
       my $problem = @wanted && is_problem(answered($operation, target => target($operation, 0), body => \%kept), 400, "$id without required fields");
@@ -384,7 +384,7 @@ subtest 'proxy' => sub {
   my $echo = $proxy->({%amp, 'X-Provider' => 'yes', Cookie => 'c=1', Authorization => 'Bearer x'})->json;
   is_deeply [@$echo{qw(method path query body groupRef)}], ['POST', '/crm/v3/a%2Fb', 'x=1&y=%20', {a => 1}, 'acme'], 'the request comes back as it was sent';
   is $echo->{headers}{'x-provider'}, 'yes', "with the provider's headers";
-  is_deeply [grep {/^(?:x-amp|x-api|auth|cookie)/} keys %{$echo->{headers}}], [], "and nobody's secrets";
+  is_deeply [grep {/^(?:x-amp|x-api|auth|cookie)/} keys %{$echo->{headers}}], [], 'and no credentials';
   my %by_name = (%amp, 'x-amp-integration-name' => 'crm', 'x-amp-group-ref' => 'globex');
   delete $by_name{'x-amp-installation-id'};
   is $proxy->(\%by_name, method => 'REPORT')->json('/groupRef'), 'globex', 'any method, integration and group by name';

@@ -15,7 +15,7 @@ my $root = dirname(dirname(abs_path(__FILE__)));
 my $api = $ENV{AMPERSAND_API_DIR} // "$root/../shared/ampersand-api";
 my $tsv = "$api/operations.tsv";
 
-plan skip_all => "$tsv is not there; AMPERSAND_API_DIR may name its folder"
+plan skip_all => "$tsv is missing; set AMPERSAND_API_DIR to its folder"
     unless -r $tsv;
 
 my %documents = documents($tsv);

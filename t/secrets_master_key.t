@@ -62,7 +62,7 @@ subtest 'files that are refused, with file and reason in the message' => sub {
         like($out, qr/\Q$path\E.* in .*nginx\.conf:\d+/, '... names the file and the line');
         $c->clean('what it says', $out);
     }
-    my ($ok, $out) = configured(file('once', "$hex\n"), file('again', "$hex\n"));
+    my ($ok, $out) = configured(file('once', "$hex\n"), file('twice', "$hex\n"));
     ok(!$ok, 'one key twice: nginx refuses');
     $c->clean('what it says', $out);
     for (file('good', "$hex\n"), file('bare', $hex), file('capitals', uc $hex), file('readonly', "$hex\n", 0400)) {
