@@ -86,7 +86,8 @@ my $served = 0;
 my $asked = 0;
 until (waitpid($jobs[0]{pid}, POSIX::WNOHANG())) {
     $asked++;
-    $served++ if $gw->get("$path?n=$asked", token => $own)->{status} == 200;
+    my $res = $gw->get("$path?n=$asked", token => $own);
+    $res->{status} == 200 ? $served++ : diag "$res->{status} $res->{body}";
 }
 my $count = counted(@jobs);
 my $took = time - $start;
