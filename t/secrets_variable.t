@@ -212,7 +212,9 @@ subtest 'an upstream that fails' => sub {
 
 subtest 'a client that leaves' => sub {
     my $n = $upstream->requests;
-    leave('before the upstream answers', head(GET => '/v1/installations?do=held'), sub { $upstream->requests > $n });
+    leave('before the upstream answers', head(GET => '/v1/installations?do=held'), sub { $upstream->requests > $n },
+          sub { $upstream->release });
+    ok($gw->wait_for(sub { $gw->under_way == 0 }), 'its request has ended');
     leave('in the middle of its body', head(POST => '/v1/oauth-connect', 'Content-Length: 9') . '{', sub { $gw->under_way == 1 });
     leave('in the middle of a body for the upstream',
           head(POST => '/write/v1/projects/p1/integrations/i/objects/o', 'Content-Length: 9') . '{', sub { $gw->under_way == 1 });
