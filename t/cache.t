@@ -37,12 +37,7 @@ $up->answer({ echo => 1 });
 
 sub another {
     my (%o) = @_;
-    my $dir = $gw->dir;
-    return Gateway->start(redis => $gw->redis, upstream => $up->url, %o, directives => <<"E");
-    ampersand_zone 1m;
-    ampersand_redis @{[ $gw->redis_url ]};
-    ampersand_master_key $dir/master.key;
-E
+    return Gateway->start(like => $gw, %o);
 }
 
 sub get { my ($who, $target, @h) = @_; return $gw->get($target, token => $token{$who}, headers => \@h) }
@@ -267,7 +262,9 @@ subtest 'a successful write invalidates the families that it writes' => sub {
     for my $case (@cases) {
         my ($method, $target, $forgets, $keeps) = @$case;
         for my $who (qw(acme twin other)) { cached($who, $_) for @$forgets, @$keeps }
-        is write_to('acme', $method, $target)->{status}, 200, "$method $target";
+        ok $gw->applied('p-1', sub {
+            is write_to('acme', $method, $target)->{status}, 200, "$method $target";
+        }), "$method $target is applied";
         is cached('acme', $_), 'MISS', "$method $target: $_ is asked for again" for @$forgets;
         is cached('twin', $_), 'MISS', "$method $target: also for another tenant of the project" for @$forgets;
         is cached('acme', $_), 'HIT', "$method $target: $_ stays cached" for @$keeps;
@@ -282,7 +279,10 @@ subtest 'a write that may have succeeded invalidates, one that failed does not' 
         cached('acme', '/v1/destinations');
         is cached('acme', '/v1/destinations'), 'HIT', 'the answer is cached';
         $up->answer($status eq 'drop' ? { drop => 1 } : { echo => 1, status => $status });
-        is write_to('acme', 'POST', '/v1/destinations')->{status}, $status eq 'drop' ? 502 : $status, "POST: $status";
+        my $write = sub {
+            is write_to('acme', 'POST', '/v1/destinations')->{status}, $status eq 'drop' ? 502 : $status, "POST: $status";
+        };
+        $next eq 'MISS' ? ok($gw->applied('p-1', $write), 'the write is applied') : $write->();
         $up->answer({ echo => 1 });
         is cached('acme', '/v1/destinations'), $next, "after $status: $next";
     }
