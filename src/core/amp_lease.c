@@ -1,3 +1,4 @@
+#include "amp_lease.h"
 #include "amp_escape.h"
 #include "amp_lease_blocks.h"
 

@@ -75,23 +75,9 @@
 #define AMP_LEASE_H
 
 
-#include "amp_rate.h"
+#include "amp_lease_state.h"
 
 
-#define AMP_LEASE_SECOND   UINT64_C(1000000000)
-#define AMP_LEASE_AHEAD    (AMP_LEASE_SECOND / 8)
-#define AMP_LEASE_PACE     (AMP_LEASE_SECOND / 16)  /* between calls, of      */
-#define AMP_LEASE_PACE_BURST  4                     /* which so many may begin
-                                                       at once: at most 20 in
-                                                       a second               */
-#define AMP_LEASE_LIFE     (10 * AMP_LEASE_SECOND)
-#define AMP_LEASE_LOST     (2 * AMP_LEASE_SECOND)   /* then a call that never
-                                                       ended is forgotten     */
-#define AMP_LEASE_RETRY    (AMP_LEASE_SECOND / 4)   /* after a failed call    */
-#define AMP_LEASE_SPAN     (UINT64_C(1) << 51)      /* 26 days: a burst that
-                                                       takes longer to refill
-                                                       is reduced to that     */
-#define AMP_LEASE_BLOCKS   2
 #define AMP_LEASE_ARGS     12
 #define AMP_LEASE_ANSWER   6
 #define AMP_LEASE_TEXT     32                       /* bytes for a number     */
@@ -103,52 +89,6 @@ typedef enum {
     AMP_LEASE_REFUSE,
     AMP_LEASE_FALLBACK          /* no unit here, and the last call failed     */
 } amp_lease_e;
-
-
-typedef struct {
-    uint64_t  start;
-    uint64_t  end;              /* empty: start == end                        */
-} amp_lease_block_t;
-
-
-typedef struct {
-    amp_lease_block_t  blocks[AMP_LEASE_BLOCKS];    /* the older first        */
-    uint64_t           unit;        /* T of the blocks, and of the last call  */
-    uint64_t           redis;       /* R of the last answer; 0: none so far   */
-    uint64_t           received;    /* when that answer came, monotonic       */
-    uint64_t           tail;        /* TAT after the last answer              */
-    uint64_t           reserved_end;    /* end of the reserved units          */
-    uint64_t           local;       /* TAT without Redis, monotonic; 0: none  */
-    uint64_t           after;       /* no call before, monotonic              */
-    uint64_t           calls;       /* GCRA of the calls, monotonic           */
-    uint64_t           asked;       /* when the current call began, or 0      */
-    uint64_t           counted;     /* since when count counts, monotonic     */
-    uint32_t           burst;       /* of the last call                       */
-    uint32_t           delay;       /* received - sent, microseconds          */
-    uint32_t           count;       /* requests since counted                 */
-    uint32_t           demand;      /* requests a second, recently            */
-    uint32_t           size;        /* units held after the last answer       */
-    uint32_t           waiting;     /* requests that got ASK                  */
-    uint32_t           reserved;    /* units for requests that waited         */
-    uint32_t           gateways;    /* of the last answer                     */
-    uint32_t           failed;      /* the last call failed                   */
-} amp_lease_t;
-
-
-/* What a call asks for.  wanted 0: it only hands back. */
-
-typedef struct {
-    uint64_t  unit;             /* T                                          */
-    uint64_t  window;           /* W                                          */
-    uint64_t  reach;            /* how far beyond W places are useful         */
-    uint64_t  tail;             /* the TAT from which back is subtracted      */
-    uint64_t  back;             /* ns of the time line handed back            */
-    uint64_t  charge;           /* ns of it spent without Redis               */
-    uint64_t  resume;           /* 1 + how far TAT is ahead, from a gateway
-                                   that is the only one as far as it has seen;
-                                   else 0                                     */
-    uint32_t  wanted;           /* units                                      */
-} amp_lease_ask_t;
 
 
 /* What the script returns: six integers, in this order. */

@@ -7,7 +7,7 @@
 #define AMP_LEASE_BLOCKS_H
 
 
-#include "amp_lease.h"
+#include "amp_lease_state.h"
 
 
 #define AMP_LEASE_DRIFT    4096             /* clocks drift by at most 1 in

@@ -7,7 +7,7 @@
 #define AMP_PROXY_H
 
 
-#include "amp_path.h"
+#include "amp_match.h"
 
 
 /*

@@ -1,4 +1,4 @@
-#include "amp_path.h"
+#include "amp_query.h"
 #include "amp_escape.h"
 
 

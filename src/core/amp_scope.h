@@ -8,7 +8,8 @@
 #define AMP_SCOPE_H
 
 
-#include "amp_path.h"
+#include "amp_match.h"
+#include "amp_query.h"
 #include "amp_tenant.h"
 
 

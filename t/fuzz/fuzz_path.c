@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "amp_path.h"
+#include "amp_query.h"
 
 
 #define PROJECT_ID  "prj-1.A_z"

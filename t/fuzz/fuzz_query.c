@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "amp_path.h"
+#include "amp_query.h"
 
 
 #define check(condition)                                                      \

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "amp_path.h"
+#include "amp_query.h"
 
 
 #define LEN(a)  (sizeof(a) / sizeof((a)[0]))

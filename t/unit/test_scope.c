@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "amp_path.h"
 #include "amp_scope.h"
 
 

@@ -6,6 +6,7 @@
 #include "ngx_http_ampersand_upstream.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
 #include "amp_path.h"
+#include "amp_query.h"
 #include "amp_scope.h"
 
 
