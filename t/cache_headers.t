@@ -228,5 +228,23 @@ subtest 'without background refresh the client waits for the new answer' => sub 
 };
 
 $plain->finish;
+
+my $hits = Gateway->start(like => $gw, http => 'ampersand_limit_hits on;');
+
+subtest 'ampersand_limit_hits on: only-if-cached is answered from the cache' => sub {
+    my $ask = sub { $hits->get($_[0], token => $token, headers => [ 'Cache-Control' => 'only-if-cached' ]) };
+    my $path = path();
+    my $stored = number($hits->get($path, token => $token));
+    my $seen = $up->requests;
+    my $res = $ask->($path);
+    is $res->{status}, 200, 'a stored answer';
+    is number($res), $stored, 'from the cache';
+    for my $missing (path(), "$path?rotate=true") {
+        is $hits->json($ask->($missing))->{type}, 'urn:ampersand-gateway:problem:not-cached', 'none is stored: not-cached';
+    }
+    is scalar($up->requests), $seen, 'no request goes upstream';
+};
+
+$hits->finish;
 $gw->finish;
 done_testing;

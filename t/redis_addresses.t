@@ -139,12 +139,14 @@ for my $where (0, 1) {
     };
 }
 
+my @silent = (
+    [ 'accepts no connection', sub { deaf(@_) }, qr/out of reach: Connection refused/ ],
+    [ 'accepts connections and sends nothing', sub {
+        IO::Socket::INET->new(Listen => 64, LocalAddr => $_[0], LocalPort => $_[1], ReuseAddr => 1) or die "listen: $!" },
+        qr/did not answer within 400 ms/ ],
+);
+
 subtest 'an address that does not answer takes its share of the time only' => sub {
-    my @silent = (
-        [ 'accepts no connection', sub { deaf(@_) } ],
-        [ 'accepts connections and sends nothing', sub {
-            IO::Socket::INET->new(Listen => 64, LocalAddr => $_[0], LocalPort => $_[1], ReuseAddr => 1) or die "listen: $!" } ],
-    );
     for (@silent) {
         my ($name, $silent) = @$_;
         my $fake = redis_at($two[1]);
@@ -164,6 +166,28 @@ subtest 'an address that does not answer takes its share of the time only' => su
         $gw->finish;
     }
 };
+
+for (@silent) {
+    my ($name, $silent, $reason) = @$_;
+
+    subtest "ampctl: an address that $name takes its share of the time only" => sub {
+        my $fake = redis_at($two[1]);
+        my $port = $fake->port;
+        my $socket = $silent->($two[0], $port);
+        new_tenant($fake);
+        my @show = ('tenant', 'show', "a$n", '--redis', "redis://two.test:$port", '--timeout');
+        my ($exit, $out, $err) = $first->try_ctl(@show, '4s');
+        is $exit, 0, 'the other address is used' or diag $err;
+        like $out, qr/\ba$n\b/, 'and has the tenant';
+
+        $fake->stop;
+        my $start = time;
+        ($exit, $out, $err) = $first->try_ctl(@show, '400ms');
+        is $exit, 3, 'no address has a Redis: exit 3';
+        cmp_ok time - $start, '>=', 0.2, 'after the share of the silent address';
+        like $err, $reason, 'with the reason';
+    };
+}
 
 subtest 'three silent addresses share one time-out' => sub {
     my @three = addresses('three.test');

@@ -45,9 +45,13 @@ struct connection_s {
     BIO          *filter;           /* TLS, or NULL                           */
     redisReader  *reader;
     unsigned      answered:1;
+    unsigned      connected:1;      /* the current address accepted it        */
     unsigned      timeout;
     char          who[AMP_REDIS_URL_TEXT + 32];
 };
+
+
+static void connection_reset(connection_t *c);
 
 
 static redisReplyObjectFunctions  connection_theirs, connection_ours;
@@ -188,60 +192,6 @@ connection_socket(const struct sockaddr *address, socklen_t len,
 }
 
 
-static int
-connection_local(connection_t *c, const char *path, int64_t deadline)
-{
-    struct sockaddr_un  address;
-
-    memset(&address, 0, sizeof(address));
-    address.sun_family = AF_UNIX;
-    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-
-    c->fd = connection_socket((struct sockaddr *) &address, sizeof(address),
-                              deadline);
-
-    return c->fd == -1 ? -1 : 0;
-}
-
-
-/* Tries each address of a host; the last one gets all the time left. */
-
-static int
-connection_tcp(connection_t *c, const amp_redis_host_t *host,
-    int64_t deadline, const char **why)
-{
-    int               rc;
-    char              port[8];
-    int64_t           now;
-    struct addrinfo   hints, *list, *ai;
-
-    memset(&hints, 0, sizeof(hints));
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV|AI_ADDRCONFIG;
-
-    snprintf(port, sizeof(port), "%u", host->port & 0xffff);
-
-    rc = getaddrinfo(host->host, port, &hints, &list);
-
-    if (rc != 0) {
-        *why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
-        return -1;
-    }
-
-    for (ai = list; ai != NULL && c->fd == -1; ai = ai->ai_next) {
-        now = connection_clock();
-        c->fd = connection_socket(ai->ai_addr, ai->ai_addrlen, ai->ai_next
-                                  ? now + (deadline - now) / 2 : deadline);
-    }
-
-    rc = errno;
-    freeaddrinfo(list);
-    errno = rc;
-
-    return c->fd == -1 ? -1 : 0;
-}
-
-
 /*
  * After a BIO call without success.  0: the socket is ready, the call is to be
  * made again; or -1 with the error set.
@@ -347,45 +297,25 @@ connection_login(connection_t *c, const connection_options_t *options,
 }
 
 
-connection_t *
-connection_open(const connection_options_t *options, const char *path,
-    const amp_redis_host_t *host, int64_t deadline, ctl_error_t *error)
+/*
+ * Connects to one address, with all that makes the connection usable.  0, or -1
+ * with the error set and the connection as it was before.
+ */
+
+static int
+connection_address(connection_t *c, const connection_options_t *options,
+    const char *name, const struct sockaddr *address, socklen_t len,
+    int64_t deadline, ctl_error_t *error)
 {
-    int            rc;
-    const char    *why;
-    connection_t  *c;
-
-    c = calloc(1, sizeof(*c));
-    if (c == NULL) {
-        abort();
-    }
-
-    c->fd = -1;
-    c->timeout = options->timeout;
-    why = NULL;
     errno = 0;
+    c->fd = connection_socket(address, len, deadline);
 
-    if (path != NULL) {
-        snprintf(c->who, sizeof(c->who), "%s at unix:%s", options->what, path);
-        rc = connection_local(c, path, deadline);
-
-    } else {
-        snprintf(c->who, sizeof(c->who), strchr(host->host, ':')
-                 ? "%s at [%s]:%u" : "%s at %s:%u", options->what, host->host,
-                 host->port);
-        rc = connection_tcp(c, host, deadline, &why);
+    if (c->fd == -1) {
+        return errno == ETIMEDOUT ? connection_timed_out(c, error)
+                                  : connection_lost(c, error, strerror(errno));
     }
 
-    if (rc != 0) {
-        if (why == NULL && errno == ETIMEDOUT) {
-            connection_timed_out(c, error);
-        } else {
-            connection_lost(c, error, why ? why : strerror(errno));
-        }
-
-        goto failed;
-    }
-
+    c->connected = 1;
     c->reader = connection_reader();
     c->bio = BIO_new_socket(c->fd, BIO_CLOSE);
 
@@ -394,7 +324,7 @@ connection_open(const connection_options_t *options, const char *path,
     }
 
     if (options->tls != NULL) {
-        c->filter = tls_filter(options->tls, host->host);
+        c->filter = tls_filter(options->tls, name);
 
         if (c->filter == NULL) {
             ctl_error(error, CTL_USAGE, "usage", "the server name for TLS is "
@@ -411,13 +341,152 @@ connection_open(const connection_options_t *options, const char *path,
         }
     }
 
-    if (connection_login(c, options, deadline, error) != 0) {
-        goto failed;
+    if (connection_login(c, options, deadline, error) == 0) {
+        return 0;
     }
 
-    return c;
-
 failed:
+
+    connection_reset(c);
+
+    return -1;
+}
+
+
+static int
+connection_local(connection_t *c, const connection_options_t *options,
+    const char *path, int64_t deadline, ctl_error_t *error)
+{
+    struct sockaddr_un  address;
+
+    memset(&address, 0, sizeof(address));
+    address.sun_family = AF_UNIX;
+    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+
+    return connection_address(c, options, NULL, (struct sockaddr *) &address,
+                              sizeof(address), deadline, error);
+}
+
+
+/* A reply to PING, whatever it is.  0, or -1 with the error set. */
+
+static int
+connection_ping(connection_t *c, int64_t deadline, ctl_error_t *error)
+{
+    redisReply  *reply;
+
+    reply = connection_command(c, deadline, error, "PING");
+
+    if (reply == NULL) {
+        connection_reset(c);
+        return -1;
+    }
+
+    freeReplyObject(reply);
+
+    return 0;
+}
+
+
+/*
+ * Tries each address of a host: each may use half of the time that is left, the
+ * last one all of it, and all but the last one have to answer something.  The
+ * error is that of the last address that a connection was made to, else of the
+ * last address.
+ */
+
+static int
+connection_tcp(connection_t *c, const connection_options_t *options,
+    const amp_redis_host_t *host, int64_t deadline, ctl_error_t *error)
+{
+    int               rc;
+    char              port[8];
+    int64_t           share;
+    unsigned          connected;
+    ctl_error_t       last;
+    struct addrinfo   hints, *list, *ai;
+
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV|AI_ADDRCONFIG;
+
+    snprintf(port, sizeof(port), "%u", host->port & 0xffff);
+
+    rc = getaddrinfo(host->host, port, &hints, &list);
+
+    if (rc != 0) {
+        return connection_lost(c, error, rc == EAI_SYSTEM ? strerror(errno)
+                                                          : gai_strerror(rc));
+    }
+
+    connected = 0;
+    rc = -1;
+
+    for (ai = list; ai != NULL; ai = ai->ai_next) {
+        share = deadline;
+
+        if (ai->ai_next) {
+            share -= (deadline - connection_clock()) / 2;
+        }
+
+        c->connected = 0;
+
+        rc = connection_address(c, options, host->host, ai->ai_addr,
+                                ai->ai_addrlen, share, &last);
+
+        if (rc == 0 && ai->ai_next && !c->answered) {
+            rc = connection_ping(c, share, &last);
+        }
+
+        if (rc == 0) {
+            break;
+        }
+
+        if (c->connected || !connected) {
+            *error = last;
+            connected = c->connected;
+        }
+
+        if (strcmp(last.code, "redis_unreachable") != 0) {
+            break;
+        }
+    }
+
+    freeaddrinfo(list);
+
+    return rc;
+}
+
+
+connection_t *
+connection_open(const connection_options_t *options, const char *path,
+    const amp_redis_host_t *host, int64_t deadline, ctl_error_t *error)
+{
+    int            rc;
+    connection_t  *c;
+
+    c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        abort();
+    }
+
+    c->fd = -1;
+    c->timeout = options->timeout;
+
+    if (path != NULL) {
+        snprintf(c->who, sizeof(c->who), "%s at unix:%s", options->what, path);
+        rc = connection_local(c, options, path, deadline, error);
+
+    } else {
+        snprintf(c->who, sizeof(c->who), strchr(host->host, ':')
+                 ? "%s at [%s]:%u" : "%s at %s:%u", options->what, host->host,
+                 host->port);
+        rc = connection_tcp(c, options, host, deadline, error);
+    }
+
+    if (rc == 0) {
+        return c;
+    }
 
     connection_close(c);
 
@@ -425,13 +494,11 @@ failed:
 }
 
 
-void
-connection_close(connection_t *c)
-{
-    if (c == NULL) {
-        return;
-    }
+/* Closes the socket: the connection is as it was before it was connected. */
 
+static void
+connection_reset(connection_t *c)
+{
     if (c->bio != NULL) {
         BIO_free_all(c->bio);
 
@@ -443,7 +510,21 @@ connection_close(connection_t *c)
         redisReaderFree(c->reader);
     }
 
-    free(c);
+    c->fd = -1;
+    c->bio = NULL;
+    c->filter = NULL;
+    c->reader = NULL;
+    c->answered = 0;
+}
+
+
+void
+connection_close(connection_t *c)
+{
+    if (c != NULL) {
+        connection_reset(c);
+        free(c);
+    }
 }
 
 

@@ -33,8 +33,10 @@ int64_t connection_clock(void);
 
 /*
  * Connects to the socket at path, or with path NULL to a host; does the TLS
- * handshake, AUTH and SELECT as the options say.  NULL with the error set: its
- * code is "redis_unreachable" where another attempt may succeed.
+ * handshake, AUTH and SELECT as the options say.  Of a host's addresses, each
+ * can use half of the time that is left, the last one all of it; the next one
+ * is tried after "redis_unreachable".  NULL with the error set: its code is
+ * "redis_unreachable" where another attempt may succeed.
  */
 
 connection_t *connection_open(const connection_options_t *options,

@@ -59,7 +59,7 @@ policy_set(ctl_t *ctl, const policy_t *policy, json_t *trial)
 
     json_decref(trial);
 
-    if (rc != 0) {
+    if (rc == -1) {
         return -1;
     }
 
@@ -106,5 +106,7 @@ policy_grants(ctl_t *ctl, json_t *record, const char *name, int option)
         json_object_set_new(record, "grants", grants);
     }
 
-    return json_object_set_new(grants, name, list);
+    json_object_set_new(grants, name, list);
+
+    return 0;
 }

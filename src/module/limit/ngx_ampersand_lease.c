@@ -338,7 +338,7 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
 {
     uint64_t      asks;
     ngx_int_t     rc;
-    ngx_uint_t    i, away;
+    ngx_uint_t    i, away, refused;
     amp_lease_t  *lease;
 
     rc = NGX_OK;
@@ -346,7 +346,7 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
     asks = 0;
     *wait = 0;
 
-    for (i = 0; i < round->n; i++) {
+    for (i = 0; rc != NGX_ABORT && i < round->n; i++) {
 
         if (round->results[i] == AMP_LEASE_FALLBACK) {
             away = 1;
@@ -358,8 +358,8 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
                 break;
 
             case AMP_LEASE_FALLBACK:
-                round->leasing->zone->sh->counters.limit_fallbacks++;
-                return NGX_ABORT;
+                rc = NGX_ABORT;
+                break;
 
             default:
                 break;
@@ -381,9 +381,11 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
         *wait = asks;
     }
 
+    refused = (rc == NGX_DECLINED || rc == NGX_ABORT);
+
     /* another limit refused, so the request does not wait for this one */
 
-    for (i = 0; rc == NGX_DECLINED && i < round->n; i++) {
+    for (i = 0; refused && i < round->n; i++) {
         lease = &round->leased[i]->lease;
 
         if (round->results[i] == AMP_LEASE_ASK && lease->waiting) {
@@ -400,7 +402,8 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
 
 
 /*
- * What the fallback says: ADMIT, REFUSE with the time to wait, or AWAY: deny.
+ * What the fallback says: ADMIT; REFUSE, with the time to wait; or FALLBACK
+ * itself, which is "deny".
  */
 
 static amp_lease_e

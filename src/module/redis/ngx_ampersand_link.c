@@ -2,10 +2,14 @@
 #include "ngx_ampersand_link_state.h"
 
 
+static void ngx_ampersand_link_attempt_done(ngx_ampersand_link_t *link,
+    ngx_int_t rc);
+static void ngx_ampersand_link_up(ngx_ampersand_link_t *link);
 static void ngx_ampersand_link_failed(void *data, const char *why,
     ngx_err_t err, ngx_uint_t closed);
 static void ngx_ampersand_link_reconnect(ngx_ampersand_link_t *link,
     const amp_redis_host_t *host);
+static void ngx_ampersand_link_down(ngx_ampersand_link_t *link);
 static void ngx_ampersand_link_reset(ngx_ampersand_link_t *link,
     ngx_queue_t *failed);
 static void ngx_ampersand_link_set_deadline(ngx_ampersand_link_t *link);
@@ -32,6 +36,7 @@ ngx_ampersand_link_create(ngx_ampersand_link_t **out,
 
     link->opts = *opts;
     link->display = opts->links->conf->display;
+    link->attempt_done = ngx_ampersand_link_attempt_done;
     link->readonly_at = ngx_current_msec - NGX_AMPERSAND_LINK_READONLY;
 
     ngx_ampersand_pipeline_init(&link->pipeline, log);
@@ -222,7 +227,19 @@ ngx_ampersand_link_close(ngx_ampersand_link_t *link)
 }
 
 
-void
+static void
+ngx_ampersand_link_attempt_done(ngx_ampersand_link_t *link, ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
+        ngx_ampersand_link_up(link);
+
+    } else {
+        ngx_ampersand_link_down(link);
+    }
+}
+
+
+static void
 ngx_ampersand_link_up(ngx_ampersand_link_t *link)
 {
     ngx_ampersand_links_t  *links;
@@ -306,7 +323,9 @@ ngx_ampersand_link_reconnect(ngx_ampersand_link_t *link,
 }
 
 
-void
+/* An attempt or a READY link has failed, for the reason that was set. */
+
+static void
 ngx_ampersand_link_down(ngx_ampersand_link_t *link)
 {
     ngx_msec_t   delay;

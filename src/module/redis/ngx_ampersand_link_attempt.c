@@ -48,7 +48,7 @@ ngx_ampersand_link_connect(ngx_ampersand_link_t *link,
 
         if (rc != NGX_OK) {
             ngx_ampersand_link_set_reason(link, why, 0);
-            ngx_ampersand_link_down(link);
+            link->attempt_done(link, NGX_ERROR);
             return;
         }
 
@@ -113,7 +113,7 @@ ngx_ampersand_link_resolved(void *data, ngx_int_t rc)
 
     if (rc != NGX_OK) {
         ngx_ampersand_link_set_reason(link, link->resolver.why, 0);
-        ngx_ampersand_link_down(link);
+        link->attempt_done(link, NGX_ERROR);
         return;
     }
 
@@ -164,7 +164,7 @@ ngx_ampersand_link_try_addresses(ngx_ampersand_link_t *link)
                                              err)
              == NGX_OK);
 
-    ngx_ampersand_link_down(link);
+    link->attempt_done(link, NGX_ERROR);
 }
 
 
@@ -209,7 +209,7 @@ ngx_ampersand_link_address_failed(ngx_ampersand_link_t *link, const char *why,
         ngx_ampersand_link_try_addresses(link);
 
     } else {
-        ngx_ampersand_link_down(link);
+        link->attempt_done(link, NGX_ERROR);
     }
 }
 
@@ -234,7 +234,7 @@ ngx_ampersand_link_handshake_done(void *data)
     amp_span_t  argv[3];
 
     if (link->opts.channel.len == 0) {
-        ngx_ampersand_link_up(link);
+        link->attempt_done(link, NGX_OK);
         return;
     }
 

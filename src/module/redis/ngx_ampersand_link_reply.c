@@ -122,7 +122,7 @@ ngx_ampersand_link_message(ngx_ampersand_link_t *link, redisReply *reply)
     } else if (ngx_strcmp(kind->str, "subscribe") == 0
                && link->state == NGX_AMPERSAND_LINK_HANDSHAKE)
     {
-        ngx_ampersand_link_up(link);
+        link->attempt_done(link, NGX_OK);
     }
 
     return NGX_OK;

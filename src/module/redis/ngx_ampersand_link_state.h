@@ -1,10 +1,13 @@
 /*
- * A link's memory, and what its files call of each other:
+ * A link's memory, and the functions of its files:
  *
  *   link.c          the link as its owner sees it: READY, lost, moved, closed
  *   link_attempt.c  from LOCATING to READY, address by address
  *   link_reply.c    replies and messages while connected
  *   link_outage.c   why a link failed, lines in the log, back-off
+ *
+ * link.c calls the other three, each of these calls link_outage.c at most; the
+ * end of an attempt is reported by attempt_done(), which link.c sets.
  *
  * Only for these files: everybody else includes ngx_ampersand_link.h.
  */
@@ -47,6 +50,16 @@ typedef struct {
 } ngx_ampersand_link_reason_t;
 
 
+/*
+ * An attempt has ended.  NGX_OK: the connection is ready for commands.
+ * NGX_ERROR: no host or address is left, and the reason is set.  It is the last
+ * action of an attempt.
+ */
+
+typedef void (*ngx_ampersand_link_attempt_pt)(ngx_ampersand_link_t *link,
+    ngx_int_t rc);
+
+
 struct ngx_ampersand_link_s {
     ngx_ampersand_link_opts_t    opts;
     ngx_ampersand_link_state_e   state;
@@ -71,6 +84,7 @@ struct ngx_ampersand_link_s {
                                                    subscription sends PING;
                                                    cancelable                 */
     ngx_msec_t                   attempt_end;   /* of its time-out            */
+    ngx_ampersand_link_attempt_pt  attempt_done;
 
     ngx_uint_t                   failures;      /* attempts, since stable     */
     ngx_uint_t                   retries;       /* at once, since stable      */
@@ -86,15 +100,6 @@ struct ngx_ampersand_link_s {
 };
 
 
-/* link.c */
-
-void ngx_ampersand_link_up(ngx_ampersand_link_t *link);
-
-/* An attempt or a READY link has failed, see .._fail_reason(). */
-
-void ngx_ampersand_link_down(ngx_ampersand_link_t *link);
-
-
 /* link_attempt.c */
 
 /* Begins an attempt.  host NULL: the host of the options, or locate(). */
@@ -107,7 +112,7 @@ void ngx_ampersand_link_connect(ngx_ampersand_link_t *link,
 void ngx_ampersand_link_resolve(ngx_ampersand_link_t *link,
     const amp_redis_host_t *host);
 
-/* The current address has failed: tries the next one, or the link is down. */
+/* The current address has failed: tries the next one, or ends the attempt. */
 
 void ngx_ampersand_link_address_failed(ngx_ampersand_link_t *link,
     const char *why, ngx_err_t err);

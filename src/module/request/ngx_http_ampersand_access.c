@@ -481,7 +481,9 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
         return AMP_OK;
     }
 
-    if (ctx->headers.only_if_cached) {
+    /* where the answer may be stored, nginx looks first: see init_peer() */
+
+    if (ctx->headers.only_if_cached && ctx->ttl == 0) {
         return AMP_NOT_CACHED;
     }
 
