@@ -183,7 +183,8 @@ $(CTL_OBJ): $(BUILD)/%.o: %.c $(BUILD)/settings
 
 $(ampctl): $(CTL_OBJ) $(BUILD)/sources
 	@echo '$(CC) -o $@'
-	@$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@ $(CTL_OBJ) -lhiredis -lcurl -lssl $(LIBS)
+	@$(CC) $(CFLAGS) -pie $(LDFLAGS) -o $@.new $(CTL_OBJ) -lhiredis -lcurl -lssl $(LIBS)
+	@mv $@.new $@
 
 
 # Unit tests, always under the sanitizers

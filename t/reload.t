@@ -174,6 +174,17 @@ subtest 'shutting down' => sub {
     delete $gw->{pid};
 };
 
+# The time-out of a command is far above the patience of wait_for().
+
+subtest 'a quit does not wait for the time-out of a command that was answered' => sub {
+    my $idle = Gateway->start(redis => $real, redis_args => 'timeout=300s', workers => 1);
+    is $idle->get($path, token => Gateway::Made::token())->{status}, 401, 'a look-up was answered';
+    kill 'QUIT', $idle->pid;
+    ok $idle->wait_for(sub { waitpid($idle->pid, POSIX::WNOHANG()) != 0 }), 'nginx is gone';
+    delete $idle->{pid};
+    $idle->finish;
+};
+
 unlike $gw->error_log, qr/open socket/, 'no socket was left open';
 $gw->finish(killed => 1);
 done_testing;

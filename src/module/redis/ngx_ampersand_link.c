@@ -391,6 +391,7 @@ ngx_ampersand_link_set_deadline(ngx_ampersand_link_t *link)
 
     if (link->pipeline.waiting) {
         left = ngx_ampersand_pipeline_left(&link->pipeline);
+        link->deadline.cancelable = 0;
         ngx_add_timer(&link->deadline, (ngx_msec_t) ngx_max(left, 1));
     }
 }

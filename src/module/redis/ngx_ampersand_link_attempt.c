@@ -32,6 +32,7 @@ ngx_ampersand_link_connect(ngx_ampersand_link_t *link,
     link->pinged = 0;
     link->no_subscribe = 0;
 
+    link->deadline.cancelable = 0;
     ngx_add_timer(&link->deadline, timeout);
 
     if (host == NULL) {

@@ -38,6 +38,12 @@ ngx_ampersand_link_reply(void *data, redisReply *reply)
         return ngx_ampersand_link_message(link, reply);
     }
 
+    /* no command waits: the timer, which stays set, keeps no worker from exiting */
+
+    if (ready && link->pipeline.waiting == 0) {
+        link->deadline.cancelable = 1;
+    }
+
     if (ready && !link->stable && reply->type != REDIS_REPLY_ERROR) {
         ngx_ampersand_link_set_stable(link);
     }
