@@ -88,7 +88,7 @@ subtest 'a URL that does not fit the server' => sub {
     like $r->{doc}{error}{remedy}, qr/redis\+cluster:/, 'remedy';
     $r = $ctl->json('--redis', 'redis+cluster://127.0.0.1:' . $single->port, qw(tenant list));
     is_deeply [ $r->{code}, $r->{doc}{error}{code} ], [ 3, 'redis_cluster' ], 'redis+cluster:// for a single server';
-    like $r->{doc}{error}{message}, qr/is no node of a cluster/, 'message';
+    like $r->{doc}{error}{message}, qr/is not a node of a cluster/, 'message';
     my @free = map { '127.0.0.1:' . Gateway::Redis::free_port() } 1 .. 3;
     $r = $ctl->json('--redis', 'redis+cluster://' . join(',', @free), qw(tenant list));
     is_deeply [ $r->{code}, $r->{doc}{error}{code} ], [ 3, 'redis_unreachable' ], 'all nodes are down';

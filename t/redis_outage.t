@@ -17,7 +17,7 @@ use Time::HiRes qw(sleep time);
 
 my $path = '/v1/integrations';
 my $workers = 2;
-my $redis = Gateway::Redis->start('--appendonly', 'yes');
+my $redis = Gateway::Redis->start('--appendonly', 'yes', '--appendfsync', 'always');
 my $gw = Gateway->start(
     redis => $redis, redis_args => 'timeout=300ms', workers => $workers,
     http => 'ampersand_tenant_ttl 10m; ampersand_tenant_grace 10m;',

@@ -87,7 +87,7 @@ subtest 'ampctl' => sub {
         my ($version, $error) = @$_;
         my $got = $add->($error);
         is $got->{code}, 'redis_permission', "$version: a right is missing";
-        like $got->{message}, qr/does not let this user do that in a script/, 'message';
+        like $got->{message}, qr/does not permit this user to run the command in a script/, 'message';
         like $got->{remedy}, qr/\+\@read \+\@write \+\@scripting \+\@connection \+publish \+subscribe \+time \+info \+role \+cluster\|slots/,
             'the remedy names each right';
         like $got->{remedy}, qr/~amp:\*.*&amp:events/, 'keys and channel';

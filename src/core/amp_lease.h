@@ -40,24 +40,26 @@
  * AMP_LEASE_LIFE after the last answer, before the clocks have drifted apart.
  *
  * Fail-over.  A replica that becomes the master may lack the last leases.
- * They end before (old now) + W + T + AMP_LEASE_AHEAD; so the script moves the
- * TAT of a state that is missing, or was written by another server, to
- * since + that: the bucket starts empty.  since is when the gateways first saw
- * the new server.  If only one gateway leases, according to that state and to
- * the gateway itself, the gateway has all answers and names the TAT (resume):
- * the bucket continues.  Not covered: two masters at the same time, a Redis
- * whose clock jumps forward, keys that are deleted or evicted, a second gateway
- * whose first calls were all lost.  Each of these costs at most one burst.
+ * They end before t + W + T + AMP_LEASE_AHEAD, with t the old master's time at
+ * fail-over; so the script moves the TAT of a state that is missing, or was
+ * written by another server, to since + W + T + AMP_LEASE_AHEAD: the bucket
+ * starts empty.  since is when the gateways first saw the new server.  If only
+ * one gateway leases, according to that state and to the gateway itself, the
+ * gateway has all answers and names the TAT (resume): the bucket continues.
+ * Not covered: two masters at the same time, a Redis whose clock jumps forward,
+ * keys that are deleted or evicted, a second gateway whose first calls were all
+ * lost.  Each of these costs at most one burst.
  *
  * Changes.  The promise holds for the new rate and burst from the moment when
  * all gateways use them.  Until then the script sees calls with either: the
  * number of units that are spent stays the same, but is never more than the
  * caller's burst.
  *
- * Sharing.  The script knows which gateways called in the last 2 s.  Each may
- * always have its share of the rate, and more while there is more than the
- * others will ask for until the next call.  Where W is too short for units to
- * wait for requests, with several gateways, each request asks Redis.
+ * Sharing.  The script knows which gateways called in the last 2 s (up to 3 s,
+ * since it removes the others once a second).  Each may always have its share
+ * of the rate, and more while there is more than the others will ask for until
+ * the next call.  Where W is too short for units to stay valid until requests
+ * come, with several gateways, each request asks Redis.
  *
  * The state has no pointers, is zero at first, and may be copied; the caller
  * locks it.  All times are nanoseconds: now, sent and received of a monotonic
@@ -97,7 +99,7 @@ typedef struct {
     uint64_t  now;              /* Redis time, microseconds                   */
     uint64_t  lead;             /* start - now, ns                            */
     uint64_t  granted;          /* units                                      */
-    uint64_t  gateways;         /* that called in the last 2 s, with this one */
+    uint64_t  gateways;         /* that called lately, with this one      */
     uint64_t  ahead;            /* TAT - now, ns                              */
     uint64_t  wait;             /* ns before which another call is useless    */
 } amp_lease_answer_t;
@@ -136,8 +138,9 @@ void amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited);
 
 /*
- * 1 when a call should begin now: requests wait, or less than half of the last
- * lease is left.  0 otherwise, during a call, and when it is too early for one.
+ * 1 when a call should begin now: requests wait, the last call failed, or less
+ * than half of the last lease is left and more units will probably be used.  0
+ * otherwise, during a call, and when it is too early for one.
  */
 
 int amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate,
@@ -175,11 +178,11 @@ int amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
 void amp_lease_failed(amp_lease_t *lease, uint64_t now);
 
 /*
- * Without Redis: rate and burst divided by the number of gateways (the last one
- * of this limit, or the caller's if that is larger), continuing from the last
- * known TAT.  0 when a request may be admitted, else the ns until then; nothing
- * is taken.  amp_lease_local_spend() takes the unit; the next call after the
- * outage charges it.
+ * Without Redis: rate and burst divided by the number of gateways (the number
+ * in this limit's last answer, or the caller's if that is larger), continuing
+ * from the TAT of that answer.  0 when a request may be admitted, else the ns
+ * until then; nothing is taken.  amp_lease_local_spend() takes the unit; the
+ * next call after the outage charges it.
  */
 
 uint64_t amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,

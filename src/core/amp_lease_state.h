@@ -32,12 +32,14 @@ typedef struct {
 } amp_lease_block_t;
 
 
+/* Not a lease alone: its blocks, its calls, and what is counted for them. */
+
 typedef struct {
     amp_lease_block_t  blocks[AMP_LEASE_BLOCKS];    /* the older first        */
     uint64_t           unit;        /* T of the blocks, and of the last call  */
     uint64_t           redis;       /* R of the last answer; 0: none so far   */
     uint64_t           received;    /* when that answer came, monotonic       */
-    uint64_t           tail;        /* TAT after the last answer              */
+    uint64_t           tail;        /* TAT after the last answer, Redis time  */
     uint64_t           reserved_end;    /* end of the reserved units          */
     uint64_t           local;       /* TAT without Redis, monotonic; 0: none  */
     uint64_t           after;       /* no call before, monotonic              */

@@ -44,7 +44,7 @@ static const fault_t  faults[] = {
 
     [AMP_REDIS_ERROR_NOPERM] = {
         CTL_REACH, "redis_permission",
-        "does not let this user do that",
+        "does not permit this user to run the command",
         FAULT_ACL },
 
     [AMP_REDIS_ERROR_READONLY] = {
@@ -66,8 +66,8 @@ static const fault_t  faults[] = {
     [AMP_REDIS_ERROR_MISCONF] = {
         CTL_REACH, "redis_persistence",
         "takes no writes because it cannot save to disk",
-        "free disk space or mend the directory of Redis; its log has the "
-        "reason" },
+        "free disk space or make the directory of Redis writable; its log has "
+        "the reason" },
 
     [AMP_REDIS_ERROR_OOM] = {
         CTL_REACH, "redis_memory",
@@ -106,7 +106,7 @@ static const fault_t  faults[] = {
 
     [AMP_REDIS_ERROR_NO_CLUSTER] = {
         CTL_REACH, "redis_cluster",
-        "is no node of a cluster",
+        "is not a node of a cluster",
         "leave \"+cluster\" out of the URL" },
 
     [AMP_REDIS_ERROR_WRONGTYPE] = {

@@ -330,7 +330,8 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     if (amp_token_digest(amp_span_make(issued->token, AMP_TOKEN_LEN), digest)
         != 0)
     {
-        ctl_error(error, CTL_REFUSED, "no_digest", "OpenSSL has no SHA-256");
+        ctl_error(error, CTL_REFUSED, "no_digest",
+                  "OpenSSL failed to compute SHA-256");
         return ctl_remedy(error, "check OpenSSL's configuration "
                           "(OPENSSL_CONF)");
     }

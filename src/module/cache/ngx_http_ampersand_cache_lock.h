@@ -18,8 +18,9 @@
  *
  * Waiting requests are looked at when a request that went upstream ends in this
  * worker, and every 2 ms for those that end, or are killed, in other workers.
- * A wrong guess here is only a wake-up: nginx looks itself, under the cache's
- * mutex.
+ * For most of those that are woken, a wrong guess here is only a wake-up: nginx
+ * looks itself, under the cache's mutex.  Where several are to go upstream
+ * (c->lock = 0), nginx does not ask for the lock again.
  *
  * A woken request is alive: r->main->blocked keeps it until nginx's handler of
  * wait_event has run.  One that ends leaves its queue in its cleanup.
@@ -28,9 +29,10 @@
  * the sake of the cache, but gives up when it cannot send the header: so none
  * is sent.
  *
- * Keys whose answers cannot be shared stand in the zone for a while, a word for
- * each: 40 bits of its hash, 24 of the second.  No request waits for such a
- * key.
+ * A key whose answer cannot be shared is noted in the zone for 10 s, in one of
+ * NGX_AMPERSAND_UNSHARED words, chosen by the key: the upper 40 bits of the
+ * key's first 8 bytes, and the low 24 bits of the time in seconds.  A request
+ * for such a key waits until the next look at most, 2 ms.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_CACHE_LOCK_H
@@ -49,7 +51,8 @@ typedef struct {
     ngx_http_request_t    *request;
     ngx_ampersand_zone_t  *zone;
     unsigned               queued:1;
-    unsigned               failures:4;  /* that it has waited for             */
+    unsigned               failures:4;  /* failed upstream requests seen while
+                                           waiting                            */
 } ngx_http_ampersand_cache_wait_t;
 
 
@@ -66,22 +69,26 @@ void ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_wait_t *wait,
 void ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait,
     ngx_uint_t forwarded);
 
-/* The final answer to r will not be stored. */
+/* The final answer to r will not be stored; r->cache has to be set. */
 
 void ngx_http_ampersand_cache_lock_unshared(ngx_http_request_t *r,
     ngx_ampersand_zone_t *zone);
 
-/* 1: the answer to r will be shared, as far as is known. */
+/*
+ * 1: the answer to r will be shared, as far as the zone has it; r->cache has to
+ * be set.
+ */
 
 ngx_uint_t ngx_http_ampersand_cache_lock_shared(ngx_http_request_t *r,
     ngx_ampersand_zone_t *zone);
 
 /*
- * 1: the client of r has left, and its answer will be stored: it is sent to
- * nobody, and the header filters end here.
+ * In the header filter: where the client of r has left, and its answer will be
+ * stored, makes r a request whose answer is not sent (header_only, status 499).
+ * 1: so it is, and the header filters end here; else 0.
  */
 
-ngx_uint_t ngx_http_ampersand_cache_lock_abandoned(ngx_http_request_t *r);
+ngx_uint_t ngx_http_ampersand_cache_lock_abandon(ngx_http_request_t *r);
 
 
 #endif /* NGX_HTTP_AMPERSAND_CACHE_LOCK_H */

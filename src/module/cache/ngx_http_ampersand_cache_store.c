@@ -5,7 +5,7 @@
 
 
 static time_t ngx_http_ampersand_cache_lifetime(ngx_http_request_t *r,
-    const ngx_http_ampersand_cache_policy_t *policy);
+    const ngx_http_ampersand_cache_terms_t *terms);
 static ngx_int_t ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
     const amp_header_policy_t *policy);
 static ngx_int_t ngx_http_ampersand_cache_vary_names(ngx_http_request_t *r,
@@ -23,7 +23,7 @@ static time_t ngx_http_ampersand_cache_age(ngx_http_request_t *r);
 void
 ngx_http_ampersand_cache_store(ngx_http_request_t *r,
     ngx_ampersand_zone_t *zone,
-    const ngx_http_ampersand_cache_policy_t *policy)
+    const ngx_http_ampersand_cache_terms_t *terms)
 {
     time_t                valid;
     ngx_uint_t            status;
@@ -38,10 +38,10 @@ ngx_http_ampersand_cache_store(ngx_http_request_t *r,
     status = u->headers_in.status_n;
 
     if (u->cacheable) {
-        valid = ngx_http_ampersand_cache_lifetime(r, policy);
+        valid = ngx_http_ampersand_cache_lifetime(r, terms);
 
         if (valid
-            && ngx_http_ampersand_cache_vary(r, policy->policy) == NGX_OK)
+            && ngx_http_ampersand_cache_vary(r, terms->headers) == NGX_OK)
         {
             r->cache->valid_sec = valid;
             return;
@@ -63,27 +63,27 @@ ngx_http_ampersand_cache_store(ngx_http_request_t *r,
 
 static time_t
 ngx_http_ampersand_cache_lifetime(ngx_http_request_t *r,
-    const ngx_http_ampersand_cache_policy_t *policy)
+    const ngx_http_ampersand_cache_terms_t *terms)
 {
     time_t  valid, most;
 
     valid = r->cache->valid_sec;
 
-    if (policy->ttl == 0) {
+    if (terms->ttl == 0) {
         return 0;
     }
 
     switch (r->upstream->headers_in.status_n) {
 
     case NGX_HTTP_OK:
-        return valid ? valid : ngx_time() + (time_t) policy->ttl;
+        return valid ? valid : ngx_time() + (time_t) terms->ttl;
 
     case NGX_HTTP_NOT_FOUND:
-        if (policy->ttl_missing == 0) {
+        if (terms->ttl_missing == 0) {
             return 0;
         }
 
-        most = ngx_time() + policy->ttl_missing;
+        most = ngx_time() + terms->ttl_missing;
 
         return (valid && valid < most) ? valid : most;
 

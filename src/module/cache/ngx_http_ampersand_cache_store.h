@@ -45,8 +45,8 @@
 typedef struct {
     uint32_t              ttl;          /* of a 200, s; 0: never stored       */
     time_t                ttl_missing;  /* of a 404, s; 0: never stored       */
-    amp_header_policy_t  *policy;       /* which headers went upstream        */
-} ngx_http_ampersand_cache_policy_t;
+    amp_header_policy_t  *headers;      /* which headers went upstream        */
+} ngx_http_ampersand_cache_terms_t;
 
 
 /*
@@ -56,7 +56,7 @@ typedef struct {
 
 void ngx_http_ampersand_cache_store(ngx_http_request_t *r,
     ngx_ampersand_zone_t *zone,
-    const ngx_http_ampersand_cache_policy_t *policy);
+    const ngx_http_ampersand_cache_terms_t *terms);
 
 /*
  * Adds Cache-Status, X-Cache-Status and Age.  text: room for their values,

@@ -16,14 +16,21 @@
 #include "ngx_ampersand_lease_call.h"
 
 
-/* A limit that applies to a request, and its state after it was asked. */
+/*
+ * A limit that applies to a request, and its state after it was tested.  The
+ * caller sets limit, rate and received: as the previous call for the same
+ * request left it, or 0.
+ */
 
 typedef struct {
     amp_limit_e  limit;
     amp_rate_t   rate;
-    uint64_t     wait;              /* ns until it may admit, 0: it admits    */
-    uint64_t     reset;             /* ns until the burst is full again       */
-    uint64_t     received;          /* when Redis last answered, as seen then */
+    uint64_t     wait;              /* ns until it may admit; 0: it admits, or
+                                       a call to Redis will show              */
+    uint64_t     reset;             /* ns until the burst is full again; 0
+                                       where the zone has no room             */
+    uint64_t     received;          /* lease->received when this request last
+                                       looked                                 */
     uint32_t     remaining;         /* units that could be taken at once      */
 } ngx_ampersand_limit_t;
 
@@ -36,13 +43,15 @@ typedef struct {
 ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
 
 /*
- * Takes a unit of each of n limits, or none.  waited: the same request got
- * NGX_AGAIN before.
- *   NGX_OK        taken
+ * Takes a unit of each of n limits (1 or 2), or none.  waited: the same request
+ * got NGX_AGAIN before.
+ *   NGX_OK        taken; a limit without leases, with the fallback "allow", has
+ *                 nothing to take
  *   NGX_DECLINED  refused for *wait ns; also where the zone has no room
- *   NGX_AGAIN     a call is under way, here or in another worker: call again
- *                 when woken, or after *wait ns
+ *   NGX_AGAIN     a call is under way, here or in another worker, or may not
+ *                 begin yet: call again when woken, or after *wait ns
  *   NGX_ABORT     Redis gives no leases, and the fallback is "deny"
+ * *wait has no meaning after NGX_OK and NGX_ABORT.
  */
 
 ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
@@ -50,21 +59,27 @@ ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
     ngx_uint_t waited, uint64_t *wait);
 
 /*
- * Returns the units that idle tenants have not spent; to be called about once a
- * second, by one worker.
+ * Returns the units that idle tenants have not spent, with at most 8 calls, of
+ * leases among the 256 nodes used last; to be called about once a second, by
+ * one worker.
  */
 
 void ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing);
 
 /*
- * The worker exits: calls that end from now on change no state of Redis'
- * health, and wake no request.  all: returns all units, as far as Redis takes
- * the commands at once; after a reload they are leased again.
+ * The worker exits: calls that end from now on do not change the degraded flag,
+ * and wake no request.  all: returns the units of all leases among the 256
+ * nodes used last, as far as Redis takes the commands at once; after a reload
+ * they are leased again.  Other units lapse.
  */
 
 void ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t all);
 
-/* 1: Redis gives no leases, so the fallback decides. */
+/*
+ * The degraded flag, one for all limits.  1: the last call of some limit
+ * failed, and none has succeeded since.  Whether the fallback decides is a
+ * matter of each limit, see lease->failed in amp_lease.h.
+ */
 
 ngx_uint_t ngx_ampersand_lease_degraded(ngx_ampersand_zone_t *zone);
 

@@ -10,7 +10,7 @@
  *
  *   state        what happens               goes to
  *   DOWN         nothing, until the         LOCATING: after the back-off, or
- *                back-off is over           in .._link_retry()
+ *                back-off is over           in ngx_ampersand_link_retry()
  *   LOCATING     the owner says which host  RESOLVING; DOWN: it cannot
  *   RESOLVING    the host's addresses are   CONNECTING; DOWN: there is none
  *                found
@@ -27,10 +27,11 @@
  * configured one: each address can use half of the time that is left, the last
  * one all of it.
  *
- * A command is taken while the link is READY, and during the first attempt
- * after a start or a loss: then it is sent when the link is READY, or fails
- * with the attempt.  Otherwise it is declined at once, so that an outage costs
- * the caller microseconds.  Each command has a deadline.  When the oldest one
+ * A command is taken while the link is READY, and during an attempt until a
+ * failure is counted: that after the start, and those that follow a loss at
+ * once.  There it is sent when the link is READY, or fails with the attempt.
+ * Otherwise it is declined at once, so that an outage costs the caller
+ * microseconds.  Each command has a deadline.  When the oldest one
  * misses it the connection is given up: replies come in order, so that no later
  * command can be answered either.  A subscription, which can be silent, is
  * asked for a PONG every ten time-outs.
@@ -66,20 +67,21 @@
 
 
 /*
- * Creates a link and starts to connect: locate() is called before this returns,
- * with *link set.  With a channel the link subscribes to it in each handshake,
- * is READY when that is confirmed, and takes no commands.  NGX_ERROR: no
- * memory.
+ * Creates a link and starts to connect.  Before this returns, with *link set,
+ * locate() is called where opts->host is NULL, and state(.., 0) where the
+ * attempt fails at once.  With a channel the link subscribes to it in each
+ * handshake, and is READY when that is confirmed; the caller must not give it
+ * commands, which is not checked.  NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_ampersand_link_create(ngx_ampersand_link_t **link,
     ngx_ampersand_link_opts_t *opts);
 
 /*
- * Sends a command; argv is copied, handler may be NULL.  NGX_OK: taken, the
- * handler will be called.  NGX_DECLINED: the link is not READY.  NGX_BUSY:
- * NGX_AMPERSAND_LINK_QUEUE commands wait.  NGX_ERROR: no memory, or too many
- * arguments.
+ * Sends a command; argv is copied, handler (see ngx_ampersand_reply_pt) may be
+ * NULL.  NGX_OK: taken, the handler will be called.  NGX_DECLINED: the link
+ * does not take commands now, see above.  NGX_BUSY: NGX_AMPERSAND_LINK_QUEUE
+ * commands wait.  NGX_ERROR: no memory, or too many arguments.
  */
 
 ngx_int_t ngx_ampersand_link_command(ngx_ampersand_link_t *link,
@@ -106,6 +108,8 @@ void ngx_ampersand_link_move(ngx_ampersand_link_t *link,
 
 void ngx_ampersand_link_retry(ngx_ampersand_link_t *link);
 
+/* 1: READY, else 0. */
+
 ngx_uint_t ngx_ampersand_link_ready(ngx_ampersand_link_t *link);
 
 /* The server, valid until the connection is lost; NULL unless READY. */
@@ -113,7 +117,10 @@ ngx_uint_t ngx_ampersand_link_ready(ngx_ampersand_link_t *link);
 const ngx_ampersand_server_t *ngx_ampersand_link_server(
     ngx_ampersand_link_t *link);
 
-/* Attempts that failed since the link was stable. */
+/*
+ * Attempts that failed, and READY links that were lost in an outage, since the
+ * link was stable.
+ */
 
 ngx_uint_t ngx_ampersand_link_failures(ngx_ampersand_link_t *link);
 
@@ -126,7 +133,10 @@ void ngx_ampersand_link_set_level(ngx_ampersand_link_t *link,
 
 ngx_uint_t ngx_ampersand_link_idle(ngx_ampersand_link_t *link);
 
-/* The host of the current attempt or connection, or of the last one. */
+/*
+ * The host of the current attempt or connection, or of the last one; empty
+ * before there was one.  Valid until ngx_ampersand_link_close().
+ */
 
 const amp_redis_host_t *ngx_ampersand_link_host(ngx_ampersand_link_t *link);
 

@@ -12,7 +12,8 @@
 
 /*
  * The states of a request until it is decided.  The handler may be called again
- * at any time (any write event does it), so each state answers for itself:
+ * at any time (any write event does it), so each state defines what a repeated
+ * call returns:
  *
  *   NEW ── identify, parse ──┬─ in the zone ──────▶ RESOLVED
  *                            └─ look-up ──▶ RESOLVING ──▶ RESOLVED ── parse
@@ -22,11 +23,14 @@
  *             no units leased for a limit ──┴──▶ WAITING
  *   WAITING: NGX_AGAIN; the end of the lease's call, or a timer, runs the phase
  *   again, ctx->limited.wait.request is NULL then ── admit ── as RESOLVED
- *   READING: NGX_AGAIN; nginx calls the body handler
+ *   READING: NGX_DONE from the call that begins it, then NGX_AGAIN; nginx calls
+ *   the body handler
  *   READ ── check and replace the body ───────────────▶ PASSED
- *   PASSED: the variables hold; the content handler goes on (NGX_DECLINED), and
- *   is run again after a lease that the request waited for there
- *   any ── a reason ──▶ DENIED: answered here, NGX_DONE, nothing touched after
+ *   PASSED: the variables have their values; the content handler goes on
+ *   (NGX_DECLINED), and is run again after a lease that the request waited for
+ *   there.  A refusal from now on is made by the header filter
+ *   any ── a reason ──▶ DENIED: answered here, nothing touched after; NGX_DONE,
+ *   or what nginx returned when it discarded the body: a status or NGX_ERROR
  *
  * After an internal redirect the context is gone and all of it runs again, on
  * the headers that the client sent.
@@ -51,6 +55,9 @@ static amp_reason_e ngx_http_ampersand_authorize(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
     ngx_http_ampersand_target_t *target, amp_reason_e parsed);
 static amp_reason_e ngx_http_ampersand_grant(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    amp_query_t *query);
+static void ngx_http_ampersand_prepare(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
     amp_query_t *query);
 static ngx_int_t ngx_http_ampersand_compose(ngx_http_request_t *r,
@@ -255,6 +262,11 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
 }
 
 
+/*
+ * What the request line asks for.  After an error match.op is NULL, or (with
+ * match.op set) target->query is not usable.
+ */
+
 static amp_reason_e
 ngx_http_ampersand_parse(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
@@ -349,7 +361,10 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
         return AMP_BAD_HEADER;
     }
 
-    /* an installation may be of any group: a bound tenant may not name one */
+    /*
+     * an installation may be of any group: a tenant that is restricted to
+     * groups must not name one
+     */
 
     if (tenant->ngroups && alcf->api == AMP_API_PROXY
         && ctx->headers.installation.data)
@@ -372,6 +387,8 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
         return reason;
     }
 
+    ngx_http_ampersand_prepare(r, alcf, ctx, &target->query);
+
     if (ngx_http_ampersand_compose(r, ctx, match, &target->query, &target->out)
         != NGX_OK)
     {
@@ -382,14 +399,13 @@ ngx_http_ampersand_authorize(ngx_http_request_t *r,
 }
 
 
-/* Grants, or what ampersand_observe makes of them; and whether to cache. */
+/* Grants, or what ampersand_observe makes of them. */
 
 static amp_reason_e
 ngx_http_ampersand_grant(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
     amp_query_t *query)
 {
-    unsigned      index;
     amp_reason_e  reason;
 
     reason = amp_scope_grant(ctx->record.tenant, ctx->op, query);
@@ -405,6 +421,23 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
         ctx->reason = reason;
         ctx->observed = 1;
     }
+
+    return AMP_OK;
+}
+
+
+/*
+ * Which families the request writes, which headers go upstream, and how long
+ * its answer may be stored: the tenant's lifetime of the operation, else the
+ * directive's, else the table's; 0 where the request cannot be cached.
+ */
+
+static void
+ngx_http_ampersand_prepare(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    amp_query_t *query)
+{
+    unsigned  index;
 
     /* a GET changes something by a parameter only */
 
@@ -430,8 +463,6 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
 
         (void) amp_tenant_lifetime(ctx->record.tenant, index, &ctx->ttl);
     }
-
-    return AMP_OK;
 }
 
 

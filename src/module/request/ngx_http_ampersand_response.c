@@ -122,7 +122,7 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
 
     ngx_http_ampersand_finished(r, ctx);
 
-    if (ngx_http_ampersand_cache_lock_abandoned(r)) {
+    if (ngx_http_ampersand_cache_lock_abandon(r)) {
         return NGX_OK;
     }
 
@@ -161,17 +161,17 @@ ngx_http_ampersand_upstream_answer(ngx_http_request_t *r,
 {
     ngx_http_ampersand_loc_conf_t        *alcf;
     ngx_http_ampersand_main_conf_t       *amcf;
-    ngx_http_ampersand_cache_policy_t     policy;
+    ngx_http_ampersand_cache_terms_t      terms;
     ngx_http_ampersand_cooldown_scope_t   scope;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
 
-    policy.ttl = ctx->ttl;
-    policy.ttl_missing = alcf->ttl_missing;
-    policy.policy = &ctx->policy;
+    terms.ttl = ctx->ttl;
+    terms.ttl_missing = alcf->ttl_missing;
+    terms.headers = &ctx->policy;
 
-    ngx_http_ampersand_cache_store(r, amcf->zone, &policy);
+    ngx_http_ampersand_cache_store(r, amcf->zone, &terms);
 
     if (ctx->key_used && ngx_http_ampersand_own(r)
         && r->upstream->headers_in.status_n == NGX_HTTP_TOO_MANY_REQUESTS)

@@ -2,11 +2,11 @@
 #include "ngx_http_ampersand_secret.h"
 
 
-static amp_reason_e ngx_http_ampersand_hold(ngx_http_request_t *r,
+static amp_reason_e ngx_http_ampersand_check_limits(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
-static void ngx_http_ampersand_step_back(ngx_http_request_t *r,
+static void ngx_http_ampersand_cancel_upstream(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_ignore_abort(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
@@ -51,7 +51,7 @@ ngx_http_ampersand_charge(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
         return AMP_OK;
     }
 
-    reason = ngx_http_ampersand_hold(r, ctx);
+    reason = ngx_http_ampersand_check_limits(r, ctx);
 
     if (ctx->limited.wait.request) {
         return AMP_OK;
@@ -77,7 +77,8 @@ ngx_http_ampersand_charge(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 
 
 static amp_reason_e
-ngx_http_ampersand_hold(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_check_limits(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
 {
     ngx_msec_t                            left;
     amp_reason_e                          reason;
@@ -95,7 +96,10 @@ ngx_http_ampersand_hold(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
         return AMP_COOLING_DOWN;
     }
 
-    /* a request without nginx's lock of the entry goes upstream, too */
+    /*
+     * A request for which c->lock is 0 goes upstream whatever others do, so it
+     * needs its own unit and does not join.
+     */
 
     if (ctx->state == NGX_HTTP_AMPERSAND_PASSED && r == r->main
         && r->cache && r->cache->lock
@@ -170,7 +174,7 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     }
 
     if (ctx->limited.wait.request) {
-        ngx_http_ampersand_step_back(r, ctx);
+        ngx_http_ampersand_cancel_upstream(r, ctx);
         return NGX_ERROR;
     }
 
@@ -192,11 +196,12 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
 /*
  * Ends the upstream request as nginx does where another one takes its place
  * (ngx_http_upstream_create()): a peer.init that fails finds it ended, and
- * sends no answer.  Each of the two releases a count of the request.
+ * sends no answer.  u->cleanup() and the finalization after the NGX_ERROR of
+ * peer.init each decrement main->count, so 2 is added first.
  */
 
 static void
-ngx_http_ampersand_step_back(ngx_http_request_t *r,
+ngx_http_ampersand_cancel_upstream(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
     ngx_buf_t            *b;

@@ -22,15 +22,26 @@
 #include "limit/ngx_http_ampersand_cooldown.h"
 
 
-/* Puts the module in front of every upstream{}. */
+/*
+ * Puts the module in front of every upstream{}.  A location whose
+ * ampersand_upstream names none fails in nginx -t, see
+ * ngx_http_ampersand_check_upstream().
+ */
 
 ngx_int_t ngx_http_ampersand_upstream_init(ngx_conf_t *cf);
 
 /*
- * Holds the request to the cool-down, and to its tenant's concurrency and
- * rates, once.  AMP_OK with ctx->limited.wait.request set: nothing is decided,
- * the request is suspended and its phase will run again.  Else AMP_OK, or the
- * reason with ctx->retry; "ampersand_observe on" makes AMP_OK of most reasons.
+ * Checks the cool-down, then takes a concurrency slot and rate units; once: a
+ * later call returns AMP_OK, also after a refusal.
+ *   AMP_OK with ctx->limited.wait.request set
+ *                      nothing is decided: the caller has to suspend the
+ *                      request, a timer will run its phase again
+ *   AMP_OK             the request may go upstream
+ *   AMP_COOLING_DOWN, AMP_RATE_LIMITED
+ *                      ctx->retry is set
+ *   AMP_TOO_MANY, AMP_STORE_DOWN, AMP_INTERNAL
+ * "ampersand_observe on" makes AMP_OK of all reasons but AMP_INTERNAL;
+ * ctx->reason has the reason then.
  */
 
 amp_reason_e ngx_http_ampersand_charge(ngx_http_request_t *r,

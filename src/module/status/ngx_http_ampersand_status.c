@@ -276,7 +276,7 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("zone_size_bytes", "gauge",
                               "Size of the zone", zone.size);
     ngx_http_ampersand_figure("zone_free_bytes", "gauge",
-                              "Free pages of the zone", zone.free_pages);
+                              "Free pages of the zone", zone.free_bytes);
     ngx_http_ampersand_figure("zone_tenants", "gauge",
                               "Tenants in the zone", zone.tenants);
     ngx_http_ampersand_figure("zone_tokens", "gauge",

@@ -77,7 +77,7 @@ ngx_http_ampersand_lookup_limit_admit(
         limit->logged = ngx_time();
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "ampersand: too many unknown tokens, some get 503 "
-                      "without a look-up; known tenants are served");
+                      "without a look-up; tenants in the zone are served");
     }
 
     return 0;

@@ -16,7 +16,7 @@
  *
  * The state has room for the workers that existed when the node was made; else
  * the node is made again.  Workers beyond NGX_AMPERSAND_WORKERS share the last
- * place.
+ * index.
  */
 
 

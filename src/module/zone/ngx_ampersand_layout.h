@@ -84,10 +84,10 @@ typedef struct {
 
 
 /*
- * Cache keys are made of gens and bumps.  A bump is a number that was not used
- * before, neither in this zone nor in one before it.  A generation that this
- * zone has not seen change has no bump, so that keys, and the entries stored
- * under them, outlive the zone.
+ * Cache keys are made of gens and bumps.  A bump is a unique number: it was not
+ * used before, neither in this zone nor in one before it.  A generation that
+ * this zone has not seen change has no bump, so that keys, and the entries
+ * stored under them, outlive the zone.
  */
 
 typedef struct {

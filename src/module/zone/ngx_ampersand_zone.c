@@ -129,7 +129,7 @@ ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
     stat->tenants = sh->n[NGX_AMPERSAND_TENANT];
     stat->projects = sh->n[NGX_AMPERSAND_PROJECT];
     stat->size = zone->shm_zone->shm.size;
-    stat->free_pages = zone->shpool->pfree * ngx_pagesize;
+    stat->free_bytes = zone->shpool->pfree * ngx_pagesize;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 }

@@ -7,12 +7,15 @@
  *   tenant   tenant id -> the flat record (sealed keys only)
  *   project  project id -> generations of its resource families
  *
- * shpool->mutex guards everything but the counters.  It is held to look up,
- * copy and link, never across I/O, logging or a pool allocation; nginx releases
- * it when a worker dies.
+ * shpool->mutex guards everything but the counters, unshared[], and the atomic
+ * words: too_small, pending, cooldown_end and leases.degraded.  It is held to
+ * look up, copy and link, never across I/O; a call for a lease is allocated
+ * with it held.  nginx releases it when a worker dies.
  *
  * Freshness.  A node is fresh for ttl after it was read from Redis, unless an
  * invalidation names it, or invalidations may have been missed since (epoch).
+ * An invalidation of a project updates its generations, and the node stays
+ * fresh; one of a tenant with the revision that the zone has is ignored.
  * A node that is not fresh may serve for grace longer while Redis is out of
  * reach, but never one that an invalidation named: its record is known to be
  * outdated.
@@ -24,10 +27,10 @@
  * Revisions.  A tenant's revision only grows, unless Redis lost writes in a
  * fail-over or was restored from a backup.  A record that is older than the
  * last revision seen is taken for that of a replica that is behind: for ttl it
- * is not stored, and the record in the zone stays, or serves nobody where an
+ * is not stored, and the record in the zone stays, or is not used where an
  * invalidation named it.  After ttl, or after an invalidation with a lower
- * revision, the record in Redis counts.  Tokens have no revision: there the
- * last reply counts.
+ * revision, the record in Redis is stored.  Tokens have no revision: there the
+ * last reply is stored.
  *
  * Negative entries, tokens and tenants that do not exist, are kept for a short
  * time, in a limited share of the zone: they never evict a real entry.
@@ -48,7 +51,10 @@
 typedef struct ngx_ampersand_zone_s  ngx_ampersand_zone_t;
 
 
-/* A tenant as a request needs it: its record and its project's generations. */
+/*
+ * A tenant as a request needs it: its record and its project's generations;
+ * gens and bumps: see ngx_ampersand_layout.h.
+ */
 
 typedef struct {
     amp_tenant_t  *tenant;          /* the caller's memory, cap bytes         */
@@ -65,7 +71,7 @@ typedef struct {
     ngx_uint_t  projects;
     ngx_uint_t  negative;           /* negative entries                       */
     size_t      size;               /* bytes                                  */
-    size_t      free_pages;         /* bytes                                  */
+    size_t      free_bytes;         /* in pages that are free                 */
 } ngx_ampersand_zone_stat_t;
 
 
@@ -77,15 +83,18 @@ struct ngx_ampersand_zone_s {
     ngx_shm_zone_t                 *shm_zone;
     ngx_int_t                     (*created)(ngx_ampersand_zone_t *zone);
                                                 /* called for a new zone      */
-    ngx_msec_t                      ttl;
-    ngx_msec_t                      grace;
-    ngx_uint_t                      worker;     /* its place among those that
-                                                   count requests (see
-                                                   concurrency.c)             */
+    ngx_msec_t                      ttl;        /* ampersand_tenant_ttl       */
+    ngx_msec_t                      grace;      /* ampersand_tenant_grace     */
+    ngx_uint_t                      worker;     /* this worker's index in
+                                                   sh->workers[]              */
 };
 
 
-/* shm_zone->init: takes over the zone of the configuration before. */
+/*
+ * shm_zone->init: makes the zone, or takes over that of the configuration
+ * before.  NGX_ERROR: no room, created() failed, or the zone before was made by
+ * another build of the module.
+ */
 
 ngx_int_t ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
@@ -96,13 +105,21 @@ ngx_ampersand_counters_t *ngx_ampersand_zone_counters(
 
 volatile uint64_t *ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone);
 
-/* Invalidations may have been missed: all entries are stale from now on. */
+/*
+ * Invalidations may have been missed: all entries are stale from now on.  Takes
+ * the mutex.
+ */
 
 void ngx_ampersand_zone_mark_stale(ngx_ampersand_zone_t *zone);
 
-/* 1, once, after a fresh entry was evicted: the zone is too small. */
+/*
+ * 1, once, after a fresh entry was evicted or there was no room for an entry:
+ * the zone is too small.
+ */
 
 ngx_uint_t ngx_ampersand_zone_too_small(ngx_ampersand_zone_t *zone);
+
+/* Fills *stat.  Takes the mutex. */
 
 void ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
     ngx_ampersand_zone_stat_t *stat);
