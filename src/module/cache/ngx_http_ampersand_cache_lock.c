@@ -20,7 +20,7 @@ static void ngx_http_ampersand_cache_lock_look(ngx_event_t *ev);
 static ngx_uint_t ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c);
 static void ngx_http_ampersand_cache_lock_wake(
     ngx_http_ampersand_cache_wait_t *wait);
-static void ngx_http_ampersand_cache_lock_unlocked(ngx_event_t *ev);
+static void ngx_http_ampersand_cache_lock_skip(ngx_event_t *ev);
 static volatile uint64_t *ngx_http_ampersand_cache_lock_word(
     ngx_http_request_t *r, ngx_ampersand_zone_t *zone, uint64_t *hash);
 
@@ -172,7 +172,7 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
 
         if (!ngx_http_ampersand_cache_lock_shared(r, wait->zone)) {
             c->lock = 0;
-            c->wait_event.handler = ngx_http_ampersand_cache_lock_unlocked;
+            c->wait_event.handler = ngx_http_ampersand_cache_lock_skip;
 
         } else if (node->updating
                    && (ngx_msec_int_t) (node->lock_time - ngx_current_msec) > 0)
@@ -190,7 +190,7 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
 
             if (n) {
                 c->lock = 0;
-                c->wait_event.handler = ngx_http_ampersand_cache_lock_unlocked;
+                c->wait_event.handler = ngx_http_ampersand_cache_lock_skip;
             }
         }
 
@@ -263,7 +263,7 @@ ngx_http_ampersand_cache_lock_wake(ngx_http_ampersand_cache_wait_t *wait)
  */
 
 static void
-ngx_http_ampersand_cache_lock_unlocked(ngx_event_t *ev)
+ngx_http_ampersand_cache_lock_skip(ngx_event_t *ev)
 {
     ngx_connection_t    *c;
     ngx_http_request_t  *r;

@@ -6,8 +6,9 @@
  *   link_reply.c    replies and messages while connected
  *   link_outage.c   why a link failed, lines in the log, back-off
  *
- * link.c calls the other three, each of these calls link_outage.c at most; the
- * end of an attempt is reported by attempt_done(), which link.c sets.
+ * link.c calls the other three; link_attempt.c and link_reply.c call only
+ * link_outage.c, and report the end of an attempt by attempt_done(), which
+ * link.c sets.
  *
  * Only for these files: everybody else includes ngx_ampersand_link.h.
  */
