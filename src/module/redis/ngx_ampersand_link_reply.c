@@ -38,7 +38,7 @@ ngx_ampersand_link_reply(void *data, redisReply *reply)
         return ngx_ampersand_link_message(link, reply);
     }
 
-    /* no command waits: the timer, which stays set, keeps no worker from exiting */
+    /* no command waits: the timer stays set, but lets the worker exit */
 
     if (ready && link->pipeline.waiting == 0) {
         link->deadline.cancelable = 1;
