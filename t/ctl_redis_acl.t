@@ -68,7 +68,7 @@ subtest 'a cluster with one node that does not have the user' => sub {
     is_deeply [ sort map { $_->{status} } @$bad ], [qw(fail ok)], 'another ACL';
     my ($fail) = grep { $_->{status} eq 'fail' } @$bad;
     my $port = $third->port;
-    like $fail->{message}, qr/^Redis at 127\.0\.0\.1:$port does not let/, 'the node is named';
+    like $fail->{message}, qr/^Redis at 127\.0\.0\.1:$port does not permit/, 'the node is named';
     $third->command(qw(ACL DELUSER ops));
     like doctor()->{redis}[-1]{message}, qr/^Redis at 127\.0\.0\.1:$port refused user or password/, 'none';
 };
