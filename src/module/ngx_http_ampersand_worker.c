@@ -1,6 +1,5 @@
 #include "ngx_http_ampersand_worker.h"
 #include "limit/ngx_http_ampersand_cooldown.h"
-#include "request/ngx_http_ampersand_access.h"
 #include "zone/ngx_ampersand_concurrency.h"
 #include "zone/ngx_ampersand_invalidation.h"
 #include "amp_keys.h"
@@ -114,7 +113,6 @@ ngx_http_ampersand_worker_lookups(ngx_http_ampersand_main_conf_t *amcf,
     lookups->conf = amcf->redis_conf;
     lookups->keyring = amcf->keyring;
     lookups->logged = &amcf->logged;
-    lookups->resolved = ngx_http_ampersand_access_resolved;
     lookups->tenant = ngx_http_ampersand_worker_tenant;
     lookups->data = &amcf->limits.leasing;
 

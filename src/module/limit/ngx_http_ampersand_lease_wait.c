@@ -28,8 +28,10 @@ ngx_http_ampersand_lease_waits_init(ngx_http_ampersand_lease_waits_t *waits,
 
 ngx_int_t
 ngx_http_ampersand_lease_wait(ngx_http_ampersand_lease_waits_t *waits,
-    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r, uint64_t ns)
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r,
+    amp_span_t tenant, uint64_t ns)
 {
+    wait->tenant = tenant;
     wait->joined = 0;
     wait->asked = 1;
 
@@ -40,12 +42,14 @@ ngx_http_ampersand_lease_wait(ngx_http_ampersand_lease_waits_t *waits,
 
 ngx_int_t
 ngx_http_ampersand_lease_wait_join(ngx_http_ampersand_lease_waits_t *waits,
-    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r)
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r,
+    amp_span_t tenant)
 {
     if (!ngx_http_ampersand_lease_wait_asking(waits, r)) {
         return NGX_DECLINED;
     }
 
+    wait->tenant = tenant;
     wait->joined = 1;
 
     return ngx_http_ampersand_lease_wait_start(waits, wait, r, 0);

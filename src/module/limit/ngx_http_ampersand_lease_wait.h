@@ -64,14 +64,15 @@ void ngx_http_ampersand_lease_waits_init(
     ngx_http_ampersand_lease_waits_t *waits, ngx_msec_t timeout);
 
 /*
- * Suspends r until its tenant's call ends, for at least ns nanoseconds unless
- * it is woken.  wait->tenant has to be set.  NGX_OK: the caller returns to
- * nginx with the request suspended.  NGX_DONE: the request has waited long
- * enough. NGX_ERROR: no memory.
+ * Suspends r until a call for the tenant ends, for at least ns nanoseconds
+ * unless it is woken.  tenant: its id, in memory that lives as long as r.
+ * NGX_OK: the caller returns to nginx with the request suspended.  NGX_DONE:
+ * the request has waited long enough.  NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_http_ampersand_lease_wait(ngx_http_ampersand_lease_waits_t *waits,
-    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r, uint64_t ns);
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r,
+    amp_span_t tenant, uint64_t ns);
 
 /*
  * The same, until no request waits for a lease on behalf of r's cache entry;
@@ -80,7 +81,8 @@ ngx_int_t ngx_http_ampersand_lease_wait(ngx_http_ampersand_lease_waits_t *waits,
 
 ngx_int_t ngx_http_ampersand_lease_wait_join(
     ngx_http_ampersand_lease_waits_t *waits,
-    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r);
+    ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r,
+    amp_span_t tenant);
 
 /* A call for the tenant with this hash, ngx_ampersand_lease_tenant(), ended. */
 

@@ -201,6 +201,7 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
 {
     uint64_t               wait;
     ngx_int_t              rc;
+    amp_span_t             id;
     ngx_uint_t             i, n;
     ngx_ampersand_limit_t  found[NGX_HTTP_AMPERSAND_LIMITS];
 
@@ -221,10 +222,10 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
         found[i].received = limited->applied[i].received;
     }
 
-    limited->wait.tenant = amp_tenant_field(tenant, tenant->id);
+    id = amp_tenant_field(tenant, tenant->id);
 
-    rc = ngx_ampersand_lease_take(&limits->leasing, limited->wait.tenant, found,
-                                  n, limited->wait.asked, &wait);
+    rc = ngx_ampersand_lease_take(&limits->leasing, id, found, n,
+                                  limited->wait.asked, &wait);
 
     ngx_memcpy(limited->applied, found, n * sizeof(found[0]));
     limited->n = n;
@@ -239,7 +240,7 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
 
     case NGX_AGAIN:
         rc = ngx_http_ampersand_lease_wait(&limits->waits, &limited->wait, r,
-                                           wait);
+                                           id, wait);
         if (rc == NGX_OK) {
             return AMP_OK;
         }

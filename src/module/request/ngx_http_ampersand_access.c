@@ -46,6 +46,8 @@ typedef struct {
 } ngx_http_ampersand_target_t;
 
 
+static void ngx_http_ampersand_resolved(
+    ngx_http_ampersand_resolve_t *resolve);
 static ngx_int_t ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
 static amp_reason_e ngx_http_ampersand_parse(ngx_http_request_t *r,
@@ -165,6 +167,8 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         parsed = ngx_http_ampersand_parse(r, alcf, ctx, &target);
 
         if (ctx->state == NGX_HTTP_AMPERSAND_NEW) {
+            ctx->resolve.handler = ngx_http_ampersand_resolved;
+
             rc = ngx_http_ampersand_resolve(r, &amcf->lookups, &ctx->resolve);
 
             if (rc == NGX_AGAIN) {
@@ -213,13 +217,22 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 }
 
 
-void
-ngx_http_ampersand_access_resolved(ngx_http_request_t *r)
+static void
+ngx_http_ampersand_resolved(ngx_http_ampersand_resolve_t *resolve)
 {
     ngx_connection_t          *c;
+    ngx_http_request_t        *r;
     ngx_http_ampersand_ctx_t  *ctx;
 
+    r = resolve->request;
     ctx = ngx_http_ampersand_ctx(r);
+
+    /* after an internal redirect the request does not wait for this any more */
+
+    if (ctx == NULL || &ctx->resolve != resolve) {
+        return;
+    }
+
     ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
 
     r->read_event_handler = ngx_http_block_reading;

@@ -17,9 +17,5 @@ ngx_int_t ngx_http_ampersand_post_read_handler(ngx_http_request_t *r);
 
 ngx_int_t ngx_http_ampersand_access_handler(ngx_http_request_t *r);
 
-/* ngx_http_ampersand_lookups_t.resolved: r's look-up ended. */
-
-void ngx_http_ampersand_access_resolved(ngx_http_request_t *r);
-
 
 #endif /* NGX_HTTP_AMPERSAND_ACCESS_H */

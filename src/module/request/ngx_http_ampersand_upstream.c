@@ -105,7 +105,8 @@ ngx_http_ampersand_check_limits(ngx_http_request_t *r,
         && r->cache && r->cache->lock
         && ngx_http_ampersand_cache_lock_shared(r, amcf->zone)
         && ngx_http_ampersand_lease_wait_join(&amcf->limits.waits,
-                                              &ctx->limited.wait, r)
+                                              &ctx->limited.wait, r,
+                                              scope.tenant)
            == NGX_OK)
     {
         return AMP_OK;

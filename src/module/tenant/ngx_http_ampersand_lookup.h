@@ -60,8 +60,6 @@ typedef struct {
     ngx_ampersand_redis_conf_t         *conf;
     amp_keyring_t                      *keyring;
     time_t                             *logged; /* see ngx_ampersand_log.h    */
-    void                              (*resolved)(ngx_http_request_t *r);
-                                                /* r's look-up ended          */
     void                              (*tenant)(void *data, amp_span_t id);
                                                 /* a tenant was read          */
     void                               *data;   /* of tenant()                */

@@ -228,7 +228,7 @@ ngx_http_ampersand_resolve_done(ngx_http_ampersand_lookup_t *lookup,
 
         ngx_http_ampersand_resolve_copy(lookup, resolve, reason);
 
-        lookups->resolved(resolve->request);
+        resolve->handler(resolve);
     }
 
     ngx_http_ampersand_lookup_free(lookup);

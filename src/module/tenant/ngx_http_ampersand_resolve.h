@@ -17,31 +17,44 @@
 #include "ngx_http_ampersand_lookup.h"
 
 
+typedef struct ngx_http_ampersand_resolve_s  ngx_http_ampersand_resolve_t;
+
+
 /*
- * A request's, zeroed, in memory that lives as long as the request.  The caller
- * sets record, and token and digest or identity.
+ * The look-up ended, resolve->reason is set; called from the event loop.  An
+ * internal redirect may have given the request another context meanwhile.
  */
 
-typedef struct {
+typedef void (*ngx_http_ampersand_resolve_pt)(
+    ngx_http_ampersand_resolve_t *resolve);
+
+
+/*
+ * A request's, zeroed, in memory that lives as long as the request.  The caller
+ * sets record and handler, and token and digest or identity.
+ */
+
+struct ngx_http_ampersand_resolve_s {
     ngx_str_t                     token;        /* as the client sent it      */
     u_char                        digest[AMP_TOKEN_DIGEST];
     ngx_str_t                     identity;     /* a tenant's id; data NULL:
                                                    by the token               */
     ngx_ampersand_record_t       *record;       /* the caller's, zeroed       */
     amp_reason_e                  reason;       /* AMP_OK: record is filled   */
+    ngx_http_ampersand_resolve_pt handler;
 
     ngx_http_request_t           *request;
     ngx_http_ampersand_lookups_t *lookups;
     ngx_http_ampersand_lookup_t  *lookup;       /* that it waits for, or NULL */
     ngx_queue_t                   queue;
     unsigned                      stale:1;      /* record is stale            */
-} ngx_http_ampersand_resolve_t;
+};
 
 
 /*
- * NGX_OK: resolve->reason is set.  NGX_AGAIN: it will be when
- * lookups->resolved(r) is called, from the event loop; a request that ends
- * before leaves the look-up by itself.  NGX_ERROR: no memory.
+ * NGX_OK: resolve->reason is set.  NGX_AGAIN: it will be when resolve->handler
+ * is called; a request that ends before leaves the look-up by itself.
+ * NGX_ERROR: no memory.
  */
 
 ngx_int_t ngx_http_ampersand_resolve(ngx_http_request_t *r,
