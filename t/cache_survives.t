@@ -16,7 +16,7 @@ use Gateway::Canary;
 use Gateway::Redis;
 
 my $c = Gateway::Canary->new;
-my $redis = Gateway::Redis->start('--appendonly', 'yes', '--appendfsync', 'always');
+my $redis = Gateway::Redis->start('--appendonly', 'yes');
 my $gw = Gateway->start(
     workers => 2, redis => $redis,
     http => 'ampersand_cache_ttl default 1h; ampersand_cache_ttl listProviders 1s; ampersand_cache_ttl 404 1m;',

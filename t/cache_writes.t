@@ -32,7 +32,7 @@ my $up = Gateway::Upstream->start(do {
     };
 });
 
-my $redis = Gateway::Redis->start('--appendonly', 'yes', '--appendfsync', 'always');
+my $redis = Gateway::Redis->start('--appendonly', 'yes');
 my @o = (workers => 2, redis => $redis, upstream => $up->url);
 my $h2 = Gateway::Redis::free_port();
 my $gw = Gateway->start(@o, server => "listen 127.0.0.1:$h2 http2;");
