@@ -120,7 +120,7 @@ amp_lease_next_call(const amp_lease_t *lease)
 static int
 amp_lease_calling(const amp_lease_t *lease, uint64_t now)
 {
-    return lease->asked != 0 && now < lease->asked + AMP_LEASE_LOST;
+    return lease->asked != 0 && now < lease->lost;
 }
 
 
@@ -290,7 +290,7 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 
 static void
 amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
-    amp_lease_ask_t *ask)
+    uint64_t timeout, amp_lease_ask_t *ask)
 {
     uint64_t  tail, unit;
 
@@ -304,6 +304,7 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     lease->unit = unit;
     lease->burst = rate->burst;
     lease->asked = now;
+    lease->lost = now + timeout;
     lease->calls = AMP_LEASE_PACE + (lease->calls > now ? lease->calls : now);
 
     ask->unit = unit;
@@ -330,7 +331,7 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
 void
 amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
-    amp_lease_ask_t *ask)
+    uint64_t timeout, amp_lease_ask_t *ask)
 {
     uint64_t  left, wanted;
 
@@ -342,7 +343,7 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         amp_lease_drop(lease);
     }
 
-    amp_lease_begin(lease, rate, now, ask);
+    amp_lease_begin(lease, rate, now, timeout, ask);
 
     left = amp_lease_left(lease, now, AMP_LEASE_FOREVER);
     wanted = amp_lease_estimate(lease, rate, now);
@@ -357,7 +358,7 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
 int
 amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
-    amp_lease_ask_t *ask)
+    uint64_t timeout, amp_lease_ask_t *ask)
 {
     memset(ask, 0, sizeof(*ask));
 
@@ -375,7 +376,7 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         amp_lease_drop(lease);
     }
 
-    amp_lease_begin(lease, rate, now, ask);
+    amp_lease_begin(lease, rate, now, timeout, ask);
     lease->size = 0;
 
     return 1;
@@ -417,7 +418,7 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
         || answer->granted > 4 * AMP_LEASE_SPAN / lease->unit
         || answer->gateways > UINT32_MAX)
     {
-        amp_lease_failed(lease, received);
+        amp_lease_failed(lease, sent, received);
         return -1;
     }
 
@@ -456,12 +457,25 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
 
 
 void
-amp_lease_failed(amp_lease_t *lease, uint64_t now)
+amp_lease_failed(amp_lease_t *lease, uint64_t sent, uint64_t now)
 {
+    if (lease->asked != sent) {
+        return;
+    }
+
     lease->asked = 0;
     lease->waiting = 0;
     lease->failed = 1;
     lease->after = now + AMP_LEASE_RETRY;
+}
+
+
+void
+amp_lease_give_up(amp_lease_t *lease, uint64_t sent)
+{
+    if (lease->asked == sent) {
+        lease->asked = 0;
+    }
 }
 
 

@@ -147,12 +147,14 @@ int amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now);
 
 /*
- * Begins a call and fills *ask.  No other begins until amp_lease_answer(),
- * amp_lease_failed() or AMP_LEASE_LOST.
+ * Begins a call and fills *ask.  A call is named by the moment when it began,
+ * now.  No other begins until amp_lease_answer(), amp_lease_failed() or
+ * amp_lease_give_up(), or until timeout ns have passed: whoever made the call
+ * is gone then.
  */
 
 void amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
-    amp_lease_ask_t *ask);
+    uint64_t timeout, amp_lease_ask_t *ask);
 
 /*
  * Begins a call that hands back all units that can be handed back, for a tenant
@@ -162,7 +164,7 @@ void amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
  */
 
 int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
-    amp_lease_ask_t *ask);
+    uint64_t timeout, amp_lease_ask_t *ask);
 
 /*
  * The answer to the current call.  sent: the now of amp_lease_ask().  0, or -1
@@ -173,9 +175,19 @@ int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 int amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     uint64_t sent, uint64_t received);
 
-/* The call got no answer, or an error: FALLBACK until the next answer. */
+/*
+ * The call that began at sent got no answer, or an error: FALLBACK until the
+ * next answer.  Nothing, if that call was taken for lost and another began.
+ */
 
-void amp_lease_failed(amp_lease_t *lease, uint64_t now);
+void amp_lease_failed(amp_lease_t *lease, uint64_t sent, uint64_t now);
+
+/*
+ * Whoever made the call that began at sent does not wait for its answer any
+ * more: another call may begin at once.
+ */
+
+void amp_lease_give_up(amp_lease_t *lease, uint64_t sent);
 
 /*
  * Without Redis: rate and burst divided by the number of gateways (the number

@@ -17,8 +17,6 @@
                                                        at once: at most 20 in
                                                        a second               */
 #define AMP_LEASE_LIFE     (10 * AMP_LEASE_SECOND)
-#define AMP_LEASE_LOST     (2 * AMP_LEASE_SECOND)   /* then a call that never
-                                                       ended is forgotten     */
 #define AMP_LEASE_RETRY    (AMP_LEASE_SECOND / 4)   /* after a failed call    */
 #define AMP_LEASE_SPAN     (UINT64_C(1) << 51)      /* 26 days: a burst that
                                                        takes longer to refill
@@ -45,6 +43,7 @@ typedef struct {
     uint64_t           after;       /* no call before, monotonic              */
     uint64_t           calls;       /* GCRA of the calls, monotonic           */
     uint64_t           asked;       /* when the current call began, or 0      */
+    uint64_t           lost;        /* when it is taken for lost, monotonic   */
     uint64_t           counted;     /* since when count counts, monotonic     */
     uint32_t           burst;       /* of the last call                       */
     uint32_t           delay;       /* received - sent, microseconds          */

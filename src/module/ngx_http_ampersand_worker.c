@@ -96,6 +96,7 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
     ngx_event_process_posted(cycle, &ngx_posted_events);
 
     ngx_ampersand_redis_close(amcf->redis);
+    ngx_ampersand_lease_give_up(&amcf->limits.leasing);
     ngx_http_ampersand_lookups_close(&amcf->lookups);
 }
 

@@ -41,9 +41,9 @@ call(world_t *w, gateway_t *g, int back)
     }
 
     if (back) {
-        rc = amp_lease_return(&g->lease, &w->rate, now, &g->ask);
+        rc = amp_lease_return(&g->lease, &w->rate, now, TIMEOUT, &g->ask);
     } else {
-        amp_lease_ask(&g->lease, &w->rate, now, &g->ask);
+        amp_lease_ask(&g->lease, &w->rate, now, TIMEOUT, &g->ask);
     }
 
     g->calling = rc;
@@ -98,7 +98,7 @@ step(world_t *w, uint8_t what, uint8_t n)
     case 5:
         if (g->calling) {
             g->calling = 0;
-            amp_lease_failed(&g->lease, now);
+            amp_lease_failed(&g->lease, g->sent, now);
         }
         break;
 
@@ -202,7 +202,7 @@ nonsense(const uint8_t *data, size_t size)
 
         case 2:
             if (amp_lease_due(&lease, &rate, now)) {
-                amp_lease_ask(&lease, &rate, now, &ask);
+                amp_lease_ask(&lease, &rate, now, TIMEOUT, &ask);
                 check(ask.wanted > 0);
             }
             break;
@@ -216,11 +216,11 @@ nonsense(const uint8_t *data, size_t size)
             break;
 
         case 4:
-            amp_lease_failed(&lease, now);
+            amp_lease_failed(&lease, lease.asked, now);
             break;
 
         default:
-            (void) amp_lease_return(&lease, &rate, now, &ask);
+            (void) amp_lease_return(&lease, &rate, now, TIMEOUT, &ask);
         }
 
         check(amp_lease_remaining(&lease, &rate, now, &reset) <= rate.burst);

@@ -14,6 +14,7 @@ package Gateway;
 #       directives => 'ampersand_redis ...',   # instead of the three that are needed
 #                                              # "include PROXY;" in server: ampersand/proxy.conf
 #       proxy_conf => { proxy_read_timeout => '1s' },    # other values in that file
+#       daemon => 1,                           # nginx in the background, so that it can be upgraded
 #   );
 #   my $token = $gw->tenant('acme', project => 'p-1', name => 'alpha', key => 'k-1', args => [...]);
 #   my $res = $gw->get('/v1/integrations', token => $token, headers => [ Accept => 'x' ]);
@@ -23,6 +24,7 @@ package Gateway;
 #   $gw->upstream->requests;                   # what it saw: [{ head, body, method, target, headers }]
 #   $gw->ctl('limit', 'set', ...);             # ampctl; dies on failure.  try_ctl: ($exit, $out, $err)
 #   $gw->applied('p-1', sub { ... }, $other);  # until $gw and $other have applied the events of that write
+#   $gw->upgrade;                              # USR2, then QUIT for the old master; needs daemon => 1
 #   $gw->reload; $gw->error_log; $gw->access_log; $gw->workers_pids; $gw->connections_to(@ports);
 #   $gw->errors;                               # the module's lines of level error; log_lines(qr/.../): any lines
 #   $gw->linked;                               # every worker has its link to Redis, and one the subscription
@@ -194,7 +196,7 @@ E
     open my $f, '>', "$dir/nginx.conf" or die $!;
     print $f <<"E";
 load_module $MODULE;
-daemon off;
+daemon @{[ $o->{daemon} ? 'on' : 'off' ]};
 worker_processes $workers;
 worker_shutdown_timeout 10s;
 pid $dir/nginx.pid;
@@ -251,8 +253,8 @@ sub _spawn {
 
     my $end = time + $PATIENCE;
     while (time < $end) {
-        return 1 if $self->connect;
-        if (waitpid($pid, POSIX::WNOHANG()) == $pid) {
+        return 1 if $self->connect && (!$self->{o}{daemon} || ($self->{pid} = $self->_master));
+        if (waitpid($pid, POSIX::WNOHANG()) == $pid && ($? || !$self->{o}{daemon})) {
             delete $self->{pid};
             return 0;
         }
@@ -260,6 +262,32 @@ sub _spawn {
     }
     $self->stop;
     return 0;
+}
+
+# The pid in nginx.pid: of the new master after an upgrade has begun.
+
+sub _master { return _slurp($_[0]->dir . '/nginx.pid') + 0 if -s $_[0]->dir . '/nginx.pid'; return 0 }
+
+# The end of a master, the test's child or not.
+
+sub _ended {
+    my ($pid) = @_;
+    return waitpid($pid, POSIX::WNOHANG()) == $pid || !kill 0, $pid;
+}
+
+# A new master and new workers, which inherit the sockets; then the old ones quit.
+
+sub upgrade {
+    my ($self) = @_;
+    my $old = $self->{pid};
+    kill 'USR2', $old;
+    $self->wait_for(sub {
+        my $new = $self->_master;
+        return $new && $new != $old && grep { _slurp("/proc/$_/cmdline") =~ /worker process/ } $self->children($new);
+    }) or die "no new master:\n" . $self->error_log;
+    $self->{pid} = $self->_master;
+    kill 'QUIT', $old;
+    return $self->wait_for(sub { _ended($old) });
 }
 
 # nginx -t with this configuration: ($ok, $text)
@@ -606,7 +634,7 @@ sub stop {
     kill 'QUIT', $pid;
     my $end = time + $PATIENCE;
     while (time < $end) {
-        return if waitpid($pid, POSIX::WNOHANG()) != 0;
+        return if _ended($pid);
         sleep 0.02;
     }
     push @{ $self->{complaints} }, "nginx did not quit within $PATIENCE s";

@@ -14,6 +14,7 @@
 
 #define SECOND          AMP_LEASE_SECOND
 #define MODEL_GATEWAYS  1024
+#define TIMEOUT         (SECOND / 2)    /* of a call                          */
 
 
 typedef struct {

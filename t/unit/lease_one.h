@@ -49,7 +49,7 @@ one_call(one_t *o)
     amp_lease_ask_t     ask;
     amp_lease_answer_t  answer;
 
-    amp_lease_ask(&o->lease, &o->rate, o->now, &ask);
+    amp_lease_ask(&o->lease, &o->rate, o->now, TIMEOUT, &ask);
     assert_false(amp_lease_due(&o->lease, &o->rate, o->now));
 
     o->now += 200000;
@@ -71,7 +71,7 @@ one_lease(one_t *o, unsigned n, unsigned waiting)
     amp_lease_ask_t     ask;
     amp_lease_answer_t  answer;
 
-    amp_lease_ask(&o->lease, &o->rate, o->now, &ask);
+    amp_lease_ask(&o->lease, &o->rate, o->now, TIMEOUT, &ask);
     o->lease.waiting = waiting;
     ask.wanted = n;
     model_call(&o->redis, &ask, o->me, o->run, 0,

@@ -23,7 +23,6 @@
 
 
 #define STEP     UINT64_C(250000)
-#define TIMEOUT  (SECOND / 2)
 
 
 typedef struct {
@@ -209,11 +208,11 @@ gateway_call(world_t *w, gateway_t *g)
     }
 
     if (amp_lease_due(&g->lease, gateway_rate(w, g), now)) {
-        amp_lease_ask(&g->lease, gateway_rate(w, g), now, &g->ask);
+        amp_lease_ask(&g->lease, gateway_rate(w, g), now, TIMEOUT, &g->ask);
 
     } else if (w->s->deaths == 0 || world_draw(w, 20000) != 0
                || !amp_lease_return(&g->lease, gateway_rate(w, g), now,
-                                    &g->ask))
+                                    TIMEOUT, &g->ask))
     {
         return;
     }
@@ -273,7 +272,7 @@ gateway_receive(world_t *w, gateway_t *g)
     g->calling = 0;
 
     if (g->lost || !g->answered) {
-        amp_lease_failed(&g->lease, now);
+        amp_lease_failed(&g->lease, g->sent, now);
 
         /* the gateway connects to the new server */
 

@@ -114,7 +114,7 @@ at_most_20_calls_begin_in_a_second(void **state)
             continue;
         }
 
-        amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+        amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
         memset(&answer, 0, sizeof(answer));
         answer.now = 1763000000000000 + o.now / 1000;
         answer.gateways = 1;
@@ -148,7 +148,7 @@ without_redis(void **state)
 
     /* no answer so far: the burst is divided by the caller's gateways */
 
-    amp_lease_failed(&o.lease, o.now);
+    amp_lease_failed(&o.lease, o.lease.asked, o.now);
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
                      AMP_LEASE_FALLBACK);
     assert_false(amp_lease_due(&o.lease, &o.rate, o.now));
@@ -175,7 +175,7 @@ without_redis(void **state)
     }
 
     o.now += 20 * SECOND;
-    amp_lease_failed(&o.lease, o.now);
+    amp_lease_failed(&o.lease, o.lease.asked, o.now);
 
     for (n = 0; amp_lease_local(&o.lease, &o.rate, 1, o.now) == 0; n++) {
         amp_lease_local_spend(&o.lease, &o.rate, 1, o.now);
@@ -183,9 +183,9 @@ without_redis(void **state)
 
     assert_int_equal(n, 40);
 
-    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
     assert_true(ask.charge == 4 * SECOND);
-    amp_lease_failed(&o.lease, o.now);
+    amp_lease_failed(&o.lease, o.lease.asked, o.now);
 
     o.now += SECOND;
     a = one_call(&o);
@@ -207,7 +207,7 @@ units_are_handed_back(void **state)
     amp_lease_ask_t     ask;
 
     one_init(&o, "1/m", 100);
-    assert_false(amp_lease_return(&o.lease, &o.rate, o.now, &ask));
+    assert_false(amp_lease_return(&o.lease, &o.rate, o.now, TIMEOUT, &ask));
 
     /* twenty requests wait; two clients leave, and eighteen requests look */
 
@@ -228,7 +228,7 @@ units_are_handed_back(void **state)
 
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
                      AMP_LEASE_ASK);
-    amp_lease_failed(&o.lease, o.now);
+    amp_lease_failed(&o.lease, o.lease.asked, o.now);
     o.now += AMP_LEASE_PACE + MS;
 
     for (i = 0; i < 2; i++) {
@@ -265,7 +265,7 @@ units_are_handed_back(void **state)
     one_init(&o, "10/m", 100);
     one_lease(&o, 2, 2);
     o.now += 2 * AMP_LEASE_PACE;
-    assert_true(amp_lease_return(&o.lease, &o.rate, o.now, &ask));
+    assert_true(amp_lease_return(&o.lease, &o.rate, o.now, TIMEOUT, &ask));
     assert_true(ask.back > 11 * SECOND && ask.back <= 12 * SECOND);
 
     /* units that are too old are handed back by the next call */
@@ -304,7 +304,7 @@ units_that_lapsed_during_the_call(void **state)
 
     one_init(&o, "50/s", 100);
 
-    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
     assert_int_equal(amp_lease_answer(&o.lease, &answer, o.now,
                                       o.now + 50 * MS), 0);
     o.now += 50 * MS;
@@ -338,7 +338,7 @@ impossible_answers(void **state)
         *((uint64_t *[]) { &bad.now, &bad.now, &bad.lead, &bad.granted,
                            &bad.ahead, &bad.wait })[i] = i ? UINT64_MAX : 0;
 
-        amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+        amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
         assert_int_equal(amp_lease_answer(&o.lease, &bad, o.now,
                                           o.now), -1);
         assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
@@ -373,14 +373,14 @@ answer_to_an_older_call(void **state)
 
     one_init(&o, "50/s", 100);
     sent = o.now;
-    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
                      AMP_LEASE_ASK);
 
-    o.now += AMP_LEASE_LOST;
+    o.now += TIMEOUT;
     o.rate.count = 1;
     assert_true(amp_lease_due(&o.lease, &o.rate, o.now));
-    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
 
     assert_int_equal(amp_lease_answer(&o.lease, &answer, sent, o.now), 0);
     assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 0);
@@ -390,9 +390,55 @@ answer_to_an_older_call(void **state)
     /* TAT went back: another gateway may have got the held units, too */
 
     answer.granted = 5;
-    amp_lease_ask(&o.lease, &o.rate, o.now, &ask);
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
     assert_int_equal(amp_lease_answer(&o.lease, &answer, o.now, o.now), 0);
     assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 5);
+}
+
+
+/*
+ * The one who made a call gives it up: another begins at once.  What is said
+ * later of a call that was given up, or taken for lost, changes nothing.
+ */
+
+static void
+a_call_that_is_given_up(void **state)
+{
+    one_t            o;
+    uint64_t         first, second, wait;
+    amp_lease_ask_t  ask;
+
+    one_init(&o, "50/s", 100);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ASK);
+    first = o.now;
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    o.now += MS;
+    assert_false(amp_lease_due(&o.lease, &o.rate, o.now));
+
+    amp_lease_give_up(&o.lease, first);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ASK);
+    assert_true(amp_lease_due(&o.lease, &o.rate, o.now));
+
+    second = o.now;
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    o.now += MS;
+    amp_lease_give_up(&o.lease, first);
+    amp_lease_failed(&o.lease, first, o.now);
+    assert_false(amp_lease_due(&o.lease, &o.rate, o.now));
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ASK);
+
+    /* not a nanosecond before its time-out */
+
+    o.now = second + TIMEOUT - 1;
+    assert_false(amp_lease_due(&o.lease, &o.rate, o.now));
+    o.now++;
+    assert_true(amp_lease_due(&o.lease, &o.rate, o.now));
+    amp_lease_failed(&o.lease, second, o.now);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_FALLBACK);
 }
 
 
@@ -512,6 +558,7 @@ main(void)
         cmocka_unit_test(units_that_lapsed_during_the_call),
         cmocka_unit_test(impossible_answers),
         cmocka_unit_test(answer_to_an_older_call),
+        cmocka_unit_test(a_call_that_is_given_up),
         cmocka_unit_test(remaining_and_reset),
         cmocka_unit_test(arguments_of_the_script),
         cmocka_unit_test(the_promise_in_simulations)

@@ -153,7 +153,7 @@ redis_restarts_without_the_last_writes(void **state)
         }
 
         lease = o.lease;
-        amp_lease_ask(&lease, &o.rate, o.now, &ask);
+        amp_lease_ask(&lease, &o.rate, o.now, TIMEOUT, &ask);
         assert_int_equal(ask.resume > 99 * 8640 * MS, round == 0);
 
         o.run++;

@@ -93,12 +93,13 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
 
         if (waited && ngx_ampersand_lease_pending(lease, &limits[i], round.now))
         {
-            round.results[i] = AMP_LEASE_ASK;
+            round.results[i] = (waited == NGX_AMPERSAND_LEASE_OVERDUE)
+                               ? AMP_LEASE_FALLBACK : AMP_LEASE_ASK;
             continue;
         }
 
         round.results[i] = amp_lease_look(lease, &limits[i].rate, round.now,
-                                       waited, &limits[i].wait);
+                                       waited != 0, &limits[i].wait);
         limits[i].received = lease->received;
     }
 
@@ -110,7 +111,7 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
         lease = &round.leased[i]->lease;
 
         if (round.results[i] == AMP_LEASE_ADMIT) {
-            amp_lease_spend(lease, &limits[i].rate, round.now, waited);
+            amp_lease_spend(lease, &limits[i].rate, round.now, waited != 0);
 
         } else if (leasing->fallback == NGX_AMPERSAND_LEASE_LOCAL) {
             amp_lease_local_spend(lease, &limits[i].rate, leases->gateways,
@@ -218,7 +219,8 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
 
         round->leased[i]->rate = limit->rate;
 
-        amp_lease_ask(lease, &limit->rate, round->now, &call->ask);
+        amp_lease_ask(lease, &limit->rate, round->now,
+                      ngx_ampersand_lease_timeout(round->leasing), &call->ask);
 
         round->calls[i] = call;
     }
@@ -312,9 +314,12 @@ ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
             leased->lease.calls = 0;
         }
 
-        if (!amp_lease_return(&leased->lease, &leased->rate, now, &call->ask)) {
+        if (!amp_lease_return(&leased->lease, &leased->rate, now,
+                              ngx_ampersand_lease_timeout(leasing),
+                              &call->ask))
+        {
             leased->lease.size = 0;
-            ngx_free(call);
+            ngx_ampersand_lease_call_free(call);
             continue;
         }
 

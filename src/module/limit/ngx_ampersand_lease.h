@@ -6,7 +6,8 @@
  * A call belongs to the worker that makes it; the zone says that one is under
  * way.  Requests that wait in that worker are woken when the call ends; those
  * in other workers look again after a few milliseconds.  When a worker dies in
- * a call, its lease is lost, and the others call again after AMP_LEASE_LOST.
+ * a call, its lease is lost, and the others call again once the call is older
+ * than any that lives, see ngx_ampersand_lease_timeout().
  */
 
 #ifndef NGX_AMPERSAND_LEASE_H
@@ -42,9 +43,14 @@ typedef struct {
 
 ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
 
+#define NGX_AMPERSAND_LEASE_WAITED   1
+#define NGX_AMPERSAND_LEASE_OVERDUE  2
+
+
 /*
- * Takes a unit of each of n limits (1 or 2), or none.  waited: the same request
- * got NGX_AGAIN before.
+ * Takes a unit of each of n limits (1 or 2), or none.  waited: 0; WAITED, where
+ * the same request got NGX_AGAIN before; OVERDUE, where it will wait no more.
+ * Then, if no call has ended since it began to wait, the fallback decides.
  *   NGX_OK        taken; a limit without leases, with the fallback "allow", has
  *                 nothing to take
  *   NGX_DECLINED  refused for *wait ns; also where the zone has no room
@@ -69,8 +75,8 @@ void ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing);
 /*
  * The worker exits: calls that end from now on do not change the degraded flag,
  * and wake no request.  all: returns the units of all leases among the 256
- * nodes used last, as far as Redis takes the commands at once; after a reload
- * they are leased again.  Other units lapse.
+ * nodes used last, as far as Redis takes the commands at once.  Other units
+ * lapse.  ngx_ampersand_lease_give_up() follows.
  */
 
 void ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t all);

@@ -14,6 +14,10 @@
                                                    before are no successors   */
 
 
+static ngx_int_t ngx_ampersand_lease_evaluate(ngx_ampersand_lease_call_t *call,
+    amp_span_t key, const ngx_ampersand_server_t *server);
+static void ngx_ampersand_lease_pong(void *data, ngx_int_t rc,
+    redisReply *reply);
 static uint64_t ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
     const ngx_ampersand_server_t *server);
 static void ngx_ampersand_lease_reply(void *data, ngx_int_t rc,
@@ -39,12 +43,54 @@ ngx_ampersand_lease_call(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
     call->limit = limit;
     call->sent = now;
     call->eval = 0;
+    call->pinged = 0;
     call->unsent = 0;
     call->error.len = 0;
     call->len = tenant.len;
     ngx_memcpy(call->tenant, tenant.data, tenant.len);
 
+    ngx_queue_insert_tail(&leasing->calls, &call->queue);
+
     return call;
+}
+
+
+void
+ngx_ampersand_lease_call_free(ngx_ampersand_lease_call_t *call)
+{
+    ngx_queue_remove(&call->queue);
+    ngx_free(call);
+}
+
+
+void
+ngx_ampersand_lease_give_up(ngx_ampersand_leasing_t *leasing)
+{
+    ngx_queue_t                 *q;
+    ngx_ampersand_zone_t        *zone;
+    ngx_ampersand_leased_t      *leased;
+    ngx_ampersand_lease_call_t  *call;
+
+    zone = leasing->zone;
+
+    while (!ngx_queue_empty(&leasing->calls)) {
+        q = ngx_queue_head(&leasing->calls);
+        call = ngx_queue_data(q, ngx_ampersand_lease_call_t, queue);
+
+        ngx_shmtx_lock(&zone->shpool->mutex);
+
+        leased = ngx_ampersand_lease_state(zone,
+                                           amp_span_make(call->tenant,
+                                                         call->len),
+                                           call->limit, 0);
+        if (leased) {
+            amp_lease_give_up(&leased->lease, call->sent);
+        }
+
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+
+        ngx_ampersand_lease_call_free(call);
+    }
 }
 
 
@@ -52,17 +98,13 @@ void
 ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
 {
     u_char                         name[AMP_KEYS_MAX];
-    u_char                         text[AMP_LEASE_ARGS][AMP_LEASE_TEXT];
-    uint64_t                       since;
     ngx_int_t                      rc;
     amp_buf_t                      key;
-    amp_span_t                     argv[4 + AMP_LEASE_ARGS];
-    ngx_ampersand_zone_t          *zone;
+    amp_span_t                     ping;
     ngx_ampersand_leasing_t       *leasing;
     const ngx_ampersand_server_t  *server;
 
     leasing = call->leasing;
-    zone = leasing->zone;
 
     amp_buf_init(&key, name, sizeof(name));
     amp_keys_limit(amp_span_make(leasing->prefix->data, leasing->prefix->len),
@@ -72,37 +114,82 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
     server = ngx_ampersand_redis_server(leasing->redis, amp_buf_written(&key));
 
     if (server) {
-        since = ngx_ampersand_lease_since(zone, server);
+        rc = ngx_ampersand_lease_evaluate(call, amp_buf_written(&key), server);
 
-        if (call->eval) {
-            argv[0] = amp_span("EVAL");
-            argv[1] = amp_script_lease.text;
-
-        } else {
-            argv[0] = amp_span("EVALSHA");
-            argv[1] = amp_script_lease.sha;
-        }
-
-        argv[2] = amp_span("1");
-        argv[3] = amp_buf_written(&key);
-
-        amp_lease_argv(&call->ask,
-                       amp_span_make(zone->sh->leases.gateway,
-                                     NGX_AMPERSAND_GATEWAY_ID),
-                       amp_span_make(server->run_id, server->run_id_len),
-                       since, text, &argv[4]);
-
-        rc = ngx_ampersand_redis_command(leasing->redis, argv[3],
-                                         4 + AMP_LEASE_ARGS, argv,
-                                         ngx_ampersand_lease_reply, call);
+    } else if (!call->pinged && !leasing->closing) {
+        ping = amp_span("PING");
+        rc = ngx_ampersand_redis_command(leasing->redis, amp_buf_written(&key),
+                                         1, &ping, ngx_ampersand_lease_pong,
+                                         call);
     }
 
+    if (rc != NGX_OK) {
+        call->unsent = 1;
+        ngx_ampersand_lease_end(call, NULL);
+    }
+}
+
+
+static ngx_int_t
+ngx_ampersand_lease_evaluate(ngx_ampersand_lease_call_t *call, amp_span_t key,
+    const ngx_ampersand_server_t *server)
+{
+    u_char                    text[AMP_LEASE_ARGS][AMP_LEASE_TEXT];
+    uint64_t                  since;
+    ngx_int_t                 rc;
+    amp_span_t                argv[4 + AMP_LEASE_ARGS];
+    ngx_ampersand_zone_t     *zone;
+    ngx_ampersand_leasing_t  *leasing;
+
+    leasing = call->leasing;
+    zone = leasing->zone;
+    since = ngx_ampersand_lease_since(zone, server);
+
+    if (call->eval) {
+        argv[0] = amp_span("EVAL");
+        argv[1] = amp_script_lease.text;
+
+    } else {
+        argv[0] = amp_span("EVALSHA");
+        argv[1] = amp_script_lease.sha;
+    }
+
+    argv[2] = amp_span("1");
+    argv[3] = key;
+
+    amp_lease_argv(&call->ask,
+                   amp_span_make(zone->sh->leases.gateway,
+                                 NGX_AMPERSAND_GATEWAY_ID),
+                   amp_span_make(server->run_id, server->run_id_len),
+                   since, text, &argv[4]);
+
+    rc = ngx_ampersand_redis_command(leasing->redis, key, 4 + AMP_LEASE_ARGS,
+                                     argv, ngx_ampersand_lease_reply, call);
+
     if (rc == NGX_OK) {
-        (void) ngx_atomic_fetch_add(&zone->sh->counters.lease_calls, 1);
+        ngx_ampersand_count(&zone->sh->counters, lease_calls);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_ampersand_lease_pong(void *data, ngx_int_t rc, redisReply *reply)
+{
+    ngx_ampersand_lease_call_t *call = data;
+
+    call->pinged = 1;
+
+    if (rc == NGX_OK && reply->type != REDIS_REPLY_ERROR) {
+        ngx_ampersand_lease_send(call);
         return;
     }
 
-    call->unsent = 1;
+    if (rc == NGX_OK) {
+        ngx_ampersand_redis_error_set(&call->error, reply);
+    }
+
     ngx_ampersand_lease_end(call, NULL);
 }
 
@@ -267,11 +354,11 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
                 && now - leased->lease.received < AMP_LEASE_RETRY)))
     {
         if (leased) {
-            leased->lease.asked = 0;
+            amp_lease_give_up(&leased->lease, call->sent);
         }
 
         ngx_shmtx_unlock(&zone->shpool->mutex);
-        ngx_free(call);
+        ngx_ampersand_lease_call_free(call);
         return;
     }
 
@@ -280,7 +367,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
                   != 0);
 
     } else if (leased) {
-        amp_lease_failed(&leased->lease, now);
+        amp_lease_failed(&leased->lease, call->sent, now);
     }
 
     if (!failed
@@ -311,7 +398,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 
     hash = ngx_ampersand_lease_tenant(tenant);
 
-    ngx_free(call);
+    ngx_ampersand_lease_call_free(call);
 
     leasing->wake(leasing->data, hash);
 }

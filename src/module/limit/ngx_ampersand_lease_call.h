@@ -3,10 +3,17 @@
  * amp_lease_return() fills it with the zone's lock held; it is sent without.
  *
  *   create ──▶ send ──▶ EVALSHA ──┬── a reply ──▶ the lease has it ──▶ wake
- *                (NOSCRIPT: EVAL) └── none ─────▶ the lease failed ──▶ wake
+ *               │ ▲    (NOSCRIPT: │
+ *               ▼ │     EVAL)     └── none ─────▶ the lease failed ──▶ wake
+ *              PING, where there is no link yet
  *
- * Each call ends once, which frees its memory.  When the worker exits, a call
- * ends without a reply, and another one may be made at once.
+ * The arguments name the server, so a call without a link waits for the reply
+ * to PING: as a look-up does, it waits while the link is made, and fails in an
+ * outage.
+ *
+ * Each call ends once, which frees its memory.  A worker that exits gives up
+ * the calls that it has made: another worker may call at once.  Those of a
+ * worker that died are found by their age, ngx_ampersand_lease_timeout().
  */
 
 #ifndef NGX_AMPERSAND_LEASE_CALL_H
@@ -41,12 +48,24 @@ typedef struct {
                                     /* a call ended for the tenant with this
                                        hash, ngx_ampersand_lease_tenant()     */
     void                   *data;   /* of wake()                              */
+    ngx_msec_t              timeout; /* of a command to Redis                 */
+    ngx_queue_t             calls;  /* ngx_ampersand_lease_call_t, of this
+                                       worker, that have not ended            */
     ngx_uint_t              closing; /* the worker exits                      */
 } ngx_ampersand_leasing_t;
 
 
 #define ngx_ampersand_lease_tenant(id)  ngx_murmur_hash2((u_char *) (id).data, \
                                                          (id).len)
+
+
+/*
+ * ns until a call is taken for lost: a worker that lives has heard of its end
+ * before, though its timers may be late.
+ */
+
+#define ngx_ampersand_lease_timeout(leasing)                                  \
+    ((uint64_t) (leasing)->timeout * 1000000 + AMP_LEASE_PACE)
 
 
 /* What a node of kind LEASE holds. */
@@ -58,11 +77,13 @@ typedef struct {
 
 
 typedef struct {
+    ngx_queue_t              queue;
     ngx_ampersand_leasing_t  *leasing;
     amp_limit_e              limit;
     amp_lease_ask_t          ask;
     uint64_t                 sent;      /* ngx_ampersand_lease_now()          */
     ngx_uint_t               eval;      /* with the script's text             */
+    ngx_uint_t               pinged;    /* the link has answered              */
     ngx_uint_t               unsent;    /* no link to Redis                   */
     ngx_ampersand_redis_error_t  error; /* why there is no reply, or empty    */
     size_t                   len;
@@ -71,8 +92,8 @@ typedef struct {
 
 
 /*
- * Makes a call.  The caller fills call->ask and sends the call, or frees it
- * with ngx_free().  now: as given to amp_lease_ask().  NULL: no memory.
+ * Makes a call.  The caller fills call->ask and sends the call, or frees it.
+ * now: as given to amp_lease_ask().  NULL: no memory.
  */
 
 ngx_ampersand_lease_call_t *ngx_ampersand_lease_call(
@@ -85,6 +106,17 @@ ngx_ampersand_lease_call_t *ngx_ampersand_lease_call(
  */
 
 void ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call);
+
+/* Frees a call that was not sent. */
+
+void ngx_ampersand_lease_call_free(ngx_ampersand_lease_call_t *call);
+
+/*
+ * Gives up and frees the calls of this worker that have not ended: after the
+ * link was closed, which calls no handler.
+ */
+
+void ngx_ampersand_lease_give_up(ngx_ampersand_leasing_t *leasing);
 
 
 /*

@@ -128,7 +128,7 @@ ngx_http_ampersand_lease_wait_start(ngx_http_ampersand_lease_waits_t *waits,
         cln->handler = ngx_http_ampersand_lease_wait_end;
         cln->data = wait;
 
-        wait->left = waits->timeout + AMP_LEASE_PACE / 1000000;
+        wait->left = 2 * (waits->timeout + AMP_LEASE_PACE / 1000000);
         wait->pause = NGX_HTTP_AMPERSAND_PAUSE;
 
         wait->timer.handler = ngx_http_ampersand_lease_wait_resume;

@@ -14,10 +14,11 @@
  * so only one asks for a unit, in each worker; the others join it.  At most one
  * unit for each other worker is charged in vain.
  *
- * A request that has waited, in all, as long as a command to Redis may take and
- * the time between two calls, waits no more; the last wait can be longer by its
- * timer, and one that joined lasts as long as that of the other request.  The
- * phase that begins again is access or content.
+ * A request waits, in all, for a call that is lost with its worker and for one
+ * that follows, each as long as a command to Redis may take and the time
+ * between two calls.  The last wait can be longer by its timer, and one that
+ * joined lasts as long as that of the other request.  The phase that begins
+ * again is access or content.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_LEASE_WAIT_H

@@ -39,6 +39,8 @@ ngx_http_ampersand_limit_init(ngx_http_ampersand_limits_t *limits,
 {
     ngx_http_ampersand_lease_waits_init(&limits->waits, timeout);
 
+    limits->leasing.timeout = timeout;
+    ngx_queue_init(&limits->leasing.calls);
     limits->leasing.log = ngx_cycle->log;
     limits->leasing.fallback = limits->fallback;
     limits->leasing.wake = ngx_http_ampersand_limit_wake;
@@ -227,6 +229,16 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     rc = ngx_ampersand_lease_take(&limits->leasing, id, found, n,
                                   limited->wait.asked, &wait);
 
+    if (rc == NGX_AGAIN) {
+        rc = ngx_http_ampersand_lease_wait(&limits->waits, &limited->wait, r,
+                                           id, wait);
+
+        if (rc == NGX_DONE) {
+            rc = ngx_ampersand_lease_take(&limits->leasing, id, found, n,
+                                          NGX_AMPERSAND_LEASE_OVERDUE, &wait);
+        }
+    }
+
     ngx_memcpy(limited->applied, found, n * sizeof(found[0]));
     limited->n = n;
 
@@ -238,17 +250,10 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     case NGX_ABORT:
         return AMP_STORE_DOWN;
 
-    case NGX_AGAIN:
-        rc = ngx_http_ampersand_lease_wait(&limits->waits, &limited->wait, r,
-                                           id, wait);
-        if (rc == NGX_OK) {
-            return AMP_OK;
-        }
+    case NGX_ERROR:
+        return AMP_INTERNAL;
 
-        return rc == NGX_DONE ? ngx_http_ampersand_limit_refuse(limited, wait)
-                              : AMP_INTERNAL;
-
-    default: /* NGX_DECLINED */
+    default: /* NGX_DECLINED, or NGX_AGAIN of one that waits no more */
         return ngx_http_ampersand_limit_refuse(limited, wait);
     }
 }

@@ -8,6 +8,8 @@ package Gateway::Load;
 #       tenants  => [ { id => 'acme', token => ..., project => 'p-acme', key => 'key-of-acme', allow => [503] }, ... ],
 #       clients  => 6, pause => 0.004,     # connections, and seconds between two requests of each
 #       writes   => 0.2,                   # share of POSTs; the rest are GETs, half of them cacheable
+#       paced    => 1,                     # each tenant has "pace" requests a second, over as many connections
+#                                          # as there are gateways; GETs are of cold keys.  Not clients, pause
 #   );                                     # allow: statuses accepted beside 200; a 503 needs Retry-After
 #   $load->mark('kill -9');                # names what happens from now on
 #   my $r = $load->report;                 # so far.  stop: the last one, after all answers have come
@@ -91,9 +93,20 @@ sub new {
     return bless {
         ports => $o{ports}, tenants => $o{tenants}, control => $o{control},
         pause => $o{pause} // 0.004, writes => $o{writes} // 0.2, orders => '', mark => 'calm', n => 0,
-        clients => [ map { { at => time + rand 0.05, in => '', port => $o{ports}[ $_ % @{ $o{ports} } ] } } 1 .. $o{clients} || 6 ],
+        clients => [ $o{paced} ? _paced(%o)
+            : map { { at => time + rand 0.05, in => '', port => $o{ports}[ $_ % @{ $o{ports} } ] } } 1 .. $o{clients} || 6 ],
         report => { requests => 0, status => {}, slowest => {}, failed => 0, failures => [], wrong => [], repeated => 0 },
     }, $class;
+}
+
+sub _paced {
+    my (%o) = @_;
+    my @ports = @{ $o{ports} };
+    return map {
+        my $t = $_;
+        my $every = @ports / $t->{pace};
+        map { { at => time + $every * $_ / @ports, in => '', port => $ports[$_], of => $t, every => $every } } 0 .. $#ports;
+    } @{ $o{tenants} };
 }
 
 sub run {
@@ -140,14 +153,14 @@ sub order {
 
 sub begin {
     my ($self, $c) = @_;
-    my $t = $c->{tenant} = $self->{tenants}[ rand @{ $self->{tenants} } ];
+    my $t = $c->{tenant} = $c->{of} || $self->{tenants}[ rand @{ $self->{tenants} } ];
     my $n = ++$self->{n};
     my $head = "Host: gateway.test\r\nX-Api-Key: $t->{token}\r\n";
     if (rand() < $self->{writes}) {
         $c->{text} = "POST /v1/integrations HTTP/1.1\r\n${head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
         $c->{get} = 0;
     } else {
-        my $fresh = $n % 2 ? "?fresh=$n" : '';
+        my $fresh = $n % 2 || $c->{of} ? "?fresh=$n" : '';
         $c->{text} = "GET /v1/integrations$fresh HTTP/1.1\r\n$head\r\n";
         $c->{get} = 1;
     }
@@ -242,7 +255,13 @@ sub done {
     my ($self, $c) = @_;
     delete $c->{text};
     $c->{in} = '';
-    $c->{at} = time + $self->{pause} * (0.5 + rand);
+    my $now = time;
+    if ($c->{every}) {    # it keeps its times, but does not make up for a pause of the machine
+        $c->{at} += $c->{every};
+        $c->{at} = $now if $c->{at} < $now - 0.2;
+    } else {
+        $c->{at} = $now + $self->{pause} * (0.5 + rand);
+    }
 }
 
 1;
