@@ -213,6 +213,43 @@ subtest 'what the upstream sends never steers this nginx' => sub {
     is $res->{headers}{'x-other'}, 'x', 'other headers stay';
 };
 
+# Connection is a list, which may stand on several lines.
+
+subtest 'Connection on two lines' => sub {
+    $upstream->take;
+    for my $target ('/v1/topics', '/proxy/x') {
+        my $res = $gw->raw("POST $target HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\nContent-Length: 2\r\n"
+            . "Connection: TE, close\r\nTE: trailers\r\nConnection: X-Foo\r\nX-Foo: 1\r\nConnection:\r\n"
+            . "connection: x-bar,keep-alive\r\nX-Bar: 2\r\nX-Baz: 3\r\n\r\n{}", method => 'POST');
+        is $res->{status}, 200, "$target: 200";
+        my ($seen) = $upstream->take;
+        is scalar(grep { $_->[0] =~ /^(?:te|x-foo|x-bar|connection)$/i } @{ $seen->{headers} }), 0,
+            "$target: nothing that a line names goes upstream";
+        is scalar(grep { lc $_->[0] eq 'x-baz' } @{ $seen->{headers} }), $target =~ /proxy/ ? 1 : 0, "$target: another header";
+    }
+};
+
+# What proxies, load balancers and platforms in front of the gateway say of the client.
+
+subtest 'no address of the client goes to a provider' => sub {
+    my @names = qw(
+        X-Forwarded-For X-Forward-For Forwarded-For Forwarded X-Original-Forwarded-For X-Original-URI X-Original-Method
+        X-Scheme X-Real-IP X-Real-Port X-Client-IP Client-IP True-Client-IP X-Cluster-Client-IP X-ProxyUser-IP
+        X-Remote-Addr Remote-Addr X-Remote-User X-Originating-IP WL-Proxy-Client-IP CF-Connecting-IP CF-Connecting-IPv6
+        CF-IPCountry CF-Ray CF-Visitor CF-Access-Jwt-Assertion Fastly-Client-IP Fly-Client-IP Akamai-Origin-Hop
+        X-Envoy-External-Address X-Envoy-Peer-Metadata X-Azure-ClientIP X-Appengine-User-IP X-ARR-ClientCert
+        X-MS-Client-Principal-Name X-Vercel-IP-Country X-NF-Client-Connection-IP X-Sucuri-ClientIP Incap-Client-IP
+        X-Amzn-Trace-Id X-Amzn-Oidc-Data X-Goog-Authenticated-User-Email X-Goog-IAP-JWT-Assertion
+        SSL-Client-Subject-DN X-SSL-Client-Cert Z-Forwarded-For
+    );
+    $upstream->take;
+    my $res = $gw->get('/proxy/x', token => $token, headers => [ map { $_ => '203.0.113.7' } @names, 'X-Goog-User-Project', 'CF-Access-Client-Id' ]);
+    is $res->{status}, 200, 'the request';
+    my ($seen) = $upstream->take;
+    is_deeply [ grep { defined Gateway::Upstream::header($seen, $_) } @names ], [], 'none of ' . @names . ' headers';
+    ok defined Gateway::Upstream::header($seen, $_), "but $_, which is a provider's own" for qw(X-Goog-User-Project CF-Access-Client-Id);
+};
+
 subtest 'a redirect is passed on, not followed' => sub {
     $upstream->take;
     my $res = $gw->get('/proxy/upstream/redirect', token => $token);
@@ -254,6 +291,28 @@ subtest 'an upstream that switches protocols gets no tunnel' => sub {
 };
 
 $gw->finish;
+
+# Servers behind CGI, WSGI or PHP read X_Amp_Project_Id and X.Amp.Project.Id as X-Amp-Project-Id.
+
+subtest 'ignore_invalid_headers off' => sub {
+    my $up = Gateway::Upstream->start;
+    my $gw = Gateway->start(upstream => $up->url, http => 'ignore_invalid_headers off;', location => 'ampersand_cache_ttl default 0s;');
+    my $token = $gw->tenant('acme', project => 'p-1');
+    my @names = qw(
+        X_Amp_Project_Id X.Amp.Project.Id X_Amp-Project.Id X_Api_Key X.Api.Key X_Forwarded_For X.Real.IP Transfer_Encoding
+        Transfer.Encoding Proxy_Authorization X_Amp_Group_Ref X_Http_Method_Override Keep_Alive X!Amp!Admin
+        Accept_Encoding X(y) X@y
+    );
+    for my $target ('/proxy/x', '/v1/integrations') {
+        is $gw->get($target, token => $token, headers => [ (map { $_ => 'other' } @names), 'X_Custom' => 'x' ])->{status}, 200, $target;
+        my ($seen) = $up->take;
+        my %got = map { lc $_->[0] => 1 } @{ $seen->{headers} };
+        my @expected = $target =~ /proxy/ ? 'Accept_Encoding' : ();
+        is_deeply [ grep { $got{ lc $_ } } @names ], \@expected, "$target: no spelling of a name that the gateway keeps";
+        is !!$got{x_custom}, $target =~ /proxy/, "$target: a custom header of the client";
+    }
+    $gw->finish;
+};
 
 # After an internal redirect the next gateway location decides anew, from what the
 # client sent.

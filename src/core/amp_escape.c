@@ -1,7 +1,7 @@
 #include "amp_escape.h"
 
 
-#define ALNUM  (AMP_UNRESERVED | AMP_PCHAR | AMP_PLAIN | AMP_NORMAL)
+#define ALNUM  (AMP_UNRESERVED | AMP_PCHAR | AMP_PLAIN | AMP_NORMAL | AMP_TOKEN)
 #define DELIM  (AMP_PCHAR | AMP_PLAIN | AMP_NORMAL)
 
 
@@ -17,14 +17,14 @@ const unsigned char  amp_chars[256] = {
     ['.'] = ALNUM,
     ['_'] = ALNUM,
     ['~'] = ALNUM,
-    ['!'] = DELIM,
-    ['$'] = DELIM,
-    ['&'] = DELIM,
-    ['\''] = DELIM,
+    ['!'] = DELIM | AMP_TOKEN,
+    ['$'] = DELIM | AMP_TOKEN,
+    ['&'] = DELIM | AMP_TOKEN,
+    ['\''] = DELIM | AMP_TOKEN,
     ['('] = DELIM,
     [')'] = DELIM,
-    ['*'] = DELIM,
-    ['+'] = DELIM,
+    ['*'] = DELIM | AMP_TOKEN,
+    ['+'] = DELIM | AMP_TOKEN,
     [','] = DELIM,
     [';'] = DELIM,
     ['='] = DELIM,
@@ -32,7 +32,11 @@ const unsigned char  amp_chars[256] = {
     [':'] = AMP_PCHAR | AMP_NORMAL,
     ['/'] = AMP_NORMAL,
     ['?'] = AMP_NORMAL,
-    ['%'] = AMP_NORMAL
+    ['%'] = AMP_NORMAL | AMP_TOKEN,
+    ['#'] = AMP_TOKEN,
+    ['^'] = AMP_TOKEN,
+    ['`'] = AMP_TOKEN,
+    ['|'] = AMP_TOKEN
 };
 
 

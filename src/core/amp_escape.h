@@ -1,6 +1,6 @@
 /*
- * Text and bytes: the character classes of RFC 3986, percent-decoding and
- * percent-encoding, hex digits and decimal digits.
+ * Text and bytes: the character classes of URIs (RFC 3986) and of names in
+ * HTTP, percent-decoding and percent-encoding, hex digits and decimal digits.
  */
 
 #ifndef AMP_ESCAPE_H
@@ -16,6 +16,7 @@
 #define AMP_CONTROL     0x08    /* 0x00 .. 0x1f and 0x7f                      */
 #define AMP_HEX         0x10
 #define AMP_PLAIN       0x20    /* pchar without ":"                          */
+#define AMP_TOKEN       0x40    /* tchar of RFC 9110, section 5.6.2           */
 
 extern const unsigned char  amp_chars[256];
 

@@ -1,5 +1,10 @@
 #include "amp_header.h"
+#include "amp_escape.h"
 
+
+/* A denied name is shorter. */
+
+#define AMP_HEADER_NAME_MAX  64
 
 #define amp_header_name(text)                                                 \
     { sizeof(text) - 1, (const unsigned char *) (text) }
@@ -13,8 +18,13 @@
      && memcmp((name).data, text, sizeof(text) - 1) == 0)
 
 
+/*
+ * Credentials, fields of one connection, and what proxies, load balancers and
+ * platforms in front of the gateway say of the client and its request.  Names
+ * that begin with "x" stand apart: most headers of a client do not.
+ */
+
 static const amp_span_t  amp_header_denied[] = {
-    amp_header_name("x-api-key"),
     amp_header_name("authorization"),
     amp_header_name("cookie"),
     amp_header_name("cookie2"),
@@ -27,31 +37,93 @@ static const amp_span_t  amp_header_denied[] = {
     amp_header_name("upgrade"),
     amp_header_name("http2-settings"),
     amp_header_name("expect"),
-    amp_header_name("forwarded"),
     amp_header_name("via"),
-    amp_header_name("x-real-ip"),
-    amp_header_name("x-client-ip"),
-    amp_header_name("x-cluster-client-ip"),
-    amp_header_name("x-original-url"),
-    amp_header_name("x-rewrite-url"),
-    amp_header_name("x-original-host"),
+    amp_header_name("client-ip"),
+    amp_header_name("true-client-ip"),
+    amp_header_name("remote-addr"),
+    amp_header_name("remote-user"),
+    amp_header_name("incap-client-ip"),
+    amp_header_name("cf-ray"),
+    amp_header_name("cf-visitor"),
+    amp_header_name("cf-worker"),
+    amp_header_name("cf-ew-via"),
+    amp_header_name("cf-access-jwt-assertion"),
+    amp_header_name("cf-access-authenticated-user-email"),
+    amp_header_name("disguised-host"),
+    amp_header_name("was-default-hostname"),
+    { 0, NULL }
+};
+
+
+static const amp_span_t  amp_header_denied_x[] = {
+    amp_header_name("x-api-key"),
+    amp_header_name("x-request-id"),
     amp_header_name("x-host"),
+    amp_header_name("x-scheme"),
+    amp_header_name("x-url-scheme"),
+    amp_header_name("x-rewrite-url"),
+    amp_header_name("x-override-url"),
+    amp_header_name("x-backend-host"),
     amp_header_name("x-http-method-override"),
     amp_header_name("x-http-method"),
+    amp_header_name("x-http-host-override"),
     amp_header_name("x-method-override"),
-    amp_header_name("true-client-ip"),
-    amp_header_name("cf-connecting-ip"),
-    amp_header_name("x-request-id"),
+    amp_header_name("x-client-ip"),
+    amp_header_name("x-client-cert"),
+    amp_header_name("x-client-dn"),
+    amp_header_name("x-client-verify"),
+    amp_header_name("x-cluster-client-ip"),
+    amp_header_name("x-real-ip"),
+    amp_header_name("x-real-port"),
+    amp_header_name("x-remote-addr"),
+    amp_header_name("x-remote-ip"),
+    amp_header_name("x-remote-user"),
+    amp_header_name("x-originating-ip"),
+    amp_header_name("x-proxyuser-ip"),
+    amp_header_name("x-proxy-user-ip"),
+    amp_header_name("x-user-ip"),
+    amp_header_name("x-amzn-trace-id"),
     { 0, NULL }
 };
 
 
 static const amp_span_t  amp_header_denied_prefixes[] = {
+    amp_header_name("proxy-"),
+    amp_header_name("forwarded"),
+    amp_header_name("cf-connecting-"),
+    amp_header_name("cf-ip"),
+    amp_header_name("cf-pseudo-"),
+    amp_header_name("fastly-"),
+    amp_header_name("fly-"),
+    amp_header_name("akamai-"),
+    amp_header_name("ssl-client-"),
+    amp_header_name("wl-proxy-"),
+    amp_header_name("z-forwarded"),
+    { 0, NULL }
+};
+
+
+static const amp_span_t  amp_header_denied_x_prefixes[] = {
     amp_header_name("x-amp-"),
     amp_header_name("x-accel-"),
-    amp_header_name("x-forwarded"),
     amp_header_name("x-gateway-"),
-    amp_header_name("proxy-"),
+    amp_header_name("x-forward"),
+    amp_header_name("x-original-"),
+    amp_header_name("x-envoy-"),
+    amp_header_name("x-appengine-"),
+    amp_header_name("x-azure-"),
+    amp_header_name("x-arr-"),
+    amp_header_name("x-waws-"),
+    amp_header_name("x-ms-client-principal"),
+    amp_header_name("x-ssl-"),
+    amp_header_name("x-vercel-"),
+    amp_header_name("x-nf-"),
+    amp_header_name("x-sucuri-"),
+    amp_header_name("x-akamai-"),
+    amp_header_name("x-amzn-oidc-"),
+    amp_header_name("x-amzn-mtls-"),
+    amp_header_name("x-goog-iap-"),
+    amp_header_name("x-goog-authenticated-user-"),
     { 0, NULL }
 };
 
@@ -94,7 +166,7 @@ amp_header_allowed(const amp_header_policy_t *policy, amp_span_t name)
 
 
 static int
-amp_header_listed(const amp_span_t *names, amp_span_t name)
+amp_header_in(const amp_span_t *names, amp_span_t name)
 {
     for ( /* void */ ; names->len; names++) {
         if (amp_span_eq(*names, name)) {
@@ -122,11 +194,24 @@ amp_header_prefixed(const amp_span_t *prefixes, amp_span_t name)
 
 
 static int
-amp_header_hop_by_hop(amp_span_t connection, amp_span_t name)
+amp_header_is_denied(amp_span_t name)
+{
+    if (name.len && name.data[0] == 'x') {
+        return amp_header_in(amp_header_denied_x, name)
+               || amp_header_prefixed(amp_header_denied_x_prefixes, name);
+    }
+
+    return amp_header_in(amp_header_denied, name)
+           || amp_header_prefixed(amp_header_denied_prefixes, name);
+}
+
+
+int
+amp_header_listed(amp_span_t list, amp_span_t name)
 {
     amp_span_t  word;
 
-    while ((word = amp_header_word(&connection)).len) {
+    while ((word = amp_header_word(&list)).len) {
         if (amp_span_caseeq(word, name)) {
             return 1;
         }
@@ -136,20 +221,104 @@ amp_header_hop_by_hop(amp_span_t connection, amp_span_t name)
 }
 
 
+/*
+ * AMP_HEADER_PLAIN: letters, digits and "-" only.  AMP_HEADER_FOLDED: a server
+ * may read the name as another one.  AMP_HEADER_BAD: no token of RFC 9110.
+ */
+
+typedef enum {
+    AMP_HEADER_PLAIN = 0,
+    AMP_HEADER_FOLDED,
+    AMP_HEADER_BAD
+} amp_header_spelling_e;
+
+
+static int
+amp_header_plain(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+}
+
+
+static amp_header_spelling_e
+amp_header_spelling(amp_span_t name)
+{
+    size_t                 i;
+    amp_header_spelling_e  spelling;
+
+    spelling = AMP_HEADER_PLAIN;
+
+    for (i = 0; i < name.len; i++) {
+        if (amp_header_plain(name.data[i])) {
+            continue;
+        }
+
+        if (!amp_char_is(name.data[i], AMP_TOKEN)) {
+            return AMP_HEADER_BAD;
+        }
+
+        spelling = AMP_HEADER_FOLDED;
+    }
+
+    return spelling;
+}
+
+
+/* A name that is not plain: is it denied as a server may read it? */
+
+static int
+amp_header_folds_to_denied(amp_span_t name)
+{
+    size_t         i;
+    unsigned char  folded[AMP_HEADER_NAME_MAX];
+
+    /* longer than each name in the tables; a prefix is decided by its start */
+
+    if (name.len > sizeof(folded)) {
+        name.len = sizeof(folded);
+    }
+
+    for (i = 0; i < name.len; i++) {
+        folded[i] = amp_header_plain(name.data[i]) ? name.data[i] : '-';
+    }
+
+    name.data = folded;
+
+    return amp_header_in(amp_header_declared, name)
+           || amp_header_is_denied(name);
+}
+
+
 int
 amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name)
 {
+    amp_header_spelling_e  spelling;
+
+    spelling = amp_header_spelling(name);
+
+    if (spelling == AMP_HEADER_BAD) {
+        return 0;
+    }
+
     if (!policy->proxy) {
-        return amp_header_allowed(policy, name);
+        return spelling == AMP_HEADER_PLAIN && amp_header_allowed(policy, name);
     }
 
-    if (amp_header_listed(amp_header_declared, name)) {
-        return 1;
+    if (spelling == AMP_HEADER_PLAIN) {
+
+        if (amp_header_in(amp_header_declared, name)) {
+            return 1;
+        }
+
+        if (amp_header_is_denied(name)) {
+            return 0;
+        }
+
+    } else if (amp_header_folds_to_denied(name)) {
+        return 0;
     }
 
-    return !amp_header_listed(amp_header_denied, name)
-           && !amp_header_prefixed(amp_header_denied_prefixes, name)
-           && !amp_header_hop_by_hop(policy->connection, name);
+    return !amp_header_listed(policy->connection, name);
 }
 
 

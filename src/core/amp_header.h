@@ -24,9 +24,18 @@ typedef struct {
  * forwards what the provider may need: all headers except a deny-list, and
  * those that Connection names (RFC 9110, section 7.6.1).  Headers that the
  * gateway itself sets, X-Request-Id for example, are never forwarded.
+ *
+ * Servers behind CGI, WSGI or PHP read X_Amp_Project_Id and X.Amp.Project.Id as
+ * X-Amp-Project-Id (RFC 3875, section 4.1.18).  So a name with another byte
+ * than a letter, a digit or "-" is compared as if that byte were "-", and not
+ * forwarded where the deny-list or the declared x-amp-* headers have it then.
  */
 
 int amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name);
+
+/* Is the name, in any case, one of the words of the list? */
+
+int amp_header_listed(amp_span_t list, amp_span_t name);
 
 /*
  * Takes the next word, delimited by commas and white space, off the list rest

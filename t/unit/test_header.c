@@ -65,7 +65,9 @@ the_proxy_api_gets_all_but_the_denied_headers(void **state)
 {
     static const char *const sent[] = {
         "accept", "accept-encoding", "x-custom", "x-goog-user-project",
-        "sforce-query-options", "x-amp-proxy-version", "x-amp-installation-id",
+        "sforce-query-options", "x-amz-date", "x-client-id",
+        "cf-access-client-id", "x_custom", "x.custom",
+        "x-amp-proxy-version", "x-amp-installation-id",
         "x-amp-integration-name", "x-amp-group-ref", "x-amp-rate-limiter-mode"
     };
     static const char *const kept[] = {
@@ -73,8 +75,14 @@ the_proxy_api_gets_all_but_the_denied_headers(void **state)
         "transfer-encoding", "upgrade", "forwarded", "via", "x-real-ip",
         "x-request-id", "x-amp-project-id", "x-amp-anything",
         "x-accel-redirect", "x-forwarded", "x-forwarded-for",
-        "x-gateway-source",
-        "proxy-authorization"
+        "x-gateway-source", "proxy-authorization", "forwarded-for",
+        "x-forward-for", "x-original-forwarded-for", "x-original-uri",
+        "x-original-method", "x-scheme", "x-envoy-external-address",
+        "x-envoy-peer-metadata", "cf-connecting-ip", "cf-connecting-ipv6",
+        "cf-ipcountry", "fastly-client-ip", "x-azure-clientip",
+        "x-appengine-user-ip", "x-proxyuser-ip", "client-ip", "x-remote-addr",
+        "wl-proxy-client-ip", "x-goog-iap-jwt-assertion", "x-amzn-oidc-data",
+        "ssl-client-subject-dn", "x-ssl-client-cert"
     };
     size_t  i;
 
@@ -107,6 +115,37 @@ what_connection_names_is_not_forwarded(void **state)
 
 
 static void
+a_spelling_that_servers_fold_is_like_the_name(void **state)
+{
+    static const char *const kept[] = {
+        "x_api_key", "x.api.key", "x_amp_project_id", "x.amp.project.id",
+        "x_amp-project_id", "x~amp!project|id", "x_amp_group_ref",
+        "x_amp_anything", "x_forwarded_for", "x_real_ip", "transfer_encoding",
+        "transfer.encoding", "proxy_authorization", "keep_alive",
+        "x_amp_of_a_name_that_is_longer_than_all_names_of_the_deny_list_are"
+    };
+    static const char *const malformed[] = {
+        "x api key", "x:y", "x@y", "x\x80y", "x\x01y", "(x)"
+    };
+    size_t  i;
+
+    (void) state;
+
+    for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        assert_false(forwarded(&proxy, kept[i]));
+    }
+
+    for (i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+        assert_false(forwarded(&proxy, malformed[i]));
+    }
+
+    assert_false(forwarded(&platform, "accept_encoding"));
+    assert_false(forwarded(&platform, "accept.x"));
+    assert_false(forwarded(&platform, "content-length_"));
+}
+
+
+static void
 a_list_is_read_word_by_word(void **state)
 {
     amp_span_t  rest = amp_span(", a\t,,bc , ");
@@ -132,6 +171,7 @@ main(void)
         cmocka_unit_test(no_accept_encoding_for_edited_answers),
         cmocka_unit_test(the_proxy_api_gets_all_but_the_denied_headers),
         cmocka_unit_test(what_connection_names_is_not_forwarded),
+        cmocka_unit_test(a_spelling_that_servers_fold_is_like_the_name),
         cmocka_unit_test(a_list_is_read_word_by_word)
     };
 

@@ -23,7 +23,9 @@ ngx_http_ampersand_context(ngx_http_request_t *r)
         return NULL;
     }
 
-    ngx_http_ampersand_headers_read(r, &ctx->headers);
+    if (ngx_http_ampersand_headers_read(r, &ctx->headers) != NGX_OK) {
+        return NULL;
+    }
 
     ctx->resolve.record = &ctx->record;
 

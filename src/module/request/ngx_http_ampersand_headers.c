@@ -31,6 +31,8 @@ static ngx_table_elt_t  ngx_http_ampersand_own_headers[] = {
 };
 
 
+static ngx_int_t ngx_http_ampersand_headers_join(ngx_http_request_t *r,
+    ngx_str_t *list, ngx_str_t *line);
 static void ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
     ngx_http_ampersand_headers_t *found, ngx_uint_t *seen);
 static void ngx_http_ampersand_headers_caching(ngx_str_t *value,
@@ -42,7 +44,7 @@ static ngx_int_t ngx_http_ampersand_headers_add(ngx_list_t *list,
 static ngx_uint_t ngx_http_ampersand_headers_control(ngx_str_t *value);
 
 
-void
+ngx_int_t
 ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     ngx_http_ampersand_headers_t *found)
 {
@@ -86,13 +88,12 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 
             } else if (ngx_http_ampersand_is(h, "connection")) {
 
-                /* one line is enough to name what is hop-by-hop */
-
-                if (found->connection.data) {
-                    found->malformed = 1;
+                if (ngx_http_ampersand_headers_join(r, &found->connection,
+                                                    &h->value)
+                    != NGX_OK)
+                {
+                    return NGX_ERROR;
                 }
-
-                found->connection = h->value;
             }
 
             break;
@@ -113,10 +114,40 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 
     if (repeated) {
         found->credential = AMP_TWO_CREDENTIALS;
-        return;
+
+    } else {
+        ngx_http_ampersand_headers_credential(key, authorization, found);
     }
 
-    ngx_http_ampersand_headers_credential(key, authorization, found);
+    return NGX_OK;
+}
+
+
+/*
+ * Adds a line to a list that may stand on several (RFC 9110, section 5.3); the
+ * first one is not copied.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_headers_join(ngx_http_request_t *r, ngx_str_t *list,
+    ngx_str_t *line)
+{
+    u_char  *p;
+
+    if (list->data == NULL) {
+        *list = *line;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, list->len + 1 + line->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    list->len = ngx_sprintf(p, "%V,%V", list, line) - p;
+    list->data = p;
+
+    return NGX_OK;
 }
 
 

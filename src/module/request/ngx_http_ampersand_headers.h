@@ -26,7 +26,7 @@ typedef struct {
     ngx_str_t                       installation; /* x-amp-installation-id    */
     ngx_str_t                       integration; /* x-amp-integration-name    */
     ngx_str_t                       accept;
-    ngx_str_t                       connection;
+    ngx_str_t                       connection; /* of all its lines           */
     unsigned                        has_group:1;
     unsigned                        proxy_version:1;
     unsigned                        encoded:1;  /* content-encoding           */
@@ -53,9 +53,10 @@ typedef struct {
 /*
  * Reads the client's headers into h, which is zeroed.  Refuses nothing: a fault
  * stands in h->credential or h->malformed.  What h points to belongs to r.
+ * NGX_ERROR: no memory.
  */
 
-void ngx_http_ampersand_headers_read(ngx_http_request_t *r,
+ngx_int_t ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     ngx_http_ampersand_headers_t *h);
 
 /*
