@@ -10,53 +10,16 @@ use lib "$FindBin::Bin/lib";
 
 use Gateway;
 use Gateway::FakeRedis;
+use Gateway::Nameserver;
 use Gateway::Redis;
-use File::Temp ();
-use IO::Select ();
 use IO::Socket::INET ();
-use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep);
 
 my $path = '/v1/integrations';
 
-# A name server that answers questions for A records from a file of lines "name
-# address,address", written at each change; lives as long as the test.
-
-my $dns = IO::Socket::INET->new(Proto => 'udp', LocalAddr => '127.0.0.1', LocalPort => 0) or die $!;
-my $dir = File::Temp->newdir('dns.XXXXXX', TMPDIR => 1);
-
-sub names {
-    my (%names) = @_;
-    open my $f, '>', "$dir/new" or die $!;
-    print $f "$_ $names{$_}\n" for keys %names;
-    close $f;
-    rename "$dir/new", "$dir/names";
-}
-
-names();
-my $server = fork // die $!;
-if ($server == 0) {
-    while (defined $dns->recv(my $question, 512)) {
-        my ($id, $rest) = (substr($question, 0, 2), substr($question, 12));
-        my (@labels, $at);
-        for ($at = 0; my $n = ord substr $rest, $at; $at += $n + 1) {
-            push @labels, substr $rest, $at + 1, $n;
-        }
-        my $name = join '.', @labels;
-        my $type = unpack 'n', substr $rest, $at + 1, 2;
-        open my $f, '<', "$dir/names";
-        my %names = map { /^(\S+) (\S+)/ } <$f>;
-        my @addresses = $type == 1 ? split /,/, $names{$name} // '' : ();
-        my $answer = $id . pack('n5', exists $names{$name} ? 0x8180 : 0x8183, 1, scalar @addresses, 0, 0) . substr($rest, 0, $at + 5);
-        $answer .= pack('nnnNn', 0xc00c, 1, 1, 1, 4) . pack('C4', split /\./, $_) for @addresses;
-        $dns->send($answer);
-    }
-    POSIX::_exit(0);
-}
-END { local $?; kill 'KILL', $server if $server; waitpid $server, 0 if $server }
-
-my $resolver = 'resolver 127.0.0.1:' . $dns->sockport . ' valid=1s ipv6=off; resolver_timeout 1s;';
+my $dns = Gateway::Nameserver->start;
+my $resolver = $dns->resolver;
 
 sub lines { my ($gw) = @_; return $gw->log_lines(qr/\[(?:error|warn)\].*ampersand: /) }
 
@@ -79,12 +42,12 @@ subtest 'the address of a name changes' => sub {
     my $port = $first->port;
     my $second = eval { Gateway::FakeRedis->start(address => '127.0.0.2', port => $port) };
     plan skip_all => "no 127.0.0.2: $@" if !$second;
-    names('localhost' => '127.0.0.1');
+    $dns->names('localhost' => '127.0.0.1');
     my $gw = Gateway->start(redis => $real, redis_url => "redis://localhost:$port", http => $resolver);
     ok up($gw), 'the links are up';
     is served($gw, $first, $second), 200, 'a request is served';
     cmp_ok $first->count('GET'), '>', 0, 'by Redis at the first address';
-    names('localhost' => '127.0.0.2');
+    $dns->names('localhost' => '127.0.0.2');
     # until the cached address expires, after a second, it connects to the first one
     ok $gw->wait_for(sub { $first->kick; sleep 0.1; $second->count('SUBSCRIBE') }), 'the links connect to the second address';
     ok up($gw), 'the links are up';
@@ -92,7 +55,7 @@ subtest 'the address of a name changes' => sub {
     cmp_ok $second->count('GET'), '>', 0, 'by Redis at the second address';
     is scalar(grep { /resolve/ } lines($gw)), 0, 'no error of the resolver' or diag lines($gw);
 
-    names();
+    $dns->names();
     my $asked = $first->count('SUBSCRIBE');
     ok $gw->wait_for(sub { $second->kick; sleep 0.1; $first->count('SUBSCRIBE') > $asked }),
         'the name is gone: the address from the start of nginx is used';
@@ -118,7 +81,7 @@ subtest 'a name that a Sentinel announces' => sub {
     is served($gw, $master), 503, 'no tenant is served';
     $gw->finish;
 
-    names('master.test' => '127.0.0.1');
+    $dns->names('master.test' => '127.0.0.1');
     $gw = Gateway->start(redis => $real, redis_url => $url, http => $resolver);
     ok up($gw), 'with a resolver the links are up';
     is served($gw, $master), 200, 'a request is served';
@@ -129,7 +92,7 @@ subtest 'a name that a Sentinel announces' => sub {
 
 subtest 'a name with two addresses, of which one has a Redis' => sub {
     my $fake = Gateway::FakeRedis->start;
-    names('localhost' => '127.0.0.2,127.0.0.1');
+    $dns->names('localhost' => '127.0.0.2,127.0.0.1');
     my $gw = Gateway->start(redis => $real, redis_url => 'redis://localhost:' . $fake->port, workers => 4, http => $resolver, redis_args => 'timeout=1s');
     ok up($gw), 'the links of all workers are up';
     is served($gw, $fake), 200, 'a request is served';

@@ -1,6 +1,7 @@
 /*
- * The one place that knows nginx and hiredis versions.
- * nginx 1.22.1 to mainline 1.31, hiredis 0.14 to 1.x.
+ * The one place that knows nginx and hiredis versions: nginx 1.22 to mainline
+ * 1.31, hiredis 0.14 to 1.x.  A newer nginx is accepted when it passes the
+ * checks in ngx_http_ampersand_private.c.
  */
 
 #ifndef NGX_AMPERSAND_COMPAT_H
@@ -13,6 +14,15 @@
 #include "amp_span.h"
 
 
+#if (nginx_version < 1022000)
+#error "the Ampersand module needs nginx 1.22.0 or newer"
+#endif
+
+#if !(NGX_HTTP_CACHE)
+#error "the Ampersand module needs nginx's cache: no --without-http-cache"
+#endif
+
+
 /* an ngx_str_t as core's span */
 
 #define ngx_ampersand_span(s)  amp_span_make((s).data, (s).len)
@@ -22,8 +32,31 @@
 
 #if (nginx_version >= 1023000)
 #define ngx_ampersand_header_init(h)  (h)->next = NULL
+#define NGX_AMPERSAND_HEADER_LAST     next
 #else
 #define ngx_ampersand_header_init(h)
+#define NGX_AMPERSAND_HEADER_LAST     lowcase_key
+#endif
+
+
+/*
+ * 1.25.4 says of a request that was terminated while it was blocked; its
+ * connection has to go on then, not the request
+ */
+
+#if (nginx_version >= 1025004)
+#define ngx_ampersand_terminated(r)  (r)->main->terminated
+#else
+#define ngx_ampersand_terminated(r)  0
+#endif
+
+
+/* 1.27.3 follows the addresses of a name in upstream{}, given a zone */
+
+#if (nginx_version >= 1027003 && NGX_HTTP_UPSTREAM_ZONE)
+#define NGX_AMPERSAND_RESOLVE  1
+#else
+#define NGX_AMPERSAND_RESOLVE  0
 #endif
 
 

@@ -4,6 +4,8 @@
 
 
 static void ngx_http_ampersand_keyring_cleanup(void *data);
+static char *ngx_http_ampersand_upstream_directive(ngx_conf_t *cf,
+    ngx_str_t *words, ngx_uint_t n);
 
 
 char *
@@ -199,6 +201,111 @@ ngx_http_ampersand_set_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     alcf->upstream = value[1];
 
     return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char                            *rv;
+    ngx_str_t                       *words, zone[3];
+    ngx_uint_t                       n;
+    ngx_http_conf_ctx_t             *http;
+    ngx_http_core_loc_conf_t        *clcf;
+    ngx_http_upstream_srv_conf_t    *uscf;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+    n = cf->args->nelts;
+
+    words = ngx_palloc(cf->pool, (n + 1) * sizeof(ngx_str_t));
+    if (words == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memcpy(words, cf->args->elts, n * sizeof(ngx_str_t));
+    ngx_str_set(&words[0], "server");
+
+    /* upstream{} has a loc_conf of its own: what http{} says so far */
+
+    http = (ngx_http_conf_ctx_t *) cf->cycle->conf_ctx[ngx_http_module.index];
+    clcf = http->loc_conf[ngx_http_core_module.ctx_index];
+
+    if (!NGX_AMPERSAND_RESOLVE || clcf->resolver == NULL) {
+        amcf->unresolved = NGX_AMPERSAND_RESOLVE;
+
+        return ngx_http_ampersand_upstream_directive(cf, words, n);
+    }
+
+    uscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_upstream_module);
+
+    if (uscf->shm_zone == NULL) {
+        ngx_str_set(&zone[0], "zone");
+        zone[1] = uscf->host;
+        ngx_str_set(&zone[2], "64k");
+
+        rv = ngx_http_ampersand_upstream_directive(cf, zone, 3);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    ngx_str_set(&words[n], "resolve");
+
+    return ngx_http_ampersand_upstream_directive(cf, words, n + 1);
+}
+
+
+/* Does what nginx does with these words in upstream{}. */
+
+static char *
+ngx_http_ampersand_upstream_directive(ngx_conf_t *cf, ngx_str_t *words,
+    ngx_uint_t n)
+{
+    char           *rv;
+    void          **confs;
+    ngx_uint_t      i;
+    ngx_array_t    *args, own;
+    ngx_command_t  *cmd;
+
+    args = cf->args;
+    own = *args;
+    own.elts = words;
+    own.nelts = n;
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        cmd = cf->cycle->modules[i]->commands;
+
+        if (cf->cycle->modules[i]->type != NGX_HTTP_MODULE || cmd == NULL) {
+            continue;
+        }
+
+        for ( /* void */ ; cmd->name.len; cmd++) {
+
+            if (!(cmd->type & NGX_HTTP_UPS_CONF)
+                || cmd->name.len != words[0].len
+                || ngx_strcmp(cmd->name.data, words[0].data) != 0)
+            {
+                continue;
+            }
+
+            /* as in ngx_conf_handler() */
+
+            confs = *(void ***) ((char *) cf->ctx + cmd->conf);
+
+            cf->args = &own;
+            rv = cmd->set(cf, cmd, confs[cf->cycle->modules[i]->ctx_index]);
+            cf->args = args;
+
+            return rv;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "this nginx has no \"%V\" in upstream{}", &words[0]);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -21,6 +21,16 @@ char *ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ampersand_set_upstream(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+
+/*
+ * In upstream{}: does what nginx's "server" does with these parameters.  Where
+ * nginx can (NGX_AMPERSAND_RESOLVE) and http{} has a resolver before, also what
+ * "zone" and the parameter "resolve" do.
+ */
+
+char *ngx_http_ampersand_set_server(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+
 char *ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd,

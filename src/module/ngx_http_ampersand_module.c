@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_directives.h"
+#include "ngx_http_ampersand_private.h"
 #include "ngx_http_ampersand_worker.h"
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "request/ngx_http_ampersand_access.h"
@@ -93,6 +94,13 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_ampersand_set_upstream,
       NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_server"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_1MORE,
+      ngx_http_ampersand_set_server,
+      NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },
 
@@ -469,8 +477,21 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
+    if (ngx_http_ampersand_private_check(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     amcf->redis_conf->resolver = clcf->resolver;
+
+    if (amcf->unresolved && clcf->resolver
+        && clcf->resolver->connections.nelts)
+    {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "ampersand: \"resolver\" has no effect on the hosts of "
+                      "Ampersand, since it stands after their upstream{}: "
+                      "write it before \"include ampersand/upstreams.conf\"");
+    }
 
     alcf = amcf->upstreams->elts;
 

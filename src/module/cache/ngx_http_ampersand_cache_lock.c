@@ -275,9 +275,14 @@ ngx_http_ampersand_cache_lock_skip(ngx_event_t *ev)
 
     r->cache->waiting = 0;
     r->main->blocked--;
-    r->write_event_handler(r);
 
-    ngx_http_run_posted_requests(c);
+    if (ngx_ampersand_terminated(r)) {
+        c->write->handler(c->write);
+
+    } else {
+        r->write_event_handler(r);
+        ngx_http_run_posted_requests(c);
+    }
 }
 
 

@@ -29,6 +29,8 @@ typedef struct {
     ngx_http_ampersand_limits_t     limits;
     ngx_uint_t                      used;       /* some location is a gateway */
     ngx_array_t                    *upstreams;  /* loc_confs, to be checked   */
+    ngx_uint_t                      unresolved; /* an ampersand_server found no
+                                                   resolver                   */
     ngx_int_t                       key_index;  /* $ampersand_api_key         */
 
     /* this worker's, made in init_process */

@@ -3,6 +3,7 @@ package Gateway::Upstream;
 # A raw recording upstream: takes any bytes that come, keeps them, answers.
 #
 #   my $up = Gateway::Upstream->start(sub { my ($req) = @_; return $answer });
+#   Gateway::Upstream->start($code, address => '127.0.0.2', port => $port);
 #   $req: { head, body, method, target, headers => [[name, value], ...], n, host, peer }
 #   $answer: raw bytes; { bytes, delay, hold, close } or
 #            { status, headers => [name => value, ...], body, delay, hold, close, drop }; undef: 200 {"ok":true}.
@@ -33,7 +34,7 @@ my $JSON = JSON::PP->new->latin1->canonical;
 sub start {
     my ($class, $answer, %o) = @_;
     my $listen = IO::Socket::INET->new(
-        Listen => 1024, LocalAddr => '127.0.0.1', LocalPort => $o{port} || 0, ReuseAddr => 1
+        Listen => 1024, LocalAddr => $o{address} || '127.0.0.1', LocalPort => $o{port} || 0, ReuseAddr => 1
     ) or die "listen: $!";
     my $self = bless {
         owner => $$,
