@@ -164,7 +164,13 @@ subtest 'what it renders' => sub {
 
     # no network here: only what would be included
     $r = entrypoint({ NGINX_BINARY => 'true' }, 'render');
-    like slurp("$r->{dir}/nginx.conf"), qr/^ +include +ampersand\/upstreams\.conf;$/m, 'the real hosts by default';
+    my $conf = slurp("$r->{dir}/nginx.conf");
+    like $conf, qr/^ +include +ampersand\/upstreams\.conf;$/m, 'the real hosts by default';
+
+    my @servers = map { /^nameserver\s+([^\s%]+)\s*$/ ? ($1 =~ /:/ ? "[$1]" : $1) : () }
+        -e '/etc/resolv.conf' ? split /\n/, slurp('/etc/resolv.conf') : ();
+    my ($resolver) = $conf =~ /^ +resolver +(.*?)(?: ipv6=off)?;\n +include +ampersand\/upstreams\.conf;$/m;
+    is $resolver, @servers ? "@servers" : undef, 'with the name servers of this machine';
 };
 
 subtest 'the master key' => sub {
