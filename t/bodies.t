@@ -18,6 +18,7 @@ use JSON::PP;
 use Test::More;
 
 use Gateway;
+use Gateway::Versions;
 
 my $CHECK = 1024 * 1024;
 my $MAX   = $CHECK + 1000;
@@ -33,7 +34,7 @@ my $closed = Gateway::Redis::free_port();
 
 my $gw = Gateway->start(
     upstream => $upstream->url,
-    server   => "listen 127.0.0.1:$h2 http2;",
+    server   => Gateway::Versions::http2("127.0.0.1:$h2"),
     location => "ampersand_body_max $MAX;",
 );
 my $token = $gw->tenant('acme', project => 'proj-A-1', name => 'alpha', key => 'key-a');

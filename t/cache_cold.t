@@ -17,6 +17,7 @@ use Gateway;
 use Gateway::Made;
 use Gateway::Redis;
 use Gateway::Upstream;
+use Gateway::Versions;
 
 my $clients = $ENV{CACHE_COLD} || 1000;
 
@@ -41,7 +42,7 @@ my $up = Gateway::Upstream->start(sub {
 
 my %lock = (proxy_cache_lock_age => '300s');
 my $h2 = Gateway::Redis::free_port();
-my $gw = Gateway->start(workers => 2, proxy_conf => \%lock, upstream => $up->url, server => "listen 127.0.0.1:$h2 http2;", count => 1);
+my $gw = Gateway->start(workers => 2, proxy_conf => \%lock, upstream => $up->url, server => Gateway::Versions::http2("127.0.0.1:$h2"), count => 1);
 my %token = map { $_ => $gw->tenant($_, project => "p-$_", key => "key-$_") } qw(acme other);
 
 # Waits until so many requests are in the gateway, and so many of them upstream.

@@ -14,6 +14,7 @@ use Gateway;
 use Gateway::Made;
 use Gateway::Redis;
 use Gateway::Upstream;
+use Gateway::Versions;
 
 # An upstream that keeps one number for each path: a GET answers the number, a
 # PATCH increments it.  User-Agent says what else: "hold" computes the answer at
@@ -35,7 +36,7 @@ my $up = Gateway::Upstream->start(do {
 my $redis = Gateway::Redis->start('--appendonly', 'yes');
 my @o = (workers => 2, redis => $redis, upstream => $up->url);
 my $h2 = Gateway::Redis::free_port();
-my $gw = Gateway->start(@o, server => "listen 127.0.0.1:$h2 http2;");
+my $gw = Gateway->start(@o, server => Gateway::Versions::http2("127.0.0.1:$h2"));
 my $far = Gateway->start(@o, like => $gw);
 my $impatient = Gateway->start(@o, like => $gw, proxy_conf => { proxy_read_timeout => '300ms' });
 my %token = (

@@ -13,6 +13,7 @@ use Gateway::FakeRedis;
 use Gateway::Made;
 use Gateway::Redis;
 use Gateway::Upstream;
+use Gateway::Versions;
 use JSON::PP ();
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Test::More;
@@ -29,7 +30,7 @@ my $h2 = Gateway::Redis::free_port();
 # keepalive_timeout
 my $gw = Gateway->start(
     redis => $real, redis_url => $fake->url, redis_args => 'timeout=3s', upstream => $up->url, workers => 2,
-    server => "listen 127.0.0.1:$h2 http2; keepalive_timeout 2s;",
+    server => Gateway::Versions::http2("127.0.0.1:$h2") . ' keepalive_timeout 2s;',
 );
 my $token = $gw->tenant('acme', args => [ '--redis', $real->url ]);
 $fake->copy($real);

@@ -18,6 +18,7 @@ use Gateway;
 use Gateway::Made;
 use Gateway::Redis;
 use Gateway::Upstream;
+use Gateway::Versions;
 
 # The path names the answer: /v1/integrations/<what>-<seconds>-<name>.
 
@@ -36,7 +37,7 @@ my $up = Gateway::Upstream->start(sub {
 my $h2 = Gateway::Redis::free_port();
 my $gw = Gateway->start(
     workers => 2, upstream => $up->url, redis_args => 'timeout=2s',
-    server => "listen 127.0.0.1:$h2 http2;",
+    server => Gateway::Versions::http2("127.0.0.1:$h2"),
     http => 'keepalive_requests 1000000; proxy_cache_path small keys_zone=small:32k use_temp_path=off;',
 );
 my $n = 0;

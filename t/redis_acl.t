@@ -11,12 +11,12 @@ use lib "$FindBin::Bin/lib";
 use Gateway;
 use Gateway::Load;
 use Gateway::Redis;
+use Gateway::Versions;
 use Test::More;
 
 my $path = '/v1/integrations';
 my $redis = Gateway::Redis->start('--requirepass', 'canary-admin');
-my ($version) = $redis->info('server')->{redis_version} =~ /^(\d+\.\d+)/;
-my $channel = $version >= 6.2 ? '&amp:*' : '';
+my $channel = Gateway::Versions::channel_right($redis);
 my $admin = $redis->url(':canary-admin@');
 
 # What a gateway needs, and no more.

@@ -1,0 +1,60 @@
+package Gateway::Versions;
+
+# What differs between the versions of nginx, Redis and the tools that tests use:
+# the one place that knows it.  Each difference stands here with its reason, and is
+# asked from the program at hand; a test asks for the difference, never for a
+# version.
+#
+#   Gateway::Versions::http2("127.0.0.1:$port")   lines for server{}: HTTP/2 at this address
+#   Gateway::Versions::refused_connect()          status and problem type of a CONNECT
+#   Gateway::Versions::channel_right($redis)      the rule of an ACL for the gateway's channel
+#   Gateway::Versions::without_hosts($redis)      why this Redis announces no host names; else ''
+
+use strict;
+use warnings;
+
+my %version;
+
+# The version of the nginx that the tests start, as a number: 1.22.1 is 1022001.
+
+sub nginx {
+    return $version{nginx} //= do {
+        my $nginx = $ENV{NGINX_BINARY} || '/usr/sbin/nginx';
+        my $text = qx($nginx -v 2>&1);
+        my @n = $text =~ m{nginx/(\d+)\.(\d+)\.(\d+)} or die "$nginx -v: $text\n";
+        ($n[0] * 1000 + $n[1]) * 1000 + $n[2];
+    };
+}
+
+# nginx 1.25.1 has the directive "http2", for all addresses of a server, and writes
+# a warning into its log for the parameter of "listen" of that name.
+
+sub http2 {
+    my ($address) = @_;
+    return nginx() >= 1025001 ? "listen $address; http2 on;" : "listen $address http2;";
+}
+
+# nginx without a proxy for CONNECT: the target of such a request has no path, which
+# older versions call a bad request; newer ones say that the method is not allowed.
+
+sub refused_connect {
+    return nginx() >= 1030000 ? (405, 'method-not-allowed') : (400, 'bad-request');
+}
+
+# A running Redis, or Valkey, which says the version of Redis that it is like.
+
+sub _redis {
+    my ($redis) = @_;
+    my @n = $redis->info('server')->{redis_version} =~ /^(\d+)\.(\d+)\.(\d+)/;
+    return ($n[0] * 1000 + $n[1]) * 1000 + $n[2];
+}
+
+# Redis 6.2 has rights for channels; 6.0 knows no rule for them.
+
+sub channel_right { return _redis($_[0]) >= 6002000 ? '&amp:*' : '' }
+
+# cluster-announce-hostname and cluster-preferred-endpoint-type are new in Redis 7.
+
+sub without_hosts { return _redis($_[0]) >= 7000000 ? '' : 'Redis before 7 announces addresses only' }
+
+1;
