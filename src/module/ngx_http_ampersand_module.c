@@ -376,8 +376,8 @@ ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
 
 
 /*
- * Limits are charged in front of upstream{} blocks, and keepalive stands in
- * them, so the upstream of a gateway location has to be one.
+ * The key is sent to this upstream{} only, and keepalive stands in it, so the
+ * upstream of a gateway location has to be one.
  */
 
 static char *
@@ -402,6 +402,8 @@ ngx_http_ampersand_check_upstream(ngx_conf_t *cf,
         if (us[i]->srv_conf && us[i]->host.len == len
             && ngx_strncasecmp(us[i]->host.data, name, len) == 0)
         {
+            alcf->schema = name - upstream->data;
+            alcf->target = us[i];
             return NGX_CONF_OK;
         }
     }
@@ -506,6 +508,9 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
     if (ngx_http_ampersand_handler(cf, NGX_HTTP_POST_READ_PHASE,
                                    ngx_http_ampersand_post_read_handler)
         != NGX_OK
+        || ngx_http_ampersand_handler(cf, NGX_HTTP_REWRITE_PHASE,
+                                      ngx_http_ampersand_subrequest_handler)
+           != NGX_OK
         || ngx_http_ampersand_handler(cf, NGX_HTTP_ACCESS_PHASE,
                                       ngx_http_ampersand_access_handler)
            != NGX_OK)

@@ -86,13 +86,20 @@ ngx_http_ampersand_type(ngx_http_complex_value_t, lengths, void *);
 
 ngx_http_ampersand_type(ngx_http_upstream_srv_conf_t, peer.init,
                         ngx_http_upstream_init_peer_pt);
-ngx_http_ampersand_type(ngx_http_upstream_t, create_request,
-                        ngx_int_t (*)(ngx_http_request_t *r));
+ngx_http_ampersand_type(ngx_http_upstream_t, finalize_request,
+                        void (*)(ngx_http_request_t *r, ngx_int_t rc));
 ngx_http_ampersand_type(ngx_http_upstream_t, cleanup, ngx_http_cleanup_pt *);
-ngx_http_ampersand_type(ngx_http_upstream_t, request_bufs, ngx_chain_t *);
 ngx_http_ampersand_type(ngx_http_request_t, upstream_states, ngx_array_t *);
 
-/* the request: handlers, cleanups, variables */
+/* its head, which is replaced, and what says that proxy_pass made it */
+
+ngx_http_ampersand_type(ngx_http_upstream_t, request_bufs, ngx_chain_t *);
+ngx_http_ampersand_type(ngx_http_upstream_t, method, ngx_str_t);
+ngx_http_ampersand_type(ngx_http_upstream_t, uri, ngx_str_t);
+ngx_http_ampersand_type(ngx_http_upstream_t, schema, ngx_str_t);
+ngx_http_ampersand_type(ngx_http_upstream_t, output.tag, ngx_buf_tag_t);
+
+/* the request: handlers, cleanups */
 
 ngx_http_ampersand_type(ngx_http_request_t, read_event_handler,
                         ngx_http_event_handler_pt);
@@ -102,8 +109,7 @@ ngx_http_ampersand_type(ngx_http_request_t, log_handler,
                         ngx_http_log_handler_pt);
 ngx_http_ampersand_type(ngx_http_request_t, cleanup, ngx_http_cleanup_t *);
 ngx_http_ampersand_type(ngx_http_cleanup_t, handler, ngx_http_cleanup_pt);
-ngx_http_ampersand_type(ngx_http_request_t, variables,
-                        ngx_http_variable_value_t *);
+ngx_http_ampersand_type(ngx_pool_t, cleanup, ngx_pool_cleanup_t *);
 ngx_http_ampersand_type(ngx_http_phase_t, handlers, ngx_array_t);
 
 /* the body of the request, which is replaced where the project is filled in */
@@ -112,19 +118,10 @@ ngx_http_ampersand_type(ngx_http_request_body_t, bufs, ngx_chain_t *);
 ngx_http_ampersand_type(ngx_http_request_body_t, buf, ngx_buf_t *);
 ngx_http_ampersand_type(ngx_http_request_body_t, temp_file, ngx_temp_file_t *);
 
-/*
- * headers, which are copied and pushed as a whole: a member more would be left
- * unset
- */
+/* headers of an answer: a member more would be left unset */
 
-ngx_http_ampersand_type(ngx_http_headers_in_t, headers, ngx_list_t);
 ngx_http_ampersand_holds(offsetof(ngx_table_elt_t, NGX_AMPERSAND_HEADER_LAST)
                       + sizeof(void *) == sizeof(ngx_table_elt_t));
-ngx_http_ampersand_holds(sizeof(ngx_list_t)
-                      == sizeof(ngx_list_part_t) + sizeof(ngx_list_part_t *)
-                         + sizeof(size_t) + sizeof(ngx_uint_t)
-                         + sizeof(ngx_pool_t *));
-ngx_http_ampersand_follows(ngx_list_t, last, part);
 
 
 /* In nginx's list of modules the first has to stand before the second. */

@@ -67,25 +67,35 @@ ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_wait_t *wait,
 
 
 void
-ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait,
-    ngx_uint_t forwarded)
+ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait)
+{
+    ngx_http_ampersand_cache_lock_t  *cl;
+
+    if (!wait->queued) {
+        return;
+    }
+
+    wait->queued = 0;
+    ngx_queue_remove(&wait->queue);
+
+    cl = &ngx_http_ampersand_cache_lock;
+
+    /* usually the only one, which got its answer without waiting */
+
+    if (cl->sort.posted && ngx_queue_empty(&cl->looking)) {
+        ngx_delete_posted_event(&cl->sort);
+    }
+}
+
+
+void
+ngx_http_ampersand_cache_lock_ended(void)
 {
     ngx_http_ampersand_cache_lock_t  *cl;
 
     cl = &ngx_http_ampersand_cache_lock;
 
-    if (wait->queued) {
-        wait->queued = 0;
-        ngx_queue_remove(&wait->queue);
-
-        /* usually the only one, which got its answer without waiting */
-
-        if (cl->sort.posted && ngx_queue_empty(&cl->looking)) {
-            ngx_delete_posted_event(&cl->sort);
-        }
-    }
-
-    if (forwarded && cl->waiting.next && !ngx_queue_empty(&cl->waiting)) {
+    if (cl->waiting.next && !ngx_queue_empty(&cl->waiting)) {
         ngx_post_event(&cl->look, &ngx_posted_events);
     }
 }

@@ -62,12 +62,15 @@ void ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_wait_t *wait,
     ngx_http_request_t *r, ngx_ampersand_zone_t *zone);
 
 /*
- * The request goes upstream, or ends; forwarded: it had gone upstream, so those
- * that wait for its answer are looked at.  May be called more than once.
+ * The request goes upstream, is redirected, or ends.  May be called more than
+ * once.
  */
 
-void ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait,
-    ngx_uint_t forwarded);
+void ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait);
+
+/* An upstream request ends: those that wait for its answer are looked at. */
+
+void ngx_http_ampersand_cache_lock_ended(void);
 
 /* The final answer to r will not be stored; r->cache has to be set. */
 

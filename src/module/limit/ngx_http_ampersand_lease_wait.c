@@ -14,7 +14,7 @@ static ngx_int_t ngx_http_ampersand_lease_wait_start(
 static void ngx_http_ampersand_lease_wait_pause(
     ngx_http_ampersand_lease_wait_t *wait, ngx_msec_t least);
 static void ngx_http_ampersand_lease_wait_resume(ngx_event_t *ev);
-static void ngx_http_ampersand_lease_wait_end(void *data);
+static void ngx_http_ampersand_lease_wait_cleanup(void *data);
 
 
 void
@@ -119,13 +119,17 @@ ngx_http_ampersand_lease_wait_start(ngx_http_ampersand_lease_waits_t *waits,
 {
     ngx_http_cleanup_t  *cln;
 
+    if (wait->request) {
+        return NGX_ERROR;
+    }
+
     if (wait->timer.handler == NULL) {
         cln = ngx_http_cleanup_add(r, 0);
         if (cln == NULL) {
             return NGX_ERROR;
         }
 
-        cln->handler = ngx_http_ampersand_lease_wait_end;
+        cln->handler = ngx_http_ampersand_lease_wait_cleanup;
         cln->data = wait;
 
         wait->left = 2 * (waits->timeout + AMP_LEASE_PACE / 1000000);
@@ -185,28 +189,28 @@ ngx_http_ampersand_lease_wait_resume(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_ampersand_lease_wait_end(wait);
+    ngx_http_ampersand_lease_wait_leave(wait);
 
     ngx_http_set_log_request(c->log, r);
 
-    if (r == r->main) {
-        r->read_event_handler = ngx_http_block_reading;
-    }
+    wait->resume(r, wait);
 
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    ngx_http_core_run_phases(r);
     ngx_http_run_posted_requests(c);
 }
 
 
-/* Also the request's cleanup: a client may leave while the request waits. */
+/* A client may leave while the request waits. */
 
 static void
-ngx_http_ampersand_lease_wait_end(void *data)
+ngx_http_ampersand_lease_wait_cleanup(void *data)
 {
-    ngx_http_ampersand_lease_wait_t *wait = data;
+    ngx_http_ampersand_lease_wait_leave(data);
+}
 
+
+void
+ngx_http_ampersand_lease_wait_leave(ngx_http_ampersand_lease_wait_t *wait)
+{
     if (wait->request == NULL) {
         return;
     }

@@ -44,19 +44,24 @@ typedef struct {
  * first use.
  */
 
-typedef struct {
+typedef struct ngx_http_ampersand_lease_wait_s
+    ngx_http_ampersand_lease_wait_t;
+
+struct ngx_http_ampersand_lease_wait_s {
     ngx_queue_t           queue;
-    ngx_http_request_t   *request;  /* that waits: the main request or its
-                                       background refresh; NULL: none does    */
+    ngx_http_request_t   *request;  /* that waits; NULL: none does            */
     amp_span_t            tenant;   /* its id                                 */
     ngx_http_ampersand_lease_waits_t  *waits;
+    void                (*resume)(ngx_http_request_t *r,
+                                  ngx_http_ampersand_lease_wait_t *wait);
+                                    /* the caller's: runs the phase again     */
     ngx_event_t           timer;
     ngx_msec_t            since;    /* when it began to wait this time        */
     ngx_msec_int_t        left;     /* ms that it may still wait              */
     ngx_msec_t            pause;    /* of the timer                           */
     unsigned              asked:1;  /* has waited for a lease of its own      */
     unsigned              joined:1;
-} ngx_http_ampersand_lease_wait_t;
+};
 
 
 /* For init_process. */
@@ -67,8 +72,9 @@ void ngx_http_ampersand_lease_waits_init(
 /*
  * Suspends r until a call for the tenant ends, for at least ns nanoseconds
  * unless it is woken.  tenant: its id, in memory that lives as long as r.
- * NGX_OK: the caller returns to nginx with the request suspended.  NGX_DONE:
- * the request has waited long enough.  NGX_ERROR: no memory.
+ * NGX_OK: the caller returns to nginx with the request suspended, and
+ * wait->resume is called later.  NGX_DONE: the request has waited long enough.
+ * NGX_ERROR: no memory, or this wait has not ended.
  */
 
 ngx_int_t ngx_http_ampersand_lease_wait(ngx_http_ampersand_lease_waits_t *waits,
@@ -84,6 +90,10 @@ ngx_int_t ngx_http_ampersand_lease_wait_join(
     ngx_http_ampersand_lease_waits_t *waits,
     ngx_http_ampersand_lease_wait_t *wait, ngx_http_request_t *r,
     amp_span_t tenant);
+
+/* The request does not wait any more.  May be called more than once. */
+
+void ngx_http_ampersand_lease_wait_leave(ngx_http_ampersand_lease_wait_t *wait);
 
 /* A call for the tenant with this hash, ngx_ampersand_lease_tenant(), ended. */
 

@@ -38,6 +38,9 @@ typedef struct {
     ngx_ampersand_limit_t            *applied;  /* the limits that apply      */
     ngx_uint_t                        n;        /* ... how many               */
     time_t                            retry;    /* seconds, for Retry-After   */
+    amp_span_t                        tenant;   /* who was charged ...        */
+    amp_class_e                       class;    /* ... and for which class    */
+    unsigned                          charged:1;
     ngx_http_cleanup_t               *inflight; /* while it counts as one     */
     ngx_http_ampersand_lease_wait_t   wait;
 } ngx_http_ampersand_limited_t;

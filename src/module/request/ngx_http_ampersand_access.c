@@ -1,9 +1,8 @@
 #include "ngx_http_ampersand_access.h"
 #include "ngx_http_ampersand_body.h"
+#include "ngx_http_ampersand_charge.h"
 #include "ngx_http_ampersand_deny.h"
 #include "ngx_http_ampersand_log.h"
-#include "ngx_http_ampersand_secret.h"
-#include "ngx_http_ampersand_upstream.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
 #include "amp_path.h"
 #include "amp_query.h"
@@ -22,18 +21,17 @@
  *                          body to be read ─┼──▶ READING ──▶ READ
  *             no units leased for a limit ──┴──▶ WAITING
  *   WAITING: NGX_AGAIN; the end of the lease's call, or a timer, runs the phase
- *   again, ctx->limited.wait.request is NULL then ── admit ── as RESOLVED
+ *   again, ctx->limited->wait.request is NULL then ── admit ── as RESOLVED
  *   READING: NGX_DONE from the call that begins it, then NGX_AGAIN; nginx calls
  *   the body handler
  *   READ ── check and replace the body ───────────────▶ PASSED
  *   PASSED: the variables have their values; the content handler goes on
  *   (NGX_DECLINED), and is run again after a lease that the request waited for
- *   there.  A refusal from now on is made by the header filter
+ *   there.  What follows is in ngx_http_ampersand_upstream.h
  *   any ── a reason ──▶ DENIED: answered here, nothing touched after; NGX_DONE,
  *   or what nginx returned when it discarded the body: a status or NGX_ERROR
- *
- * After an internal redirect the context is gone and all of it runs again, on
- * the headers that the client sent.
+ *   any but DENIED ── an internal redirect ──▶ LEFT, see
+ *   ngx_http_ampersand_context.h: in the new location another context is NEW
  */
 
 
@@ -69,8 +67,6 @@ static amp_reason_e ngx_http_ampersand_admit(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_pass(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-static void ngx_http_ampersand_restore(ngx_http_request_t *r);
-static void ngx_http_ampersand_close(void *data);
 
 
 ngx_int_t
@@ -110,13 +106,13 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    if (ngx_http_ampersand_ctx(r) == NULL) {
-        ngx_http_ampersand_restore(r);
-    }
+    ctx = ngx_http_ampersand_ctx(r);
 
-    ctx = ngx_http_ampersand_context(r);
-    if (ctx == NULL) {
-        return NGX_ERROR;
+    if (ctx == NULL || ctx->state == NGX_HTTP_AMPERSAND_LEFT) {
+        ctx = ngx_http_ampersand_context_next(r);
+        if (ctx == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
@@ -136,7 +132,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         break;
 
     case NGX_HTTP_AMPERSAND_WAITING:
-        if (ctx->limited.wait.request) {
+        if (ctx->limited->wait.request) {
             return NGX_AGAIN;
         }
 
@@ -200,7 +196,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         return ngx_http_ampersand_deny(r, ctx, reason);
     }
 
-    if (ctx->limited.wait.request) {
+    if (ctx->limited->wait.request) {
         ctx->state = NGX_HTTP_AMPERSAND_WAITING;
         return ngx_http_ampersand_suspend(r);
     }
@@ -229,7 +225,9 @@ ngx_http_ampersand_resolved(ngx_http_ampersand_resolve_t *resolve)
 
     /* after an internal redirect the request does not wait for this any more */
 
-    if (ctx == NULL || &ctx->resolve != resolve) {
+    if (ctx == NULL || &ctx->resolve != resolve
+        || ctx->state != NGX_HTTP_AMPERSAND_RESOLVING)
+    {
         return;
     }
 
@@ -513,6 +511,8 @@ static amp_reason_e
 ngx_http_ampersand_admit(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
 {
+    amp_reason_e  reason;
+
     if (ctx->record.tenant->sealed.len == 0) {
         return AMP_NO_KEY;
     }
@@ -525,24 +525,25 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
         return AMP_OK;
     }
 
-    /* where the answer may be stored, nginx looks first: see init_peer() */
+    /* where the answer may be stored, nginx looks into its cache first */
 
     if (ctx->headers.only_if_cached && ctx->ttl == 0) {
         return AMP_NOT_CACHED;
     }
 
-    return ngx_http_ampersand_charge(r, ctx);
+    reason = ngx_http_ampersand_charge(r, ctx, ctx->limited);
+
+    if (reason != AMP_OK) {
+        ctx->retry = ctx->limited->retry;
+    }
+
+    return reason;
 }
 
 
 static ngx_int_t
 ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_http_cleanup_t  *cln;
-
-    ctx->request = r;
-    ctx->client = r->headers_in.headers;
-
     if (ctx->ttl
         && ngx_http_ampersand_cache_key(r, &ctx->record, ctx->op, &ctx->uri,
                                      ngx_ampersand_span(ctx->headers.accept),
@@ -551,16 +552,6 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     {
         return NGX_ERROR;
     }
-
-    /* runs before the access log is written */
-
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_http_ampersand_close;
-    cln->data = ctx;
 
     if (ctx->observed) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
@@ -571,42 +562,4 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     ctx->state = NGX_HTTP_AMPERSAND_PASSED;
 
     return NGX_DECLINED;
-}
-
-
-/*
- * ngx_http_ampersand_headers_compose() removed the credential header of a
- * request that has passed before: restores the client's headers.
- */
-
-static void
-ngx_http_ampersand_restore(ngx_http_request_t *r)
-{
-    ngx_http_cleanup_t        *cln;
-    ngx_http_ampersand_ctx_t  *ctx;
-
-    for (cln = r->main->cleanup; cln; cln = cln->next) {
-        if (cln->handler == ngx_http_ampersand_close) {
-            ctx = cln->data;
-            r->headers_in.headers = ctx->client;
-            return;
-        }
-    }
-}
-
-
-static void
-ngx_http_ampersand_close(void *data)
-{
-    ngx_http_ampersand_ctx_t *ctx = data;
-
-    ctx->closed = 1;
-    ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait, ctx->key_used);
-    ngx_http_ampersand_secret_wipe(ctx->request);
-
-    /* sent, and not answered: a write may have succeeded */
-
-    if (ctx->key_used && !ctx->answered) {
-        ngx_http_ampersand_written(ctx->request, ctx);
-    }
 }

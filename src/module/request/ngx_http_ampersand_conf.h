@@ -17,6 +17,14 @@
 #define NGX_HTTP_AMPERSAND_OFF  AMP_API_COUNT   /* ampersand off;             */
 
 
+/* An upstream without a block, and its own peer.init. */
+
+typedef struct {
+    ngx_http_upstream_srv_conf_t   *upstream;
+    ngx_http_upstream_init_peer_pt  init;
+} ngx_http_ampersand_peer_t;
+
+
 /* http{} */
 
 typedef struct {
@@ -31,7 +39,7 @@ typedef struct {
     ngx_array_t                    *upstreams;  /* loc_confs, to be checked   */
     ngx_uint_t                      unresolved; /* an ampersand_server found no
                                                    resolver                   */
-    ngx_int_t                       key_index;  /* $ampersand_api_key         */
+    ngx_array_t                     peers;      /* ngx_http_ampersand_peer_t  */
 
     /* this worker's, made in init_process */
     ngx_ampersand_redis_t          *redis;
@@ -63,6 +71,8 @@ typedef struct {
 typedef struct {
     ngx_uint_t                      api;        /* amp_api_e or _OFF          */
     ngx_str_t                       upstream;   /* "https://name"             */
+    size_t                          schema;     /* the length of "https://"   */
+    ngx_http_upstream_srv_conf_t   *target;     /* the upstream{}             */
     ngx_http_complex_value_t       *identity;
     ngx_flag_t                      observe;
     ngx_flag_t                      limit_hits;

@@ -1,33 +1,172 @@
 #include "ngx_http_ampersand_context.h"
 
 
+static ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_dropped(
+    ngx_http_request_t *r);
+static ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_create(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_ampersand_context_read(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_context_id(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+static void ngx_http_ampersand_context_leave(void *data);
+
+
+ngx_http_ampersand_ctx_t *
+ngx_http_ampersand_known(ngx_http_request_t *r)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    return ctx ? ctx : ngx_http_ampersand_context_dropped(r);
+}
 
 
 ngx_http_ampersand_ctx_t *
 ngx_http_ampersand_context(ngx_http_request_t *r)
 {
-    ngx_http_ampersand_ctx_t        *ctx;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_http_ampersand_ctx_t  *ctx;
 
-    r = r->main;
     ctx = ngx_http_ampersand_ctx(r);
 
     if (ctx) {
         return ctx;
     }
 
-    ctx = ngx_pcalloc(r->pool, sizeof(*ctx));
+    r = r->main;
+    ctx = ngx_http_ampersand_context_dropped(r);
+
+    if (ctx) {
+        ngx_http_ampersand_context_leave(ctx);
+
+        if (ctx->state != NGX_HTTP_AMPERSAND_DENIED) {
+            ctx->state = NGX_HTTP_AMPERSAND_LEFT;
+        }
+
+        ngx_http_set_ctx(r, ctx, ngx_http_ampersand_module);
+
+        return ctx;
+    }
+
+    ctx = ngx_http_ampersand_context_create(r);
+
+    if (ctx == NULL || ngx_http_ampersand_context_read(r, ctx) != NGX_OK) {
+        return NULL;
+    }
+
+    return ctx;
+}
+
+
+ngx_http_ampersand_ctx_t *
+ngx_http_ampersand_context_next(ngx_http_request_t *r)
+{
+    ngx_http_ampersand_ctx_t  *ctx, *dropped;
+
+    dropped = ngx_http_ampersand_context_dropped(r);
+
+    if (dropped == NULL) {
+        return ngx_http_ampersand_context(r);
+    }
+
+    ngx_http_ampersand_context_leave(dropped);
+
+    ctx = ngx_http_ampersand_context_create(r);
     if (ctx == NULL) {
         return NULL;
     }
 
-    if (ngx_http_ampersand_headers_read(r, &ctx->headers) != NGX_OK) {
+    ctx->headers = dropped->headers;
+    ctx->request_id = dropped->request_id;
+    ctx->limited = dropped->limited;
+    ctx->resolve.token = dropped->resolve.token;
+    ngx_memcpy(ctx->resolve.digest, dropped->resolve.digest,
+               sizeof(ctx->resolve.digest));
+
+    return ctx;
+}
+
+
+ngx_http_ampersand_ctx_t *
+ngx_http_ampersand_passed(ngx_http_request_t *r)
+{
+    ngx_http_cache_t          *c;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_ctx(r);
+
+    if (ctx == NULL || ctx->state != NGX_HTTP_AMPERSAND_PASSED) {
         return NULL;
     }
 
+    if (r == r->main) {
+        return ctx;
+    }
+
+    c = r->main->cache;
+
+    if (r->background && r->parent == r->main
+        && r->loc_conf == r->main->loc_conf && c && c->background)
+    {
+        return ctx;
+    }
+
+    return NULL;
+}
+
+
+/* The newest one that nginx has dropped: the cleanup is still the request's. */
+
+static ngx_http_ampersand_ctx_t *
+ngx_http_ampersand_context_dropped(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+
+    for (cln = r->main->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_ampersand_context_leave) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_http_ampersand_ctx_t *
+ngx_http_ampersand_context_create(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t        *cln;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    cln = ngx_http_cleanup_add(r, 0);
+    ctx = ngx_pcalloc(r->pool, sizeof(*ctx));
+
+    if (cln == NULL || ctx == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_ampersand_context_leave;
+    cln->data = ctx;
+
+    ctx->limited = &ctx->charge;
     ctx->resolve.record = &ctx->record;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_ampersand_module);
+
+    return ctx;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_context_read(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    if (ngx_http_ampersand_headers_read(r, &ctx->headers) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (ctx->headers.credential == AMP_OK) {
         ctx->resolve.token = ctx->headers.token;
@@ -36,7 +175,7 @@ ngx_http_ampersand_context(ngx_http_request_t *r)
                              ctx->resolve.digest)
             != 0)
         {
-            return NULL;
+            return NGX_ERROR;
         }
 
         amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
@@ -45,9 +184,7 @@ ngx_http_ampersand_context(ngx_http_request_t *r)
 
     ngx_http_ampersand_context_id(r, ctx);
 
-    ngx_http_set_ctx(r, ctx, ngx_http_ampersand_module);
-
-    return ctx;
+    return NGX_OK;
 }
 
 
@@ -98,4 +235,16 @@ ngx_http_ampersand_context_id(ngx_http_request_t *r,
     ngx_memcpy(ctx->id, next, NGX_HTTP_AMPERSAND_ID);
     ctx->request_id.data = ctx->id;
     ctx->request_id.len = NGX_HTTP_AMPERSAND_ID;
+}
+
+
+/* Ends what the request waits for: at a redirect, and at its end. */
+
+static void
+ngx_http_ampersand_context_leave(void *data)
+{
+    ngx_http_ampersand_ctx_t *ctx = data;
+
+    ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait);
+    ngx_http_ampersand_lease_wait_leave(&ctx->limited->wait);
 }

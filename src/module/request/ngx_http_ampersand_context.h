@@ -29,7 +29,8 @@ typedef enum {
     NGX_HTTP_AMPERSAND_READING,     /* nginx reads the body                   */
     NGX_HTTP_AMPERSAND_READ,
     NGX_HTTP_AMPERSAND_PASSED,      /* the variables hold; it may go upstream */
-    NGX_HTTP_AMPERSAND_DENIED
+    NGX_HTTP_AMPERSAND_DENIED,
+    NGX_HTTP_AMPERSAND_LEFT         /* by an internal redirect                */
 } ngx_http_ampersand_state_e;
 
 
@@ -37,11 +38,8 @@ typedef struct {
     ngx_http_ampersand_state_e       state;
     amp_reason_e                     reason;    /* why it was, or would have
                                                    been, refused              */
-    ngx_http_request_t              *request;
     ngx_str_t                        request_id;
     ngx_http_ampersand_headers_t     headers;
-    ngx_list_t                       client;    /* headers_in.headers, before
-                                                   they were replaced         */
 
     ngx_http_ampersand_resolve_t     resolve;
     ngx_ampersand_record_t           record;    /* record.tenant: the tenant  */
@@ -54,32 +52,23 @@ typedef struct {
     ngx_str_t                        cache_key;
     uint32_t                         ttl;       /* 0: neither read nor stored */
     uint32_t                         writes;    /* families, AMP_F(...) | ... */
-    ngx_http_ampersand_limited_t     limited;
+    ngx_http_ampersand_limited_t    *limited;   /* of the client request      */
     ngx_http_ampersand_cache_wait_t  cache_wait;
     off_t                            body_seen;
     ngx_uint_t                       log_level; /* the connection's, READING  */
 
-    amp_reason_e                     late;      /* refused in front of the
-                                                   upstream                   */
     unsigned                         identified:1; /* record.tenant is filled */
-    unsigned                         keepalive:1; /* of the client, at late   */
     unsigned                         checked:1; /* the body is to be checked  */
-    unsigned                         key_ok:1;  /* the upstream request has
-                                                   the key                    */
-    unsigned                         charged:1; /* its limits were charged    */
     unsigned                         observed:1; /* would have been refused   */
     unsigned                         wrap:1;    /* listProjects: the answer
                                                    becomes an array           */
     unsigned                         wrapped:1;
     unsigned                         replace:1; /* the body is a problem      */
-    unsigned                         answered:1; /* the header filter saw it  */
-    unsigned                         key_used:1; /* the upstream request is
-                                                   made                       */
-    unsigned                         closed:1;  /* the request is being freed */
     ngx_chain_t                     *problem;
 
-    /* room for request_id, where it is not the client's, and for headers */
+    /* room for limited, request_id where it is not the client's, headers */
 
+    ngx_http_ampersand_limited_t     charge;
     u_char                           id[NGX_HTTP_AMPERSAND_ID];
     u_char                           text[NGX_HTTP_AMPERSAND_CACHE_TEXT];
 } ngx_http_ampersand_ctx_t;
@@ -91,22 +80,35 @@ typedef struct {
     ngx_http_get_module_ctx((r)->main, ngx_http_ampersand_module)
 
 /*
- * Is r the request that the access phase decided on, or its background refresh,
- * a clone of it?  Other subrequests (auth_request, and mirror, which is
- * "background" too) are not.
+ * nginx drops the contexts of a request at an internal redirect (error_page,
+ * X-Accel-Redirect, post_action), and where a filter makes an error of an
+ * answer.  Who sent the request is known all the same:
+ *
+ * ngx_http_ampersand_known() returns the context, also a dropped one; NULL:
+ * there is none.  For logs and for variables that only tell.
+ *
+ * ngx_http_ampersand_context() does the same and makes it the request's context
+ * again, or makes a new one.  A dropped context is LEFT: it does not pass any
+ * more, and waits for nothing.  NULL: no memory.
+ *
+ * ngx_http_ampersand_context_next() is for the access phase in the location of
+ * a redirect, where all is decided anew: a new context, which has the request
+ * id of the dropped one, its headers, and what it was charged.  NULL: no
+ * memory.
  */
 
-#define ngx_http_ampersand_own(r)                                             \
-    ((r) == (r)->main                                                         \
-     || ((r)->background && (r)->loc_conf == (r)->main->loc_conf))
-
+ngx_http_ampersand_ctx_t *ngx_http_ampersand_known(ngx_http_request_t *r);
+ngx_http_ampersand_ctx_t *ngx_http_ampersand_context(ngx_http_request_t *r);
+ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_next(
+    ngx_http_request_t *r);
 
 /*
- * The context; made where the request has none, as after an internal redirect.
- * NULL: no memory.
+ * The context by which r may go upstream: the main request, after the access
+ * phase has passed it; or the clone of it that nginx makes to refresh a stale
+ * answer.  NULL: r may not.
  */
 
-ngx_http_ampersand_ctx_t *ngx_http_ampersand_context(ngx_http_request_t *r);
+ngx_http_ampersand_ctx_t *ngx_http_ampersand_passed(ngx_http_request_t *r);
 
 
 #endif /* NGX_HTTP_AMPERSAND_CONTEXT_H */

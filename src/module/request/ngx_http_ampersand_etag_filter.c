@@ -59,11 +59,9 @@ ngx_http_ampersand_etag_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    ctx = ngx_http_ampersand_ctx(r);
+    ctx = ngx_http_ampersand_passed(r);
 
-    if (ctx == NULL || ctx->state != NGX_HTTP_AMPERSAND_PASSED
-        || !ngx_http_ampersand_own(r))
-    {
+    if (ctx == NULL) {
         return ngx_http_next_header_filter(r);
     }
 

@@ -1,5 +1,5 @@
 /*
- * The client's headers: what they say to the gateway, and which go upstream.
+ * The client's headers: what they say to the gateway.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_HEADERS_H
@@ -38,18 +38,6 @@ typedef struct {
 } ngx_http_ampersand_headers_t;
 
 
-/* What the upstream request's headers are composed of. */
-
-typedef struct {
-    const amp_header_policy_t      *policy;
-    ngx_str_t                       request_id;
-    amp_api_e                       api;
-    amp_span_t                      project;    /* its id                     */
-    unsigned                        checked:1;  /* the body was read as JSON  */
-    unsigned                        proxy_version:1; /* the client sent it    */
-} ngx_http_ampersand_headers_out_t;
-
-
 /*
  * Reads the client's headers into h, which is zeroed.  Refuses nothing: a fault
  * stands in h->credential or h->malformed.  What h points to belongs to r.
@@ -58,15 +46,6 @@ typedef struct {
 
 ngx_int_t ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     ngx_http_ampersand_headers_t *h);
-
-/*
- * Replaces r's headers by those that go upstream, but for Host and X-Api-Key,
- * which the location sets.  NGX_DECLINED: a value holds a control byte.
- * NGX_ERROR: no memory.
- */
-
-ngx_int_t ngx_http_ampersand_headers_compose(ngx_http_request_t *r,
-    const ngx_http_ampersand_headers_out_t *out);
 
 
 #endif /* NGX_HTTP_AMPERSAND_HEADERS_H */

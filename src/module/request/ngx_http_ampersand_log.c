@@ -26,7 +26,7 @@ ngx_http_ampersand_log_handler(ngx_http_request_t *r, ngx_http_request_t *sr,
     ngx_http_core_srv_conf_t  *cscf;
 
     cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-    ctx = ngx_http_ampersand_ctx(r);
+    ctx = ngx_http_ampersand_known(r);
 
     p = ngx_snprintf(buf, len, ", server: %V", &cscf->server_name);
     len -= p - buf;

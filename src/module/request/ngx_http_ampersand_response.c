@@ -1,4 +1,4 @@
-#include "ngx_http_ampersand_context.h"
+#include "ngx_http_ampersand_charge.h"
 #include "ngx_http_ampersand_deny.h"
 #include "ngx_http_ampersand_header_list.h"
 #include "ngx_http_ampersand_log.h"
@@ -20,11 +20,11 @@ static ngx_int_t ngx_http_ampersand_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
-static void ngx_http_ampersand_upstream_answer(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
+    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent);
+static void ngx_http_ampersand_upstream_answer(
+    ngx_http_ampersand_upstream_t *up);
 static void ngx_http_ampersand_finished(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
+    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent);
 static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
     ngx_chain_t *in);
 static void ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx,
@@ -76,7 +76,9 @@ ngx_module_t  ngx_http_ampersand_filter_module = {
 static ngx_int_t
 ngx_http_ampersand_header_filter(ngx_http_request_t *r)
 {
+    ngx_uint_t                      sent;
     ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_upstream_t  *up;
     ngx_http_ampersand_srv_conf_t  *ascf;
 
     ascf = ngx_http_get_module_srv_conf(r, ngx_http_ampersand_module);
@@ -85,19 +87,19 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
-    ctx = ngx_http_ampersand_ctx(r);
-
+    ctx = ngx_http_ampersand_context(r);
     if (ctx == NULL) {
-        ctx = ngx_http_ampersand_context(r);
-        if (ctx == NULL) {
-            return NGX_ERROR;
-        }
-
-        r->log_handler = ngx_http_ampersand_log_handler;
+        return NGX_ERROR;
     }
 
-    if (ctx->state == NGX_HTTP_AMPERSAND_PASSED && r->upstream && !r->cached) {
-        ngx_http_ampersand_upstream_answer(r, ctx);
+    r->log_handler = ngx_http_ampersand_log_handler;
+
+    up = ngx_http_ampersand_upstream(r);
+    sent = ngx_http_ampersand_upstream_sent(up);
+
+    if (sent && up->state == NGX_HTTP_AMPERSAND_UPSTREAM_SENT && !r->cached) {
+        up->state = NGX_HTTP_AMPERSAND_UPSTREAM_ANSWERED;
+        ngx_http_ampersand_upstream_answer(up);
     }
 
     if (r != r->main) {
@@ -120,9 +122,9 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return NGX_HTTP_BAD_GATEWAY;
     }
 
-    ngx_http_ampersand_finished(r, ctx);
+    ngx_http_ampersand_finished(r, ctx, sent);
 
-    if (ngx_http_ampersand_cache_lock_abandon(r)) {
+    if (sent && ngx_http_ampersand_cache_lock_abandon(r)) {
         return NGX_OK;
     }
 
@@ -145,7 +147,7 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         }
     }
 
-    if (ngx_http_ampersand_own_headers(r, ctx) != NGX_OK) {
+    if (ngx_http_ampersand_own_headers(r, ctx, sent) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -156,13 +158,17 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
 /* For the request and for its background refresh. */
 
 static void
-ngx_http_ampersand_upstream_answer(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_upstream_answer(ngx_http_ampersand_upstream_t *up)
 {
+    ngx_http_request_t                   *r;
+    ngx_http_ampersand_ctx_t             *ctx;
     ngx_http_ampersand_loc_conf_t        *alcf;
     ngx_http_ampersand_main_conf_t       *amcf;
     ngx_http_ampersand_cache_terms_t      terms;
     ngx_http_ampersand_cooldown_scope_t   scope;
+
+    r = up->request;
+    ctx = up->ctx;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
@@ -173,9 +179,7 @@ ngx_http_ampersand_upstream_answer(ngx_http_request_t *r,
 
     ngx_http_ampersand_cache_store(r, amcf->zone, &terms);
 
-    if (ctx->key_used && ngx_http_ampersand_own(r)
-        && r->upstream->headers_in.status_n == NGX_HTTP_TOO_MANY_REQUESTS)
-    {
+    if (r->upstream->headers_in.status_n == NGX_HTTP_TOO_MANY_REQUESTS) {
         ngx_http_ampersand_cooldown_scope(ctx, &scope);
         ngx_http_ampersand_cooldown_start(r, &amcf->limits.leasing, &scope);
     }
@@ -227,20 +231,13 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
         reason = amp_problem_by_status(r->err_status);
     }
 
-    /* a refusal of ngx_http_ampersand_init_peer() comes here as a 500 */
-
-    if (ctx->late != AMP_OK) {
-        reason = ctx->late;
-        r->keepalive = ctx->keepalive;
-    }
-
     return ngx_http_ampersand_deny_replace(r, ctx, reason);
 }
 
 
 static ngx_int_t
 ngx_http_ampersand_own_headers(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent)
 {
     ngx_str_t                       value;
     ngx_http_ampersand_loc_conf_t  *alcf;
@@ -249,14 +246,14 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
 
     if (ngx_http_ampersand_header(r, "X-Request-Id", &ctx->request_id)
         != NGX_OK
-        || ngx_http_ampersand_limit_headers(r, &ctx->limited,
+        || ngx_http_ampersand_limit_headers(r, ctx->limited,
                                             alcf->limit_headers)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    if (ctx->state != NGX_HTTP_AMPERSAND_PASSED || r->upstream == NULL) {
+    if (ctx->state != NGX_HTTP_AMPERSAND_PASSED || (!sent && !r->cached)) {
         ngx_str_set(&value, "gateway");
         return ngx_http_ampersand_header(r, "X-Gateway-Source", &value);
     }
@@ -272,7 +269,7 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return ngx_http_ampersand_cache_headers(r, ctx->text, ctx->key_used,
+    return ngx_http_ampersand_cache_headers(r, ctx->text, sent,
                                             ctx->headers.no_store);
 }
 
@@ -281,27 +278,23 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
 
 static void
 ngx_http_ampersand_finished(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent)
 {
     ngx_uint_t                       status;
     ngx_ampersand_counters_t        *counters;
     ngx_http_ampersand_main_conf_t  *amcf;
 
-    ctx->answered = 1;
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    counters = ngx_ampersand_zone_counters(amcf->zone);
 
-    if (ctx->op == NULL || !ctx->key_used) {
-        if (r->cached) {
-            amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-            counters = ngx_ampersand_zone_counters(amcf->zone);
+    if (!sent) {
+        if (r->cached && ctx->state == NGX_HTTP_AMPERSAND_PASSED) {
             ngx_ampersand_count(counters, reasons[AMP_OK]);
             ngx_ampersand_count(counters, cache_hits);
         }
 
         return;
     }
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    counters = ngx_ampersand_zone_counters(amcf->zone);
 
     if (ctx->observed) {
         ngx_ampersand_count(counters, observed);
@@ -358,9 +351,9 @@ ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
 static void
 ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
 {
-    for ( /* void */ ; ctx->limited.inflight && in; in = in->next) {
+    for ( /* void */ ; ctx->limited->inflight && in; in = in->next) {
         if (in->buf->last_buf) {
-            ngx_http_ampersand_limit_release(&ctx->limited);
+            ngx_http_ampersand_limit_release(ctx->limited);
         }
     }
 }

@@ -1,13 +1,36 @@
 #include "ngx_http_ampersand_upstream.h"
-#include "ngx_http_ampersand_secret.h"
+#include "ngx_http_ampersand_charge.h"
+#include "ngx_http_ampersand_deny.h"
+#include "ngx_http_ampersand_head.h"
+#include "ngx_ampersand_log.h"
 
 
-static amp_reason_e ngx_http_ampersand_check_limits(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
+extern ngx_module_t  ngx_http_proxy_module;
+
+
 static ngx_int_t ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
-static void ngx_http_ampersand_cancel_upstream(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
+static ngx_http_upstream_init_peer_pt ngx_http_ampersand_next_init_peer(
+    ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us);
+static ngx_http_ampersand_upstream_t *ngx_http_ampersand_upstream_create(
+    ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_upstream_limited(
+    ngx_http_ampersand_upstream_t *up);
+static void ngx_http_ampersand_upstream_hook(ngx_http_ampersand_upstream_t *up);
+static ngx_uint_t ngx_http_ampersand_upstream_fits(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+static off_t ngx_http_ampersand_upstream_body(ngx_http_request_t *r);
+static amp_reason_e ngx_http_ampersand_upstream_prepare(
+    ngx_http_ampersand_upstream_t *up);
+static void ngx_http_ampersand_upstream_replace(
+    ngx_http_ampersand_upstream_t *up);
+static void ngx_http_ampersand_upstream_wait(ngx_http_ampersand_upstream_t *up);
+static void ngx_http_ampersand_upstream_refuse(
+    ngx_http_ampersand_upstream_t *up, amp_reason_e reason);
+static void ngx_http_ampersand_upstream_undo(ngx_http_request_t *r);
+static void ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r,
+    ngx_int_t rc);
+static void ngx_http_ampersand_upstream_wipe(void *data);
 static void ngx_http_ampersand_ignore_abort(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
@@ -16,24 +39,41 @@ ngx_int_t
 ngx_http_ampersand_upstream_init(ngx_conf_t *cf)
 {
     ngx_uint_t                       i;
+    ngx_http_ampersand_peer_t       *peer;
     ngx_http_upstream_srv_conf_t   **us;
     ngx_http_ampersand_srv_conf_t   *ascf;
     ngx_http_upstream_main_conf_t   *umcf;
+    ngx_http_ampersand_main_conf_t  *amcf;
 
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+
+    if (ngx_array_init(&amcf->peers, cf->pool, 4, sizeof(*peer)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     us = umcf->upstreams.elts;
 
     for (i = 0; i < umcf->upstreams.nelts; i++) {
 
-        /* "proxy_pass http://address" makes upstreams without a block */
+        if (us[i]->srv_conf) {
+            ascf = ngx_http_conf_upstream_srv_conf(us[i],
+                                                   ngx_http_ampersand_module);
+            ascf->init_peer = us[i]->peer.init;
 
-        if (us[i]->srv_conf == NULL) {
-            continue;
+        } else {
+
+            /* "proxy_pass http://address" makes an upstream without a block */
+
+            peer = ngx_array_push(&amcf->peers);
+            if (peer == NULL) {
+                return NGX_ERROR;
+            }
+
+            peer->upstream = us[i];
+            peer->init = us[i]->peer.init;
         }
 
-        ascf = ngx_http_conf_upstream_srv_conf(us[i],
-                                               ngx_http_ampersand_module);
-        ascf->init_peer = us[i]->peer.init;
         us[i]->peer.init = ngx_http_ampersand_init_peer;
     }
 
@@ -41,98 +81,27 @@ ngx_http_ampersand_upstream_init(ngx_conf_t *cf)
 }
 
 
-amp_reason_e
-ngx_http_ampersand_charge(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_upstream_t *
+ngx_http_ampersand_upstream(ngx_http_request_t *r)
 {
-    amp_reason_e                    reason;
-    ngx_http_ampersand_loc_conf_t  *alcf;
+    ngx_pool_cleanup_t             *cln;
+    ngx_http_ampersand_upstream_t  *up;
 
-    if (ctx->charged) {
-        return AMP_OK;
+    if (r->upstream == NULL) {
+        return NULL;
     }
 
-    reason = ngx_http_ampersand_check_limits(r, ctx);
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        up = cln->data;
 
-    if (ctx->limited.wait.request) {
-        return AMP_OK;
+        if (cln->handler == ngx_http_ampersand_upstream_wipe
+            && up->upstream == r->upstream)
+        {
+            return up;
+        }
     }
 
-    ctx->charged = 1;
-
-    if (reason == AMP_OK || reason == AMP_INTERNAL) {
-        return reason;
-    }
-
-    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
-
-    if (alcf->observe) {
-        ctx->reason = reason;
-        ctx->observed = 1;
-        ctx->retry = 0;
-        return AMP_OK;
-    }
-
-    return reason;
-}
-
-
-static amp_reason_e
-ngx_http_ampersand_check_limits(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
-{
-    ngx_msec_t                            left;
-    amp_reason_e                          reason;
-    ngx_http_ampersand_main_conf_t       *amcf;
-    ngx_http_ampersand_cooldown_scope_t   scope;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-
-    ngx_http_ampersand_cooldown_scope(ctx, &scope);
-
-    left = ngx_http_ampersand_cooldown(r, amcf->zone, &scope);
-
-    if (left) {
-        ctx->retry = (time_t) ((left + 999) / 1000);
-        return AMP_COOLING_DOWN;
-    }
-
-    /*
-     * A request for which c->lock is 0 goes upstream whatever others do, so it
-     * needs its own unit and does not join.
-     */
-
-    if (ctx->state == NGX_HTTP_AMPERSAND_PASSED && r == r->main
-        && r->cache && r->cache->lock
-        && ngx_http_ampersand_cache_lock_shared(r, amcf->zone)
-        && ngx_http_ampersand_lease_wait_join(&amcf->limits.waits,
-                                              &ctx->limited.wait, r,
-                                              scope.tenant)
-           == NGX_OK)
-    {
-        return AMP_OK;
-    }
-
-    reason = ngx_http_ampersand_limit(r, &amcf->limits, &ctx->limited,
-                                      ctx->record.tenant, ctx->op);
-
-    if (reason == AMP_RATE_LIMITED) {
-        ctx->retry = ctx->limited.retry;
-    }
-
-    return reason;
-}
-
-
-void
-ngx_http_ampersand_cooldown_scope(ngx_http_ampersand_ctx_t *ctx,
-    ngx_http_ampersand_cooldown_scope_t *scope)
-{
-    scope->tenant = amp_tenant_field(ctx->record.tenant,
-                                     ctx->record.tenant->id);
-    scope->proxy = (ctx->op->api == AMP_API_PROXY);
-    scope->installation = ngx_ampersand_span(ctx->headers.installation);
-    scope->integration = ngx_ampersand_span(ctx->headers.integration);
-    scope->group = ngx_ampersand_span(ctx->headers.group);
+    return NULL;
 }
 
 
@@ -140,57 +109,338 @@ static ngx_int_t
 ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
-    amp_reason_e                    reason;
-    ngx_http_ampersand_ctx_t       *ctx;
-    ngx_http_ampersand_srv_conf_t  *ascf;
+    amp_reason_e                     reason;
+    ngx_http_ampersand_ctx_t        *ctx;
+    ngx_http_ampersand_loc_conf_t   *alcf;
+    ngx_http_ampersand_upstream_t   *up;
+    ngx_http_upstream_init_peer_pt   next;
 
-    ascf = ngx_http_conf_upstream_srv_conf(us, ngx_http_ampersand_module);
-    ctx = ngx_http_ampersand_ctx(r);
+    next = ngx_http_ampersand_next_init_peer(r, us);
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
 
-    if (ctx == NULL || ctx->state != NGX_HTTP_AMPERSAND_PASSED
-        || !ngx_http_ampersand_own(r))
-    {
-        return ascf->init_peer(r, us);
+    if (alcf->api == NGX_HTTP_AMPERSAND_OFF) {
+        return next(r, us);
     }
 
-    ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait, ctx->key_used);
+    ctx = ngx_http_ampersand_passed(r);
 
-    ngx_http_ampersand_secret_wipe(r);
-    ctx->key_used = 1;
-
-    reason = ctx->late;
-
-    /* a key that does not open, or a location that does not set X-Api-Key */
-
-    if (reason == AMP_OK && !ctx->key_ok) {
-        reason = AMP_NO_KEY;
-    }
-
-    if (reason == AMP_OK && ctx->headers.only_if_cached) {
-        reason = AMP_NOT_CACHED;
-    }
-
-    if (reason == AMP_OK) {
-        reason = ngx_http_ampersand_charge(r, ctx);
-    }
-
-    if (ctx->limited.wait.request) {
-        ngx_http_ampersand_cancel_upstream(r, ctx);
+    if (ctx == NULL || !ngx_http_ampersand_upstream_fits(r, us)) {
         return NGX_ERROR;
     }
+
+    up = ngx_http_ampersand_upstream_create(r, ctx);
+    if (up == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (r == r->main) {
+        ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait);
+    }
+
+    reason = ngx_http_ampersand_upstream_prepare(up);
 
     if (reason != AMP_OK) {
-
-        /* nginx answers 500, which the header filter turns into the problem */
-
-        ctx->late = reason;
-        ctx->keepalive = r->main->keepalive;
+        ngx_http_ampersand_upstream_refuse(up, reason);
         return NGX_ERROR;
     }
 
+    if (up->state != NGX_HTTP_AMPERSAND_UPSTREAM_CHARGED) {
+        ngx_http_ampersand_upstream_wait(up);
+        return NGX_ERROR;
+    }
+
+    ngx_http_ampersand_upstream_replace(up);
+
+    if (next(r, us) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    up->state = NGX_HTTP_AMPERSAND_UPSTREAM_SENT;
     ngx_http_ampersand_ignore_abort(r, ctx);
 
-    return ascf->init_peer(r, us);
+    return NGX_OK;
+}
+
+
+static ngx_http_upstream_init_peer_pt
+ngx_http_ampersand_next_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_ampersand_peer_t       *peer;
+    ngx_http_ampersand_srv_conf_t   *ascf;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    if (us->srv_conf) {
+        ascf = ngx_http_conf_upstream_srv_conf(us, ngx_http_ampersand_module);
+        return ascf->init_peer;
+    }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    for (peer = amcf->peers.elts; peer->upstream != us; peer++) { /* void */ }
+
+    return peer->init;
+}
+
+
+/* A new object, or the one that has waited. */
+
+static ngx_http_ampersand_upstream_t *
+ngx_http_ampersand_upstream_create(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t             *cln;
+    ngx_http_ampersand_upstream_t  *up;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        up = cln->data;
+
+        if (cln->handler == ngx_http_ampersand_upstream_wipe
+            && up->request == r && up->ctx == ctx
+            && up->state == NGX_HTTP_AMPERSAND_UPSTREAM_WAITING)
+        {
+            up->state = NGX_HTTP_AMPERSAND_UPSTREAM_NEW;
+            up->upstream = r->upstream;
+            ngx_http_ampersand_upstream_hook(up);
+
+            return up;
+        }
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(*up));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_ampersand_upstream_wipe;
+
+    up = cln->data;
+    ngx_memzero(up, sizeof(*up));
+
+    up->request = r;
+    up->upstream = r->upstream;
+    up->ctx = ctx;
+
+    if (ngx_http_ampersand_upstream_limited(up) != NGX_OK) {
+        return NULL;
+    }
+
+    ngx_http_ampersand_upstream_hook(up);
+
+    return up;
+}
+
+
+/*
+ * A refresh is charged for itself, unless its client request was: with
+ * ampersand_limit_hits.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_upstream_limited(ngx_http_ampersand_upstream_t *up)
+{
+    up->limited = up->ctx->limited;
+
+    if (up->request != up->request->main && !up->limited->charged) {
+        up->limited = ngx_pcalloc(up->request->pool, sizeof(*up->limited));
+    }
+
+    return up->limited ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_ampersand_upstream_hook(ngx_http_ampersand_upstream_t *up)
+{
+    ngx_http_upstream_t  *u;
+
+    u = up->upstream;
+
+    up->finalize = u->finalize_request;
+    u->finalize_request = ngx_http_ampersand_upstream_finalize;
+}
+
+
+/*
+ * Is this what ampersand/proxy.conf makes?  The key goes to the configured
+ * upstream{} only, with or without TLS as configured, by HTTP/1 (HTTP/2 is
+ * another module's), with the client's method and body.
+ */
+
+static ngx_uint_t
+ngx_http_ampersand_upstream_fits(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    size_t                           len;
+    ngx_str_t                       *method;
+    const char                      *fault;
+    ngx_http_upstream_t             *u;
+    ngx_http_ampersand_loc_conf_t   *alcf;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    u = r->upstream;
+    fault = NULL;
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+
+    if (us != alcf->target || u->schema.len != alcf->schema
+        || u->output.tag != (ngx_buf_tag_t) &ngx_http_proxy_module)
+    {
+        fault = "it needs \"proxy_pass $ampersand_upstream$ampersand_uri;\" "
+                "and \"proxy_http_version 1.1;\", include "
+                "ampersand/proxy.conf";
+
+    } else {
+        method = u->method.len ? &u->method : &r->method_name;
+        len = u->uri.data - u->request_bufs->buf->pos;
+
+        if (len != method->len + 1
+            || ngx_memcmp(u->request_bufs->buf->pos, method->data, method->len)
+               != 0)
+        {
+            fault = "remove proxy_method from it";
+
+        } else if (!r->request_body_no_buffering
+                   && ngx_http_ampersand_upstream_body(r)
+                      != ngx_max(r->headers_in.content_length_n, 0))
+        {
+            fault = "remove proxy_set_body and proxy_pass_request_body from it";
+        }
+    }
+
+    if (fault == NULL) {
+        return 1;
+    }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    ngx_log_error(ngx_ampersand_log_level(&amcf->logged), r->connection->log, 0,
+                  "ampersand: not sent: the location is not a gateway's: %s",
+                  fault);
+
+    return 0;
+}
+
+
+/* The length of the body that follows the head. */
+
+static off_t
+ngx_http_ampersand_upstream_body(ngx_http_request_t *r)
+{
+    off_t         size;
+    ngx_chain_t  *cl;
+
+    size = 0;
+
+    for (cl = r->upstream->request_bufs->next; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    return size;
+}
+
+
+/* AMP_OK with the object CHARGED; or still KEYED: the request has to wait. */
+
+static amp_reason_e
+ngx_http_ampersand_upstream_prepare(ngx_http_ampersand_upstream_t *up)
+{
+    ngx_int_t                  rc;
+    amp_reason_e               reason;
+    ngx_http_request_t        *r;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    r = up->request;
+    ctx = up->ctx;
+
+    if (ctx->headers.only_if_cached) {
+        return AMP_NOT_CACHED;
+    }
+
+    rc = ngx_http_ampersand_head(r, ctx, &up->head);
+
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? AMP_BAD_HEADER : AMP_INTERNAL;
+    }
+
+    up->state = NGX_HTTP_AMPERSAND_UPSTREAM_COMPOSED;
+
+    if (ngx_http_ampersand_head_key(r, ctx, &up->head, &up->key) != NGX_OK) {
+        return AMP_NO_KEY;
+    }
+
+    up->state = NGX_HTTP_AMPERSAND_UPSTREAM_KEYED;
+
+    reason = ngx_http_ampersand_charge(r, ctx, up->limited);
+
+    if (reason == AMP_OK && up->limited->wait.request == NULL) {
+        up->state = NGX_HTTP_AMPERSAND_UPSTREAM_CHARGED;
+    }
+
+    return reason;
+}
+
+
+/* The head that nginx built has one buffer, the first of the request. */
+
+static void
+ngx_http_ampersand_upstream_replace(ngx_http_ampersand_upstream_t *up)
+{
+    ngx_buf_t  *b;
+
+    b = up->upstream->request_bufs->buf;
+
+    b->start = up->head.data;
+    b->pos = b->start;
+    b->last = b->start + up->head.len;
+    b->end = b->last;
+
+    /* the upgrade is not sent: nginx makes no tunnel of the answer */
+
+    up->request->headers_in.upgrade = NULL;
+}
+
+
+static void
+ngx_http_ampersand_upstream_wait(ngx_http_ampersand_upstream_t *up)
+{
+    ngx_http_request_t  *r;
+
+    r = up->request;
+
+    ngx_http_ampersand_upstream_undo(r);
+
+    up->state = NGX_HTTP_AMPERSAND_UPSTREAM_WAITING;
+
+    if (r == r->main) {
+        (void) ngx_http_ampersand_suspend(r);
+    }
+}
+
+
+static void
+ngx_http_ampersand_upstream_refuse(ngx_http_ampersand_upstream_t *up,
+    amp_reason_e reason)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = up->request;
+
+    if (r != r->main) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "ampersand: no refresh: %s", amp_problem(reason)->name);
+        return;
+    }
+
+    ngx_http_ampersand_upstream_undo(r);
+
+    up->ctx->retry = up->limited->retry;
+
+    rc = ngx_http_ampersand_deny(r, up->ctx, reason);
+
+    if (rc != NGX_DONE) {
+        ngx_http_finalize_request(r, rc);
+    }
 }
 
 
@@ -202,31 +452,56 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
  */
 
 static void
-ngx_http_ampersand_cancel_upstream(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx)
+ngx_http_ampersand_upstream_undo(ngx_http_request_t *r)
 {
-    ngx_buf_t            *b;
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-
-    /* it holds the tenant's key */
-
-    b = u->request_bufs->buf;
-    ngx_explicit_memzero(b->pos, b->last - b->pos);
-
-    ctx->key_used = 0;
-    ctx->key_ok = 0;
-
     r->main->count += 2;
-    (*u->cleanup)(r);
+    (*r->upstream->cleanup)(r);
 
     r->upstream_states = NULL;
-    r->headers_in.headers = ctx->client;
     r->write_event_handler = ngx_http_request_empty_handler;
+}
 
-    if (r == r->main) {
-        (void) ngx_http_ampersand_suspend(r);
+
+/* nginx's upstream request ends. */
+
+static void
+ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_ampersand_upstream_t  *up;
+
+    up = ngx_http_ampersand_upstream(r);
+
+    up->finalize(r, rc);
+
+    ngx_http_ampersand_upstream_wipe(up);
+
+    if (!ngx_http_ampersand_upstream_sent(up)) {
+        up->state = NGX_HTTP_AMPERSAND_UPSTREAM_UNSENT;
+        return;
+    }
+
+    /* sent, and not answered: a write may have succeeded */
+
+    if (up->state == NGX_HTTP_AMPERSAND_UPSTREAM_SENT) {
+        ngx_http_ampersand_written(r, up->ctx);
+    }
+
+    up->state = NGX_HTTP_AMPERSAND_UPSTREAM_ENDED;
+
+    ngx_http_ampersand_cache_lock_ended();
+}
+
+
+/* Also the pool's cleanup, by which an object is found. */
+
+static void
+ngx_http_ampersand_upstream_wipe(void *data)
+{
+    ngx_http_ampersand_upstream_t *up = data;
+
+    if (up->key.len) {
+        ngx_explicit_memzero(up->key.data, up->key.len);
+        up->key.len = 0;
     }
 }
 
@@ -271,19 +546,23 @@ ngx_http_ampersand_written(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 }
 
 
-/* As ngx_http_limit_req_handler() does. */
-
 ngx_int_t
-ngx_http_ampersand_suspend(ngx_http_request_t *r)
+ngx_http_ampersand_subrequest_handler(ngx_http_request_t *r)
 {
-    if (r->connection->read->ready) {
-        ngx_post_event(r->connection->read, &ngx_posted_events);
+    ngx_http_ampersand_loc_conf_t  *alcf;
 
-    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-        return NGX_ERROR;
+    if (r == r->main) {
+        return NGX_DECLINED;
     }
 
-    r->read_event_handler = ngx_http_test_reading;
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
 
-    return NGX_AGAIN;
+    if (alcf->api == NGX_HTTP_AMPERSAND_OFF) {
+        return NGX_DECLINED;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "ampersand: refused: a subrequest to a gateway location");
+
+    return NGX_HTTP_FORBIDDEN;
 }

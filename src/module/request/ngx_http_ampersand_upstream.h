@@ -1,17 +1,43 @@
 /*
- * The moment at which a request goes upstream.
+ * An upstream request: what goes to Ampersand on behalf of one request.
  *
- * Limits are charged for what reaches Ampersand.  Whether a cacheable GET does
- * is known only after proxy_cache has looked: nginx then makes the upstream
- * request and calls the upstream{}'s peer.init.  The module stands in front of
- * each of them, so answers from the cache cost nothing, a background refresh is
- * charged, and no directive has to be remembered in an upstream{}.  peer.init
- * cannot wait: a request that has to, ends its upstream request as if it had
- * never been made, gives the cache's lock back, and runs the content handler
- * again later.
+ * One client request can have several: that of its location; nginx's background
+ * refresh of a stale answer, a subrequest; one more after each internal
+ * redirect to a gateway location (error_page).  Each is an object of its own,
+ * and sends what it composed itself, or nothing.
  *
- * The same moment ends the life of the plaintext key in r->variables: the
- * upstream request has its copy by then.
+ * The object is made in peer.init of the upstream{}: nginx has looked into its
+ * cache, has built an upstream request of its own (create_request), and has no
+ * connection yet.  The module stands in front of each peer.init.  There the
+ * object does all that has to be done before bytes are sent, so an answer from
+ * the cache needs no object, no key and no unit.
+ *
+ *   NEW ── request line and header lines ──▶ COMPOSED ── key ──▶ KEYED
+ *   KEYED ── cool-down, units, concurrency ──▶ CHARGED
+ *   CHARGED ── the upstream{}'s own peer.init ──▶ SENT
+ *   SENT ── the header filter sees upstream's answer ──▶ ANSWERED
+ *   SENT, ANSWERED ── nginx ends the upstream request ──▶ ENDED
+ *
+ *   KEYED ── units have to be leased ──▶ WAITING ── phase runs again ──▶ NEW
+ *   NEW, COMPOSED, KEYED, CHARGED ── a reason, or no memory ──▶ UNSENT
+ *
+ * WAITING: peer.init cannot wait, so nginx's upstream request is ended as if it
+ * had never been made, and the cache's lock is given back.  The content handler
+ * runs again later and makes another one, for the same object.
+ * UNSENT: it is ended in the same way, and the client gets the problem from
+ * ngx_http_ampersand_deny().  A refresh gets nginx's 500, which nobody sees.
+ *
+ * Whose it is: the main request's, when the access phase has passed it and no
+ * internal redirect followed; or that of a refresh, which is a subrequest in
+ * the background of such a request, while nginx says that it made one
+ * (r->parent->cache->background).  A subrequest that came through the phases
+ * (mirror, auth_request, SSI) is refused before it is proxied, see
+ * ngx_http_ampersand_subrequest_handler().  All else sends nothing.
+ *
+ * Memory: the object and its head are of the pool of the client request.  The
+ * key stands in the head only, from KEYED on: nginx reads the head when it
+ * sends, and again when it tries the next server.  It is wiped when nginx ends
+ * the upstream request, or at the latest with the pool.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_UPSTREAM_H
@@ -19,38 +45,68 @@
 
 
 #include "ngx_http_ampersand_context.h"
-#include "limit/ngx_http_ampersand_cooldown.h"
+
+
+/* In this order: what was sent is SENT or greater. */
+
+typedef enum {
+    NGX_HTTP_AMPERSAND_UPSTREAM_NEW = 0,
+    NGX_HTTP_AMPERSAND_UPSTREAM_COMPOSED,
+    NGX_HTTP_AMPERSAND_UPSTREAM_KEYED,
+    NGX_HTTP_AMPERSAND_UPSTREAM_CHARGED,
+    NGX_HTTP_AMPERSAND_UPSTREAM_WAITING,
+    NGX_HTTP_AMPERSAND_UPSTREAM_UNSENT,
+    NGX_HTTP_AMPERSAND_UPSTREAM_SENT,
+    NGX_HTTP_AMPERSAND_UPSTREAM_ANSWERED,
+    NGX_HTTP_AMPERSAND_UPSTREAM_ENDED
+} ngx_http_ampersand_upstream_state_e;
+
+
+typedef struct {
+    ngx_http_ampersand_upstream_state_e   state;
+    ngx_http_request_t                   *request;
+    ngx_http_upstream_t                  *upstream; /* nginx's                */
+    ngx_http_ampersand_ctx_t             *ctx;      /* which decided on it    */
+    ngx_http_ampersand_limited_t         *limited;  /* ctx's, or a refresh's
+                                                       own                    */
+    ngx_str_t                             head;     /* request line, headers  */
+    ngx_str_t                             key;      /* its place in the head;
+                                                       len 0: none, or wiped  */
+    void                                (*finalize)(ngx_http_request_t *r,
+                                                    ngx_int_t rc);
+} ngx_http_ampersand_upstream_t;
+
+
+#define ngx_http_ampersand_upstream_sent(up)                                  \
+    ((up) && (up)->state >= NGX_HTTP_AMPERSAND_UPSTREAM_SENT)
 
 
 /*
- * Puts the module in front of every upstream{}.  A location whose
- * ampersand_upstream names none fails in nginx -t, see
- * ngx_http_ampersand_check_upstream().
+ * Puts the module in front of every peer.init.  Whoever wants to hook into
+ * nginx's upstream request (u->process_header, u->reinit_request, ...) does it
+ * in ngx_http_ampersand_upstream_hook(), which runs once for each object, after
+ * nginx has set its own handlers and before it connects.  nginx sets
+ * u->process_header anew in u->reinit_request (before the next server is tried,
+ * and before an answer from the cache is sent in place of upstream's) and after
+ * the status line.  A hook finds its object with ngx_http_ampersand_upstream().
  */
 
 ngx_int_t ngx_http_ampersand_upstream_init(ngx_conf_t *cf);
 
 /*
- * Checks the cool-down, then takes a concurrency slot and rate units; once: a
- * later call returns AMP_OK, also after a refusal.
- *   AMP_OK with ctx->limited.wait.request set
- *                      nothing is decided: the caller has to suspend the
- *                      request, a timer will run its phase again
- *   AMP_OK             the request may go upstream
- *   AMP_COOLING_DOWN, AMP_RATE_LIMITED
- *                      ctx->retry is set
- *   AMP_TOO_MANY, AMP_STORE_DOWN, AMP_INTERNAL
- * "ampersand_observe on" makes AMP_OK of all reasons but AMP_INTERNAL;
- * ctx->reason has the reason then.
+ * The object of r->upstream; NULL where it has none, as an answer from the
+ * cache or the upstream request of a location that is no gateway's.
  */
 
-amp_reason_e ngx_http_ampersand_charge(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx);
+ngx_http_ampersand_upstream_t *ngx_http_ampersand_upstream(
+    ngx_http_request_t *r);
 
-/* What a cool-down of this request's tenant or installation is about. */
+/*
+ * The rewrite phase: a subrequest to a gateway location is refused, 403.  nginx
+ * runs this phase for each subrequest but its own clones.
+ */
 
-void ngx_http_ampersand_cooldown_scope(ngx_http_ampersand_ctx_t *ctx,
-    ngx_http_ampersand_cooldown_scope_t *scope);
+ngx_int_t ngx_http_ampersand_subrequest_handler(ngx_http_request_t *r);
 
 /*
  * The write succeeded, or may have: invalidates the families that it writes,
@@ -59,11 +115,6 @@ void ngx_http_ampersand_cooldown_scope(ngx_http_ampersand_ctx_t *ctx,
 
 void ngx_http_ampersand_written(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
-
-/* The request is suspended: notices a client that leaves.  NGX_AGAIN, or
-   NGX_ERROR. */
-
-ngx_int_t ngx_http_ampersand_suspend(ngx_http_request_t *r);
 
 
 #endif /* NGX_HTTP_AMPERSAND_UPSTREAM_H */

@@ -1,7 +1,5 @@
 #include "ngx_http_ampersand_variables.h"
-#include "ngx_http_ampersand_secret.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
-#include "amp_scope.h"
 
 
 /*
@@ -42,7 +40,6 @@ static ngx_int_t ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_uint_t ngx_http_ampersand_building(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_request_id(ngx_http_request_t *r,
@@ -72,10 +69,8 @@ static ngx_http_ampersand_variable_t  ngx_http_ampersand_variables[] = {
 ngx_int_t
 ngx_http_ampersand_add_variables(ngx_conf_t *cf)
 {
-    ngx_str_t                        key = ngx_string("ampersand_api_key");
-    ngx_http_variable_t             *var;
-    ngx_http_ampersand_variable_t   *v;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_http_variable_t            *var;
+    ngx_http_ampersand_variable_t  *v;
 
     for (v = ngx_http_ampersand_variables; v->name.len; v++) {
         var = ngx_http_add_variable(cf, &v->name, NGX_HTTP_VAR_NOCACHEABLE);
@@ -86,10 +81,7 @@ ngx_http_ampersand_add_variables(ngx_conf_t *cf)
         var->get_handler = v->handler;
     }
 
-    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
-    amcf->key_index = ngx_http_get_variable_index(cf, &key);
-
-    return amcf->key_index == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    return NGX_OK;
 }
 
 
@@ -105,11 +97,9 @@ ngx_http_ampersand_variable_passed(ngx_http_request_t *r,
 {
     ngx_http_ampersand_ctx_t  *ctx;
 
-    ctx = ngx_http_ampersand_ctx(r);
+    ctx = ngx_http_ampersand_passed(r);
 
-    if (ctx && ctx->state == NGX_HTTP_AMPERSAND_PASSED
-        && ngx_http_ampersand_own(r))
-    {
+    if (ctx) {
         return ctx;
     }
 
@@ -142,7 +132,7 @@ ngx_http_ampersand_variable_tenant(ngx_http_request_t *r,
     amp_span_t                 id;
     ngx_http_ampersand_ctx_t  *ctx;
 
-    ctx = ngx_http_ampersand_ctx(r);
+    ctx = ngx_http_ampersand_known(r);
 
     if (ctx == NULL || !ctx->identified) {
         v->not_found = 1;
@@ -163,7 +153,7 @@ ngx_http_ampersand_variable_project(ngx_http_request_t *r,
     amp_span_t                 id;
     ngx_http_ampersand_ctx_t  *ctx;
 
-    ctx = ngx_http_ampersand_ctx(r);
+    ctx = ngx_http_ampersand_known(r);
 
     if (ctx == NULL || !ctx->identified) {
         v->not_found = 1;
@@ -183,7 +173,7 @@ ngx_http_ampersand_variable_operation(ngx_http_request_t *r,
 {
     ngx_http_ampersand_ctx_t  *ctx;
 
-    ctx = ngx_http_ampersand_ctx(r);
+    ctx = ngx_http_ampersand_known(r);
 
     if (ctx == NULL || ctx->op == NULL) {
         v->not_found = 1;
@@ -206,11 +196,9 @@ ngx_http_ampersand_variable_decision(ngx_http_request_t *r,
     const char                *name;
     ngx_http_ampersand_ctx_t  *ctx;
 
-    ctx = ngx_http_ampersand_ctx(r);
+    ctx = ngx_http_ampersand_known(r);
 
-    if (ctx == NULL || (ctx->state != NGX_HTTP_AMPERSAND_PASSED
-                        && ctx->state != NGX_HTTP_AMPERSAND_DENIED))
-    {
+    if (ctx == NULL || ctx->state < NGX_HTTP_AMPERSAND_PASSED) {
         v->not_found = 1;
         v->no_cacheable = 1;
         return NGX_OK;
@@ -307,7 +295,7 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
 
     /* read by nginx, before it looks into the cache? */
 
-    if (r == r->main && r->cache && r->cache->node == NULL && !ctx->closed) {
+    if (r == r->main && r->cache && r->cache->header_start == 0) {
 
         if (ctx->ttl == 0 || ctx->headers.no_cache) {
             if (ngx_http_ampersand_cache_bypass(r) != NGX_OK) {
@@ -378,107 +366,15 @@ ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
 
 
 /*
- * Is nginx building the upstream request?  Not while it evaluates proxy_pass
- * (no create_request yet) or the cache key (header_start is set after it), nor
- * for an answer from the cache.
- */
-
-static ngx_uint_t
-ngx_http_ampersand_building(ngx_http_request_t *r)
-{
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-
-    if (u == NULL || u->create_request == NULL) {
-        return 0;
-    }
-
-#if (NGX_HTTP_CACHE)
-
-    if (r->cached || (r->cache && r->cache->header_start == 0)) {
-        return 0;
-    }
-
-#endif
-
-    return 1;
-}
-
-
-/*
- * The plaintext of the tenant's key, only while nginx builds the upstream
- * request.  peer.init (ngx_http_ampersand_upstream.c) wipes it right after, so
- * a log_format that names the variable logs "-".
- *
- * The request's headers are composed here, too, since an answer from the cache
- * needs none: nginx evaluates proxy_set_header first and copies the client's
- * headers next (ngx_http_proxy_create_request()).  A location that does not
- * evaluate the variable sends nothing, see ngx_http_ampersand_init_peer().
+ * The key is nobody's to read: it stands in the upstream request only, see
+ * ngx_http_ampersand_head.h.  The name is kept for configurations that have it.
  */
 
 static ngx_int_t
 ngx_http_ampersand_variable_api_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_int_t                          rc;
-    ngx_str_t                          key;
-    amp_tenant_t                      *tenant;
-    ngx_http_ampersand_ctx_t          *ctx;
-    ngx_http_ampersand_headers_out_t   out;
-
-    ctx = ngx_http_ampersand_variable_passed(r, v);
-
-    if (ctx == NULL || ctx->key_used || ctx->closed
-        || (r == r->main && ctx->answered)
-        || !ngx_http_ampersand_building(r))
-    {
-        goto not_found;
-    }
-
-    tenant = ctx->record.tenant;
-
-    out.policy = &ctx->policy;
-    out.request_id = ctx->request_id;
-    out.api = ctx->op->api;
-    out.project = amp_tenant_field(tenant, tenant->project_id);
-    out.checked = amp_scope_needs_body(tenant, ctx->op);
-    out.proxy_version = ctx->headers.proxy_version;
-
-    rc = ngx_http_ampersand_headers_compose(r, &out);
-
-    if (rc == NGX_DECLINED) {
-        ctx->late = AMP_BAD_HEADER;
-        goto not_found;
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_ampersand_secret_open(r, tenant, &key);
-    }
-
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (rc == NGX_DECLINED) {
-
-        /* ngx_http_ampersand_init_peer() refuses to go on without the key */
-
-        goto not_found;
-    }
-
-    ctx->key_ok = 1;
-
-    /* NGX_OK: ngx_http_ampersand_secret_open() has set the key */
-    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
-    ngx_http_ampersand_variable_set(v, key.data, key.len);
-
-    return NGX_OK;
-
-not_found:
-
     v->not_found = 1;
-    v->no_cacheable = 1;
 
     return NGX_OK;
 }
@@ -490,7 +386,7 @@ ngx_http_ampersand_variable_request_id(ngx_http_request_t *r,
 {
     ngx_http_ampersand_ctx_t  *ctx;
 
-    ctx = ngx_http_ampersand_ctx(r);
+    ctx = ngx_http_ampersand_known(r);
 
     if (ctx == NULL) {
         v->not_found = 1;

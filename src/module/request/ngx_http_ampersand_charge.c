@@ -1,0 +1,170 @@
+#include "ngx_http_ampersand_charge.h"
+
+
+static ngx_uint_t ngx_http_ampersand_charged(ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_limited_t *limited);
+static void ngx_http_ampersand_resume(ngx_http_request_t *r,
+    ngx_http_ampersand_lease_wait_t *wait);
+static amp_reason_e ngx_http_ampersand_check_limits(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_limited_t *limited);
+
+
+amp_reason_e
+ngx_http_ampersand_charge(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_limited_t *limited)
+{
+    amp_reason_e                    reason;
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    if (ngx_http_ampersand_charged(ctx, limited)) {
+        return AMP_OK;
+    }
+
+    reason = ngx_http_ampersand_check_limits(r, ctx, limited);
+
+    if (limited->wait.request) {
+        return AMP_OK;
+    }
+
+    limited->charged = 1;
+
+    if (reason == AMP_OK || reason == AMP_INTERNAL) {
+        return reason;
+    }
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+
+    if (!alcf->observe) {
+        return reason;
+    }
+
+    if (r == r->main) {
+        ctx->reason = reason;
+        ctx->observed = 1;
+    }
+
+    limited->retry = 0;
+
+    return AMP_OK;
+}
+
+
+/* For the tenant and the class of this request? */
+
+static ngx_uint_t
+ngx_http_ampersand_charged(ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_limited_t *limited)
+{
+    amp_span_t  tenant;
+
+    tenant = amp_tenant_field(ctx->record.tenant, ctx->record.tenant->id);
+
+    if (limited->charged && limited->class == ctx->op->class
+        && amp_span_eq(limited->tenant, tenant))
+    {
+        return 1;
+    }
+
+    limited->charged = 0;
+    limited->n = 0;
+    limited->class = ctx->op->class;
+    limited->tenant = tenant;
+    limited->wait.resume = ngx_http_ampersand_resume;
+
+    return 0;
+}
+
+
+static void
+ngx_http_ampersand_resume(ngx_http_request_t *r,
+    ngx_http_ampersand_lease_wait_t *wait)
+{
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    if (r == r->main) {
+
+        /* after an internal redirect the request does not wait for this */
+
+        ctx = ngx_http_ampersand_ctx(r);
+
+        if (ctx == NULL || &ctx->limited->wait != wait) {
+            return;
+        }
+
+        r->read_event_handler = ngx_http_block_reading;
+    }
+
+    r->write_event_handler = ngx_http_core_run_phases;
+
+    ngx_http_core_run_phases(r);
+}
+
+
+static amp_reason_e
+ngx_http_ampersand_check_limits(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_limited_t *limited)
+{
+    ngx_msec_t                            left;
+    ngx_http_ampersand_main_conf_t       *amcf;
+    ngx_http_ampersand_cooldown_scope_t   scope;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    ngx_http_ampersand_cooldown_scope(ctx, &scope);
+
+    left = ngx_http_ampersand_cooldown(r, amcf->zone, &scope);
+
+    if (left) {
+        limited->retry = (time_t) ((left + 999) / 1000);
+        return AMP_COOLING_DOWN;
+    }
+
+    /*
+     * A request for which c->lock is 0 goes upstream whatever others do, so it
+     * needs its own unit and does not join.
+     */
+
+    if (ctx->state == NGX_HTTP_AMPERSAND_PASSED && r == r->main
+        && r->cache && r->cache->lock
+        && ngx_http_ampersand_cache_lock_shared(r, amcf->zone)
+        && ngx_http_ampersand_lease_wait_join(&amcf->limits.waits,
+                                              &limited->wait, r, scope.tenant)
+           == NGX_OK)
+    {
+        return AMP_OK;
+    }
+
+    return ngx_http_ampersand_limit(r, &amcf->limits, limited,
+                                    ctx->record.tenant, ctx->op);
+}
+
+
+void
+ngx_http_ampersand_cooldown_scope(ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_cooldown_scope_t *scope)
+{
+    scope->tenant = amp_tenant_field(ctx->record.tenant,
+                                     ctx->record.tenant->id);
+    scope->proxy = (ctx->op->api == AMP_API_PROXY);
+    scope->installation = ngx_ampersand_span(ctx->headers.installation);
+    scope->integration = ngx_ampersand_span(ctx->headers.integration);
+    scope->group = ngx_ampersand_span(ctx->headers.group);
+}
+
+
+/* As ngx_http_limit_req_handler() does. */
+
+ngx_int_t
+ngx_http_ampersand_suspend(ngx_http_request_t *r)
+{
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+
+    return NGX_AGAIN;
+}
