@@ -6,6 +6,9 @@ package Gateway::Versions;
 # version.
 #
 #   Gateway::Versions::http2("127.0.0.1:$port")   lines for server{}: HTTP/2 at this address
+#   Gateway::Versions::http3("127.0.0.1:$port")   a line more: HTTP/3
+#   Gateway::Versions::without_http3()            why HTTP/3 cannot be tested; else ''
+#   Gateway::Versions::keeps_addresses()          why nginx does not follow the addresses of a name; else ''
 #   Gateway::Versions::refused_connect()          status and problem type of a CONNECT
 #   Gateway::Versions::channel_right($redis)      the rule of an ACL for the gateway's channel
 #   Gateway::Versions::without_hosts($redis)      why this Redis announces no host names; else ''
@@ -32,6 +35,27 @@ sub nginx {
 sub http2 {
     my ($address) = @_;
     return nginx() >= 1025001 ? "listen $address; http2 on;" : "listen $address http2;";
+}
+
+# HTTP/3 at the same address, after http2("... ssl").
+
+sub http3 { my ($address) = @_; return "listen $address quic;" }
+
+# HTTP/3 is an option of nginx from 1.25.0 on, and of curl: why it cannot be tested;
+# else ''.
+
+sub without_http3 {
+    my $nginx = $ENV{NGINX_BINARY} || '/usr/sbin/nginx';
+    return 'nginx before 1.25.0 has no HTTP/3' if nginx() < 1025000;
+    return 'this nginx is built without --with-http_v3_module' if qx($nginx -V 2>&1) !~ /--with-http_v3_module/;
+    return 'this curl has no HTTP/3' if qx(curl --version) !~ /^Features:.*\bHTTP3\b/m;
+    return '';
+}
+
+# nginx 1.27.3 has "server NAME resolve": why this one does not; else ''.
+
+sub keeps_addresses {
+    return nginx() >= 1027003 ? '' : 'nginx before 1.27.3 resolves the names of upstream{} only when it starts';
 }
 
 # nginx without a proxy for CONNECT: the target of such a request has no path, which
