@@ -81,7 +81,7 @@ help:
 	@echo 'make bench        measure the gateway against plain nginx'
 	@echo 'make simulate     simulate the limits of 1 to 1,000 gateways'
 	@echo 'make install      DESTDIR= PREFIX=$(PREFIX) NGINX_MODULES=$(NGINX_MODULES)'
-	@echo 'make deb          build a Debian package under build/deb'
+	@echo 'make deb          build the Debian packages under build/deb'
 	@echo 'make image-check  build and try the Dockerfile without an engine (root, network)'
 	@echo 'make clean        remove build'
 
@@ -408,28 +408,41 @@ fuzz: $(FUZZ_BIN)
 	done
 
 
-# The module and the configuration go where Debian's nginx looks for them; the
-# entrypoint is for the container.
+# The man page has the texts of ampctl --help.
 
-SHARE := $(DESTDIR)$(PREFIX)/share
-DOC   := $(SHARE)/doc/$(PACKAGE)
+$(BUILD)/ampctl.1: tools/man-page $(ampctl)
+	@tools/man-page $(ampctl) > $@
 
-install: all
+
+# The module and the configuration go where Debian's nginx looks for them: the
+# package has the same files, see debian/.  The entrypoint is for the container.
+
+SHARE   := $(DESTDIR)$(PREFIX)/share
+DOC     := $(SHARE)/doc/$(PACKAGE)
+LOAD    := nginx/modules-available/mod-http-ampersand.conf
+ENABLED := $(DESTDIR)/etc/nginx/modules-enabled
+
+# only their owner looks into these; who has them keeps their mode
+PRIVATE := $(DESTDIR)/etc/ampersand $(DESTDIR)/var/cache/ampersand
+
+install: all $(BUILD)/ampctl.1
 	install -d $(DESTDIR)$(NGINX_MODULES) $(DESTDIR)$(PREFIX)/bin $(DOC)/docs \
-	    $(DESTDIR)/etc/nginx/ampersand $(SHARE)/nginx/modules-available \
-	    $(SHARE)/ampersand-gateway
+	    $(DESTDIR)/etc/nginx/ampersand $(ENABLED) $(SHARE)/nginx/modules-available \
+	    $(SHARE)/ampersand-gateway $(SHARE)/man/man1
+	for d in $(PRIVATE); do [ -d $$d ] || install -d -m 700 $$d; done
 	install -m 644 $(so) $(DESTDIR)$(NGINX_MODULES)
 	install -m 755 $(ampctl) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 conf/ampersand/*.conf $(DESTDIR)/etc/nginx/ampersand
-	echo 'load_module $(NGINX_MODULES)/$(notdir $(so));' \
-	    > $(SHARE)/nginx/modules-available/mod-http-ampersand.conf
+	echo 'load_module modules/$(notdir $(so));' > $(SHARE)/$(LOAD)
+	ln -sf $(PREFIX)/share/$(LOAD) $(ENABLED)/50-mod-http-ampersand.conf
+	install -m 644 $(BUILD)/ampctl.1 $(SHARE)/man/man1
 	install -m 755 docker/entrypoint $(SHARE)/ampersand-gateway
 	install -m 644 conf/nginx.conf.in $(SHARE)/ampersand-gateway
 	install -m 644 $(wildcard README.md CHANGELOG.md) LICENSE $(DOC)
 	$(if $(wildcard docs/*.md),install -m 644 $(wildcard docs/*.md) $(DOC)/docs)
 
-deb: all
-	@tools/deb '$(PACKAGE)' '$(VERSION)'
+deb:
+	@tools/deb '$(VERSION)'
 
 image-check:
 	@tools/check-image

@@ -116,8 +116,10 @@ sub inside {
 
     # what "make install" puts in place
 
+    my $enabled = '/etc/nginx/modules-enabled/50-mod-http-ampersand.conf';
     system("cp $module /usr/share/nginx/modules/ngx_http_ampersand_module.so && mkdir /etc/nginx/ampersand"
-        . " && cp conf/ampersand/*.conf /etc/nginx/ampersand/ && cp $ampctl $tmp/bin/ampctl"
+        . " && cp conf/ampersand/*.conf /etc/nginx/ampersand/ && cp $ampctl $tmp/bin/ampctl && rm -f $enabled"
+        . " && echo 'load_module modules/ngx_http_ampersand_module.so;' > $enabled"
         . " && ln -s $nginx $tmp/bin/nginx") == 0 or die "install\n";
     $ENV{PATH} = "$tmp/bin:$ENV{PATH}";
 
@@ -133,7 +135,7 @@ sub inside {
     chmod 0600, "$tmp/key.txt";
 
     my $readme = slurp('README.md');
-    my ($conf) = $readme =~ /^(    load_module.*?^    \})$/ms or die "README has no configuration\n";
+    my ($conf) = $readme =~ /^(    include modules-enabled.*?^    \})$/ms or die "README has no configuration\n";
     spew('/etc/nginx/nginx.conf', $conf =~ s/^    //mgr);
 
     system('redis-server --daemonize yes --save "" --bind 127.0.0.1 > /dev/null') == 0 or die "redis-server\n";
