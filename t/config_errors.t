@@ -136,7 +136,7 @@ bad "ampersand_redis ... $_->[0]", http("$zone ampersand_redis redis://127.0.0.1
 
 bad "a master key file that $_->[0]", http("$zone $redis ampersand_master_key $_->[1]; $block"), $_->[2]
     for [ 'is missing', "$tmp/none", 'No such file' ], [ 'the world may read', file('world', $text, 0644), 'chmod 600' ],
-        [ 'the group may read', file('group', $text, 0640), 'chmod 600' ], [ 'is empty', file('void', ''), 'empty' ],
+        [ 'the group may write', file('group', $text, 0660), 'chmod 600' ], [ 'is empty', file('void', ''), 'empty' ],
         [ 'is a directory', $tmp, 'regular file' ], [ 'is no key', file('junk', "junk\n"), 'ampctl masterkey new' ],
         [ 'is long', file('long', 'x' x 100_000), 'too long' ];
 

@@ -113,7 +113,7 @@ subtest 'passwords: in the URL, percent-encoded, in a file; never shown' => sub 
     $r = redis_at("redis://reader:opscanary\@$at", qw(tenant disable acme));
     is $r->{code}, 3, 'a user without the right to write';
     is $r->{doc}{error}{code}, 'redis_permission', 'code';
-    like $r->{doc}{error}{remedy}, qr/\+\@scripting/, 'remedy';
+    like $r->{doc}{error}{remedy}, qr/ACL SETUSER reader .* \+eval /, 'remedy';
 };
 
 subtest 'a replica, and a Redis without memory' => sub {

@@ -75,7 +75,7 @@ subtest 'a client certificate' => sub {
     $r = at($url, '--redis-ca', $ca, '--redis-cert', $cert, '--redis-key', $certs->file('server.key'));
     is $r->{code}, 1, 'the key of another certificate';
     like $r->{doc}{error}{message}, qr/not the key of the certificate/, 'message';
-    my $open = $ctl->file('open.key', do { local (@ARGV, $/) = $key; <> }, 0640);
+    my $open = $ctl->file('open.key', do { local (@ARGV, $/) = $key; <> }, 0644);
     $r = at($url, '--redis-ca', $ca, '--redis-cert', $cert, '--redis-key', $open);
     is $r->{code}, 1, 'a key that others may read';
     like $r->{doc}{error}{remedy}, qr/chmod 600/, 'remedy';

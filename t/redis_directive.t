@@ -36,7 +36,7 @@ for (
     [ "redis+cluster://127.0.0.1 cert_file=$pem key_file=$key", qr/are for TLS/ ],
     [ "rediss://127.0.0.1 cert_file=$pem", qr/needs both cert_file=FILE and key_file=FILE/ ],
     [ "rediss://127.0.0.1 key_file=$key", qr/needs both cert_file=FILE and key_file=FILE/ ],
-    [ "rediss://127.0.0.1 cert_file=$pem key_file=$open", qr/open to others than its owner: chmod 600/ ],
+    [ "rediss://127.0.0.1 cert_file=$pem key_file=$open", qr/may be read or written by other users: chmod 600/ ],
     [ "rediss://127.0.0.1 ca_file=/nowhere.pem", qr/nowhere\.pem.*No such file/s ],
     [ "rediss://127.0.0.1 ca_file=$key", qr/client\.key/ ],
     [ "rediss://127.0.0.1 cert_file=$pem key_file=" . $certs->file('server.key'), qr/key values mismatch/ ],

@@ -10,6 +10,7 @@
       amp_script_span(AMP_SCRIPT_##NAME##_SHA) }
 
 
+const amp_script_t  amp_script_check_rights = amp_script(CHECK_RIGHTS);
 const amp_script_t  amp_script_check_writes = amp_script(CHECK_WRITES);
 const amp_script_t  amp_script_invalidate = amp_script(INVALIDATE);
 const amp_script_t  amp_script_lease = amp_script(LEASE);

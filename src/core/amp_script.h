@@ -1,7 +1,8 @@
 /*
  * The Lua scripts that run in Redis.  Each src/core/NAME.lua is amp_script_NAME
  * here; its comment says what the script does, takes and returns.  Every
- * script has exactly one key, so that a cluster can run it.
+ * script has exactly one key, so that a cluster can run it; check_rights, which
+ * each server runs, has none.
  *
  * Callers send EVALSHA with the SHA-1, and EVAL with the text where Redis
  * answers NOSCRIPT.
@@ -20,6 +21,7 @@ typedef struct {
 } amp_script_t;
 
 
+extern const amp_script_t  amp_script_check_rights;
 extern const amp_script_t  amp_script_check_writes;
 extern const amp_script_t  amp_script_invalidate;
 extern const amp_script_t  amp_script_lease;

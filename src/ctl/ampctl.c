@@ -10,6 +10,7 @@
 #include "ampctl.h"
 #include "help.h"
 #include "options.h"
+#include "rights.h"
 #include "version.h"
 
 
@@ -82,6 +83,7 @@ main(int argc, char **argv)
 
     rc = ctl_run(&ctl, argc, argv);
     if (rc == -1) {
+        rights_remedy(&ctl);
         rc = output_error(&ctl.error, ctl.json);
     }
 

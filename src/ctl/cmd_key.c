@@ -69,7 +69,7 @@ key_set(ctl_t *ctl)
     }
 
     if (ctl_tenant_id(ctl, &id) != 0 || ctl_ring(ctl) == NULL
-        || secret_read(&set.secret, file, "the Ampersand key", &ctl->error)
+        || secret_ampersand_key(&set.secret, file, &ctl->error)
            != 0)
     {
         return -1;

@@ -8,6 +8,7 @@
 
 #include "doctor.h"
 #include "record.h"
+#include "rights.h"
 
 
 static const char *const  doctor_words[] = { "ok", "warn", "fail" };
@@ -76,6 +77,7 @@ doctor_error(doctor_t *doctor, const char *name)
     ctl_error_t  *error;
 
     error = &doctor->ctl->error;
+    rights_remedy(doctor->ctl);
 
     /* the message of the error names the node already */
 

@@ -12,6 +12,7 @@
 #include "../core/amp_redis_host.h"
 #include "../core/amp_script.h"
 #include "doctor_redis.h"
+#include "doctor_rights.h"
 #include "fault.h"
 #include "sentinel.h"
 
@@ -259,36 +260,21 @@ doctor_tls(doctor_t *doctor, connection_t *c)
 }
 
 
-/* Writes a key whose slot is the node's, and publishes an event. */
+/* Writes a key, the doctor's in a slot of the node, and publishes an event. */
 
 static void
-doctor_writes(doctor_t *doctor, connection_t *c, unsigned node)
+doctor_writes(doctor_t *doctor, connection_t *c, amp_span_t key)
 {
-    int              len;
-    char             key[AMP_KEYS_MAX];
-    route_t         *route;
-    unsigned         i;
     amp_buf_t        channel;
-    amp_span_t       prefix;
     redisReply      *reply;
     unsigned char    buf[AMP_KEYS_MAX];
 
-    route = store_route(doctor->ctl->store);
-    prefix = store_prefix(doctor->ctl->store);
-    i = 0;
-
-    do {
-        len = snprintf(key, sizeof(key), "%sdoctor:%u", (char *) prefix.data,
-                       i++);
-    } while (route->nodes.url.form == AMP_REDIS_CLUSTER && i < AMP_SLOTS * 16
-             && route->cluster.slots[amp_slot(ctl_span(key))] != node + 1);
-
     amp_buf_init(&channel, buf, sizeof(buf));
-    amp_keys_events(prefix, &channel);
+    amp_keys_events(store_prefix(doctor->ctl->store), &channel);
 
     reply = doctor_command(doctor, c, "EVAL %s 1 %b %b %s",
                            (const char *) amp_script_check_writes.text.data,
-                           key, (size_t) len, buf,
+                           key.data, key.len, buf,
                            amp_buf_written(&channel).len,
                            "{\"v\":1,\"type\":\"doctor\"}");
     if (reply == NULL) {
@@ -303,13 +289,38 @@ doctor_writes(doctor_t *doctor, connection_t *c, unsigned node)
 }
 
 
+/* A key of the doctor's in a slot of the node. */
+
+static amp_span_t
+doctor_key(doctor_t *doctor, unsigned node, char key[AMP_KEYS_MAX])
+{
+    route_t     *route;
+    unsigned     i;
+    amp_span_t   prefix;
+
+    route = store_route(doctor->ctl->store);
+    prefix = store_prefix(doctor->ctl->store);
+    i = 0;
+
+    do {
+        snprintf(key, AMP_KEYS_MAX, "%sdoctor:%u", (char *) prefix.data, i++);
+    } while (route->nodes.url.form == AMP_REDIS_CLUSTER && i < AMP_SLOTS * 16
+             && route->cluster.slots[amp_slot(ctl_span(key))] != node + 1);
+
+    return ctl_span(key);
+}
+
+
 static void
 doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
 {
     int          writes;
+    char         buf[AMP_KEYS_MAX];
+    amp_span_t   key;
     redisReply  *info;
 
     writes = 1;
+    key = doctor_key(doctor, node, buf);
 
     doctor_tls(doctor, c);
 
@@ -329,8 +340,10 @@ doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
     doctor_clock(doctor, c);
 
     if (writes) {
-        doctor_writes(doctor, c, node);
+        doctor_writes(doctor, c, key);
     }
+
+    doctor_rights(doctor, c, key);
 }
 
 
@@ -425,7 +438,10 @@ doctor_cluster(doctor_t *doctor)
 }
 
 
-/* Sends a first command: whether Redis answers and accepts the credentials. */
+/*
+ * Sends a first command: whether Redis answers and accepts the credentials.  A
+ * missing right is for doctor_rights() to name.
+ */
 
 static int
 doctor_reach(doctor_t *doctor)
@@ -447,8 +463,9 @@ doctor_reach(doctor_t *doctor)
     }
 
     reply = doctor_command(doctor, c, "TIME");
+
     if (reply == NULL) {
-        return -1;
+        return strcmp(ctl->error.code, "redis_permission") == 0 ? 0 : -1;
     }
 
     freeReplyObject(reply);
@@ -512,6 +529,14 @@ doctor_redis(doctor_t *doctor)
         doctor_node(doctor, c, i);
 
         doctor->node = NULL;
+    }
+
+    /* the check of the rights may have subscribed */
+
+    for (i = 0; i < route->nodes.n; i++) {
+        if (route->nodes.list[i].connection != NULL) {
+            route_lost(route, route->nodes.list[i].connection);
+        }
     }
 
     return rc;

@@ -10,11 +10,6 @@
 
 #define FAULT_TEXT  256                 /* bytes of an unknown error shown    */
 
-#define FAULT_ACL                                                             \
-    "let its ACL user run +@read +@write +@scripting +@connection +publish "  \
-    "+subscribe +time +info +role +cluster|slots on the prefix's keys "       \
-    "(~amp:*) and channel (&amp:events)"
-
 
 typedef struct {
     int          exit;                  /* 0: this class has no message       */
@@ -45,7 +40,7 @@ static const fault_t  faults[] = {
     [AMP_REDIS_ERROR_NOPERM] = {
         CTL_REACH, "redis_permission",
         "does not permit this user to run the command",
-        FAULT_ACL },
+        "run ampctl doctor" },                  /* rights_remedy() says more */
 
     [AMP_REDIS_ERROR_READONLY] = {
         CTL_REACH, "redis_readonly",

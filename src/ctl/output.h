@@ -24,7 +24,7 @@ typedef struct {
     int          exit;              /* CTL_REFUSED, CTL_USAGE or CTL_REACH    */
     const char  *code;              /* a word for scripts; static             */
     char         message[512];
-    char         remedy[512];       /* what to do; may be empty               */
+    char         remedy[1280];      /* what to do; may be empty               */
 } ctl_error_t;
 
 

@@ -280,8 +280,7 @@ store_password(nodes_t *nodes, const char *password_file, ctl_error_t *error)
     }
 
     if (password_file != NULL) {
-        return secret_read(&nodes->password, password_file,
-                           "the Redis password", error);
+        return secret_password(&nodes->password, password_file, error);
     }
 
     nodes->password.len = strlen(nodes->url.password);

@@ -85,7 +85,7 @@ tenant_add_key(ctl_t *ctl, json_t *record)
     }
 
     if (ctl_ring(ctl) == NULL
-        || secret_read(&secret, file, "the Ampersand key", &ctl->error) != 0)
+        || secret_ampersand_key(&secret, file, &ctl->error) != 0)
     {
         return -1;
     }

@@ -3,11 +3,9 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -56,42 +54,22 @@ tls_no_passphrase(char *buf, int size, int writing, void *data)
 static int
 tls_key(SSL_CTX *ctx, const char *file, ctl_error_t *error)
 {
-    int           fd;
-    BIO          *bio;
-    char          text[TLS_KEY_MAX];
-    ssize_t       n;
-    EVP_PKEY     *key;
-    const char   *what = "client key file";
-    struct stat   st;
+    BIO       *bio;
+    char       text[TLS_KEY_MAX];
+    ssize_t    n;
+    EVP_PKEY  *key;
 
-    /* O_NONBLOCK: opening a FIFO must not block */
+    static const secret_kind_t  kind = {
+        "client key file", "redis_tls",
+        "--redis-key FILE (AMPERSAND_REDIS_KEY) is the key of the client "
+        "certificate"
+    };
 
-    fd = open(file, O_RDONLY|O_CLOEXEC|O_NOCTTY|O_NONBLOCK);
+    n = secret_file(&kind, file, text, sizeof(text), error);
 
-    if (fd == -1 || fstat(fd, &st) != 0) {
-        n = errno;
-
-        if (fd != -1) {
-            close(fd);
-        }
-
-        return tls_refused(error, what, file, strerror((int) n),
-                           "--redis-key FILE (AMPERSAND_REDIS_KEY) is the "
-                           "key of the client certificate");
+    if (n == -1) {
+        return -1;
     }
-
-    if (!S_ISREG(st.st_mode) || (st.st_mode & 077)) {
-        close(fd);
-        return tls_refused(error, what, file, S_ISREG(st.st_mode)
-                           ? "group or others may read or write it"
-                           : "it is not a regular file",
-                           S_ISREG(st.st_mode) ? "chmod 600 it"
-                                               : "give the file itself");
-    }
-
-    n = read(fd, text, sizeof(text));
-
-    close(fd);
 
     key = NULL;
     bio = n > 0 ? BIO_new_mem_buf(text, (int) n) : NULL;
@@ -104,7 +82,7 @@ tls_key(SSL_CTX *ctx, const char *file, ctl_error_t *error)
     secret_clean(text, sizeof(text));
 
     if (key == NULL) {
-        return tls_refused(error, what, file, "it contains no key in PEM "
+        return tls_refused(error, kind.what, file, "it contains no key in PEM "
                            "format, or an encrypted one", "write the key in "
                            "PEM format, without a passphrase");
     }
@@ -114,7 +92,7 @@ tls_key(SSL_CTX *ctx, const char *file, ctl_error_t *error)
     EVP_PKEY_free(key);
 
     if (n != 1 || SSL_CTX_check_private_key(ctx) != 1) {
-        return tls_refused(error, what, file,
+        return tls_refused(error, kind.what, file,
                            "it is not the key of the certificate",
                            "--redis-key has to be the key of --redis-cert");
     }

@@ -93,9 +93,7 @@ ngx_http_ampersand_set_master_key(ngx_conf_t *cf, ngx_command_t *cmd,
         cln->data = amcf->keyring;
     }
 
-    if (ngx_ampersand_secret_file(cf, &value[1], AMP_MASTER_KEY_TEXT, &text)
-        != NGX_OK)
-    {
+    if (ngx_ampersand_secret_line(cf, &value[1], &text) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -3,8 +3,7 @@
 #include "amp_keys.h"
 
 
-#define NGX_AMPERSAND_REDIS_PASSWORD_MAX  1024      /* bytes                  */
-#define NGX_AMPERSAND_REDIS_KEY_MAX       65536     /* bytes of a PEM file    */
+#define NGX_AMPERSAND_REDIS_KEY_MAX  65536          /* bytes of a PEM file    */
 
 
 typedef ngx_int_t (*ngx_ampersand_redis_conf_pt)(ngx_conf_t *cf,
@@ -162,9 +161,7 @@ static ngx_int_t
 ngx_ampersand_redis_conf_password(ngx_conf_t *cf,
     ngx_ampersand_redis_conf_t *conf, ngx_str_t *value)
 {
-    return ngx_ampersand_secret_file(cf, value,
-                                     NGX_AMPERSAND_REDIS_PASSWORD_MAX,
-                                     &conf->password);
+    return ngx_ampersand_secret_line(cf, value, &conf->password);
 }
 
 
