@@ -159,6 +159,7 @@ sub inside {
     like qx{$curl -H 'X-Api-Key: $token'}, qr/problem:upstream-failed"/, 'a tenant is passed on';
 
     my $log = '/var/log/nginx/ampersand.log';
+    until_true('the log has the request', sub { slurp($log) =~ /upstream-failed/ });
     my %line = map { $_->{decision} => $_ } map { JSON::PP::decode_json($_) } split /\n/, slurp($log);
     is $line{'upstream-failed'}{tenant}, 'billing', 'the log names the tenant';
     is $line{'upstream-failed'}{operation}, 'listIntegrations', 'and the operation';
