@@ -1,4 +1,5 @@
 #include "ngx_ampersand_lease_call.h"
+#include "ngx_ampersand_log.h"
 #include "zone/ngx_ampersand_node.h"
 #include "amp_keys.h"
 #include "amp_script.h"
@@ -328,7 +329,6 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     ngx_ampersand_leases_t   *leases;
     ngx_ampersand_leasing_t  *leasing;
 
-    static time_t            logged;
     static const char *const effects[] = {
         "each gateway holds tenants to its share of their limits",
         "tenants are not held to their limits",
@@ -383,8 +383,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
     if (failed && ngx_atomic_cmp_set(&leases->degraded, 0, 1)) {
-        if (ngx_time() - logged >= NGX_AMPERSAND_LEASE_LOG) {
-            logged = ngx_time();
+        if (ngx_ampersand_log_due(&leasing->logged, NGX_AMPERSAND_LEASE_LOG)) {
             ngx_log_error(NGX_LOG_WARN, leasing->log, 0,
                           "ampersand: no leases from Redis, %s: \"%*s\"",
                           effects[leasing->fallback], call->error.len,

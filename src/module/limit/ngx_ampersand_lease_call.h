@@ -52,6 +52,7 @@ typedef struct {
     ngx_queue_t             calls;  /* ngx_ampersand_lease_call_t, of this
                                        worker, that have not ended            */
     ngx_uint_t              closing; /* the worker exits                      */
+    time_t                  logged; /* see ngx_ampersand_log.h                */
 } ngx_ampersand_leasing_t;
 
 

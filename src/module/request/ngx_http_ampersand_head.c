@@ -287,6 +287,7 @@ ngx_http_ampersand_head_key(ngx_http_request_t *r,
 {
     int                              n;
     u_char                          *p;
+    ngx_uint_t                       level;
     ngx_http_ampersand_main_conf_t  *amcf;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
@@ -297,8 +298,9 @@ ngx_http_ampersand_head_key(ngx_http_request_t *r,
     n = amp_tenant_key(amcf->keyring, ctx->record.tenant, p);
 
     if (n <= 0) {
-        ngx_log_error(ngx_ampersand_log_level(&amcf->logged),
-                      r->connection->log, 0,
+        level = ngx_ampersand_log_level(&amcf->logged);
+
+        ngx_log_error(level, r->connection->log, 0,
                       "ampersand: the tenant's key does not open with any "
                       "ampersand_master_key");
         return NGX_DECLINED;

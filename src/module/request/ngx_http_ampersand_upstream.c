@@ -273,6 +273,7 @@ ngx_http_ampersand_upstream_fits(ngx_http_request_t *r,
 {
     size_t                           len;
     ngx_str_t                       *method;
+    ngx_uint_t                       level;
     const char                      *fault;
     ngx_http_upstream_t             *u;
     ngx_http_ampersand_loc_conf_t   *alcf;
@@ -313,7 +314,9 @@ ngx_http_ampersand_upstream_fits(ngx_http_request_t *r,
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
 
-    ngx_log_error(ngx_ampersand_log_level(&amcf->logged), r->connection->log, 0,
+    level = ngx_ampersand_log_level(&amcf->logged);
+
+    ngx_log_error(level, r->connection->log, 0,
                   "ampersand: not sent: the location is not a gateway's: %s",
                   fault);
 

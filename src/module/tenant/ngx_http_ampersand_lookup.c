@@ -438,6 +438,7 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
 {
     uint64_t              *begun;
     ngx_int_t              rc, token;
+    ngx_uint_t             level;
     ngx_ampersand_zone_t  *zone;
 
     zone = lookup->lookups->zone;
@@ -454,8 +455,9 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
                                      lookup->tenant);
 
     if (rc == NGX_ABORT) {
-        ngx_log_error(ngx_ampersand_log_level(lookup->lookups->logged),
-                      lookup->log, 0,
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+
+        ngx_log_error(level, lookup->log, 0,
                       "ampersand: Redis \"%V\" holds an older record of "
                       "tenant \"%*s\" than it has announced",
                       &lookup->lookups->conf->display,

@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_lookup_limit.h"
+#include "ngx_ampersand_log.h"
 #include "amp_rate.h"
 
 
@@ -73,8 +74,7 @@ ngx_http_ampersand_lookup_limit_admit(
         return 1;
     }
 
-    if (ngx_time() - limit->logged >= NGX_HTTP_AMPERSAND_LOOKUP_LOG) {
-        limit->logged = ngx_time();
+    if (ngx_ampersand_log_due(&limit->logged, NGX_HTTP_AMPERSAND_LOOKUP_LOG)) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "ampersand: too many unknown tokens, some get 503 "
                       "without a look-up; tenants in the zone are served");
