@@ -7,9 +7,11 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-# make asan builds a second time, with SANITIZE set, under build/asan
+# make asan builds a second time, with SANITIZE set, under build/asan; make steps
+# with STEPS set, under build/steps
 BUILD    := build
 SANITIZE :=
+STEPS    :=
 
 PREFIX        := /usr
 NGINX_SRC     := /usr/share/nginx/src
@@ -43,6 +45,7 @@ CFLAGS := -O1 -g -fno-omit-frame-pointer $(SANITIZE)
 WARN   := $(SAN_WARN)
 endif
 
+CFLAGS  += $(if $(STEPS),-DNGX_AMPERSAND_TEST=1)
 LDFLAGS := $(SANITIZE) -Wl,-z,relro -Wl,-z,now
 
 # A request passes through many small functions of many files, and of nginx:
@@ -60,7 +63,7 @@ LIBS    := -ljansson -lcrypto
 so     := $(BUILD)/ngx_http_ampersand_module.so
 ampctl := $(BUILD)/ampctl
 
-.PHONY: all deps run test check unit simulate bench asan fuzz install deb \
+.PHONY: all deps run test check unit steps simulate bench asan fuzz install deb \
         image-check clean help FORCE
 .DELETE_ON_ERROR:
 
@@ -216,6 +219,14 @@ unit: $(UNIT_BIN)
                     $(addsuffix .d,$(UNIT_BIN) $(BUILD)/limits))
 
 
+# The module with the steps at which t/zone_torn.t has a worker die
+
+steps := $(BUILD)/steps/$(notdir $(so))
+
+steps:
+	@$(MAKE) $(steps) BUILD=$(BUILD)/steps STEPS=1
+
+
 # Limits, simulated: used by t/lease_script.t and make simulate
 
 LEASE_OBJ := $(patsubst src/%.c,$(BUILD)/src/%.o,\
@@ -243,6 +254,7 @@ test:
 	@$(MAKE) lint-layers
 	@$(MAKE) unit
 	@$(MAKE) $(BUILD)/limits
+	@$(MAKE) steps
 	@rm -f $(BUILD)/prove
 	@prove $(PROVE_FLAGS) --statefile $(BUILD)/prove --state save t || { \
 	    status=$$?; \

@@ -409,6 +409,10 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
 {
     uint64_t  delay, start, size, redis;
 
+    if (lease->asked != sent) {
+        return 0;
+    }
+
     if (lease->unit == 0 || received < sent || received < lease->received
         || answer->now == 0
         || answer->now > UINT64_MAX / 4 / 1000
@@ -420,10 +424,6 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     {
         amp_lease_failed(lease, sent, received);
         return -1;
-    }
-
-    if (sent < lease->asked || sent < lease->received) {
-        return 0;
     }
 
     redis = answer->now * 1000;

@@ -168,8 +168,9 @@ int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
 /*
  * The answer to the current call.  sent: the now of amp_lease_ask().  0, or -1
- * when the answer is impossible; then the call has failed.  An answer that
- * comes after that of a later call is ignored: its units lapse.
+ * when the answer is impossible; then the call has failed.  The answer to a
+ * call that was given up, or taken for lost before another began, is ignored:
+ * its units lapse.
  */
 
 int amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,

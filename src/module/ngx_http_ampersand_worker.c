@@ -1,7 +1,7 @@
 #include "ngx_http_ampersand_worker.h"
 #include "limit/ngx_http_ampersand_cooldown.h"
-#include "zone/ngx_ampersand_concurrency.h"
 #include "zone/ngx_ampersand_invalidation.h"
+#include "zone/ngx_ampersand_workers.h"
 #include "amp_keys.h"
 
 
@@ -49,7 +49,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 
     ngx_time_update();
 
-    ngx_ampersand_concurrency_init(amcf->zone);
+    ngx_ampersand_workers_join(amcf->zone);
 
     counters = ngx_ampersand_zone_counters(amcf->zone);
 
@@ -89,7 +89,8 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    ngx_ampersand_lease_exit(&amcf->limits.leasing, ngx_worker == 0);
+    ngx_ampersand_lease_exit(&amcf->limits.leasing,
+                             ngx_ampersand_workers_leave(amcf->zone));
 
     /* the link writes in an event of its own, and no event loop follows */
 
@@ -97,6 +98,7 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
 
     ngx_ampersand_redis_close(amcf->redis);
     ngx_ampersand_lease_give_up(&amcf->limits.leasing);
+    ngx_ampersand_cache_invalidate_exit(&amcf->invalidator);
     ngx_http_ampersand_lookups_close(&amcf->lookups);
 }
 

@@ -345,6 +345,7 @@ impossible_answers(void **state)
                          AMP_LEASE_FALLBACK);
     }
 
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
     assert_int_equal(amp_lease_answer(&o.lease, &good, o.now, o.now),
                      0);
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
@@ -354,6 +355,7 @@ impossible_answers(void **state)
 
     good.now -= 3600 * UINT64_C(1000000);
     good.granted = 0;
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
     assert_int_equal(amp_lease_answer(&o.lease, &good, o.now, o.now),
                      0);
     assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),

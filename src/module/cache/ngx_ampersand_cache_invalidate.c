@@ -10,6 +10,7 @@
 /* A command under way. */
 
 typedef struct {
+    ngx_queue_t                   queue;
     ngx_ampersand_invalidator_t  *inv;
     ngx_ampersand_pending_t       pending;
     ngx_uint_t                    eval;     /* with the script's text         */
@@ -35,9 +36,28 @@ ngx_ampersand_cache_invalidate_init(ngx_ampersand_invalidator_t *inv,
     inv->retry.data = inv;
     inv->retry.cancelable = 1;
 
+    ngx_queue_init(&inv->calls);
+
     /* some may be pending since before a reload, or of a worker that died */
 
     ngx_add_timer(&inv->retry, NGX_AMPERSAND_INVALIDATE_RETRY);
+}
+
+
+void
+ngx_ampersand_cache_invalidate_exit(ngx_ampersand_invalidator_t *inv)
+{
+    ngx_queue_t                      *q;
+    ngx_ampersand_invalidate_call_t  *call;
+
+    while (!ngx_queue_empty(&inv->calls)) {
+        q = ngx_queue_head(&inv->calls);
+        ngx_queue_remove(q);
+
+        call = ngx_queue_data(q, ngx_ampersand_invalidate_call_t, queue);
+        ngx_ampersand_generations_pending_add(inv->zone, &call->pending);
+        ngx_free(call);
+    }
 }
 
 
@@ -106,12 +126,15 @@ ngx_ampersand_cache_invalidate_send(ngx_ampersand_invalidator_t *inv,
                                          call);
     }
 
-    if (rc != NGX_OK) {
-        ngx_ampersand_cache_invalidate_later(inv, pending);
+    if (rc == NGX_OK) {
+        ngx_queue_insert_tail(&inv->calls, &call->queue);
+        return;
+    }
 
-        if (call) {
-            ngx_free(call);
-        }
+    ngx_ampersand_cache_invalidate_later(inv, pending);
+
+    if (call) {
+        ngx_free(call);
     }
 }
 
@@ -121,6 +144,8 @@ ngx_ampersand_cache_invalidate_reply(void *data, ngx_int_t rc,
     redisReply *reply)
 {
     ngx_ampersand_invalidate_call_t *call = data;
+
+    ngx_queue_remove(&call->queue);
 
     if (rc == NGX_OK && !call->eval
         && ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_NOSCRIPT))

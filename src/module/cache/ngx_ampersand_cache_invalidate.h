@@ -9,8 +9,9 @@
  * Where Redis did not confirm the script (out of reach, an error, its reply
  * lost) the invalidation is pending: the families stand in the project's node
  * of the zone, which outlives workers and reloads, and every worker that failed
- * tries again each second until none is pending.  A duplicate invalidation
- * costs one extra cache miss.  A zone that is lost with pending invalidations
+ * tries again each second until none is pending.  A worker that exits leaves
+ * those without a reply to its successors.  A duplicate invalidation costs one
+ * extra cache miss.  A zone that is lost with pending invalidations
  * (a restart while Redis is out of reach) leaves the old answers to their
  * lifetimes.
  */
@@ -31,6 +32,7 @@ typedef struct {
     ngx_ampersand_redis_t  *redis;
     ngx_str_t              *prefix;
     ngx_event_t             retry;
+    ngx_queue_t             calls;  /* commands without a reply               */
 } ngx_ampersand_invalidator_t;
 
 
@@ -38,6 +40,10 @@ typedef struct {
 
 void ngx_ampersand_cache_invalidate_init(ngx_ampersand_invalidator_t *inv,
     ngx_log_t *log);
+
+/* For exit_process, after the link was closed, which calls no handler. */
+
+void ngx_ampersand_cache_invalidate_exit(ngx_ampersand_invalidator_t *inv);
 
 /* Families (AMP_F(...) | ...) of the project were written. */
 

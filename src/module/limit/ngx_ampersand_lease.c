@@ -79,7 +79,7 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
     round.limits = limits;
     round.n = n;
 
-    ngx_shmtx_lock(&leasing->zone->shpool->mutex);
+    ngx_ampersand_zone_lock(leasing->zone);
 
     if (ngx_ampersand_lease_open(&round) != NGX_OK) {
         *wait = AMP_LEASE_SECOND;
@@ -154,7 +154,7 @@ ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round)
         (void) ngx_ampersand_lease_find(round, 1);
     }
 
-    ngx_shmtx_unlock(&round->leasing->zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(round->leasing->zone);
 
     for (i = 0; i < round->n; i++) {
         round->limits[i].remaining = 0;
@@ -225,7 +225,7 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
         round->calls[i] = call;
     }
 
-    ngx_shmtx_unlock(&round->leasing->zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(round->leasing->zone);
 
     for (i = 0; i < round->n; i++) {
         if (round->calls[i]) {
@@ -243,11 +243,11 @@ ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing)
 
 
 void
-ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t all)
+ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t last)
 {
     leasing->closing = 1;
 
-    while (all && !ngx_ampersand_lease_degraded(leasing->zone)
+    while (last && !ngx_ampersand_lease_degraded(leasing->zone)
            && ngx_ampersand_lease_return(leasing, 0))
     {
         /* void */
@@ -272,7 +272,7 @@ ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
     zone = leasing->zone;
     n = 0;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     now = ngx_ampersand_lease_now();
 
@@ -326,7 +326,7 @@ ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
         calls[n++] = call;
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     for (i = 0; i < n; i++) {
         ngx_ampersand_lease_send(calls[i]);

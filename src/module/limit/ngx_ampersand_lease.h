@@ -74,12 +74,14 @@ void ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing);
 
 /*
  * The worker exits: calls that end from now on do not change the degraded flag,
- * and wake no request.  all: returns the units of all leases among the 256
- * nodes used last, as far as Redis takes the commands at once.  Other units
- * lapse.  ngx_ampersand_lease_give_up() follows.
+ * and wake no request.  last: it is the gateway's last worker, so it returns
+ * the units of all leases among the 256 nodes used last, as far as Redis takes
+ * the commands at once.  Other units lapse.  ngx_ampersand_lease_give_up()
+ * follows.
  */
 
-void ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t all);
+void ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing,
+    ngx_uint_t last);
 
 /*
  * The degraded flag, one for all limits.  1: the last call of some limit

@@ -78,7 +78,7 @@ ngx_ampersand_lease_give_up(ngx_ampersand_leasing_t *leasing)
         q = ngx_queue_head(&leasing->calls);
         call = ngx_queue_data(q, ngx_ampersand_lease_call_t, queue);
 
-        ngx_shmtx_lock(&zone->shpool->mutex);
+        ngx_ampersand_zone_lock(zone);
 
         leased = ngx_ampersand_lease_state(zone,
                                            amp_span_make(call->tenant,
@@ -88,7 +88,7 @@ ngx_ampersand_lease_give_up(ngx_ampersand_leasing_t *leasing)
             amp_lease_give_up(&leased->lease, call->sent);
         }
 
-        ngx_shmtx_unlock(&zone->shpool->mutex);
+        ngx_ampersand_zone_unlock(zone);
 
         ngx_ampersand_lease_call_free(call);
     }
@@ -216,7 +216,7 @@ ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
 
     leases = &zone->sh->leases;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     for (i = 0; i < ngx_min(leases->nservers, NGX_AMPERSAND_SERVERS); i++) {
         seen = &leases->servers[i];
@@ -243,7 +243,7 @@ ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
 
 done:
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return since;
 }
@@ -341,7 +341,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     tenant = amp_span_make(call->tenant, call->len);
     failed = (answer == NULL);
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     now = ngx_ampersand_lease_now();
     leased = ngx_ampersand_lease_state(zone, tenant, call->limit, 0);
@@ -357,7 +357,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
             amp_lease_give_up(&leased->lease, call->sent);
         }
 
-        ngx_shmtx_unlock(&zone->shpool->mutex);
+        ngx_ampersand_zone_unlock(zone);
         ngx_ampersand_lease_call_free(call);
         return;
     }
@@ -380,7 +380,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 
     zone->sh->counters.lease_failures += failed;
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     if (failed && ngx_atomic_cmp_set(&leases->degraded, 0, 1)) {
         if (ngx_ampersand_log_due(&leasing->logged, NGX_AMPERSAND_LEASE_LOG)) {

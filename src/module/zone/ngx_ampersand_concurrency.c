@@ -1,5 +1,6 @@
 #include "ngx_ampersand_concurrency.h"
 #include "ngx_ampersand_node.h"
+#include "ngx_ampersand_workers.h"
 
 
 /*
@@ -11,12 +12,10 @@
  * A count whose generation is not the worker's is that of a predecessor that
  * died.  The sum is corrected when the worker counts again, and when the limit
  * is reached.  Then the pids are tested, too, since a worker that died while it
- * was shutting down has no successor.  (A pid that another process has by then
- * keeps its count until that process ends.)
+ * was shutting down has no successor.
  *
  * The state has room for the workers that existed when the node was made; else
- * the node is made again.  Workers beyond NGX_AMPERSAND_WORKERS share the last
- * index.
+ * the node is made again.
  */
 
 
@@ -32,8 +31,6 @@ static ngx_ampersand_concurrency_t *ngx_ampersand_concurrency_own(
     ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node);
 static void ngx_ampersand_concurrency_correct(ngx_ampersand_shared_t *sh,
     ngx_ampersand_node_t *node);
-static ngx_uint_t ngx_ampersand_concurrency_dead(
-    ngx_ampersand_worker_t *worker);
 
 
 /*
@@ -42,32 +39,6 @@ static ngx_uint_t ngx_ampersand_concurrency_dead(
  */
 
 #define ngx_ampersand_concurrency_places(node)  (node)->ref_place
-
-
-void
-ngx_ampersand_concurrency_init(ngx_ampersand_zone_t *zone)
-{
-    ngx_uint_t               i;
-    ngx_ampersand_worker_t  *worker;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    for (i = 0; i < NGX_AMPERSAND_WORKERS - 1; i++) {
-        worker = &zone->sh->workers[i];
-
-        if (worker->pid == 0 || worker->pid == ngx_pid
-            || ngx_ampersand_concurrency_dead(worker))
-        {
-            break;
-        }
-    }
-
-    zone->sh->workers[i].pid = ngx_pid;
-    zone->sh->workers[i].generation++;
-    zone->worker = i;
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-}
 
 
 ngx_uint_t
@@ -80,7 +51,7 @@ ngx_ampersand_concurrency_acquire(ngx_ampersand_zone_t *zone, amp_span_t tenant,
 
     acquired = 0;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     node = ngx_ampersand_concurrency_node(zone, tenant);
 
@@ -106,7 +77,7 @@ ngx_ampersand_concurrency_acquire(ngx_ampersand_zone_t *zone, amp_span_t tenant,
 
 done:
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return acquired;
 }
@@ -118,7 +89,7 @@ ngx_ampersand_concurrency_release(ngx_ampersand_zone_t *zone, amp_span_t tenant)
     ngx_ampersand_node_t         *node;
     ngx_ampersand_concurrency_t  *own;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_CONCURRENCY, tenant);
 
@@ -131,7 +102,7 @@ ngx_ampersand_concurrency_release(ngx_ampersand_zone_t *zone, amp_span_t tenant)
         }
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 }
 
 
@@ -224,7 +195,7 @@ ngx_ampersand_concurrency_correct(ngx_ampersand_shared_t *sh,
         }
 
         if (worker->generation == count[i].generation
-            && ngx_ampersand_concurrency_dead(worker))
+            && ngx_ampersand_workers_dead(worker))
         {
             worker->generation++;
             worker->pid = 0;
@@ -235,11 +206,4 @@ ngx_ampersand_concurrency_correct(ngx_ampersand_shared_t *sh,
             count[i].n = 0;
         }
     }
-}
-
-
-static ngx_uint_t
-ngx_ampersand_concurrency_dead(ngx_ampersand_worker_t *worker)
-{
-    return worker->pid && kill(worker->pid, 0) == -1 && ngx_errno == NGX_ESRCH;
 }

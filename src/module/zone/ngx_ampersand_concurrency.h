@@ -11,10 +11,6 @@
 #include "ngx_ampersand_zone.h"
 
 
-/* For init_process: gives this worker a place for its counts. */
-
-void ngx_ampersand_concurrency_init(ngx_ampersand_zone_t *zone);
-
 /*
  * 1: one more request of the tenant is in flight, to be released by this
  * worker; also where the zone has no room.  0: max are in flight already.

@@ -16,7 +16,7 @@ ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone, amp_span_t id,
     longer = 0;
     until = ngx_current_msec + ngx_min(ms, NGX_AMPERSAND_COOLDOWN_MAX);
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     node = ngx_ampersand_node_obtain(zone, NGX_AMPERSAND_COOLDOWN, id,
                                    sizeof(*end));
@@ -27,7 +27,7 @@ ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone, amp_span_t id,
         zone->sh->cooldown_end = ngx_max(zone->sh->cooldown_end, *end);
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return longer;
 }
@@ -41,7 +41,7 @@ ngx_ampersand_cooldown_left(ngx_ampersand_zone_t *zone, amp_span_t id)
 
     left = 0;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_COOLDOWN, id);
     if (node) {
@@ -55,7 +55,7 @@ ngx_ampersand_cooldown_left(ngx_ampersand_zone_t *zone, amp_span_t id)
         }
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return left;
 }

@@ -20,7 +20,7 @@ ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone, uint64_t begun,
     sh = zone->sh;
     hash = ngx_ampersand_node_hash(project.data, project.len);
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     outdated = ngx_ampersand_node_outdated(sh, begun, hash);
 
@@ -46,7 +46,7 @@ ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone, uint64_t begun,
 
 done:
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 }
 
 
@@ -57,7 +57,7 @@ ngx_ampersand_generations_read(ngx_ampersand_zone_t *zone, amp_span_t project,
     ngx_ampersand_node_t          *node;
     ngx_ampersand_project_node_t  *pn;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_PROJECT, project);
     if (node) {
@@ -66,7 +66,7 @@ ngx_ampersand_generations_read(ngx_ampersand_zone_t *zone, amp_span_t project,
         ngx_memcpy(record->bumps, pn->bumps, sizeof(record->bumps));
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 }
 
 
@@ -78,7 +78,7 @@ ngx_ampersand_generations_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
     ngx_ampersand_node_t          *node;
     ngx_ampersand_project_node_t  *pn;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     node = ngx_ampersand_generations_project(zone, project);
 
@@ -92,7 +92,7 @@ ngx_ampersand_generations_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
         }
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 }
 
 
@@ -103,7 +103,7 @@ ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t          *node;
     ngx_ampersand_project_node_t  *pn;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     node = ngx_ampersand_generations_project(zone,
                                  amp_span_make(pending->project, pending->len));
@@ -113,7 +113,7 @@ ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
         zone->sh->pending = 1;
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 }
 
 
@@ -134,7 +134,7 @@ ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
         return 0;
     }
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     for (q = ngx_queue_head(&sh->lru);
          q != ngx_queue_sentinel(&sh->lru) && n < max;
@@ -161,7 +161,7 @@ ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
         sh->pending = 0;
     }
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return n;
 }
@@ -174,6 +174,7 @@ ngx_ampersand_generations_project(ngx_ampersand_zone_t *zone,
     amp_span_t project)
 {
     uint32_t                       hash;
+    ngx_uint_t                     i;
     ngx_ampersand_node_t          *node;
     ngx_ampersand_project_node_t  *pn;
 
@@ -197,6 +198,14 @@ ngx_ampersand_generations_project(ngx_ampersand_zone_t *zone,
     ngx_memcpy(pn->id, project.data, project.len);
     node->len = (u_char) project.len;
     node->epoch--;
+
+    if (zone->sh->emptied) {
+        pn->reused = 1;
+
+        for (i = 0; i < AMP_FAMILY_COUNT; i++) {
+            pn->bumps[i] = ngx_ampersand_generations_next_bump(zone->sh);
+        }
+    }
 
     return node;
 }

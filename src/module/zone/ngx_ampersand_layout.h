@@ -1,7 +1,8 @@
 /*
  * The layout of the zone's shared memory: nodes in one hash table and two LRU
  * queues, and what else the workers share.  Only the files of zone/ and the
- * leases (limit/ngx_ampersand_lease*.c) use it, with shpool->mutex held.
+ * leases (limit/ngx_ampersand_lease*.c) use it, between
+ * ngx_ampersand_zone_lock() and ngx_ampersand_zone_unlock().
  */
 
 #ifndef NGX_AMPERSAND_LAYOUT_H
@@ -16,7 +17,7 @@
 #define NGX_AMPERSAND_UNSHARED     512      /* see cache/ngx_http_ampersand_
                                                cache_lock.h                   */
 #define NGX_AMPERSAND_INVALIDATED  1024
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7036
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7037
 #define NGX_AMPERSAND_SERVERS      64
 #define NGX_AMPERSAND_GATEWAY_ID   16
 #define NGX_AMPERSAND_SERVER_RUN   40       /* run_id of INFO server          */
@@ -136,6 +137,8 @@ typedef struct {
 typedef struct {
     ngx_uint_t                 magic;
     size_t                     layout;  /* sizeof() of this                   */
+    ngx_atomic_t               changing; /* 1: the mutex is held, see
+                                           ngx_ampersand_zone_lock()          */
     ngx_ampersand_counters_t   counters;
 
     ngx_ampersand_node_t     **buckets;
@@ -155,6 +158,8 @@ typedef struct {
     uint64_t                   invalidated[NGX_AMPERSAND_INVALIDATED];
                                         /* by hash: seq of the last one       */
     uint32_t                   bump;    /* the last one that was given        */
+    ngx_uint_t                 emptied; /* the projects of before are lost:
+                                           those that are made have bumps     */
     ngx_atomic_t               pending; /* 1: some project may have pending
                                            invalidations                      */
     volatile uint64_t          unshared[NGX_AMPERSAND_UNSHARED];

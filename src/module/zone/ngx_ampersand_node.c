@@ -177,6 +177,8 @@ ngx_ampersand_node_create(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
         ngx_ampersand_node_free(zone, victim);
     }
 
+    ngx_ampersand_zone_step();
+
     if (node == NULL) {
         if (!negative && sh->too_small == 0) {
             sh->too_small = 1;
@@ -199,9 +201,14 @@ ngx_ampersand_node_create(ngx_ampersand_zone_t *zone, ngx_ampersand_kind_e kind,
 
     node->next = sh->buckets[hash & sh->mask];
     sh->buckets[hash & sh->mask] = node;
+    ngx_ampersand_zone_step();
     ngx_queue_insert_head(queue, &node->queue);
     sh->n[kind] += !negative;
     sh->nnegative += negative;
+
+    /* its content is that of the memory before */
+
+    ngx_ampersand_zone_step();
 
     return node;
 }
@@ -250,6 +257,7 @@ ngx_ampersand_node_free(ngx_ampersand_zone_t *zone, ngx_ampersand_node_t *node)
     }
 
     *p = node->next;
+    ngx_ampersand_zone_step();
     ngx_queue_remove(&node->queue);
     sh->n[node->kind] -= !node->negative;
     sh->nnegative -= node->negative;

@@ -25,7 +25,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     fresh = 1;
     rc = NGX_AMPERSAND_RECORD_MISS;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     if (digest) {
         token = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN,
@@ -109,7 +109,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
 
 done:
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return rc;
 }
@@ -154,9 +154,9 @@ ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone)
 {
     uint64_t  seq;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
     seq = zone->sh->seq;
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return seq;
 }
@@ -176,7 +176,7 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     hash = ngx_ampersand_node_digest_hash(digest);
     rc = NGX_OK;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     if (ngx_ampersand_node_outdated(sh, begun, hash)) {
         rc = NGX_DECLINED;
@@ -209,7 +209,7 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
 
 done:
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return rc;
 }
@@ -232,7 +232,7 @@ ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
     hash = ngx_ampersand_node_hash(id.data, id.len);
     rc = NGX_OK;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     if (ngx_ampersand_node_outdated(sh, begun, hash)) {
         rc = NGX_DECLINED;
@@ -276,7 +276,7 @@ ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
 
 done:
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return rc;
 }
@@ -296,7 +296,7 @@ ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone,
     hash = ngx_ampersand_node_hash(id.data, id.len);
     rc = NGX_OK;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     if (ngx_ampersand_node_outdated(sh, begun, hash)) {
         rc = NGX_DECLINED;
@@ -324,7 +324,7 @@ ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone,
 
 done:
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 
     return rc;
 }
@@ -342,7 +342,7 @@ ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone,
 
     sh = zone->sh;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     switch (event->type) {
 
@@ -394,7 +394,7 @@ ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone,
 
     sh->invalidated[hash % NGX_AMPERSAND_INVALIDATED] = ++sh->seq;
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 }
 
 

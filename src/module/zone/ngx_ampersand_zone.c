@@ -1,11 +1,14 @@
 #include "ngx_ampersand_zone.h"
 
 
+static ngx_int_t ngx_ampersand_zone_fill(ngx_ampersand_zone_t *zone);
+static void ngx_ampersand_zone_empty(ngx_ampersand_zone_t *zone);
+
+
 ngx_int_t
 ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 {
     ngx_time_t              *tp;
-    ngx_uint_t               n;
     ngx_ampersand_zone_t    *zone, *old;
     ngx_ampersand_shared_t  *sh;
 
@@ -22,7 +25,8 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         {
             ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                           "ampersand_zone: the running zone was made by "
-                          "another build of this module, restart nginx");
+                          "another build of this module, upgrade nginx "
+                          "(USR2, then QUIT for the old master) or restart it");
             return NGX_ERROR;
         }
 
@@ -41,12 +45,9 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
-    /* more buckets than nodes: each further node of a chain is a cache miss */
+    zone->sh = sh;
 
-    for (n = 512; n * 256 < shm_zone->shm.size / 2; n *= 2) { /* void */ }
-
-    sh->buckets = ngx_slab_calloc(zone->shpool, n * sizeof(*sh->buckets));
-    if (sh->buckets == NULL) {
+    if (ngx_ampersand_zone_fill(zone) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -57,24 +58,165 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     sh->magic = NGX_AMPERSAND_ZONE_MAGIC;
     sh->layout = sizeof(*sh);
-    sh->mask = n - 1;
-    sh->negative_max = shm_zone->shm.size / 16 / 128;
     sh->seq = 1;
-
-    ngx_queue_init(&sh->lru);
-    ngx_queue_init(&sh->negative);
-
-    zone->sh = sh;
 
     if (zone->created(zone) != NGX_OK) {
         return NGX_ERROR;
     }
 
     zone->shpool->data = sh;
+
+    return NGX_OK;
+}
+
+
+/* Makes the hash table and the queues, of a zone that has only sh. */
+
+static ngx_int_t
+ngx_ampersand_zone_fill(ngx_ampersand_zone_t *zone)
+{
+    size_t                   size;
+    ngx_uint_t               n;
+    ngx_ampersand_shared_t  *sh;
+
+    sh = zone->sh;
+    size = zone->shm_zone->shm.size;
+
+    /* more buckets than nodes: each further node of a chain is a cache miss */
+
+    for (n = 512; n * 256 < size / 2; n *= 2) { /* void */ }
+
+    sh->buckets = ngx_slab_calloc_locked(zone->shpool,
+                                         n * sizeof(*sh->buckets));
+    if (sh->buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh->mask = n - 1;
+    sh->negative_max = size / 16 / 128;
+    sh->nnegative = 0;
+    ngx_memzero(sh->n, sizeof(sh->n));
+
+    ngx_queue_init(&sh->lru);
+    ngx_queue_init(&sh->negative);
+
     zone->shpool->log_nomem = 0;
 
     return NGX_OK;
 }
+
+
+/*
+ * A process that dies has done the first part of what its code says, in that
+ * order: so "changing" needs only that the compiler keeps it there.
+ */
+
+void
+ngx_ampersand_zone_lock(ngx_ampersand_zone_t *zone)
+{
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (zone->sh->changing) {
+        ngx_ampersand_zone_empty(zone);
+    }
+
+    zone->sh->changing = 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+
+    ngx_ampersand_zone_step();
+}
+
+
+void
+ngx_ampersand_zone_unlock(ngx_ampersand_zone_t *zone)
+{
+    ngx_ampersand_zone_step();
+
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    zone->sh->changing = 0;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+/*
+ * Nothing of what a worker left half changed is read.  What stays are single
+ * words, each of which is right by itself: counters, numbers that only grow,
+ * the gateway's id.
+ */
+
+static void
+ngx_ampersand_zone_empty(ngx_ampersand_zone_t *zone)
+{
+    u_char                  *log_ctx;
+    ngx_slab_pool_t         *shpool;
+    ngx_ampersand_shared_t  *sh;
+
+    sh = zone->sh;
+    shpool = zone->shpool;
+    log_ctx = shpool->log_ctx;
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "ampersand: a worker died while it changed ampersand_zone, "
+                  "its content is read from Redis again");
+
+    /*
+     * An allocator as it was at first gives out the same memory again, and does
+     * not write to it: other workers have the address of sh.
+     */
+
+    ngx_slab_init(shpool);
+    shpool->log_ctx = log_ctx;
+
+    if (ngx_slab_alloc_locked(shpool, sizeof(*sh)) != sh
+        || ngx_ampersand_zone_fill(zone) != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_EMERG, ngx_cycle->log, 0,
+                      "ampersand: ampersand_zone cannot be used any more, "
+                      "restart nginx");
+        exit(2);
+    }
+
+    sh->epoch++;
+    sh->stale_seq = ++sh->seq;
+    sh->emptied = 1;
+    sh->pending = 0;
+
+    /* those that followed another are not known any more: see lease.lua */
+
+    sh->leases.nservers = 0;
+}
+
+
+#if (NGX_AMPERSAND_TEST)
+
+void
+ngx_ampersand_zone_step(void)
+{
+    int                 n;
+    FILE               *f;
+    char                path[NGX_MAX_PATH];
+    static ngx_uint_t   left;
+
+    if (left && --left == 0) {
+        (void) kill(ngx_pid, SIGKILL);
+    }
+
+    (void) ngx_snprintf((u_char *) path, sizeof(path), "%Vtmp/die-at-step%Z",
+                        &ngx_cycle->prefix);
+
+    f = left ? NULL : fopen(path, "r");
+
+    if (f && unlink(path) == 0 && fscanf(f, "%d", &n) == 1) {
+        left = n;
+    }
+
+    if (f) {
+        fclose(f);
+    }
+}
+
+#endif
 
 
 ngx_ampersand_counters_t *
@@ -94,7 +236,7 @@ ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone)
 void
 ngx_ampersand_zone_mark_stale(ngx_ampersand_zone_t *zone)
 {
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     zone->sh->epoch++;
 
@@ -102,7 +244,7 @@ ngx_ampersand_zone_mark_stale(ngx_ampersand_zone_t *zone)
 
     zone->sh->stale_seq = ++zone->sh->seq;
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 }
 
 
@@ -122,7 +264,7 @@ ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
 
     sh = zone->sh;
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    ngx_ampersand_zone_lock(zone);
 
     stat->tokens = sh->n[NGX_AMPERSAND_TOKEN];
     stat->negative = sh->nnegative;
@@ -131,5 +273,5 @@ ngx_ampersand_zone_stat(ngx_ampersand_zone_t *zone,
     stat->size = zone->shm_zone->shm.size;
     stat->free_bytes = zone->shpool->pfree * ngx_pagesize;
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    ngx_ampersand_zone_unlock(zone);
 }

@@ -10,7 +10,8 @@
  * shpool->mutex guards everything but the counters, unshared[], and the atomic
  * words: too_small, pending, cooldown_end and leases.degraded.  It is held to
  * look up, copy and link, never across I/O; a call for a lease is allocated
- * with it held.  nginx releases it when a worker dies.
+ * with it held.  When a worker dies, nginx releases it; who takes it next finds
+ * the zone half changed, and empties it, see ngx_ampersand_zone_lock().
  *
  * Freshness.  A node is fresh for ttl after it was read from Redis, unless an
  * invalidation names it, or invalidations may have been missed since (epoch).
@@ -97,6 +98,31 @@ struct ngx_ampersand_zone_s {
  */
 
 ngx_int_t ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+
+/*
+ * Takes and releases shpool->mutex.  Everything may be torn where a worker died
+ * between the two: the lists of nodes, a node's content, the memory allocator.
+ * So the next lock() empties the zone before it returns, as if nginx had been
+ * started again: records are read from Redis again, leases lapse, cool-downs
+ * come back with the tenant's look-up, requests in flight do not count any
+ * more, and every cache key changes, since a write that Redis has not confirmed
+ * may be among what is lost.
+ */
+
+void ngx_ampersand_zone_lock(ngx_ampersand_zone_t *zone);
+void ngx_ampersand_zone_unlock(ngx_ampersand_zone_t *zone);
+
+/*
+ * In a module that is built with NGX_AMPERSAND_TEST, for t/zone_torn.t: counts
+ * the steps of a change, and the worker dies at the one that a file
+ * tmp/die-at-step in nginx's prefix names.
+ */
+
+#if (NGX_AMPERSAND_TEST)
+void ngx_ampersand_zone_step(void);
+#else
+#define ngx_ampersand_zone_step()
+#endif
 
 ngx_ampersand_counters_t *ngx_ampersand_zone_counters(
     ngx_ampersand_zone_t *zone);
