@@ -13,6 +13,7 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Gateway;
+use Gateway::Versions;
 
 my $tmp = File::Temp->newdir('config.XXXXXX', TMPDIR => 1);
 my $PASSWORD = 'pw-canary-4711';
@@ -143,6 +144,11 @@ bad "a master key file that $_->[0]", http("$zone $redis ampersand_master_key $_
 # directives of nginx that would let clients bypass checks
 
 bad 'underscores_in_headers on', http("underscores_in_headers on; $good"), 'underscores_in_headers', '"off"';
+SKIP: {
+    my $why = Gateway::Versions::no_early_bodies();
+    skip $why, 1 if $why;
+    bad 'client_body_early_read', http("client_body_early_read 1; $good"), 'client_body_early_read', 'remove it';
+}
 bad 'underscores_in_headers in server{}', http($good, "underscores_in_headers on; $place"), 'underscores_in_headers', '"off"';
 
 subtest 'a server without gateway locations needs no directive' => sub {

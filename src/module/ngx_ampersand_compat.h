@@ -60,6 +60,15 @@
 #endif
 
 
+/* 1.31.5 can read bodies before it chooses a location */
+
+#if (nginx_version >= 1031005)
+#define ngx_ampersand_body_early(cscf)  ((cscf)->client_body_early_read != NULL)
+#else
+#define ngx_ampersand_body_early(cscf)  0
+#endif
+
+
 /* 0.14 counts array elements and string bytes in int, 1.0 in size_t */
 
 #define ngx_ampersand_reply_len(reply)  ((size_t) (reply)->len)

@@ -355,6 +355,15 @@ ngx_http_ampersand_check(ngx_conf_t *cf, ngx_http_ampersand_loc_conf_t *alcf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_ampersand_body_early(cscf)) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ampersand\" in %s:%ui: with "
+                      "\"client_body_early_read\" anybody could send a body, "
+                      "remove it from server{} and http{}",
+                      alcf->file, alcf->line);
+        return NGX_CONF_ERROR;
+    }
+
     /* upstream{} blocks may follow, so the check comes after them */
 
     if (amcf->upstreams == NULL) {

@@ -9,6 +9,7 @@ package Gateway::Versions;
 #   Gateway::Versions::http3("127.0.0.1:$port")   a line more: HTTP/3
 #   Gateway::Versions::without_http3()            why HTTP/3 cannot be tested; else ''
 #   Gateway::Versions::keeps_addresses()          why nginx does not follow the addresses of a name; else ''
+#   Gateway::Versions::no_early_bodies()          why nginx has no client_body_early_read; else ''
 #   Gateway::Versions::refused_connect()          status and problem type of a CONNECT
 #   Gateway::Versions::channel_right($redis)      the rule of an ACL for the gateway's channel
 #   Gateway::Versions::without_hosts($redis)      why this Redis announces no host names; else ''
@@ -57,6 +58,10 @@ sub without_http3 {
 sub keeps_addresses {
     return nginx() >= 1027003 ? '' : 'nginx before 1.27.3 resolves the names of upstream{} only when it starts';
 }
+
+# nginx 1.31.5 has "client_body_early_read": why this one cannot; else ''.
+
+sub no_early_bodies { return nginx() >= 1031005 ? '' : 'nginx before 1.31.5 reads no body before it chooses a location' }
 
 # nginx without a proxy for CONNECT: the target of such a request has no path, which
 # older versions call a bad request; newer ones say that the method is not allowed.
