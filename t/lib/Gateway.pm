@@ -471,7 +471,7 @@ sub read_response {
             $more->() or return { status => 0, body => $in, headers => {}, all => [], cut => 1, head => '' };
         }
         ($head, $in) = split /\r\n\r\n/, $in, 2;
-    } while ($head =~ m{^HTTP/1\.\d 100});
+    } while (!$r{interim} && $head =~ m{^HTTP/1\.\d 100});
 
     my ($line, @lines) = split /\r\n/, $head;
     my ($status) = $line =~ m{^HTTP/1\.\d (\d{3})};

@@ -46,6 +46,7 @@ typedef struct {
     ngx_http_ampersand_lookups_t    lookups;
     ngx_ampersand_invalidator_t     invalidator;
     time_t                          logged;     /* see ngx_ampersand_log.h    */
+    time_t                          answers_logged;
 } ngx_http_ampersand_main_conf_t;
 
 

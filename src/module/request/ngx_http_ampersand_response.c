@@ -113,15 +113,6 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    /* upstream sent no HTTP header: nginx would pass it on as HTTP/0.9 */
-
-    if (r->http_version == NGX_HTTP_VERSION_9
-        && ctx->state == NGX_HTTP_AMPERSAND_PASSED)
-    {
-        r->http_version = NGX_HTTP_VERSION_11;
-        return NGX_HTTP_BAD_GATEWAY;
-    }
-
     ngx_http_ampersand_finished(r, ctx, sent);
 
     if (sent && ngx_http_ampersand_cache_lock_abandon(r)) {

@@ -17,6 +17,8 @@ static ngx_http_ampersand_upstream_t *ngx_http_ampersand_upstream_create(
 static ngx_int_t ngx_http_ampersand_upstream_limited(
     ngx_http_ampersand_upstream_t *up);
 static void ngx_http_ampersand_upstream_hook(ngx_http_ampersand_upstream_t *up);
+static ngx_int_t ngx_http_ampersand_upstream_header(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ampersand_upstream_reinit(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_ampersand_upstream_fits(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static off_t ngx_http_ampersand_upstream_body(ngx_http_request_t *r);
@@ -258,6 +260,41 @@ ngx_http_ampersand_upstream_hook(ngx_http_ampersand_upstream_t *up)
 
     up->finalize = u->finalize_request;
     u->finalize_request = ngx_http_ampersand_upstream_finalize;
+
+    up->answer.process_header = u->process_header;
+    u->process_header = ngx_http_ampersand_upstream_header;
+
+    up->answer.reinit_request = u->reinit_request;
+    u->reinit_request = ngx_http_ampersand_upstream_reinit;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_upstream_header(ngx_http_request_t *r)
+{
+    ngx_http_ampersand_upstream_t  *up;
+
+    up = ngx_http_ampersand_upstream(r);
+
+    return ngx_http_ampersand_answer_header(r, &up->answer);
+}
+
+
+/* Before the next try, and before a stale answer is sent. */
+
+static ngx_int_t
+ngx_http_ampersand_upstream_reinit(ngx_http_request_t *r)
+{
+    ngx_int_t                       rc;
+    ngx_http_ampersand_upstream_t  *up;
+
+    up = ngx_http_ampersand_upstream(r);
+    rc = up->answer.reinit_request(r);
+
+    up->answer.process_header = r->upstream->process_header;
+    r->upstream->process_header = ngx_http_ampersand_upstream_header;
+
+    return rc;
 }
 
 

@@ -44,6 +44,7 @@
 #define NGX_HTTP_AMPERSAND_UPSTREAM_H
 
 
+#include "ngx_http_ampersand_answer.h"
 #include "ngx_http_ampersand_context.h"
 
 
@@ -72,6 +73,7 @@ typedef struct {
     ngx_str_t                             head;     /* request line, headers  */
     ngx_str_t                             key;      /* its place in the head;
                                                        len 0: none, or wiped  */
+    ngx_http_ampersand_answer_t           answer;
     void                                (*finalize)(ngx_http_request_t *r,
                                                     ngx_int_t rc);
 } ngx_http_ampersand_upstream_t;

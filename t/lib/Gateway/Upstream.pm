@@ -5,9 +5,10 @@ package Gateway::Upstream;
 #   my $up = Gateway::Upstream->start(sub { my ($req) = @_; return $answer });
 #   Gateway::Upstream->start($code, address => '127.0.0.2', port => $port);
 #   $req: { head, body, method, target, headers => [[name, value], ...], n, host, peer }
-#   $answer: raw bytes; { bytes, delay, hold, close } or
+#   $answer: raw bytes; { bytes, delay, hold, close, pieces } or
 #            { status, headers => [name => value, ...], body, delay, hold, close, drop }; undef: 200 {"ok":true}.
 #            drop: closes without an answer.  hold: answers after release().
+#            pieces: so many writes instead of one, with 2 ms between them.
 #   $up->release;                    # sends all answers that are held back; release(1): the oldest one
 #   $up->url; $up->requests; $up->clear; $up->connections; $up->stop
 #   $up->take;                       # the requests since the last take()
@@ -191,6 +192,14 @@ sub _serve {
                 my ($bytes, $delay, $end) = _bytes($res, $req);
                 if (!defined $bytes) {
                     $close->($c);
+                } elsif (ref $res && $res->{pieces}) {
+                    my $size = int(length($bytes) / $res->{pieces}) + 1;
+                    my @pieces = unpack "(a$size)*", $bytes;
+                    push @later, map {
+                        { c => $c, n => $req->{n}, at => time + $_ * 0.002, bytes => $pieces[$_],
+                          close => $end && $_ == $#pieces }
+                    } 0 .. $#pieces;
+                    @later = sort { $a->{at} <=> $b->{at} } @later;
                 } elsif ($delay) {
                     my $hold = ref $res && $res->{hold};
                     push @later, {
