@@ -104,6 +104,7 @@ subtest 'what the entrypoint refuses' => sub {
             'http://u@h', 'http://h:80:80', "http://h\nhttp://h", 'http://$h', 'http://h h'),
         (map { [GATEWAY_LISTEN => $_] } 'x', '0', '70000', 'h:', ':80', '127.0.0.1:80 ssl', '80;', "80\n81", 'unix:/x'),
         (map { [GATEWAY_WORKERS => $_] } '0', '-1', 'many', '2;', "2\n"),
+        (map { my $name = $_; map { [$name => $_] } '0', '-1', 'x', '5s', "2\n", '12345' } qw(GATEWAY_KEEPALIVE GATEWAY_KEEPALIVE_TIMEOUT)),
         (map { [GATEWAY_DIR => "$tmp/$_"] } 'a"b', 'a;b', "a\nb", 'a$b', 'a{'),
         [AMPERSAND_MASTER_KEY_FILE => "$tmp/a\"b"],
         (map { ["AMPERSAND_REDIS_$_" => "$tmp/a;b"] } qw(PASSWORD_FILE CA CERT KEY SERVER_NAME)),
@@ -124,9 +125,10 @@ subtest 'what the entrypoint refuses' => sub {
 subtest 'what it renders' => sub {
     for (
         ['one upstream', { AMPERSAND_UPSTREAM => 'http://127.0.0.1:9090/' },
-            qr/server +127\.0\.0\.1:9090;.*ampersand_upstream +http:\/\/ampersand;/s],
+            qr/^(?: +upstream (?:api|read|write|search|proxy)\.withampersand\.com \{\n +server 127\.0\.0\.1:9090;\n +keepalive 512;\n +keepalive_timeout 45s;\n +\}\n){5} +ampersand_upstream +http:\/\/\$ampersand_host;/m],
         ['https, no port', { AMPERSAND_UPSTREAM => 'https://127.0.0.1' },
-            qr/server +127\.0\.0\.1:443;.*ampersand_upstream +https:\/\/ampersand;/s],
+            qr/server +127\.0\.0\.1:443;.*ampersand_upstream +https:\/\/\$ampersand_host;/s],
+        ['idle connections', { GATEWAY_KEEPALIVE => 64, GATEWAY_KEEPALIVE_TIMEOUT => 30 }, qr/(?:keepalive 64;\n +keepalive_timeout 30s;.*){5}/s],
         ['an IPv6 upstream', { AMPERSAND_UPSTREAM => 'https://[::1]' }, qr/server +\[::1\]:443;/],
         ['an IPv6 upstream with a port', { AMPERSAND_UPSTREAM => 'https://[::1]:8443' }, qr/server +\[::1\]:8443;/],
         ['a socket for Redis', { AMPERSAND_REDIS => 'unix:/run/redis.sock?db=1' }, qr/ampersand_redis +"unix:\/run\/redis\.sock\?db=1";/],
@@ -171,6 +173,10 @@ subtest 'what it renders' => sub {
         -e '/etc/resolv.conf' ? split /\n/, slurp('/etc/resolv.conf') : ();
     my ($resolver) = $conf =~ /^ +resolver +(.*?)(?: ipv6=off)?;\n +include +ampersand\/upstreams\.conf;$/m;
     is $resolver, @servers ? "@servers" : undef, 'with the name servers of this machine';
+
+    $conf = slurp(entrypoint({ NGINX_BINARY => 'true', GATEWAY_KEEPALIVE => 99 }, 'render')->{dir} . '/nginx.conf');
+    like $conf, qr/(?:ampersand_server \w+\.withampersand\.com:443;\n +keepalive 99;.*){5}/s, 'the real hosts with another number';
+    unlike $conf, qr/ampersand_upstream/, 'each with its own upstream{}';
 };
 
 subtest 'the master key' => sub {

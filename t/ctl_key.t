@@ -25,6 +25,7 @@ my %answers = (
     sk_canary_good   => [ 200, '{"id":"p1","name":"my-project"}' ],
     sk_canary_other  => [ 200, '{"id":"p2","name":"other"}' ],
     sk_canary_page   => [ 200, '<html>hello</html>' ],
+    sk_canary_bare   => [ 200, '{}' ],
     sk_canary_bad    => [ 401, '{"title":"Unauthorized","detail":"key sk_canary_bad is unknown"}' ],
     sk_canary_denied => [ 403, '{"title":"Forbidden","detail":"scope frontend"}' ],
     sk_canary_none   => [ 404, '{"title":"Not Found"}' ],
@@ -121,6 +122,14 @@ subtest 'verify: an accepted key, with the same request as the gateway' => sub {
     like $request, qr{^User-Agent: ampctl/}m, 'User-Agent';
     like $ctl->run(qw(key verify acme))->{out}, qr/accepts key k6 of tenant acme for project p1, my-project/, 'text';
     is $ctl->run('key', 'verify', 'acme', '--upstream', "http://127.0.0.1:$port/")->{code}, 0, '--upstream with a slash';
+};
+
+subtest 'verify: an answer that does not repeat the project' => sub {
+    set('sk_canary_bare');
+    my $r = $ctl->json(qw(key verify acme));
+    is $r->{code}, 0, 'exit 0';
+    is $r->{doc}{project}, undef, 'no project';
+    like $ctl->run(qw(key verify acme))->{out}, qr/accepts key k\d+ of tenant acme for project p1$/m, 'text';
 };
 
 subtest 'verify: every other answer' => sub {

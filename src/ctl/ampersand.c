@@ -15,8 +15,8 @@
 #include "version.h"
 
 
-#define AMPERSAND_URL       "https://api.withampersand.com"
-#define AMPERSAND_HOST      "Host: api.withampersand.com"
+#define AMPERSAND_HOST      "api.withampersand.com"
+#define AMPERSAND_CA        "/etc/ssl/certs/ca-certificates.crt"
 #define AMPERSAND_KEY       "X-Api-Key: "
 #define AMPERSAND_BODY_MAX  (1024 * 1024)
 
@@ -27,22 +27,76 @@ typedef struct {
 } ampersand_body_t;
 
 
+/* The host and port of a base URL; *tls says which one it is. */
+
+static amp_span_t
+ampersand_server(const char *upstream, unsigned *tls)
+{
+    size_t       len;
+    const char  *host;
+
+    *tls = (strncmp(upstream, "https://", 8) == 0);
+
+    if (!*tls && strncmp(upstream, "http://", 7) != 0) {
+        return amp_span_null;
+    }
+
+    host = upstream + (*tls ? 8 : 7);
+    len = strlen(host);
+
+    if (len != 0 && host[len - 1] == '/') {
+        len--;
+    }
+
+    return amp_span_make(host, len);
+}
+
+
 int
 ampersand_upstream_valid(const char *upstream)
 {
-    const char  *host;
+    size_t         i;
+    unsigned       tls;
+    amp_span_t     server;
+    unsigned char  c;
 
-    if (strncmp(upstream, "https://", 8) == 0) {
-        host = upstream + 8;
+    server = ampersand_server(upstream, &tls);
 
-    } else if (strncmp(upstream, "http://", 7) == 0) {
-        host = upstream + 7;
+    for (i = 0; i < server.len; i++) {
+        c = amp_lower(server.data[i]);
 
-    } else {
-        return 0;
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')
+              || c == '.' || c == '_' || c == '-' || c == ':' || c == '['
+              || c == ']'))
+        {
+            return 0;
+        }
     }
 
-    return *host != '\0' && *host != '/' && strpbrk(host, "@?# \t\r\n") == NULL;
+    return server.len != 0 && server.len <= AMPERSAND_TEXT;
+}
+
+
+/*
+ * Where to connect instead: "::HOST:PORT" is for libcurl any name and port.
+ * The name in the URL stays, which is what it sends and verifies.
+ */
+
+static struct curl_slist *
+ampersand_connect_to(amp_span_t server, unsigned tls)
+{
+    int          port;
+    char         text[AMPERSAND_TEXT + 16];
+    const char  *colon;
+
+    colon = memrchr(server.data, ':', server.len);
+    port = colon != NULL && memchr(colon, ']', server.data + server.len
+                                   - (const unsigned char *) colon) == NULL;
+
+    snprintf(text, sizeof(text), "::%.*s%s", (int) server.len, server.data,
+             port ? "" : tls ? ":443" : ":80");
+
+    return curl_slist_append(NULL, text);
 }
 
 
@@ -91,7 +145,8 @@ ampersand_failed(CURLcode code, const char *upstream, unsigned timeout,
                   "the TLS connection to Ampersand at %s failed: %s", upstream,
                   curl_easy_strerror(code));
         return ctl_remedy(error, "check the clock, the ca-certificates "
-                          "package, and which server has that address");
+                          "package, and which server has that address: its "
+                          "certificate has to be one of " AMPERSAND_HOST);
 
     default:
         ctl_error(error, CTL_REACH, "ampersand_unreachable",
@@ -112,6 +167,8 @@ ampersand_settings(CURL *curl, unsigned timeout)
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(curl, CURLOPT_CAINFO, AMPERSAND_CA);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 
     /* a redirect would send the key to another server */
 
@@ -134,29 +191,23 @@ ampersand_get(const char *upstream, const char *path, unsigned timeout,
     amp_span_t key, ampersand_body_t *body, ctl_error_t *error)
 {
     CURL               *curl;
-    char                url[1024], header[sizeof(AMPERSAND_KEY)
-                                          + AMP_SECRET_MAX];
+    char                url[256], header[sizeof(AMPERSAND_KEY)
+                                         + AMP_SECRET_MAX];
     long                status;
-    size_t              len;
     CURLcode            code;
-    struct curl_slist  *item, *headers;
+    unsigned            tls;
+    amp_span_t          server;
+    struct curl_slist  *item, *headers, *to;
 
-    if (upstream == NULL) {
-        upstream = AMPERSAND_URL;
+    tls = 1;
+    server = amp_span_null;
+
+    if (upstream != NULL) {
+        server = ampersand_server(upstream, &tls);
     }
 
-    len = strlen(upstream);
-    while (len != 0 && upstream[len - 1] == '/') {
-        len--;
-    }
-
-    if ((size_t) snprintf(url, sizeof(url), "%.*s%s", (int) len, upstream, path)
-        >= sizeof(url))
-    {
-        ctl_error(error, CTL_USAGE, "usage", "the upstream URL is too long");
-        return ctl_remedy(error, "give --upstream (AMPERSAND_UPSTREAM) a "
-                          "scheme and a host, e.g. http://127.0.0.1:8099");
-    }
+    snprintf(url, sizeof(url), "%s://" AMPERSAND_HOST "%s",
+             tls ? "https" : "http", path);
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK
         || (curl = curl_easy_init()) == NULL)
@@ -166,8 +217,8 @@ ampersand_get(const char *upstream, const char *path, unsigned timeout,
                           "libcurl");
     }
 
-    headers = curl_slist_append(NULL, AMPERSAND_HOST);
-    headers = curl_slist_append(headers, "Accept: application/json");
+    to = server.len != 0 ? ampersand_connect_to(server, tls) : NULL;
+    headers = curl_slist_append(NULL, "Accept: application/json");
 
     if (key.len != 0) {
         snprintf(header, sizeof(header), AMPERSAND_KEY "%.*s", (int) key.len,
@@ -179,6 +230,7 @@ ampersand_get(const char *upstream, const char *path, unsigned timeout,
     ampersand_settings(curl, timeout);
 
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_CONNECT_TO, to);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ampersand_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
@@ -193,11 +245,15 @@ ampersand_get(const char *upstream, const char *path, unsigned timeout,
     }
 
     curl_slist_free_all(headers);
+    curl_slist_free_all(to);
     curl_easy_cleanup(curl);
     curl_global_cleanup();
 
     return code == CURLE_OK ? status
-                            : ampersand_failed(code, upstream, timeout, error);
+                            : ampersand_failed(code, upstream != NULL
+                                               ? upstream
+                                               : "https://" AMPERSAND_HOST,
+                                               timeout, error);
 }
 
 
@@ -238,6 +294,7 @@ ampersand_project(const char *upstream, unsigned timeout, amp_span_t key,
         && memmem(body.data, body.len, key.data, key.len) == NULL)
     {
         doc = json_loadb(body.data, body.len, 0, NULL);
+        answer->object = json_is_object(doc);
 
         if (answer->status == 200) {
             ampersand_copy(answer->id, doc, "id");

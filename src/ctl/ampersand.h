@@ -16,6 +16,7 @@
 
 typedef struct {
     long  status;                   /* HTTP status                            */
+    int   object;                   /* 1: the body is a JSON object           */
     char  id[AMPERSAND_TEXT];       /* of the project in a 200; or empty      */
     char  name[AMPERSAND_TEXT];
     char  detail[AMPERSAND_TEXT];   /* detail or title of an error; or empty  */
@@ -23,17 +24,19 @@ typedef struct {
 
 
 /*
- * Whether the text is a base URL: http:// or https:// and a host, without user,
- * query or fragment.
+ * Whether the text is a base URL: http:// or https://, a host, and perhaps a
+ * port and a final slash; as docker/entrypoint takes it.
  */
 
 int ampersand_upstream_valid(const char *upstream);
 
 /*
- * Calls getProject with a key, within timeout milliseconds.  upstream replaces
- * https://api.withampersand.com when it is not NULL; the Host header stays.  0
- * with any HTTP answer, or -1 with the error filled: out of reach, too slow,
- * TLS not verified.  Neither the answer nor the error holds the key.
+ * Calls getProject with a key, within timeout milliseconds.  upstream, when it
+ * is not NULL, replaces the address of https://api.withampersand.com, or https
+ * too.  The rest is as in the gateway (ampersand/proxy.conf): Host header, the
+ * name that is sent (SNI) and verified, and the CAs.  0 with any HTTP answer,
+ * or -1 with the error filled: out of reach, too slow, TLS not verified.
+ * Neither the answer nor the error holds the key.
  */
 
 int ampersand_project(const char *upstream, unsigned timeout, amp_span_t key,

@@ -158,14 +158,18 @@ key_check(const ampersand_project_t *answer, const char *tenant,
     detail = answer->detail;
     colon = *detail ? ": " : "";
 
-    if (answer->status == 200 && answer->id[0] == '\0') {
+    if (answer->status == 200 && !answer->object) {
         ctl_error(error, CTL_REACH, "ampersand_answer", "key \"%s\" of "
                   "tenant \"%s\" could not be checked: the server's answer is "
                   "not Ampersand's", key, tenant);
         return ctl_remedy(error, "check --upstream or AMPERSAND_UPSTREAM");
     }
 
-    if (answer->status == 200 && strcmp(answer->id, project) != 0) {
+    /* the path had the project's id, so an answer need not repeat it */
+
+    if (answer->status == 200 && answer->id[0] != '\0'
+        && strcmp(answer->id, project) != 0)
+    {
         ctl_error(error, CTL_REFUSED, "other_project", "key \"%s\" of tenant "
                   "\"%s\" is for project %s, not %s", key, tenant, answer->id,
                   project);
@@ -238,8 +242,8 @@ key_verify_report(ctl_t *ctl, const json_t *record, const char *key,
     }
 
     printf("Ampersand accepts key %s of tenant %s for project %s%s%s\n", key,
-           ctl->args[0], answer->id, answer->name[0] ? ", " : "",
-           answer->name);
+           ctl->args[0], record_text(project, "id"),
+           answer->name[0] ? ", " : "", answer->name);
 
     if (*name != '\0' && answer->name[0] != '\0'
         && !amp_span_caseeq(ctl_span(name), ctl_span(answer->name)))

@@ -189,14 +189,22 @@ ngx_http_ampersand_set_upstream(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         p = last;
     }
 
+    alcf->upstream = value[1];
+
+    /* the API's own host, which is appended when the API is known */
+
+    if (ngx_strcmp(p, "$ampersand_host") == 0) {
+        alcf->upstream.len = p - value[1].data;
+        return NGX_CONF_OK;
+    }
+
     if (p == last || ngx_strlchr(p, last, '/') || ngx_strlchr(p, last, '$')) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid upstream \"%V\", write http://NAME or "
-                           "https://NAME of an upstream{} block", &value[1]);
+                           "https://NAME of an upstream{} block, or "
+                           "http://$ampersand_host", &value[1]);
         return NGX_CONF_ERROR;
     }
-
-    alcf->upstream = value[1];
 
     return NGX_CONF_OK;
 }

@@ -281,6 +281,8 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_ampersand_loc_conf_t *prev = parent;
     ngx_http_ampersand_loc_conf_t *conf = child;
 
+    u_char  *p;
+
     ngx_conf_merge_uint_value(conf->api, prev->api, NGX_HTTP_AMPERSAND_OFF);
     ngx_conf_merge_str_value(conf->upstream, prev->upstream, "");
     ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
@@ -297,14 +299,18 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->upstream.len == 0) {
-        conf->upstream.data = ngx_pnalloc(cf->pool, sizeof("https://") + 64);
-        if (conf->upstream.data == NULL) {
+        ngx_str_set(&conf->upstream, "https://");
+    }
+
+    if (conf->upstream.data[conf->upstream.len - 1] == '/') {
+        p = ngx_pnalloc(cf->pool, conf->upstream.len + 64);
+        if (p == NULL) {
             return NGX_CONF_ERROR;
         }
 
-        conf->upstream.len = ngx_sprintf(conf->upstream.data, "https://%s",
-                                         amp_api_host(conf->api))
-                             - conf->upstream.data;
+        conf->upstream.len = ngx_sprintf(p, "%V%s", &conf->upstream,
+                                         amp_api_host(conf->api)) - p;
+        conf->upstream.data = p;
     }
 
     if (ngx_http_ampersand_check(cf, conf) != NGX_CONF_OK) {
@@ -398,6 +404,7 @@ ngx_http_ampersand_check_upstream(ngx_conf_t *cf,
     ngx_str_t                       *upstream;
     ngx_uint_t                       i;
     ngx_http_upstream_srv_conf_t   **us;
+    ngx_http_ampersand_srv_conf_t   *ascf;
     ngx_http_upstream_main_conf_t   *umcf;
 
     upstream = &alcf->upstream;
@@ -413,6 +420,11 @@ ngx_http_ampersand_check_upstream(ngx_conf_t *cf,
         {
             alcf->schema = name - upstream->data;
             alcf->target = us[i];
+
+            ascf = ngx_http_conf_upstream_srv_conf(us[i],
+                                                   ngx_http_ampersand_module);
+            ascf->apis |= (ngx_uint_t) 1 << alcf->api;
+
             return NGX_CONF_OK;
         }
     }

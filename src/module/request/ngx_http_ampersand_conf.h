@@ -55,6 +55,8 @@ typedef struct {
 typedef struct {
     ngx_uint_t                      gateway;    /* it has a gateway location  */
     ngx_http_upstream_init_peer_pt  init_peer;  /* the upstream{}'s own       */
+    ngx_uint_t                      apis;       /* 1 << amp_api_e: those that
+                                                   the upstream{} stands for  */
 } ngx_http_ampersand_srv_conf_t;
 
 
@@ -71,7 +73,8 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                      api;        /* amp_api_e or _OFF          */
-    ngx_str_t                       upstream;   /* "https://name"             */
+    ngx_str_t                       upstream;   /* "https://name"; "https://"
+                                                   before merging: the host   */
     size_t                          schema;     /* the length of "https://"   */
     ngx_http_upstream_srv_conf_t   *target;     /* the upstream{}             */
     ngx_http_complex_value_t       *identity;

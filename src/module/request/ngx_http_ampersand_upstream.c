@@ -2,6 +2,7 @@
 #include "ngx_http_ampersand_charge.h"
 #include "ngx_http_ampersand_deny.h"
 #include "ngx_http_ampersand_head.h"
+#include "ngx_http_ampersand_peer.h"
 #include "ngx_ampersand_log.h"
 
 
@@ -153,7 +154,7 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
 
     ngx_http_ampersand_upstream_replace(up);
 
-    if (next(r, us) != NGX_OK) {
+    if (next(r, us) != NGX_OK || ngx_http_ampersand_peer(r, us) != NGX_OK) {
         return NGX_ERROR;
     }
 
