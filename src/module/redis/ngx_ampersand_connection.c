@@ -164,7 +164,6 @@ ngx_ampersand_connection_connect_handler(ngx_event_t *ev)
 {
     int                          err;
     socklen_t                    len;
-    ngx_int_t                    rc;
     ngx_connection_t            *c;
     ngx_ampersand_connection_t  *conn;
 
@@ -191,39 +190,24 @@ ngx_ampersand_connection_connect_handler(ngx_event_t *ev)
         return;
     }
 
-#if (NGX_SSL)
-
-    rc = ngx_ampersand_tls_handshake(conn->tls, c, conn->host);
-
-    if (rc == NGX_AGAIN) {
-        c->ssl->handler = ngx_ampersand_connection_handshake_handler;
-        return;
+    if (ngx_ampersand_tls_handshake(conn->tls, c, conn->host,
+                                    ngx_ampersand_connection_handshake_handler)
+        != NGX_OK)
+    {
+        conn->failed(conn->data, "fails the TLS handshake", 0, 0);
     }
-
-    if (rc == NGX_OK) {
-        ngx_ampersand_connection_handshake_handler(c);
-        return;
-    }
-
-#else
-    (void) rc;
-#endif
-
-    conn->failed(conn->data, "fails the TLS handshake", 0, 0);
 }
 
 
 static void
 ngx_ampersand_connection_handshake_handler(ngx_connection_t *c)
 {
-#if (NGX_SSL)
-
     const char                  *why;
     ngx_ampersand_connection_t  *conn;
 
     conn = c->data;
 
-    if (!c->ssl->handshaked) {
+    if (!ngx_ampersand_tls_handshaked(c)) {
         conn->failed(conn->data, "fails the TLS handshake", 0, 0);
         return;
     }
@@ -239,8 +223,6 @@ ngx_ampersand_connection_handshake_handler(ngx_connection_t *c)
     }
 
     ngx_ampersand_connection_ready(conn);
-
-#endif
 }
 
 

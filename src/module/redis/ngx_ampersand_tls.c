@@ -62,8 +62,10 @@ ngx_ampersand_tls_init(ngx_conf_t *cf, ngx_ampersand_tls_t *tls)
 
 ngx_int_t
 ngx_ampersand_tls_handshake(ngx_ampersand_tls_t *tls, ngx_connection_t *c,
-    const char *host)
+    const char *host, ngx_connection_handler_pt handler)
 {
+    ngx_int_t  rc;
+
     if (ngx_ssl_create_connection(&tls->ssl, c, NGX_SSL_CLIENT) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -80,7 +82,25 @@ ngx_ampersand_tls_handshake(ngx_ampersand_tls_t *tls, ngx_connection_t *c,
         return NGX_ERROR;
     }
 
-    return ngx_ssl_handshake(c);
+    rc = ngx_ssl_handshake(c);
+
+    if (rc == NGX_AGAIN) {
+        c->ssl->handler = handler;
+        return NGX_OK;
+    }
+
+    if (rc == NGX_OK) {
+        handler(c);
+    }
+
+    return rc;
+}
+
+
+ngx_uint_t
+ngx_ampersand_tls_handshaked(ngx_connection_t *c)
+{
+    return c->ssl->handshaked;
 }
 
 
@@ -168,9 +188,16 @@ ngx_ampersand_tls_init(ngx_conf_t *cf, ngx_ampersand_tls_t *tls)
 
 ngx_int_t
 ngx_ampersand_tls_handshake(ngx_ampersand_tls_t *tls, ngx_connection_t *c,
-    const char *host)
+    const char *host, ngx_connection_handler_pt handler)
 {
     return NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_ampersand_tls_handshaked(ngx_connection_t *c)
+{
+    return 0;
 }
 
 

@@ -37,16 +37,20 @@ ngx_int_t ngx_ampersand_tls_init(ngx_conf_t *cf, ngx_ampersand_tls_t *tls);
 
 /*
  * Begins the handshake on a TCP connection with a pool; host is the name or the
- * address of the server, NUL-terminated.  NGX_OK: it is over, successfully or
- * not (c->ssl->handshaked).  NGX_AGAIN: the caller sets c->ssl->handler, which
- * is called then.  NGX_ERROR: it failed.
+ * address of the server, NUL-terminated.  When it is over, successfully or not,
+ * the handler is called, perhaps before this function returns.  NGX_ERROR: it
+ * failed at once, and the handler is not called.
  */
 
 ngx_int_t ngx_ampersand_tls_handshake(ngx_ampersand_tls_t *tls,
-    ngx_connection_t *c, const char *host);
+    ngx_connection_t *c, const char *host, ngx_connection_handler_pt handler);
+
+/* Did the handshake succeed? */
+
+ngx_uint_t ngx_ampersand_tls_handshaked(ngx_connection_t *c);
 
 /*
- * After the handshake: NULL, or why the server's certificate is not accepted, a
+ * After a successful handshake: NULL, or why the server's certificate is not accepted, a
  * static text.
  */
 
