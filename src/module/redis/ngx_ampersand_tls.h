@@ -50,8 +50,8 @@ ngx_int_t ngx_ampersand_tls_handshake(ngx_ampersand_tls_t *tls,
 ngx_uint_t ngx_ampersand_tls_handshaked(ngx_connection_t *c);
 
 /*
- * After a successful handshake: NULL, or why the server's certificate is not accepted, a
- * static text.
+ * After a successful handshake: NULL, or why the server's certificate is not
+ * accepted, a static text.
  */
 
 const char *ngx_ampersand_tls_verify(ngx_ampersand_tls_t *tls,
