@@ -33,7 +33,8 @@ my $gw = Gateway->start(
     server   => Gateway::Versions::http2("127.0.0.1:$port ssl")
         . ($without ? '' : Gateway::Versions::http3("127.0.0.1:$port"))
         . " ssl_certificate @{[ $certs->file('server.pem') ]}; ssl_certificate_key @{[ $certs->file('server.key') ]};"
-        . ' ampersand_body_max 64k;',
+        . ' ampersand_body_max 64k;'
+        . qq( add_header Alt-Svc 'h3=":$port"; ma=86400' always;),
 );
 
 my @versions = (['1.1', '--http1.1'], ['2', '--http2'], $without ? () : ['3', '--http3-only']);
@@ -62,7 +63,7 @@ sub comparable {
     my ($res, $n) = @_;
     my %headers;
     for my $name (qw(content-type x-gateway-source x-cache-status cache-status etag allow www-authenticate cache-control
-                     ratelimit-policy content-length)) {
+                     ratelimit-policy content-length alt-svc)) {
         $headers{$name} = [ map { s/ttl=\d+/ttl=N/r } @{ $res->{headers}{$name} } ] if $res->{headers}{$name};
     }
     $headers{id} = @{ $res->{headers}{'x-request-id'} || [] };
@@ -148,6 +149,8 @@ my %expected = (
 );
 is $done{'1.1'}{$_}{answer}{status}, $expected{$_}, "$_: $expected{$_}" for sort keys %expected;
 is $done{'1.1'}{'from the cache'}{answer}{headers}{'x-gateway-source'}[0], 'cache', 'an answer comes from the cache';
+
+is $done{'1.1'}{$_}{answer}{headers}{'alt-svc'}[0], qq(h3=":$port"; ma=86400), "$_: Alt-Svc" for 'no token', 'from the cache', 'a body';
 
 for my $v (grep { $_ ne '1.1' } map { $_->[0] } @versions) {
     for my $what (map { $_->[0] } @requests) {

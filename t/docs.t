@@ -102,6 +102,14 @@ subtest 'environment variables' => sub {
     same('docs/configuration.md', \@environment, [ grep { !/^\$/ } column('configuration.md', 'variable') ]);
 };
 
+subtest 'the tests of private parts of nginx' => sub {
+    my ($table) = slurp("$root/docs/development.md") =~ /^### Private parts of nginx$(.*?)^## /ms or return fail 'a section';
+    my @named = $table =~ /`(\w+\.t)`/g;
+    cmp_ok scalar(@named), '>', 0, 'there are some';
+    is join(' ', grep { !-e "$root/t/$_" } @named), '', 'each is a file';
+    is join(' ', grep { /^\| / && !/^\| part / && !/`\w+\.t` \|$/ } split /\n/, $table), '', 'each part has one';
+};
+
 # Text and examples of every page; a page may name a variable of the tests too.
 
 my @tests = slurp(glob("$root/t/*.t"), glob("$root/t/lib/Gateway/*.pm")) =~ /\$ENV\{(AMPERSAND_\w+)\}/g;
