@@ -392,7 +392,7 @@ ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t   i;
     amp_rate_t  *rate;
 
-    rate = &amcf->limits.rate;
+    rate = &amcf->limit.rate;
 
     if (rate->count) {
         return "is duplicate";
@@ -418,7 +418,7 @@ ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         } else if (ngx_strncmp(value[i].data, "concurrency=", 12) == 0) {
             n = ngx_atoi(value[i].data + 12, value[i].len - 12);
-            amcf->limits.concurrency = n;
+            amcf->limit.concurrency = n;
         }
 
         if (n < 1 || n > AMP_BURST_MAX) {

@@ -129,7 +129,7 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(ngx_http_ampersand_main_conf_t, limits.fallback),
+      offsetof(ngx_http_ampersand_main_conf_t, limit.fallback),
       &ngx_http_ampersand_limit_fallbacks },
 
     { ngx_string("ampersand_limit_hits"),
@@ -212,7 +212,7 @@ ngx_http_ampersand_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    amcf->limits.fallback = NGX_CONF_UNSET_UINT;
+    amcf->limit.fallback = NGX_CONF_UNSET_UINT;
     amcf->tenant_ttl = NGX_CONF_UNSET_MSEC;
     amcf->tenant_grace = NGX_CONF_UNSET_MSEC;
 
@@ -225,7 +225,7 @@ ngx_http_ampersand_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_ampersand_main_conf_t *amcf = conf;
 
-    ngx_conf_init_uint_value(amcf->limits.fallback, NGX_AMPERSAND_LEASE_LOCAL);
+    ngx_conf_init_uint_value(amcf->limit.fallback, NGX_AMPERSAND_LEASE_LOCAL);
     ngx_conf_init_msec_value(amcf->tenant_ttl, 60000);
     ngx_conf_init_msec_value(amcf->tenant_grace, 3600000);
 

@@ -29,6 +29,7 @@ ngx_int_t
 ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 {
     ngx_ampersand_counters_t        *counters;
+    ngx_http_ampersand_worker_t     *worker;
     ngx_http_ampersand_main_conf_t  *amcf;
 
     /* the cache manager and the cache loader call it, too */
@@ -51,13 +52,19 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 
     ngx_ampersand_workers_join(amcf->zone);
 
+    worker = ngx_pcalloc(cycle->pool, sizeof(*worker));
+    if (worker == NULL) {
+        return NGX_ERROR;
+    }
+
+    amcf->worker = worker;
     counters = ngx_ampersand_zone_counters(amcf->zone);
 
-    amcf->redis = ngx_ampersand_redis_create(amcf->redis_conf, cycle->log,
-                                             &counters->redis,
-                                             ngx_http_ampersand_worker_state,
-                                             amcf->zone);
-    if (amcf->redis == NULL) {
+    worker->redis = ngx_ampersand_redis_create(amcf->redis_conf, cycle->log,
+                                               &counters->redis,
+                                               ngx_http_ampersand_worker_state,
+                                               amcf->zone);
+    if (worker->redis == NULL) {
         return NGX_ERROR;
     }
 
@@ -67,6 +74,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 
     ngx_http_ampersand_worker_limits(amcf);
     ngx_http_ampersand_worker_invalidator(amcf, cycle);
+    ngx_http_ampersand_cache_lock_init(&worker->cache_lock, cycle->log);
     ngx_http_ampersand_worker_heap(cycle->log);
 
     if (ngx_worker != 0) {
@@ -80,26 +88,29 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 void
 ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_http_ampersand_worker_t     *worker;
     ngx_http_ampersand_main_conf_t  *amcf;
 
     amcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_ampersand_module);
 
-    if (amcf == NULL || amcf->redis == NULL) {
+    if (amcf == NULL || amcf->worker == NULL) {
         return;
     }
 
-    ngx_ampersand_lease_exit(&amcf->limits.leasing,
+    worker = amcf->worker;
+
+    ngx_ampersand_lease_exit(&worker->limits.leasing,
                              ngx_ampersand_workers_leave(amcf->zone));
 
     /* the link writes in an event of its own, and no event loop follows */
 
     ngx_event_process_posted(cycle, &ngx_posted_events);
 
-    ngx_ampersand_redis_close(amcf->redis);
-    ngx_ampersand_lease_give_up(&amcf->limits.leasing);
-    ngx_ampersand_cache_invalidate_exit(&amcf->invalidator);
-    ngx_http_ampersand_lookups_close(&amcf->lookups);
+    ngx_ampersand_redis_close(worker->redis);
+    ngx_ampersand_lease_give_up(&worker->limits.leasing);
+    ngx_ampersand_cache_invalidate_exit(&worker->invalidator);
+    ngx_http_ampersand_lookups_close(&worker->lookups);
 }
 
 
@@ -109,15 +120,15 @@ ngx_http_ampersand_worker_lookups(ngx_http_ampersand_main_conf_t *amcf,
 {
     ngx_http_ampersand_lookups_t  *lookups;
 
-    lookups = &amcf->lookups;
+    lookups = &amcf->worker->lookups;
 
     lookups->zone = amcf->zone;
-    lookups->redis = amcf->redis;
+    lookups->redis = amcf->worker->redis;
     lookups->conf = amcf->redis_conf;
     lookups->keyring = amcf->keyring;
-    lookups->logged = &amcf->logged;
+    lookups->logged = &amcf->worker->logged;
     lookups->tenant = ngx_http_ampersand_worker_tenant;
-    lookups->data = &amcf->limits.leasing;
+    lookups->data = &amcf->worker->limits.leasing;
 
     return ngx_http_ampersand_lookups_init(lookups, cycle->pool);
 }
@@ -135,11 +146,16 @@ ngx_http_ampersand_worker_tenant(void *data, amp_span_t id)
 static void
 ngx_http_ampersand_worker_limits(ngx_http_ampersand_main_conf_t *amcf)
 {
-    amcf->limits.leasing.zone = amcf->zone;
-    amcf->limits.leasing.redis = amcf->redis;
-    amcf->limits.leasing.prefix = &amcf->redis_conf->prefix;
+    ngx_http_ampersand_limits_t  *limits;
 
-    ngx_http_ampersand_limit_init(&amcf->limits, amcf->redis_conf->timeout);
+    limits = &amcf->worker->limits;
+
+    limits->conf = &amcf->limit;
+    limits->leasing.zone = amcf->zone;
+    limits->leasing.redis = amcf->worker->redis;
+    limits->leasing.prefix = &amcf->redis_conf->prefix;
+
+    ngx_http_ampersand_limit_init(limits, amcf->redis_conf->timeout);
 }
 
 
@@ -147,11 +163,15 @@ static void
 ngx_http_ampersand_worker_invalidator(ngx_http_ampersand_main_conf_t *amcf,
     ngx_cycle_t *cycle)
 {
-    amcf->invalidator.zone = amcf->zone;
-    amcf->invalidator.redis = amcf->redis;
-    amcf->invalidator.prefix = &amcf->redis_conf->prefix;
+    ngx_ampersand_invalidator_t  *invalidator;
 
-    ngx_ampersand_cache_invalidate_init(&amcf->invalidator, cycle->log);
+    invalidator = &amcf->worker->invalidator;
+
+    invalidator->zone = amcf->zone;
+    invalidator->redis = amcf->worker->redis;
+    invalidator->prefix = &amcf->redis_conf->prefix;
+
+    ngx_ampersand_cache_invalidate_init(invalidator, cycle->log);
 }
 
 
@@ -171,7 +191,7 @@ ngx_http_ampersand_worker_subscribe(ngx_http_ampersand_main_conf_t *amcf,
     amp_keys_events(ngx_ampersand_span(amcf->redis_conf->prefix), &name);
     channel.len = amp_buf_written(&name).len;
 
-    return ngx_ampersand_redis_subscribe(amcf->redis, &channel,
+    return ngx_ampersand_redis_subscribe(amcf->worker->redis, &channel,
                                          ngx_http_ampersand_worker_message,
                                          ngx_http_ampersand_worker_subscribed,
                                          amcf->zone);

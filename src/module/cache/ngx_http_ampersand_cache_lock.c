@@ -7,17 +7,10 @@
 #define NGX_HTTP_AMPERSAND_SECONDS   0xffffff
 
 
-typedef struct {
-    ngx_queue_t  looking;
-    ngx_queue_t  waiting;
-    ngx_event_t  sort;              /* posted: which of those looking wait    */
-    ngx_event_t  look;              /* posted, or its timer                   */
-} ngx_http_ampersand_cache_lock_t;
-
-
 static void ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev);
 static void ngx_http_ampersand_cache_lock_look(ngx_event_t *ev);
-static ngx_uint_t ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c);
+static ngx_uint_t ngx_http_ampersand_cache_lock_woken(
+    ngx_http_ampersand_cache_lock_t *lock, ngx_http_cache_t *c);
 static void ngx_http_ampersand_cache_lock_wake(
     ngx_http_ampersand_cache_wait_t *wait);
 static void ngx_http_ampersand_cache_lock_skip(ngx_event_t *ev);
@@ -25,44 +18,40 @@ static volatile uint64_t *ngx_http_ampersand_cache_lock_word(
     ngx_http_request_t *r, ngx_ampersand_zone_t *zone, uint64_t *hash);
 
 
-/* this worker's */
+void
+ngx_http_ampersand_cache_lock_init(ngx_http_ampersand_cache_lock_t *lock,
+    ngx_log_t *log)
+{
+    ngx_queue_init(&lock->looking);
+    ngx_queue_init(&lock->waiting);
 
-static ngx_http_ampersand_cache_lock_t  ngx_http_ampersand_cache_lock;
+    lock->sort.handler = ngx_http_ampersand_cache_lock_sort;
+    lock->sort.data = lock;
+    lock->sort.log = log;
+
+    lock->look.handler = ngx_http_ampersand_cache_lock_look;
+    lock->look.data = lock;
+    lock->look.log = log;
+    lock->look.cancelable = 1;
+}
 
 
 void
-ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_wait_t *wait,
-    ngx_http_request_t *r, ngx_ampersand_zone_t *zone)
+ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_lock_t *lock,
+    ngx_http_ampersand_cache_wait_t *wait, ngx_http_request_t *r,
+    ngx_ampersand_zone_t *zone)
 {
-    ngx_http_ampersand_cache_lock_t  *cl;
-
     if (wait->queued) {
         return;
     }
 
-    cl = &ngx_http_ampersand_cache_lock;
-
-    if (cl->looking.next == NULL) {
-        ngx_queue_init(&cl->looking);
-        ngx_queue_init(&cl->waiting);
-
-        cl->sort.handler = ngx_http_ampersand_cache_lock_sort;
-        cl->sort.data = cl;
-
-        cl->look.handler = ngx_http_ampersand_cache_lock_look;
-        cl->look.data = cl;
-        cl->look.cancelable = 1;
-    }
-
-    cl->sort.log = ngx_cycle->log;
-    cl->look.log = ngx_cycle->log;
-
+    wait->lock = lock;
     wait->request = r;
     wait->zone = zone;
     wait->queued = 1;
-    ngx_queue_insert_tail(&cl->looking, &wait->queue);
+    ngx_queue_insert_tail(&lock->looking, &wait->queue);
 
-    ngx_post_event(&cl->sort, &ngx_posted_events);
+    ngx_post_event(&lock->sort, &ngx_posted_events);
 }
 
 
@@ -78,7 +67,7 @@ ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait)
     wait->queued = 0;
     ngx_queue_remove(&wait->queue);
 
-    cl = &ngx_http_ampersand_cache_lock;
+    cl = wait->lock;
 
     /* usually the only one, which got its answer without waiting */
 
@@ -89,14 +78,10 @@ ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait)
 
 
 void
-ngx_http_ampersand_cache_lock_ended(void)
+ngx_http_ampersand_cache_lock_ended(ngx_http_ampersand_cache_lock_t *lock)
 {
-    ngx_http_ampersand_cache_lock_t  *cl;
-
-    cl = &ngx_http_ampersand_cache_lock;
-
-    if (cl->waiting.next && !ngx_queue_empty(&cl->waiting)) {
-        ngx_post_event(&cl->look, &ngx_posted_events);
+    if (!ngx_queue_empty(&lock->waiting)) {
+        ngx_post_event(&lock->look, &ngx_posted_events);
     }
 }
 
@@ -190,7 +175,7 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
             continue;
 
         } else if (!node->exists) {
-            n = ngx_http_ampersand_cache_lock_woken(c);
+            n = ngx_http_ampersand_cache_lock_woken(cl, c);
 
             if (n >> wait->failures) {
                 wait->failures = ngx_min(wait->failures + 1,
@@ -216,7 +201,8 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
 /* How many requests have just been woken for the same entry? */
 
 static ngx_uint_t
-ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c)
+ngx_http_ampersand_cache_lock_woken(ngx_http_ampersand_cache_lock_t *lock,
+    ngx_http_cache_t *c)
 {
     ngx_uint_t                        n;
     ngx_queue_t                      *q, *looking;
@@ -224,7 +210,7 @@ ngx_http_ampersand_cache_lock_woken(ngx_http_cache_t *c)
     ngx_http_ampersand_cache_wait_t  *wait;
 
     n = 0;
-    looking = &ngx_http_ampersand_cache_lock.looking;
+    looking = &lock->looking;
 
     for (q = ngx_queue_last(looking);
          q != ngx_queue_sentinel(looking);
@@ -248,7 +234,7 @@ ngx_http_ampersand_cache_lock_wake(ngx_http_ampersand_cache_wait_t *wait)
     ngx_event_t                      *ev;
     ngx_http_ampersand_cache_lock_t  *cl;
 
-    cl = &ngx_http_ampersand_cache_lock;
+    cl = wait->lock;
     ev = &wait->request->cache->wait_event;
 
     ngx_del_timer(ev);

@@ -44,10 +44,21 @@
 #include "zone/ngx_ampersand_zone.h"
 
 
+/* A worker's. */
+
+typedef struct {
+    ngx_queue_t  looking;
+    ngx_queue_t  waiting;
+    ngx_event_t  sort;              /* posted: which of those looking wait    */
+    ngx_event_t  look;              /* posted, or its timer                   */
+} ngx_http_ampersand_cache_lock_t;
+
+
 /* A request's; zeroed, in memory that lives as long as the request. */
 
 typedef struct {
     ngx_queue_t            queue;
+    ngx_http_ampersand_cache_lock_t  *lock;
     ngx_http_request_t    *request;
     ngx_ampersand_zone_t  *zone;
     unsigned               queued:1;
@@ -56,10 +67,16 @@ typedef struct {
 } ngx_http_ampersand_cache_wait_t;
 
 
+/* For init_process. */
+
+void ngx_http_ampersand_cache_lock_init(ngx_http_ampersand_cache_lock_t *lock,
+    ngx_log_t *log);
+
 /* nginx is about to look for the key of the main request r. */
 
-void ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_wait_t *wait,
-    ngx_http_request_t *r, ngx_ampersand_zone_t *zone);
+void ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_lock_t *lock,
+    ngx_http_ampersand_cache_wait_t *wait, ngx_http_request_t *r,
+    ngx_ampersand_zone_t *zone);
 
 /*
  * The request goes upstream, is redirected, or ends.  May be called more than
@@ -70,7 +87,7 @@ void ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait);
 
 /* An upstream request ends: those that wait for its answer are looked at. */
 
-void ngx_http_ampersand_cache_lock_ended(void);
+void ngx_http_ampersand_cache_lock_ended(ngx_http_ampersand_cache_lock_t *lock);
 
 /* The final answer to r will not be stored; r->cache has to be set. */
 

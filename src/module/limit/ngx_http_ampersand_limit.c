@@ -42,7 +42,7 @@ ngx_http_ampersand_limit_init(ngx_http_ampersand_limits_t *limits,
     limits->leasing.timeout = timeout;
     ngx_queue_init(&limits->leasing.calls);
     limits->leasing.log = ngx_cycle->log;
-    limits->leasing.fallback = limits->fallback;
+    limits->leasing.fallback = limits->conf->fallback;
     limits->leasing.wake = ngx_http_ampersand_limit_wake;
     limits->leasing.data = limits;
 
@@ -142,7 +142,7 @@ ngx_http_ampersand_limit_concurrency(ngx_http_request_t *r,
     max = tenant->concurrency;
 
     if (max == 0) {
-        max = (uint32_t) limits->concurrency;
+        max = (uint32_t) limits->conf->concurrency;
     }
 
     if (max == 0) {
@@ -284,8 +284,8 @@ ngx_http_ampersand_limit_find(ngx_http_ampersand_limits_t *limits,
     if (amp_tenant_rate(tenant, AMP_LIMIT_DEFAULT, &found[0].rate)) {
         found[n++].limit = AMP_LIMIT_DEFAULT;
 
-    } else if (limits->rate.count) {
-        found[0].rate = limits->rate;
+    } else if (limits->conf->rate.count) {
+        found[0].rate = limits->conf->rate;
         found[n++].limit = AMP_LIMIT_DEFAULT;
     }
 

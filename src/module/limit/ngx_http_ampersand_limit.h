@@ -18,7 +18,7 @@
 #define ngx_http_ampersand_seconds(ns)  (((ns) + 999999999) / 1000000000)
 
 
-/* What http{} says of limits, and what a worker has for them. */
+/* What http{} says of limits. */
 
 typedef struct {
     amp_rate_t                        rate;     /* of tenants without one of
@@ -26,7 +26,14 @@ typedef struct {
     ngx_uint_t                        concurrency;  /* the same; 0: none      */
     ngx_uint_t                        fallback; /* NGX_AMPERSAND_LEASE_LOCAL
                                                    or one of the others       */
-    ngx_ampersand_leasing_t            leasing;
+} ngx_http_ampersand_limit_conf_t;
+
+
+/* What a worker has for them. */
+
+typedef struct {
+    ngx_http_ampersand_limit_conf_t  *conf;
+    ngx_ampersand_leasing_t           leasing;
     ngx_http_ampersand_lease_waits_t  waits;
     ngx_event_t                       idle;     /* returns unspent units      */
 } ngx_http_ampersand_limits_t;
@@ -47,7 +54,8 @@ typedef struct {
 
 
 /*
- * For init_process: zone, redis and prefix of limits->leasing have to be set.
+ * For init_process: limits->conf, and zone, redis and prefix of
+ * limits->leasing, have to be set.
  * timeout: that of a command to Redis, ms.
  */
 

@@ -165,7 +165,8 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         if (ctx->state == NGX_HTTP_AMPERSAND_NEW) {
             ctx->resolve.handler = ngx_http_ampersand_resolved;
 
-            rc = ngx_http_ampersand_resolve(r, &amcf->lookups, &ctx->resolve);
+            rc = ngx_http_ampersand_resolve(r, &amcf->worker->lookups,
+                                            &ctx->resolve);
 
             if (rc == NGX_AGAIN) {
                 ctx->state = NGX_HTTP_AMPERSAND_RESOLVING;

@@ -120,7 +120,7 @@ ngx_http_ampersand_answer_refuse(ngx_http_request_t *r, const char *fault)
     ngx_http_ampersand_main_conf_t  *amcf;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    level = ngx_ampersand_log_level(&amcf->answers_logged);
+    level = ngx_ampersand_log_level(&amcf->worker->answers_logged);
 
     ngx_log_error(level, r->connection->log, 0,
                   "ampersand: upstream sent no valid answer: %s", fault);

@@ -127,14 +127,14 @@ ngx_http_ampersand_check_limits(ngx_http_request_t *r,
     if (ctx->state == NGX_HTTP_AMPERSAND_PASSED && r == r->main
         && r->cache && r->cache->lock
         && ngx_http_ampersand_cache_lock_shared(r, amcf->zone)
-        && ngx_http_ampersand_lease_wait_join(&amcf->limits.waits,
+        && ngx_http_ampersand_lease_wait_join(&amcf->worker->limits.waits,
                                               &limited->wait, r, scope.tenant)
            == NGX_OK)
     {
         return AMP_OK;
     }
 
-    return ngx_http_ampersand_limit(r, &amcf->limits, limited,
+    return ngx_http_ampersand_limit(r, &amcf->worker->limits, limited,
                                     ctx->record.tenant, ctx->op);
 }
 

@@ -10,11 +10,28 @@
 #include "ngx_ampersand_compat.h"
 #include <ngx_http.h>
 #include "cache/ngx_ampersand_cache_invalidate.h"
+#include "cache/ngx_http_ampersand_cache_lock.h"
 #include "limit/ngx_http_ampersand_limit.h"
 #include "tenant/ngx_http_ampersand_lookup.h"
 
 
 #define NGX_HTTP_AMPERSAND_OFF  AMP_API_COUNT   /* ampersand off;             */
+#define NGX_HTTP_AMPERSAND_ID   32              /* bytes of a request id      */
+
+
+/* What a worker owns; made in init_process, see ngx_http_ampersand_worker.c. */
+
+typedef struct {
+    ngx_ampersand_redis_t            *redis;
+    ngx_http_ampersand_lookups_t      lookups;
+    ngx_http_ampersand_limits_t       limits;
+    ngx_ampersand_invalidator_t       invalidator;
+    ngx_http_ampersand_cache_lock_t   cache_lock;
+    time_t                            logged;   /* see ngx_ampersand_log.h    */
+    time_t                            answers_logged;
+    u_char                            id[NGX_HTTP_AMPERSAND_ID + 1];
+                                                /* the last request's         */
+} ngx_http_ampersand_worker_t;
 
 
 /* An upstream without a block, and its own peer.init. */
@@ -34,19 +51,13 @@ typedef struct {
     amp_keyring_t                  *keyring;
     ngx_msec_t                      tenant_ttl;
     ngx_msec_t                      tenant_grace;
-    ngx_http_ampersand_limits_t     limits;
+    ngx_http_ampersand_limit_conf_t limit;
     ngx_uint_t                      used;       /* some location is a gateway */
     ngx_array_t                    *upstreams;  /* loc_confs, to be checked   */
     ngx_uint_t                      unresolved; /* an ampersand_server found no
                                                    resolver                   */
     ngx_array_t                     peers;      /* ngx_http_ampersand_peer_t  */
-
-    /* this worker's, made in init_process */
-    ngx_ampersand_redis_t          *redis;
-    ngx_http_ampersand_lookups_t    lookups;
-    ngx_ampersand_invalidator_t     invalidator;
-    time_t                          logged;     /* see ngx_ampersand_log.h    */
-    time_t                          answers_logged;
+    ngx_http_ampersand_worker_t    *worker;     /* NULL in the master         */
 } ngx_http_ampersand_main_conf_t;
 
 

@@ -194,10 +194,10 @@ static void
 ngx_http_ampersand_context_id(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
-    size_t            i;
-    u_char            c;
-    ngx_str_t        *id;
-    static u_char     next[NGX_HTTP_AMPERSAND_ID + 1];
+    size_t                           i;
+    u_char                           c, *next;
+    ngx_str_t                       *id;
+    ngx_http_ampersand_main_conf_t  *amcf;
 
     id = &ctx->headers.request_id;
 
@@ -219,6 +219,9 @@ ngx_http_ampersand_context_id(ngx_http_request_t *r,
     }
 
     /* unique, not secret: this worker's start and a count, in hex */
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    next = amcf->worker->id;
 
     if (next[0] == 0) {
         (void) ngx_sprintf(next, "%08xD%08xD%016xL", (uint32_t) ngx_random(),

@@ -9,14 +9,12 @@
 
 #include "ngx_http_ampersand_conf.h"
 #include "ngx_http_ampersand_headers.h"
-#include "cache/ngx_http_ampersand_cache_lock.h"
 #include "cache/ngx_http_ampersand_cache_store.h"
 #include "limit/ngx_http_ampersand_limit.h"
 #include "tenant/ngx_http_ampersand_resolve.h"
 
 
-#define NGX_HTTP_AMPERSAND_ID     32            /* bytes of a request id      */
-#define NGX_HTTP_AMPERSAND_ID_MAX 128           /* of a client's              */
+#define NGX_HTTP_AMPERSAND_ID_MAX  128          /* bytes of a client's id     */
 
 
 /* Transitions are in ngx_http_ampersand_access.c. */

@@ -298,7 +298,7 @@ ngx_http_ampersand_head_key(ngx_http_request_t *r,
     n = amp_tenant_key(amcf->keyring, ctx->record.tenant, p);
 
     if (n <= 0) {
-        level = ngx_ampersand_log_level(&amcf->logged);
+        level = ngx_ampersand_log_level(&amcf->worker->logged);
 
         ngx_log_error(level, r->connection->log, 0,
                       "ampersand: the tenant's key does not open with any "

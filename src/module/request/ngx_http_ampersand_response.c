@@ -172,7 +172,8 @@ ngx_http_ampersand_upstream_answer(ngx_http_ampersand_upstream_t *up)
 
     if (r->upstream->headers_in.status_n == NGX_HTTP_TOO_MANY_REQUESTS) {
         ngx_http_ampersand_cooldown_scope(ctx, &scope);
-        ngx_http_ampersand_cooldown_start(r, &amcf->limits.leasing, &scope);
+        ngx_http_ampersand_cooldown_start(r, &amcf->worker->limits.leasing,
+                                          &scope);
     }
 }
 

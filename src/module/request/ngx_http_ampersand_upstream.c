@@ -352,7 +352,7 @@ ngx_http_ampersand_upstream_fits(ngx_http_request_t *r,
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
 
-    level = ngx_ampersand_log_level(&amcf->logged);
+    level = ngx_ampersand_log_level(&amcf->worker->logged);
 
     ngx_log_error(level, r->connection->log, 0,
                   "ampersand: not sent: the location is not a gateway's: %s",
@@ -508,7 +508,8 @@ ngx_http_ampersand_upstream_undo(ngx_http_request_t *r)
 static void
 ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 {
-    ngx_http_ampersand_upstream_t  *up;
+    ngx_http_ampersand_upstream_t   *up;
+    ngx_http_ampersand_main_conf_t  *amcf;
 
     up = ngx_http_ampersand_upstream(r);
 
@@ -529,7 +530,8 @@ ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     up->state = NGX_HTTP_AMPERSAND_UPSTREAM_ENDED;
 
-    ngx_http_ampersand_cache_lock_ended();
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    ngx_http_ampersand_cache_lock_ended(&amcf->worker->cache_lock);
 }
 
 
@@ -580,7 +582,7 @@ ngx_http_ampersand_written(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     families = ctx->writes;
     ctx->writes = 0;
 
-    ngx_ampersand_cache_invalidate(&amcf->invalidator,
+    ngx_ampersand_cache_invalidate(&amcf->worker->invalidator,
                                 amp_tenant_field(ctx->record.tenant,
                                              ctx->record.tenant->project_id),
                                 families);

@@ -304,7 +304,8 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
 
         } else {
             amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-            ngx_http_ampersand_cache_lock_enter(&ctx->cache_wait, r,
+            ngx_http_ampersand_cache_lock_enter(&amcf->worker->cache_lock,
+                                                &ctx->cache_wait, r,
                                                 amcf->zone);
         }
     }
