@@ -60,10 +60,20 @@ subtest 'the man page has every command and option of --help' => sub {
     }
 };
 
-# Lintian's own way to check a page is the command above.
+# The rest needs packages.
+
+sub no_packages {
+    my ($why) = @_;
+  SKIP: { skip $why, 1 }
+    done_testing;
+    exit 0;
+}
 
 my @missing = grep { system("command -v $_ > /dev/null 2>&1") != 0 } qw(dpkg-buildpackage dh dh_nginx);
-plan skip_all => "the packages cannot be built without @missing (tools/deps build)" if @missing;
+no_packages("the packages cannot be built without @missing (tools/deps build)") if @missing;
+
+my $abi_file = '/usr/share/nginx/src/debian/libnginx-mod.abisubstvars';
+no_packages("the packages are for Debian's nginx, and this one names no ABI: there is no $abi_file") if !-e $abi_file;
 
 my $made = qx(make -s deb 2>&1);
 is $?, 0, 'make deb' or do { diag $made; done_testing; exit 1 };
@@ -75,7 +85,7 @@ my ($tool_deb, $module_deb) = @debs;
 sub field { return out('dpkg-deb', '-f', @_) =~ s/\s+\z//r }
 
 subtest 'control fields' => sub {
-    my $abi = out('sed', '-n', 's/^nginx:abi=//p', '/usr/share/nginx/src/debian/libnginx-mod.abisubstvars') =~ s/\s//gr;
+    my $abi = out('sed', '-n', 's/^nginx:abi=//p', $abi_file) =~ s/\s//gr;
     like $abi, qr/^nginx-abi-\d/, 'nginx names its ABI';
     for my $deb (@debs) {
         my ($package) = $deb =~ m{/([a-z-]+)_};
