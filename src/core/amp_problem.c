@@ -438,7 +438,7 @@ amp_problem_write(amp_reason_e reason, const amp_problem_facts_t *facts,
     amp_buf_byte(out, ']');
     amp_problem_member("remedy", amp_problem_text(p->remedy), out);
 
-    if (p->retryable) {
+    if (p->retryable && !facts->unknown) {
         amp_buf_text(out, ",\"retryable\":true");
 
     } else {

@@ -101,6 +101,10 @@ typedef struct {
     amp_span_t  retry_after;    /* RFC 3339, UTC                              */
     amp_span_t  operation;      /* operationId, for "context"                 */
     amp_span_t  tenant;         /* tenant id, for "context"                   */
+    unsigned    unknown:1;      /* the request was sent, may have had its
+                                   effect, and would have it again: a program
+                                   must not repeat it by itself (RFC 9110,
+                                   section 9.2.2), so retryable is false      */
 } amp_problem_facts_t;
 
 

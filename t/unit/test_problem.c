@@ -294,6 +294,29 @@ a_buffer_that_is_too_small(void **state)
 }
 
 
+static void
+an_unknown_outcome_is_not_retryable(void **state)
+{
+    amp_problem_facts_t  facts;
+
+    (void) state;
+
+    memset(bytes, 0, sizeof(bytes));
+    memset(&facts, 0, sizeof(facts));
+
+    (void) write_problem(AMP_UPSTREAM_TIMEOUT, &facts);
+    assert_non_null(strstr((const char *) bytes, "\"retryable\":true"));
+
+    facts.unknown = 1;
+
+    (void) write_problem(AMP_UPSTREAM_TIMEOUT, &facts);
+    assert_non_null(strstr((const char *) bytes, "\"retryable\":false"));
+
+    (void) write_problem(AMP_NO_TOKEN, &facts);
+    assert_non_null(strstr((const char *) bytes, "\"retryable\":false"));
+}
+
+
 int
 main(void)
 {
@@ -304,7 +327,8 @@ main(void)
         cmocka_unit_test(members_of_the_document),
         cmocka_unit_test(facts_are_escaped),
         cmocka_unit_test(json_strings_and_numbers),
-        cmocka_unit_test(a_buffer_that_is_too_small)
+        cmocka_unit_test(a_buffer_that_is_too_small),
+        cmocka_unit_test(an_unknown_outcome_is_not_retryable)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

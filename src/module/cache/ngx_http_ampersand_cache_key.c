@@ -3,7 +3,15 @@
 #include "amp_path.h"
 
 
-#define NGX_HTTP_AMPERSAND_GENERATION  (2 * NGX_INT32_LEN + 3)
+#define NGX_HTTP_AMPERSAND_GENERATION      (2 * NGX_INT32_LEN + 3)
+
+/* bytes of path, query and Accept that stand in a cache key as they are */
+
+#define NGX_HTTP_AMPERSAND_CACHE_KEY_LONG  1024
+
+
+static ngx_int_t ngx_http_ampersand_cache_key_digest(ngx_pool_t *pool,
+    amp_span_t *rest, amp_span_t *accept);
 
 
 ngx_int_t
@@ -26,6 +34,14 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     if (op->class == AMP_CLASS_CATALOG) {
         owner = amp_span("*");
         reads = 0;
+    }
+
+    if (rest.len + accept.len > NGX_HTTP_AMPERSAND_CACHE_KEY_LONG) {
+        if (ngx_http_ampersand_cache_key_digest(r->pool, &rest, &accept)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     len = sizeof("|||") + NGX_INT32_LEN + owner.len
@@ -67,6 +83,44 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     }
 
     key->len = p - key->data;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The key shares proxy_buffer_size with the head of the answer: a long one has
+ * "#" and the digest of both instead.  No path has a "#".
+ */
+
+static ngx_int_t
+ngx_http_ampersand_cache_key_digest(ngx_pool_t *pool, amp_span_t *rest,
+    amp_span_t *accept)
+{
+    u_char  *p, *text, digest[AMP_TOKEN_DIGEST];
+
+    text = ngx_pnalloc(pool, rest->len + 1 + accept->len
+                             + 1 + AMP_TOKEN_DIGEST_HEX);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(text, rest->data, rest->len);
+    *p++ = '\0';
+
+    if (accept->len) {
+        p = ngx_cpymem(p, accept->data, accept->len);
+    }
+
+    if (amp_token_digest(amp_span_make(text, p - text), digest) != 0) {
+        return NGX_ERROR;
+    }
+
+    *p = '#';
+    amp_hex(digest, sizeof(digest), p + 1);
+
+    *rest = amp_span_make(p, 1 + AMP_TOKEN_DIGEST_HEX);
+    *accept = amp_span("application/json");
 
     return NGX_OK;
 }

@@ -14,6 +14,12 @@
 #include "tenant/ngx_http_ampersand_resolve.h"
 
 
+/* RFC 9110, section 9.2.2: what may be sent twice */
+
+#define NGX_HTTP_AMPERSAND_IDEMPOTENT                                         \
+    (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_PUT|NGX_HTTP_DELETE                  \
+     |NGX_HTTP_OPTIONS|NGX_HTTP_TRACE)
+
 #define NGX_HTTP_AMPERSAND_ID_MAX  128          /* bytes of a client's id     */
 
 

@@ -184,7 +184,8 @@ static ngx_int_t
 ngx_http_ampersand_error_page(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
-    amp_reason_e  reason;
+    amp_reason_e                    reason;
+    ngx_http_ampersand_upstream_t  *up;
 
     switch (r->err_status) {
 
@@ -221,6 +222,14 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
 
     default:
         reason = amp_problem_by_status(r->err_status);
+    }
+
+    /* nginx answers 500 where the next try is refused */
+
+    up = ngx_http_ampersand_upstream(r);
+
+    if (up && up->lost) {
+        reason = amp_problem_by_status(up->lost);
     }
 
     return ngx_http_ampersand_deny_replace(r, ctx, reason);

@@ -281,15 +281,37 @@ ngx_http_ampersand_upstream_header(ngx_http_request_t *r)
 }
 
 
-/* Before the next try, and before a stale answer is sent. */
+/*
+ * Before a request that was sent is tried once more, and before a stale answer
+ * is sent.  One such try is allowed, of an idempotent request, or of any with
+ * "proxy_next_upstream non_idempotent"; nginx adds one for each idle connection
+ * that upstream has closed.  It does not know that other methods than POST and
+ * PATCH are not idempotent either.
+ */
 
 static ngx_int_t
 ngx_http_ampersand_upstream_reinit(ngx_http_request_t *r)
 {
     ngx_int_t                       rc;
+    ngx_http_upstream_state_t      *state;
     ngx_http_ampersand_upstream_t  *up;
 
     up = ngx_http_ampersand_upstream(r);
+
+    if (!(r->method & NGX_HTTP_AMPERSAND_IDEMPOTENT)
+        && !(r->upstream->conf->next_upstream
+             & NGX_HTTP_UPSTREAM_FT_NON_IDEMPOTENT))
+    {
+        /* the last but one: nginx has made one for the next try */
+
+        state = r->upstream_states->elts;
+        up->lost = state[r->upstream_states->nelts - 2].status;
+
+        return NGX_ERROR;
+    }
+
+    r->upstream->peer.tries = ngx_min(r->upstream->peer.tries, 1);
+
     rc = up->answer.reinit_request(r);
 
     up->answer.process_header = r->upstream->process_header;

@@ -74,6 +74,9 @@ typedef struct {
     ngx_str_t                             key;      /* its place in the head;
                                                        len 0: none, or wiped  */
     ngx_http_ampersand_answer_t           answer;
+    ngx_uint_t                            lost;     /* 502 or 504 of a request
+                                                       that must not be tried
+                                                       once more, or 0        */
     void                                (*finalize)(ngx_http_request_t *r,
                                                     ngx_int_t rc);
 } ngx_http_ampersand_upstream_t;

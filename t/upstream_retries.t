@@ -1,0 +1,107 @@
+#!/usr/bin/perl
+
+# Every address of a host is tried until one accepts the connection.  A request that
+# was sent is repeated once at most, if it is idempotent; where a write's outcome is
+# unknown, the problem says that a program must not repeat it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Test::More;
+
+use Gateway;
+
+my @up = map { Gateway::Upstream->start } 1 .. 3;
+my @closed = map { Gateway::Redis::free_port() } 1 .. 3;
+
+sub block { my ($name, @ports) = @_; return "upstream $name { @{[ map { qq(server 127.0.0.1:$_ max_fails=0;) } @ports ]} }" }
+
+my %ports = (far => [ @closed, $up[0]->port ], down => \@closed, three => [ map { $_->port } @up ]);
+my $first;
+my %gw = map {
+    my $gw = Gateway->start(
+        ($first ? (like => $first) : (upstream => $up[0]->url)),
+        proxy_conf => { proxy_read_timeout => '500ms' },
+        http       => block($_, @{ $ports{$_} }),
+        location   => "ampersand_upstream http://$_;",
+    );
+    $first ||= $gw;
+    ($_ => $gw);
+} sort keys %ports;
+my $token = $first->tenant('acme', project => 'p-1');
+my @methods = qw(GET HEAD PUT DELETE POST PATCH MERGE);
+
+sub ask {
+    my ($method, $which) = @_;
+    $_->take for @up;
+    my $res = $gw{$which}->request($method, '/proxy/x', token => $token, body => $method =~ /^(?:GET|HEAD|DELETE)$/ ? undef : 'x');
+    $res->{sent} = map { $_->take } @up;
+    $res->{json} = Gateway->json($res) if $method ne 'HEAD';
+    return $res;
+}
+
+subtest 'three of four addresses are closed' => sub {
+    for my $method (@methods, @methods) {
+        my $res = ask($method, 'far');
+        is $res->{status}, 200, "$method: 200";
+        is $res->{sent}, 1, 'sent once';
+    }
+};
+
+subtest 'all addresses are closed' => sub {
+    for my $method (@methods) {
+        my $res = ask($method, 'down');
+        is $res->{status}, 502, "$method: 502";
+        next if $method eq 'HEAD';
+        ok $res->{json}{retryable}, 'retryable: nothing was sent';
+    }
+};
+
+subtest 'a request that was sent' => sub {
+    my %failures = (
+        'the connection ends' => [ { drop => 1 }, 502 ], 'garbage' => [ { bytes => 'garbage', close => 1 }, 502 ],
+        'no answer in time' => [ { hold => 1 }, 504 ],
+    );
+    for my $how (sort keys %failures) {
+        my ($answer, $status) = @{ $failures{$how} };
+        $_->answer($answer) for @up;
+        for my $method (@methods) {
+            my $res = ask($method, 'three');
+            my $idempotent = $method =~ /GET|HEAD|PUT|DELETE/;
+            is $res->{status}, $status, "$how, $method: $status";
+            is $res->{sent}, $idempotent && $how ne 'garbage' ? 2 : 1, "sent $res->{sent} times";
+            next if $method eq 'HEAD';
+            is !!$res->{json}{retryable}, !!$idempotent, 'retryable ' . ($idempotent ? 'true' : 'false');
+            like $res->{json}{type}, $status == 502 ? qr/:upstream-failed$/ : qr/:upstream-timeout$/, 'the problem';
+        }
+    }
+    $_->answer(undef) for @up;
+};
+
+# An idle connection that the upstream ends as the next request comes.
+
+subtest 'a kept connection ends' => sub {
+    my $up = Gateway::Upstream->start(sub {
+        my ($req) = @_;
+        return $req->{target} =~ /first/ || $req->{n} > 20 ? undef : { drop => 1 };
+    });
+    my $gw = Gateway->start(upstream => $up->url);
+    my $token = $gw->tenant('acme', project => 'p-1');
+    for my $method (qw(POST PATCH MERGE GET)) {
+        $gw->get('/proxy/first', token => $token);
+        $up->take;
+        my $res = $gw->request($method, '/proxy/x', token => $token, body => $method eq 'GET' ? undef : 'x');
+        my $sent = $up->take;
+        is $res->{status}, 502, "$method: 502";
+        is $sent, $method eq 'GET' ? 2 : 1, "sent $sent times";
+        is !!Gateway->json($res)->{retryable}, $method eq 'GET', 'retryable';
+    }
+    $gw->finish;
+};
+
+$gw{$_}->finish for sort keys %gw;
+
+done_testing;
