@@ -24,7 +24,7 @@ FUZZ_SECONDS  := 20
 PROVE_FLAGS := -j2
 
 PACKAGE := libnginx-mod-http-ampersand
-VERSION  = $(shell sed -n 's/.*AMPCTL_VERSION *"\(.*\)".*/\1/p' src/ctl/version.h)
+VERSION  = $(shell sed -n 's/.*AMP_VERSION *"\(.*\)".*/\1/p' src/core/amp_version.h)
 
 CORE   := $(wildcard src/core/*.c)
 CTL    := $(wildcard src/ctl/*.c)

@@ -76,6 +76,23 @@ amp_keys_cooldown(amp_span_t prefix, amp_span_t tenant, amp_span_t scope_hex,
 
 
 void
+amp_keys_gateways(amp_span_t prefix, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "gateways");
+}
+
+
+void
+amp_keys_gateway(amp_span_t prefix, amp_span_t id, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "gateway:");
+    amp_buf_span(out, id);
+}
+
+
+void
 amp_keys_events(amp_span_t prefix, amp_buf_t *out)
 {
     amp_buf_span(out, prefix);

@@ -52,6 +52,14 @@ void amp_keys_limit(amp_span_t prefix, amp_span_t tenant, amp_limit_e limit,
 void amp_keys_cooldown(amp_span_t prefix, amp_span_t tenant,
     amp_span_t scope_hex, amp_buf_t *out);
 
+/* <prefix>gateways: the registry, see register.lua. */
+
+void amp_keys_gateways(amp_span_t prefix, amp_buf_t *out);
+
+/* <prefix>gateway:<id>: a gateway's record, see amp_gateway.h. */
+
+void amp_keys_gateway(amp_span_t prefix, amp_span_t id, amp_buf_t *out);
+
 /* <prefix>events: the channel, see amp_event.h. */
 
 void amp_keys_events(amp_span_t prefix, amp_buf_t *out);

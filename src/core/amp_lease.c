@@ -324,7 +324,7 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     if (lease->local > tail) {
         ask->charge = (lease->local - tail)
-                      / (lease->gateways ? lease->gateways : 1);
+                      / (lease->shares ? lease->shares : 1);
     }
 }
 
@@ -479,6 +479,18 @@ amp_lease_give_up(amp_lease_t *lease, uint64_t sent)
 }
 
 
+/* The number of gateways that a limit is divided by without Redis. */
+
+static unsigned
+amp_lease_shares(const amp_lease_t *lease, unsigned gateways)
+{
+    gateways = (lease->gateways > gateways) ? lease->gateways : gateways;
+    gateways = (gateways < AMP_LEASE_GATEWAYS) ? gateways : AMP_LEASE_GATEWAYS;
+
+    return gateways ? gateways : 1;
+}
+
+
 /* Unit and W of one of several gateways, and the TAT to continue from. */
 
 static uint64_t
@@ -487,9 +499,7 @@ amp_lease_share(const amp_lease_t *lease, const amp_rate_t *rate,
 {
     uint64_t  tat, tail;
 
-    gateways = (lease->gateways > gateways) ? lease->gateways : gateways;
-    gateways = (gateways < AMP_LEASE_GATEWAYS) ? gateways : AMP_LEASE_GATEWAYS;
-    gateways = gateways ? gateways : 1;
+    gateways = amp_lease_shares(lease, gateways);
 
     *unit = amp_rate_interval(rate) * gateways;
     *window = amp_lease_window(*unit, rate->burst / gateways);
@@ -521,6 +531,7 @@ amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
 
     tat = amp_lease_share(lease, rate, gateways, now, &unit, &window);
     lease->local = tat + unit;
+    lease->shares = amp_lease_shares(lease, gateways);
 }
 
 

@@ -53,6 +53,7 @@ typedef struct {
     uint32_t           waiting;     /* requests that got ASK                  */
     uint32_t           reserved;    /* units for requests that waited         */
     uint32_t           gateways;    /* of the last answer                     */
+    uint32_t           shares;      /* by which local was counted             */
     uint32_t           failed;      /* the last call failed                   */
 } amp_lease_t;
 

@@ -6,7 +6,7 @@
 
 #define AMP_RIGHTS_SCRIPTS                                                    \
     (amp_rights_on(TOKEN)|amp_rights_on(TENANT)|amp_rights_on(GEN)            \
-     |amp_rights_on(LIMIT)|amp_rights_on(DOCTOR))
+     |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS)|amp_rights_on(DOCTOR))
 
 
 /*
@@ -19,22 +19,26 @@ static const amp_right_t  amp_rights_list[] = {
     { "asking", "", 0, AMP_RIGHTS_CLUSTER },
     { "cluster|slots", "", 0, AMP_RIGHTS_CLUSTER },
     { "del", " %", amp_rights_on(TOKEN)|amp_rights_on(TOKENS)
-      |amp_rights_on(TENANT)|amp_rights_on(LIMIT)|amp_rights_on(DOCTOR), 0 },
+      |amp_rights_on(TENANT)|amp_rights_on(LIMIT)|amp_rights_on(GATEWAY)
+      |amp_rights_on(DOCTOR), 0 },
     { "eval", " return 1 %", AMP_RIGHTS_SCRIPTS, 0 },
     { "evalsha", " 0 1 %", AMP_RIGHTS_SCRIPTS, 0 },
     { "exists", " %", amp_rights_on(TOKEN), 0 },
     { "expireat", " % x", amp_rights_on(TOKEN), 0 },
-    { "get", " %", amp_rights_on(TOKEN)|amp_rights_on(TENANT), 0 },
-    { "hdel", " % x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT), 0 },
+    { "get", " %", amp_rights_on(TOKEN)|amp_rights_on(TENANT)
+      |amp_rights_on(GATEWAY), 0 },
+    { "hdel", " % x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT)
+      |amp_rights_on(GATEWAYS), 0 },
     { "hget", " % x", amp_rights_on(TOKENS), 0 },
     { "hgetall", " %", amp_rights_on(TOKENS)|amp_rights_on(GEN)
-      |amp_rights_on(LIMIT), 0 },
+      |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
     { "hincrby", " % x x", amp_rights_on(GEN), 0 },
-    { "hlen", " %", amp_rights_on(LIMIT), 0 },
-    { "hmget", " % x", amp_rights_on(LIMIT), 0 },
-    { "hset", " % x x x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT), 0 },
+    { "hlen", " %", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
+    { "hmget", " % x", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
+    { "hset", " % x x x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT)
+      |amp_rights_on(GATEWAYS), 0 },
     { "info", " server", 0, 0 },
-    { "pexpire", " % x", amp_rights_on(LIMIT), 0 },
+    { "pexpire", " % x", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
     { "ping", "", 0, 0 },
     { "pttl", " %", amp_rights_on(COOLDOWN), 0 },
     { "publish", " % {\"v\":1,\"type\":\"doctor\"}", amp_rights_on(EVENTS), 0 },
@@ -42,7 +46,8 @@ static const amp_right_t  amp_rights_list[] = {
     { "sadd", " % x", amp_rights_on(TENANTS), 0 },
     { "select", " x", 0, AMP_RIGHTS_DATABASE },
     { "set", " % 1 x", amp_rights_on(TOKEN)|amp_rights_on(TENANT)
-      |amp_rights_on(COOLDOWN)|amp_rights_on(DOCTOR), 0 },
+      |amp_rights_on(COOLDOWN)|amp_rights_on(GATEWAY)
+      |amp_rights_on(DOCTOR), 0 },
     { "smembers", " %", amp_rights_on(TENANTS), 0 },
     { "srem", " % x", amp_rights_on(TENANTS), 0 },
     { "subscribe", " %", amp_rights_on(EVENTS), 0 },
@@ -60,6 +65,8 @@ static const char *const  amp_rights_names[AMP_RIGHTS_NAMES] = {
     [AMP_RIGHTS_GEN] = "gen:%doctor",
     [AMP_RIGHTS_LIMIT] = "limit:{%doctor}:default",
     [AMP_RIGHTS_COOLDOWN] = "cooldown:{%doctor}",
+    [AMP_RIGHTS_GATEWAY] = "gateway:doctor",
+    [AMP_RIGHTS_GATEWAYS] = "gateways",
     [AMP_RIGHTS_DOCTOR] = "doctor:0",
     [AMP_RIGHTS_EVENTS] = "events"
 };

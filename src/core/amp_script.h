@@ -25,6 +25,7 @@ extern const amp_script_t  amp_script_check_rights;
 extern const amp_script_t  amp_script_check_writes;
 extern const amp_script_t  amp_script_invalidate;
 extern const amp_script_t  amp_script_lease;
+extern const amp_script_t  amp_script_register;
 extern const amp_script_t  amp_script_write_tenant;
 extern const amp_script_t  amp_script_write_token;
 

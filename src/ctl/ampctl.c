@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/amp_version.h"
 #include "ampctl.h"
 #include "help.h"
 #include "options.h"
 #include "rights.h"
-#include "version.h"
 
 
 static const ctl_command_t *const  commands[] = {
@@ -22,6 +22,7 @@ static const ctl_command_t *const  commands[] = {
     ctl_limit_commands,
     ctl_grant_commands,
     ctl_cache_commands,
+    ctl_gateway_commands,
     ctl_operations_commands,
     ctl_doctor_commands,
     NULL
@@ -60,8 +61,8 @@ ctl_run(ctl_t *ctl, int argc, char **argv)
         return rc;
 
     case OPTIONS_VERSION:
-        return ctl_print(ctl, "version", ctl->json ? AMPCTL_VERSION
-                         : "ampctl " AMPCTL_VERSION "\n");
+        return ctl_print(ctl, "version", ctl->json ? AMP_VERSION
+                         : "ampctl " AMP_VERSION "\n");
 
     default:
         return -1;

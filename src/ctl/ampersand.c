@@ -12,7 +12,7 @@
 
 #include "ampersand.h"
 #include "secret.h"
-#include "version.h"
+#include "../core/amp_version.h"
 
 
 #define AMPERSAND_HOST      "api.withampersand.com"
@@ -173,7 +173,7 @@ ampersand_settings(CURL *curl, unsigned timeout)
     /* a redirect would send the key to another server */
 
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "ampctl/" AMPCTL_VERSION);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "ampctl/" AMP_VERSION);
 
 #if (LIBCURL_VERSION_NUM >= 0x075500)
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");

@@ -26,6 +26,8 @@ static char *ngx_http_ampersand_check_upstream(ngx_conf_t *cf,
 static char *ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
 static ngx_int_t ngx_http_ampersand_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_ampersand_registry(ngx_conf_t *cf,
+    ngx_http_ampersand_main_conf_t *amcf);
 static ngx_int_t ngx_http_ampersand_handler(ngx_conf_t *cf,
     ngx_http_phases phase, ngx_http_handler_pt handler);
 
@@ -539,11 +541,62 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_http_ampersand_body_init(cf) != NGX_OK) {
+    if (ngx_http_ampersand_body_init(cf) != NGX_OK
+        || ngx_http_ampersand_registry(cf, amcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     return ngx_http_ampersand_upstream_init(cf);
+}
+
+
+/*
+ * The file is where nginx's workers may write anyway; its name tells several
+ * stores apart.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_registry(ngx_conf_t *cf,
+    ngx_http_ampersand_main_conf_t *amcf)
+{
+    uint32_t                   store;
+    ngx_str_t                  dir, *file;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->client_body_temp_path) {
+        dir = clcf->client_body_temp_path->name;
+
+    } else {
+        ngx_str_set(&dir, NGX_HTTP_CLIENT_TEMP_PATH);
+
+        if (ngx_conf_full_name(cf->cycle, &dir, 0) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_crc32_init(store);
+    ngx_crc32_update(&store, amcf->redis_conf->display.data,
+                     amcf->redis_conf->display.len);
+    ngx_crc32_update(&store, amcf->redis_conf->prefix.data,
+                     amcf->redis_conf->prefix.len);
+    ngx_crc32_final(store);
+
+    file = &amcf->gateways;
+
+    file->data = ngx_pnalloc(cf->pool, dir.len + sizeof("/ampersand-gateways-")
+                                       + 2 * sizeof(store));
+    if (file->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    file->len = ngx_sprintf(file->data, "%V/ampersand-gateways-%08xD%Z", &dir,
+                            store)
+                - file->data - 1;
+
+    return ngx_http_ampersand_status_address(cf, &amcf->status);
 }
 
 

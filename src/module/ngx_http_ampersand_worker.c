@@ -15,6 +15,8 @@ static void ngx_http_ampersand_worker_limits(
     ngx_http_ampersand_main_conf_t *amcf);
 static void ngx_http_ampersand_worker_invalidator(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
+static void ngx_http_ampersand_worker_registry(
+    ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_ampersand_worker_subscribe(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static void ngx_http_ampersand_worker_message(void *data, ngx_int_t rc,
@@ -75,6 +77,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     ngx_http_ampersand_worker_limits(amcf);
     ngx_http_ampersand_worker_invalidator(amcf, cycle);
     ngx_http_ampersand_cache_lock_init(&worker->cache_lock, cycle->log);
+    ngx_http_ampersand_worker_registry(amcf, cycle);
     ngx_http_ampersand_worker_heap(cycle->log);
 
     if (ngx_worker != 0) {
@@ -88,6 +91,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
 void
 ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
 {
+    ngx_uint_t                       last;
     ngx_http_ampersand_worker_t     *worker;
     ngx_http_ampersand_main_conf_t  *amcf;
 
@@ -99,9 +103,13 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
     }
 
     worker = amcf->worker;
+    last = ngx_ampersand_workers_leave(amcf->zone);
 
-    ngx_ampersand_lease_exit(&worker->limits.leasing,
-                             ngx_ampersand_workers_leave(amcf->zone));
+    ngx_ampersand_lease_exit(&worker->limits.leasing, last);
+
+    if (last) {
+        ngx_ampersand_registry_exit(&worker->registry);
+    }
 
     /* the link writes in an event of its own, and no event loop follows */
 
@@ -175,6 +183,24 @@ ngx_http_ampersand_worker_invalidator(ngx_http_ampersand_main_conf_t *amcf,
 }
 
 
+static void
+ngx_http_ampersand_worker_registry(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_cycle_t *cycle)
+{
+    ngx_ampersand_registry_t  *registry;
+
+    registry = &amcf->worker->registry;
+
+    registry->zone = amcf->zone;
+    registry->redis = amcf->worker->redis;
+    registry->prefix = &amcf->redis_conf->prefix;
+    registry->status = amcf->status;
+    registry->file = amcf->gateways;
+
+    ngx_ampersand_registry_init(registry, cycle->log, ngx_worker == 0);
+}
+
+
 static ngx_int_t
 ngx_http_ampersand_worker_subscribe(ngx_http_ampersand_main_conf_t *amcf,
     ngx_cycle_t *cycle)
@@ -194,25 +220,30 @@ ngx_http_ampersand_worker_subscribe(ngx_http_ampersand_main_conf_t *amcf,
     return ngx_ampersand_redis_subscribe(amcf->worker->redis, &channel,
                                          ngx_http_ampersand_worker_message,
                                          ngx_http_ampersand_worker_subscribed,
-                                         amcf->zone);
+                                         amcf);
 }
 
 
 static void
 ngx_http_ampersand_worker_message(void *data, ngx_int_t rc, redisReply *reply)
 {
+    ngx_http_ampersand_main_conf_t *amcf = data;
+
     (void) rc;
 
-    ngx_ampersand_invalidation_message(data,
+    ngx_ampersand_invalidation_message(amcf->zone,
                                        amp_span_make(reply->str,
                                            ngx_ampersand_reply_len(reply)));
+    ngx_ampersand_registry_event(&amcf->worker->registry);
 }
 
 
 static void
 ngx_http_ampersand_worker_subscribed(void *data, ngx_uint_t up)
 {
-    ngx_ampersand_invalidation_subscribed(data, up);
+    ngx_http_ampersand_main_conf_t *amcf = data;
+
+    ngx_ampersand_invalidation_subscribed(amcf->zone, up);
 }
 
 

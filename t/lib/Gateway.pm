@@ -15,6 +15,7 @@ package Gateway;
 #                                              # "include PROXY;" in server: ampersand/proxy.conf
 #       proxy_conf => { proxy_read_timeout => '1s' },    # other values in that file
 #       module => $path,                      # another build of it
+#       root => $dir,                          # another checkout: its module and its conf/ampersand
 #       daemon => 1,                           # nginx in the background, so that it can be upgraded
 #   );
 #   my $token = $gw->tenant('acme', project => 'p-1', name => 'alpha', key => 'k-1', args => [...]);
@@ -157,11 +158,13 @@ sub _configure {
     my ($server) = $self->upstream_url =~ m{^https?://([^/]+)};
     my $workers = $o->{workers} || 1;
     my $level = $o->{log_level} || 'info';
+    my $root = $o->{root} || $ROOT;
+    my $module = $o->{module} || ($o->{root} ? "$root/build/ngx_http_ampersand_module.so" : $MODULE);
 
     # the shipped files, with this checkout's paths
     mkdir "$dir/ampersand";
     for my $name (qw(gateway.conf proxy.conf log.conf)) {
-        my $text = _slurp("$ROOT/conf/ampersand/$name");
+        my $text = _slurp("$root/conf/ampersand/$name");
         $text =~ s{include(\s+)ampersand/}{include$1$dir/ampersand/}g;
         $text =~ s{(include\s+\S*proxy\.conf;)}{$1 $o->{location}}g
             if $name eq 'gateway.conf' && $o->{location};
@@ -196,7 +199,7 @@ E
 
     open my $f, '>', "$dir/nginx.conf" or die $!;
     print $f <<"E";
-load_module @{[ $o->{module} || $MODULE ]};
+load_module $module;
 daemon @{[ $o->{daemon} ? 'on' : 'off' ]};
 worker_processes $workers;
 worker_shutdown_timeout 10s;

@@ -68,6 +68,12 @@ names_of_keys(void **state)
                    fresh());
     written("amp:limit:{acme}:secrets");
 
+    amp_keys_gateways(prefix, fresh());
+    written("amp:gateways");
+
+    amp_keys_gateway(prefix, text("00ff"), fresh());
+    written("amp:gateway:00ff");
+
     amp_keys_events(text("x.y:"), fresh());
     written("x.y:events");
 }

@@ -161,6 +161,13 @@ without_redis(void **state)
     assert_true(amp_lease_local(&o.lease, &o.rate, 4, o.now) == 400 * MS);
     assert_true(amp_lease_local(&o.lease, &o.rate, 4, o.now + 400 * MS) == 0);
 
+    /* each is charged once, whoever else uses the limit */
+
+    o.lease.gateways = 1;
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    assert_true(ask.charge == SECOND);
+    amp_lease_failed(&o.lease, o.now, o.now);
+
     /* a call is due after AMP_LEASE_RETRY */
 
     o.now += AMP_LEASE_RETRY;

@@ -39,6 +39,7 @@ static ngx_int_t ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round,
     uint64_t *wait);
 static amp_lease_e ngx_ampersand_lease_fallback(
     ngx_ampersand_lease_round_t *round, ngx_uint_t i);
+static unsigned ngx_ampersand_lease_gateways(ngx_ampersand_leases_t *leases);
 static ngx_uint_t ngx_ampersand_lease_pending(amp_lease_t *lease,
     ngx_ampersand_limit_t *limit, uint64_t now);
 
@@ -114,7 +115,8 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
             amp_lease_spend(lease, &limits[i].rate, round.now, waited != 0);
 
         } else if (leasing->fallback == NGX_AMPERSAND_LEASE_LOCAL) {
-            amp_lease_local_spend(lease, &limits[i].rate, leases->gateways,
+            amp_lease_local_spend(lease, &limits[i].rate,
+                                  ngx_ampersand_lease_gateways(leases),
                                   round.now);
         }
     }
@@ -122,6 +124,33 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
     ngx_ampersand_lease_close(&round);
 
     return rc;
+}
+
+
+ngx_uint_t
+ngx_ampersand_lease_registered(ngx_ampersand_zone_t *zone, ngx_uint_t gateways)
+{
+    uint64_t                 now;
+    ngx_uint_t               before;
+    ngx_ampersand_leases_t  *leases;
+
+    leases = &zone->sh->leases;
+
+    ngx_ampersand_zone_lock(zone);
+
+    now = ngx_ampersand_lease_now();
+    before = leases->registered;
+
+    if (gateways >= before || now - leases->registered_at > AMP_LEASE_LIFE) {
+        leases->registered = gateways;
+        leases->registered_at = now;
+    }
+
+    gateways = leases->registered;
+
+    ngx_ampersand_zone_unlock(zone);
+
+    return (gateways != before) ? gateways : 0;
 }
 
 
@@ -414,7 +443,8 @@ ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round, uint64_t *wait)
 static amp_lease_e
 ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
 {
-    ngx_ampersand_limit_t  *limit;
+    ngx_ampersand_limit_t   *limit;
+    ngx_ampersand_leases_t  *leases;
 
     limit = &round->limits[i];
 
@@ -427,12 +457,31 @@ ngx_ampersand_lease_fallback(ngx_ampersand_lease_round_t *round, ngx_uint_t i)
         return AMP_LEASE_FALLBACK;
 
     default: /* NGX_AMPERSAND_LEASE_LOCAL */
+        leases = &round->leasing->zone->sh->leases;
         limit->wait = amp_lease_local(&round->leased[i]->lease, &limit->rate,
-                                round->leasing->zone->sh->leases.gateways,
-                                round->now);
+                                      ngx_ampersand_lease_gateways(leases),
+                                      round->now);
 
         return limit->wait ? AMP_LEASE_REFUSE : AMP_LEASE_ADMIT;
     }
+}
+
+
+/* The number of gateways by which the fallback divides a limit. */
+
+static unsigned
+ngx_ampersand_lease_gateways(ngx_ampersand_leases_t *leases)
+{
+    unsigned  registered;
+
+    registered = (unsigned) leases->registered;
+
+    if (registered && leases->registered_at > leases->counted + AMP_LEASE_LIFE)
+    {
+        return registered;
+    }
+
+    return ngx_max(registered, leases->gateways);
 }
 
 

@@ -84,6 +84,17 @@ void ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing,
     ngx_uint_t last);
 
 /*
+ * The registry has counted so many gateways: 1 to NGX_AMPERSAND_GATEWAYS.  The
+ * fallback divides limits by the largest number of the last AMP_LEASE_LIFE,
+ * from the registry or from answers of lease.lua (a gateway of a version
+ * without a registry is only in these).  Returns the registry's number where it
+ * changed, else 0.
+ */
+
+ngx_uint_t ngx_ampersand_lease_registered(ngx_ampersand_zone_t *zone,
+    ngx_uint_t gateways);
+
+/*
  * The degraded flag, one for all limits.  1: the last call of some limit
  * failed, and none has succeeded since.  Whether the fallback decides is a
  * matter of each limit, see lease->failed in amp_lease.h.

@@ -11,6 +11,7 @@
 #include <ngx_http.h>
 #include "cache/ngx_ampersand_cache_invalidate.h"
 #include "cache/ngx_http_ampersand_cache_lock.h"
+#include "limit/ngx_ampersand_registry.h"
 #include "limit/ngx_http_ampersand_limit.h"
 #include "tenant/ngx_http_ampersand_lookup.h"
 
@@ -26,6 +27,7 @@ typedef struct {
     ngx_http_ampersand_lookups_t      lookups;
     ngx_http_ampersand_limits_t       limits;
     ngx_ampersand_invalidator_t       invalidator;
+    ngx_ampersand_registry_t          registry;
     ngx_http_ampersand_cache_lock_t   cache_lock;
     time_t                            logged;   /* see ngx_ampersand_log.h    */
     time_t                            answers_logged;
@@ -54,9 +56,14 @@ typedef struct {
     ngx_http_ampersand_limit_conf_t limit;
     ngx_uint_t                      used;       /* some location is a gateway */
     ngx_array_t                    *upstreams;  /* loc_confs, to be checked   */
+    ngx_http_core_srv_conf_t       *status_server; /* of ampersand_status, or
+                                                   NULL                       */
+    ngx_str_t                       status_path;
     ngx_uint_t                      unresolved; /* an ampersand_server found no
                                                    resolver                   */
     ngx_array_t                     peers;      /* ngx_http_ampersand_peer_t  */
+    ngx_str_t                       status;     /* where it is, or empty      */
+    ngx_str_t                       gateways;   /* the file with their number */
     ngx_http_ampersand_worker_t    *worker;     /* NULL in the master         */
 } ngx_http_ampersand_main_conf_t;
 

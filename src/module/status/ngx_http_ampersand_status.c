@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_status.h"
 #include "request/ngx_http_ampersand_context.h"
+#include "amp_gateway.h"
 
 
 /*
@@ -27,6 +28,8 @@ typedef struct {
 } ngx_http_ampersand_figure_t;
 
 
+static ngx_http_conf_addr_t *ngx_http_ampersand_status_listen(ngx_conf_t *cf,
+    ngx_http_core_srv_conf_t *server);
 static ngx_int_t ngx_http_ampersand_status_handler(ngx_http_request_t *r);
 static ngx_http_ampersand_format_e ngx_http_ampersand_status_format(
     ngx_http_request_t *r);
@@ -64,7 +67,103 @@ ngx_http_ampersand_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_ampersand_status_handler;
 
+    amcf->status_server = ngx_http_conf_get_module_srv_conf(cf,
+                                                        ngx_http_core_module);
+    amcf->status_path = clcf->name;
+
     return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_ampersand_status_address(ngx_conf_t *cf, ngx_str_t *address)
+{
+    u_char                          *p, *colon;
+    ngx_str_t                        host;
+    ngx_http_conf_addr_t            *addr;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+
+    addr = amcf->status_server
+           ? ngx_http_ampersand_status_listen(cf, amcf->status_server) : NULL;
+
+    if (addr == NULL) {
+        return NGX_OK;
+    }
+
+    host = addr->opt.addr_text;
+    colon = addr->opt.wildcard ? ngx_strlchr(host.data, host.data + host.len,
+                                             ':')
+                               : NULL;
+
+    /* of "[::]:8080" the last colon */
+
+    for (p = colon; p; p = ngx_strlchr(p + 1, host.data + host.len, ':')) {
+        colon = p;
+    }
+
+    address->data = ngx_pnalloc(cf->pool, sizeof("https://:") + host.len
+                                          + cf->cycle->hostname.len
+                                          + amcf->status_path.len);
+    if (address->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(address->data, "http%s://", addr->opt.ssl ? "s" : "");
+
+    if (colon) {
+        p = ngx_sprintf(p, "%V%*s", &cf->cycle->hostname,
+                        (size_t) (host.data + host.len - colon), colon);
+
+    } else {
+        p = ngx_sprintf(p, "%V%s", &host,
+                        ngx_strncmp(host.data, "unix:", 5) == 0 ? ":" : "");
+    }
+
+    p = ngx_sprintf(p, "%V", &amcf->status_path);
+
+    address->len = ngx_min((size_t) (p - address->data), AMP_GATEWAY_STATUS);
+
+    return NGX_OK;
+}
+
+
+/* The first address on which the server listens. */
+
+static ngx_http_conf_addr_t *
+ngx_http_ampersand_status_listen(ngx_conf_t *cf,
+    ngx_http_core_srv_conf_t *server)
+{
+    ngx_uint_t                   i, j, k;
+    ngx_http_conf_port_t        *port;
+    ngx_http_conf_addr_t        *addr;
+    ngx_http_core_srv_conf_t   **servers;
+    ngx_http_core_main_conf_t   *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    if (cmcf->ports == NULL) {
+        return NULL;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+        addr = port[i].addrs.elts;
+
+        for (j = 0; j < port[i].addrs.nelts; j++) {
+            servers = addr[j].servers.elts;
+
+            for (k = 0; k < addr[j].servers.nelts; k++) {
+                if (servers[k] == server) {
+                    return &addr[j];
+                }
+            }
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -16,5 +16,15 @@
 char *ngx_http_ampersand_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/*
+ * In postconfiguration: where others find the status, for the registry, as
+ * "http://10.0.0.5:8080/-/status"; the machine's name stands for an address
+ * that means all of its addresses.  Of several locations that of the last.
+ * Empty where there is none.  NGX_ERROR: no memory.
+ */
+
+ngx_int_t ngx_http_ampersand_status_address(ngx_conf_t *cf,
+    ngx_str_t *address);
+
 
 #endif /* NGX_HTTP_AMPERSAND_STATUS_H */

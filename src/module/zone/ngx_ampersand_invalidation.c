@@ -21,10 +21,17 @@ ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
                           : amp_span_make(event.tenant, event.tenant_len);
 
         (void) ngx_ampersand_cooldown_set(zone, id, (ngx_msec_t) event.rev);
-        return;
+
+    } else {
+        ngx_ampersand_records_invalidate(zone, &event);
     }
 
-    ngx_ampersand_records_invalidate(zone, &event);
+    ngx_ampersand_zone_lock(zone);
+
+    zone->sh->event = event;
+    zone->sh->applied = ngx_time();
+
+    ngx_ampersand_zone_unlock(zone);
 }
 
 

@@ -10,6 +10,7 @@
 
 
 #include "ngx_ampersand_counters.h"
+#include "amp_event.h"
 #include "amp_tenant.h"
 #include "amp_token.h"
 
@@ -19,6 +20,7 @@
 #define NGX_AMPERSAND_INVALIDATED  1024
 #define NGX_AMPERSAND_ZONE_MAGIC   0x616d7037
 #define NGX_AMPERSAND_SERVERS      64
+#define NGX_AMPERSAND_GATEWAYS     65535    /* more are not counted          */
 #define NGX_AMPERSAND_GATEWAY_ID   16
 #define NGX_AMPERSAND_SERVER_RUN   40       /* run_id of INFO server          */
 
@@ -128,8 +130,11 @@ typedef struct {
     uint64_t                   began;   /* when the zone was made             */
     ngx_ampersand_seen_t       servers[NGX_AMPERSAND_SERVERS];
     ngx_uint_t                 nservers;
-    unsigned                   gateways; /* that live, as last counted, ...   */
+    unsigned                   gateways; /* that leased, as an answer says,   */
     uint64_t                   counted; /* ... and when                       */
+    ngx_atomic_t               registered; /* gateways that live, as Redis or
+                                           the file said; 0: unknown, ...     */
+    uint64_t                   registered_at; /* ... and when                 */
     ngx_atomic_t               degraded; /* 1: Redis gives no leases          */
 } ngx_ampersand_leases_t;
 
@@ -168,6 +173,10 @@ typedef struct {
                                            the last cool-down                 */
     ngx_ampersand_worker_t     workers[NGX_AMPERSAND_WORKERS];
     ngx_ampersand_leases_t     leases;
+
+    time_t                     started; /* when the zone was made             */
+    time_t                     applied; /* when this event was, 0: none       */
+    amp_event_t                event;   /* the last one that was applied      */
 } ngx_ampersand_shared_t;
 
 

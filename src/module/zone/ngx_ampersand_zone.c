@@ -59,6 +59,7 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     sh->magic = NGX_AMPERSAND_ZONE_MAGIC;
     sh->layout = sizeof(*sh);
     sh->seq = 1;
+    sh->started = ngx_time();
 
     if (zone->created(zone) != NGX_OK) {
         return NGX_ERROR;
@@ -181,6 +182,7 @@ ngx_ampersand_zone_empty(ngx_ampersand_zone_t *zone)
     sh->stale_seq = ++sh->seq;
     sh->emptied = 1;
     sh->pending = 0;
+    sh->applied = 0;
 
     /* those that followed another are not known any more: see lease.lua */
 

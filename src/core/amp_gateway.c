@@ -1,0 +1,28 @@
+#include "amp_gateway.h"
+#include "amp_json.h"
+
+
+void
+amp_gateway_write(const amp_gateway_t *gateway, amp_buf_t *out)
+{
+    amp_buf_text(out, "{\"v\":1,\"id\":");
+    amp_json_string(gateway->id, out);
+    amp_buf_text(out, ",\"version\":");
+    amp_json_string(gateway->version, out);
+    amp_buf_text(out, ",\"start\":");
+    amp_json_number(gateway->start, out);
+
+    if (gateway->status.len) {
+        amp_buf_text(out, ",\"status\":");
+        amp_json_string(gateway->status, out);
+    }
+
+    if (gateway->applied) {
+        amp_buf_text(out, ",\"event\":");
+        amp_event_write(gateway->event, out);
+        amp_buf_text(out, ",\"applied\":");
+        amp_json_number(gateway->applied, out);
+    }
+
+    amp_buf_byte(out, '}');
+}

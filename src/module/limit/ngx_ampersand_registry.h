@@ -1,0 +1,52 @@
+/*
+ * The registry (core/amp_gateway.h): one worker of each gateway says that the
+ * gateway lives, and learns how many do.  The shares of the fallback come from
+ * that number.  It is kept in a file, too, for a gateway that is started while
+ * Redis is out of reach.
+ *
+ *   timer ──▶ SET of the record, and register.lua ──▶ the number ──▶ zone, file
+ *     ▲                                     (NOSCRIPT: EVAL)
+ *     └── an event was applied: soon, at most once a second
+ */
+
+#ifndef NGX_AMPERSAND_REGISTRY_H
+#define NGX_AMPERSAND_REGISTRY_H
+
+
+#include "redis/ngx_ampersand_redis.h"
+#include "zone/ngx_ampersand_zone.h"
+
+
+/* A worker's; the caller fills the first part, and it is zeroed before. */
+
+typedef struct {
+    ngx_ampersand_zone_t   *zone;
+    ngx_ampersand_redis_t  *redis;
+    ngx_str_t              *prefix;
+    ngx_str_t               status; /* where the status is, or empty          */
+    ngx_str_t               file;   /* of the number, with a final NUL        */
+
+    ngx_event_t             timer;
+    ngx_msec_t              last;   /* ngx_current_msec of the last call      */
+    ngx_uint_t              failed; /* the file could not be written          */
+} ngx_ampersand_registry_t;
+
+
+/*
+ * For init_process of each worker, before it serves requests: reads the file
+ * where the number is not known yet.  one: this worker registers the gateway.
+ */
+
+void ngx_ampersand_registry_init(ngx_ampersand_registry_t *registry,
+    ngx_log_t *log, ngx_uint_t one);
+
+/* The zone has a new last event. */
+
+void ngx_ampersand_registry_event(ngx_ampersand_registry_t *registry);
+
+/* For exit_process of the gateway's last worker, before the link is closed. */
+
+void ngx_ampersand_registry_exit(ngx_ampersand_registry_t *registry);
+
+
+#endif /* NGX_AMPERSAND_REGISTRY_H */

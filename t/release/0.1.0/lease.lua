@@ -1,0 +1,160 @@
+-- Leases units of one limit of one tenant to one gateway.
+--
+-- KEYS[1]  the limit's state, a hash:
+--            at       Redis time of the last call, microseconds
+--            ahead    TAT - at, nanoseconds.  Both are whole numbers below
+--                     2^53, which Lua's numbers hold exactly.
+--            unit     the time of one unit (T) that "ahead" was computed with
+--            run      run_id of the server that wrote the state
+--            swept    when gateways that no longer call were last removed
+--            g:<id>   for each gateway: when it last called, and the moment
+--                     up to which it has received its share
+-- ARGV     unit, window, reach, wanted, gateway id, run_id, since, tail
+--          (microseconds, then the nanoseconds below one), back, charge,
+--          resume: see amp_lease_ask_t and amp_lease_argv() in amp_lease.h,
+--          where the algorithm and its promise are described.
+-- Returns  six integers, see amp_lease_answer_t.
+--
+-- t/unit/lease_model.h is the same algorithm in C for simulations;
+-- t/lease_script.t compares the two.  Change both together.
+
+local key = KEYS[1]
+local unit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local reach, wanted = tonumber(ARGV[3]), tonumber(ARGV[4])
+local me, run, since = 'g:' .. ARGV[5], ARGV[6], tonumber(ARGV[7])
+local back, charge = tonumber(ARGV[10]), tonumber(ARGV[11])
+local resume = tonumber(ARGV[12])
+
+-- tostring() would round to 14 digits
+local function text(n) return string.format('%.0f', n) end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local old = redis.call('HMGET', key, 'at', 'ahead', 'unit', 'run', 'swept', me)
+
+-- Other gateways: the fields besides the five above and this gateway's own.
+
+local others = math.max(0, redis.call('HLEN', key) - 5)
+if old[6] and others > 0 then others = others - 1 end
+
+-- AMP_LEASE_AHEAD: how far beyond the window blocks may reach.  No TAT is
+-- further ahead than "depth".
+local span = 125000000
+local depth = window + unit + span
+
+-- How far TAT is ahead of now.
+
+local ahead = 0
+if old[1] then
+  ahead = math.max(0, old[2] - (now - old[1]) * 1000)
+
+  -- Units come back only if no other gateway leased behind them: TAT must
+  -- still be the one that the gateway names.
+  if back > 0 and old[4] == run
+    and ahead == (ARGV[8] - now) * 1000 + ARGV[9] then
+    ahead = math.max(0, ahead - back)
+  end
+
+  -- After a change of the rate as many units as before are spent.
+  if old[3] ~= ARGV[1] then
+    ahead = math.ceil(ahead / tonumber(old[3]) * unit)
+  end
+
+  -- Another server wrote the state, and its last leases may be lost.  The only
+  -- gateway has all answers and names the TAT; otherwise the bucket starts
+  -- empty.
+  if old[4] ~= run and resume > 0 and others == 0 then
+    ahead = math.max(ahead, resume - 1)
+    since = 0
+  elseif old[4] ~= run and since == 0 then
+    since = now
+  end
+end
+
+-- An empty bucket, which has been filling since this server became the master.
+
+if since > 0 and old[4] ~= run then
+  ahead = math.max(ahead, depth - (now - since) * 1000)
+end
+ahead = math.min(depth, ahead + charge)
+
+-- Once a second: remove gateways that have not called for two.
+
+local swept = tonumber(old[5] or 0)
+if now - swept > 1000000 or swept > now then
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'g:' then
+      local seen = tonumber(string.match(all[i + 1], '^%d+'))
+      if all[i] ~= me and (now - seen > 2000000 or seen > now) then
+        others = others - redis.call('HDEL', key, all[i])
+      end
+    end
+  end
+  swept = now
+end
+
+local gateways = others + 1
+
+-- How much this gateway may have: "most" units fit before window + reach.
+-- "own" is its share of the rate since the moment "had", and always granted;
+-- beyond it "keep" is left to the other gateways.
+
+local room = window + unit + reach - ahead
+local most = math.floor(room / unit)
+local share = gateways * unit
+local had = -math.max(share, span)
+if old[6] then
+  had = math.max(had, (string.match(old[6], '%d+$') - now) * 1000)
+end
+local keep = math.floor(reach * others / share) * unit
+local own = 0
+if had <= reach then own = math.floor((reach - had) / share) + 1 end
+if others > 0 then
+  most = math.min(most, math.max(own, math.floor((room - keep) / unit)))
+end
+
+-- How much is useful.  Units near on the time line lapse soon: while the
+-- bucket is full, a block reaches as far ("far") as it costs the other
+-- gateways little, so that its units still exist when they are needed.
+
+local want = wanted
+if wanted > 0 then
+  local far = math.min(window / (others > 0 and 8 or 4), span * 8)
+  if others == 0 then
+    far = old[6] and math.max(span, far) or span
+  end
+  want = math.max(want, math.ceil((far - ahead) / unit))
+  if others > 0 then
+    want = math.min(want, math.max(own, math.ceil((window + unit) / share)))
+  end
+end
+
+local n = math.max(0, math.min(want, most))
+local lead = ahead
+ahead = ahead + n * unit
+had = math.min(had + n * share, span + 2 * share)
+
+-- If fewer units than wanted were granted: the time before which another call
+-- is of no use.
+
+local wait = 0
+if n < wanted and n >= most then
+  wait = ahead - window - reach
+  if others > 0 then
+    wait = math.max(wait, math.min(had - reach,
+      math.max(wait + keep, math.min(share, (window + unit) / 2))))
+  end
+end
+
+redis.call('HSET', key, 'at', text(now), 'ahead', text(ahead),
+  'unit', ARGV[1], 'run', run, 'swept', text(swept))
+if wanted > 0 then
+  redis.call('HSET', key, me,
+    text(now) .. ' ' .. text(math.floor(now + had / 1000)))
+else
+  redis.call('HDEL', key, me)
+end
+redis.call('PEXPIRE', key, text(math.ceil(ahead / 1000000) + 5000))
+
+return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }
