@@ -11,9 +11,10 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Gateway;
-use Gateway::FakeRedis;
+use Gateway::Made;
 use Gateway::Redis;
 use Gateway::Upstream;
+use Gateway::Versions;
 use JSON::PP ();
 use Test::More;
 
@@ -116,6 +117,37 @@ E
     is scalar @sent, 3, 'a refresh without a unit sends nothing';
     is_deeply [ own(@sent) ], [ ($key) x 3 ], 'each has the key';
     is scalar(leaks($token, @sent)), 0, 'none has what is the client\'s own';
+    $gw->finish;
+};
+
+# A GET that the cache does not answer is refused when nginx has already made an
+# upstream request for it.
+
+subtest 'a refusal in front of the upstream' => sub {
+    my $up = Gateway::Upstream->start;
+    my $h2 = Gateway::Redis::free_port();
+    my ($gw, $token) = gateway(upstream => $up->url, args => ['--rate', '1/h', '--burst', '1'],
+        http   => 'error_page 500 502 /-/page;',
+        server => Gateway::Versions::http2("127.0.0.1:$h2") . 'location = /-/page { internal; return 200 "page\n"; }');
+    my $text = sub {
+        my ($path, @headers) = @_;
+        return join "\r\n", "GET $path HTTP/1.1", 'Host: a', "X-Api-Key: $token", @headers, '', '';
+    };
+    is $gw->get('/v1/topics', token => $token)->{status}, 200, 'the only unit is spent';
+    my ($socket, $rest) = ($gw->connect, '');
+    syswrite $socket, $text->('/v1/topics?n=1') . $text->('/v1/topics?n=2', 'Cache-Control: only-if-cached')
+        . $text->('/v1/topics?n=4', "Accept-Language: a\x01b") . $text->('/v1/topics');
+    my @res = map { Gateway::read_response($socket, rest => \$rest) } 1 .. 4;
+    is_deeply [ map { $_->{status} } @res ], [ 429, 504, 400, 200 ], 'four requests of one connection have their answers';
+    is_deeply [ map { (($gw->json($_) || {})->{type} // '') =~ /([\w-]+)$/ } @res[ 0 .. 2 ] ],
+        [qw(rate-limited not-cached bad-header)], 'by reason, whatever error_page says';
+    is_deeply [ map { $_->{headers}{'x-gateway-source'} } @res ], [ ('gateway') x 3, 'cache' ], 'with their source';
+
+    my $in = '';
+    my $stream = Gateway::Made::h2($h2, 'GET', '/v1/topics?n=3', [ 'x-api-key' => $token ]);
+    $gw->wait_for(sub { sysread $stream, $in, 65536, length $in; $in =~ /rate-limited/ });
+    like $in, qr/rate-limited/, 'HTTP/2: refused, too';
+    is scalar($up->requests), 1, 'none was sent';
     $gw->finish;
 };
 

@@ -3,23 +3,8 @@
 #include "amp_escape.h"
 
 
-#define NGX_HTTP_AMPERSAND_POLICY_TEXT  64          /* bytes of each limit    */
-#define NGX_HTTP_AMPERSAND_POLICIES     64          /* texts that are kept    */
-
-
-/* A limit's part of RateLimit-Policy, which begins with its name. */
-
-typedef struct {
-    amp_limit_e  limit;
-    amp_rate_t   rate;
-    size_t       name;              /* its length                             */
-    size_t       len;               /* 0: no text                             */
-    u_char       text[NGX_HTTP_AMPERSAND_POLICY_TEXT];
-} ngx_http_ampersand_policy_t;
-
-
 static ngx_http_ampersand_policy_t *ngx_http_ampersand_limit_headers_policy(
-    ngx_ampersand_limit_t *limit);
+    ngx_http_ampersand_policies_t *policies, ngx_ampersand_limit_t *limit);
 static u_char *ngx_http_ampersand_limit_headers_number(u_char *p,
     const char *key, uint64_t n);
 static uint64_t ngx_http_ampersand_limit_headers_window(
@@ -32,6 +17,7 @@ static ngx_int_t ngx_http_ampersand_limit_headers_older(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_policies_t *policies,
     const ngx_http_ampersand_limited_t *limited, ngx_uint_t headers)
 {
     u_char                       *p, *q;
@@ -59,7 +45,7 @@ ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
 
     for (i = 0; i < limited->n; i++) {
         limit = &limited->applied[i];
-        text = ngx_http_ampersand_limit_headers_policy(limit);
+        text = ngx_http_ampersand_limit_headers_policy(policies, limit);
         reset = ngx_http_ampersand_limit_headers_reset(limit);
 
         if (i) {
@@ -91,22 +77,18 @@ ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
 }
 
 
-/* Few policies exist, and the text of each is constant: kept in this worker. */
-
 static ngx_http_ampersand_policy_t *
-ngx_http_ampersand_limit_headers_policy(ngx_ampersand_limit_t *limit)
+ngx_http_ampersand_limit_headers_policy(ngx_http_ampersand_policies_t *policies,
+    ngx_ampersand_limit_t *limit)
 {
     u_char                       *p;
     amp_rate_t                   *rate;
     const char                   *name;
     ngx_http_ampersand_policy_t  *text;
 
-    static ngx_http_ampersand_policy_t
-        policies[NGX_HTTP_AMPERSAND_POLICIES];
-
     rate = &limit->rate;
 
-    text = &policies[(rate->count + rate->burst + limit->limit)
+    text = &policies->texts[(rate->count + rate->burst + limit->limit)
                    % NGX_HTTP_AMPERSAND_POLICIES];
 
     if (text->len && text->limit == limit->limit

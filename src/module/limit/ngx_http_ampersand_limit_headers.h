@@ -23,9 +23,32 @@
 #define NGX_HTTP_AMPERSAND_LIMIT_HEADERS_ALL  2     /* and X-RateLimit-*      */
 
 
+#define NGX_HTTP_AMPERSAND_POLICY_TEXT        64    /* bytes of each limit    */
+#define NGX_HTTP_AMPERSAND_POLICIES           64    /* texts that are kept    */
+
+
+/* A limit's part of RateLimit-Policy, which begins with its name. */
+
+typedef struct {
+    amp_limit_e  limit;
+    amp_rate_t   rate;
+    size_t       name;              /* its length                             */
+    size_t       len;               /* 0: no text                             */
+    u_char       text[NGX_HTTP_AMPERSAND_POLICY_TEXT];
+} ngx_http_ampersand_policy_t;
+
+
+/* A worker's: few policies exist, and the text of each is constant.  Zeroed. */
+
+typedef struct {
+    ngx_http_ampersand_policy_t  texts[NGX_HTTP_AMPERSAND_POLICIES];
+} ngx_http_ampersand_policies_t;
+
+
 /* Adds them where a limit applied.  NGX_ERROR: no memory. */
 
 ngx_int_t ngx_http_ampersand_limit_headers(ngx_http_request_t *r,
+    ngx_http_ampersand_policies_t *policies,
     const ngx_http_ampersand_limited_t *limited, ngx_uint_t headers);
 
 

@@ -13,6 +13,7 @@
 #include "cache/ngx_http_ampersand_cache_lock.h"
 #include "limit/ngx_ampersand_registry.h"
 #include "limit/ngx_http_ampersand_limit.h"
+#include "limit/ngx_http_ampersand_limit_headers.h"
 #include "tenant/ngx_http_ampersand_lookup.h"
 
 
@@ -26,6 +27,7 @@ typedef struct {
     ngx_ampersand_redis_t            *redis;
     ngx_http_ampersand_lookups_t      lookups;
     ngx_http_ampersand_limits_t       limits;
+    ngx_http_ampersand_policies_t     policies;
     ngx_ampersand_invalidator_t       invalidator;
     ngx_ampersand_registry_t          registry;
     ngx_http_ampersand_cache_lock_t   cache_lock;

@@ -244,35 +244,16 @@ ngx_http_ampersand_head_conditional(ngx_table_elt_t *h)
 }
 
 
-/*
- * Does the value hold a control byte other than tab?  Eight bytes at a time are
- * tested: a byte below n gets its highest bit set by subtracting n, and did not
- * have it set before.  n is 0x20, and 1 for the bytes XOR 0x7f, where DEL is 0.
- */
+/* Does the value hold a control byte other than tab? */
 
 static ngx_uint_t
 ngx_http_ampersand_head_control(ngx_str_t *value)
 {
-    u_char    *p, *last;
-    uint64_t   low, del;
+    size_t  i;
 
-    const uint64_t  each = UINT64_C(0x0101010101010101);
-
-    last = value->data + value->len;
-
-    for (p = value->data; last - p >= 8; p += 8) {
-        ngx_memcpy(&low, p, 8);
-        del = low ^ each * 0x7f;
-
-        if ((((low - each * 0x20) & ~low) | ((del - each) & ~del))
-            & each * 0x80)
+    for (i = 0; i < value->len; i++) {
+        if (amp_char_is(value->data[i], AMP_CONTROL) && value->data[i] != '\t')
         {
-            break;
-        }
-    }
-
-    for ( /* void */ ; p < last; p++) {
-        if (amp_char_is(*p, AMP_CONTROL) && *p != '\t') {
             return 1;
         }
     }

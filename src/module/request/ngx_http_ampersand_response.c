@@ -240,15 +240,17 @@ static ngx_int_t
 ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent)
 {
-    ngx_str_t                       value;
-    ngx_http_ampersand_loc_conf_t  *alcf;
+    ngx_str_t                        value;
+    ngx_http_ampersand_loc_conf_t   *alcf;
+    ngx_http_ampersand_main_conf_t  *amcf;
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
 
     if (ngx_http_ampersand_header(r, "X-Request-Id", &ctx->request_id)
         != NGX_OK
-        || ngx_http_ampersand_limit_headers(r, ctx->limited,
-                                            alcf->limit_headers)
+        || ngx_http_ampersand_limit_headers(r, &amcf->worker->policies,
+                                            ctx->limited, alcf->limit_headers)
            != NGX_OK)
     {
         return NGX_ERROR;

@@ -456,10 +456,6 @@ ngx_http_ampersand_upstream_replace(ngx_http_ampersand_upstream_t *up)
     b->pos = b->start;
     b->last = b->start + up->head.len;
     b->end = b->last;
-
-    /* the upgrade is not sent: nginx makes no tunnel of the answer */
-
-    up->request->headers_in.upgrade = NULL;
 }
 
 
