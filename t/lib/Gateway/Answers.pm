@@ -17,6 +17,8 @@ package Gateway::Answers;
 use strict;
 use warnings;
 
+use Gateway::Versions ();
+
 # A generator of its own, so that the numbers are the same in each process.
 
 my $state;
@@ -99,7 +101,10 @@ sub _valid {
         push @fields, 'Content-Length: ' . length($body) . "\r\n";
         $body .= $more;
     } elsif ($framing == 1) {
-        push @fields, _pick('Transfer-Encoding: chunked', "transfer-encoding:\tCHUNKED") . "\r\n";
+        my $chunked = _pick('Transfer-Encoding: chunked', "transfer-encoding:\tCHUNKED");
+        push @fields, "$chunked\r\n";
+        @answer{qw(kind expect)} = ('a tab before "chunked"', 'refuse')
+            if $chunked =~ /\t/ && Gateway::Versions::refuses_tab();
         $body = _chunked($body) . $more;
     } else {
         $answer{close} = 1;

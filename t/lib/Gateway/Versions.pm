@@ -11,6 +11,7 @@ package Gateway::Versions;
 #   Gateway::Versions::keeps_addresses()          why nginx does not follow the addresses of a name; else ''
 #   Gateway::Versions::no_early_bodies()          why nginx has no client_body_early_read; else ''
 #   Gateway::Versions::refused_connect()          status and problem type of a CONNECT
+#   Gateway::Versions::refuses_tab()              whether an upstream's "Transfer-Encoding:<tab>chunked" is a 502
 #   Gateway::Versions::channel_right($redis)      the rule of an ACL for the gateway's channel
 #   Gateway::Versions::without_hosts($redis)      why this Redis announces no host names; else ''
 
@@ -69,6 +70,11 @@ sub no_early_bodies { return nginx() >= 1031005 ? '' : 'nginx before 1.31.5 read
 sub refused_connect {
     return nginx() >= 1030000 ? (405, 'method-not-allowed') : (400, 'bad-request');
 }
+
+# nginx takes a tab after the colon for a part of the value, though RFC 9110, 5.6.3,
+# allows it.  Of Transfer-Encoding it knows one value, since 1.23.0 exactly that one.
+
+sub refuses_tab { return nginx() >= 1023000 }
 
 # A running Redis, or Valkey, which says the version of Redis that it is like.
 
