@@ -237,7 +237,7 @@ ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     http = (ngx_http_conf_ctx_t *) cf->cycle->conf_ctx[ngx_http_module.index];
     clcf = http->loc_conf[ngx_http_core_module.ctx_index];
 
-    if (!NGX_AMPERSAND_RESOLVE || clcf->resolver == NULL) {
+    if (clcf->resolver == NULL || !NGX_AMPERSAND_RESOLVE) {
         amcf->unresolved = NGX_AMPERSAND_RESOLVE;
 
         return ngx_http_ampersand_upstream_directive(cf, words, n);
