@@ -40,7 +40,7 @@ my @unknown = map { tenant("new$_") } 1 .. 16;
 # subscription); that an outage has ended.
 
 sub said {
-    my @lines = grep { /ampersand: Redis/ } split /\n/, $gw->error_log;
+    my @lines = grep { /ampersand: Redis/ && !/still out of reach/ } split /\n/, $gw->error_log;
     return (scalar(grep { /\[error\]/ } @lines), scalar(grep { /\[(?:error|warn)\]/ } @lines), scalar(grep { /is back|accepts \S+ again/ } @lines));
 }
 

@@ -1,7 +1,8 @@
-# The same tour with other servers than Debian's: one server, Sentinel, a
-# cluster.  (REDIS_SERVER=/path runs every test with another one.)
+# The same tour with servers of several versions: one server, Sentinel, a cluster.
 #
-#   VALKEY_SERVER=/path/valkey-server REDIS6_SERVER=/path/redis-server prove t/redis_versions.t
+# REDIS_SERVERS names them, paths with blanks between; without it they are those
+# that are installed.  tools/redis-versions runs this file with the servers of
+# Debian's suites.  (REDIS_SERVER=/path runs every test with another one.)
 
 use strict;
 use warnings;
@@ -57,25 +58,33 @@ sub tour {
     $gw->finish;
 }
 
-my %servers = (VALKEY_SERVER => 'Valkey', REDIS6_SERVER => 'Redis 6');
-for my $name (sort keys %servers) {
-    SKIP: {
-        skip "$servers{$name}: $name=/path names none", 1 unless $ENV{$name};
-        my %binary = (binary => $ENV{$name});
-        subtest $servers{$name} => sub {
-            my $redis = Gateway::Redis->start(
-                %binary, tls => 1, users => { gate => 'on >pw ~amp:* +@all' }, '--appendonly', 'yes');
-            my $info = $redis->info('server');
-            diag "$servers{$name}: ", $info->{valkey_version} || $info->{redis_version};
-            tour('one server', $redis, sub { $redis->crash; $redis->restart });
-            undef $redis;
-            my $sentinel = Gateway::Redis::Sentinel->start(%binary);
-            tour('Sentinel', $sentinel, sub { $sentinel->failover('crash') });
-            undef $sentinel;
-            my $cluster = Gateway::Redis::Cluster->start(%binary);
-            tour('cluster', $cluster, sub { $cluster->crash($cluster->master_of($cluster->slot('amp:tenant:new'))) });
-        };
+my @servers = $ENV{REDIS_SERVERS} ? split ' ', $ENV{REDIS_SERVERS} : ();
+
+if (!@servers) {
+    for my $name (qw(redis-server valkey-server)) {
+        my ($path) = grep { -x } map { "$_/$name" } split(/:/, $ENV{PATH}), '/usr/bin';
+        SKIP: {
+            skip "$name is not installed; tools/redis-versions fetches it, and other versions", 1 unless $path;
+            push @servers, $path;
+        }
     }
+}
+
+for my $path (@servers) {
+    my %binary = (binary => $path);
+    my $redis = Gateway::Redis->start(
+        %binary, tls => 1, users => { gate => 'on >pw ~amp:* +@all' }, '--appendonly', 'yes');
+    my $info = $redis->info('server');
+    my $name = $info->{valkey_version} ? "Valkey $info->{valkey_version}" : "Redis $info->{redis_version}";
+    subtest $name => sub {
+        tour('one server', $redis, sub { $redis->crash; $redis->restart });
+        undef $redis;
+        my $sentinel = Gateway::Redis::Sentinel->start(%binary);
+        tour('Sentinel', $sentinel, sub { $sentinel->failover('crash') });
+        undef $sentinel;
+        my $cluster = Gateway::Redis::Cluster->start(%binary);
+        tour('cluster', $cluster, sub { $cluster->crash($cluster->master_of($cluster->slot('amp:tenant:new'))) });
+    };
 }
 
 done_testing;

@@ -1,76 +1,103 @@
 #include "amp_redis_error.h"
 
 
+typedef enum {
+    AMP_REDIS_WORDS_CODE = 0,       /* the first word of an error             */
+    AMP_REDIS_WORDS_TEXT,           /* how an error begins that has the code
+                                       "ERR", or in a script no code          */
+    AMP_REDIS_WORDS_SCRIPT          /* the same, of an error that only a script
+                                       can get                                */
+} amp_redis_words_e;
+
+
 typedef struct {
     const char         *text;
     amp_redis_error_e   class;
-    unsigned            script;
+    amp_redis_words_e   words;
 } amp_redis_error_words_t;
 
 
-/* The first word of an error. */
-
-static const amp_redis_error_words_t  amp_redis_error_codes[] = {
-    { "NOAUTH", AMP_REDIS_ERROR_NOAUTH, 0 },
-    { "WRONGPASS", AMP_REDIS_ERROR_WRONGPASS, 0 },
-    { "NOPERM", AMP_REDIS_ERROR_NOPERM, 0 },
-    { "READONLY", AMP_REDIS_ERROR_READONLY, 0 },
-    { "MASTERDOWN", AMP_REDIS_ERROR_MASTERDOWN, 0 },
-    { "LOADING", AMP_REDIS_ERROR_LOADING, 0 },
-    { "MISCONF", AMP_REDIS_ERROR_MISCONF, 0 },
-    { "OOM", AMP_REDIS_ERROR_OOM, 0 },
-    { "BUSY", AMP_REDIS_ERROR_BUSY, 0 },
-    { "MOVED", AMP_REDIS_ERROR_MOVED, 0 },
-    { "ASK", AMP_REDIS_ERROR_ASK, 0 },
-    { "TRYAGAIN", AMP_REDIS_ERROR_TRYAGAIN, 0 },
-    { "CLUSTERDOWN", AMP_REDIS_ERROR_CLUSTERDOWN, 0 },
-    { "NOSCRIPT", AMP_REDIS_ERROR_NOSCRIPT, 0 },
-    { "WRONGTYPE", AMP_REDIS_ERROR_WRONGTYPE, 0 },
-    { NULL, AMP_REDIS_ERROR_OTHER, 0 }
-};
+#define amp_redis_code(text, class)                                           \
+    { text, AMP_REDIS_ERROR_ ## class, AMP_REDIS_WORDS_CODE }
+#define amp_redis_text(text, class)                                           \
+    { text, AMP_REDIS_ERROR_ ## class, AMP_REDIS_WORDS_TEXT }
+#define amp_redis_script(text, class)                                         \
+    { text, AMP_REDIS_ERROR_ ## class, AMP_REDIS_WORDS_SCRIPT }
 
 
-/* How an error begins that has the code "ERR", or in a script no code. */
+/*
+ * Each wording of each version.  t/replies has the replies of real servers; a
+ * comment names versions where not all word it so.
+ */
 
-static const amp_redis_error_words_t  amp_redis_error_phrases[] = {
+static const amp_redis_error_words_t  amp_redis_errors[] = {
 
-    { "invalid password", AMP_REDIS_ERROR_WRONGPASS, 0 },
-    { "Client sent AUTH, but no password is set",
-      AMP_REDIS_ERROR_NO_PASSWORD, 0 },
-    { "AUTH <password> called without any password configured",
-      AMP_REDIS_ERROR_NO_PASSWORD, 0 },
+    amp_redis_code("NOAUTH", NOAUTH),
+    amp_redis_code("WRONGPASS", WRONGPASS),
+    amp_redis_text("invalid password", WRONGPASS),          /* Redis 5        */
+    amp_redis_text("Client sent AUTH, but no password is set",
+                   NO_PASSWORD),                            /* Redis 5        */
+    amp_redis_text("AUTH <password> called without any password configured",
+                   NO_PASSWORD),
 
-    { "unknown command", AMP_REDIS_ERROR_UNKNOWN_COMMAND, 0 },
-    { "Unknown Redis command called from",
-      AMP_REDIS_ERROR_UNKNOWN_COMMAND, 1 },
-    { "Unknown command called from script",
-      AMP_REDIS_ERROR_UNKNOWN_COMMAND, 1 },
+    amp_redis_code("NOPERM", NOPERM),
+    amp_redis_script("The user executing the script ",
+                     NOPERM),                               /* Redis 6, 7.0   */
+    amp_redis_script("ACL failure in script", NOPERM),      /* later, Valkey  */
 
-    { "DB index is out of range", AMP_REDIS_ERROR_DB_INDEX, 0 },
-    { "This instance has cluster support disabled",
-      AMP_REDIS_ERROR_NO_CLUSTER, 0 },
+    amp_redis_code("DENIED", PROTECTED),
+    amp_redis_text("max number of clients reached", MAX_CLIENTS),
+    amp_redis_text("max number of clients + cluster connections reached",
+                   MAX_CLIENTS),                            /* cluster nodes  */
 
-    { "ACL failure in script", AMP_REDIS_ERROR_NOPERM, 1 },
-    { "The user executing the script ", AMP_REDIS_ERROR_NOPERM, 1 },
+    amp_redis_code("READONLY", READONLY),
+    amp_redis_code("MASTERDOWN", MASTERDOWN),
+    amp_redis_code("LOADING", LOADING),
+    amp_redis_code("MISCONF", MISCONF),
+    amp_redis_code("NOREPLICAS", NOREPLICAS),
+    amp_redis_code("OOM", OOM),
+    amp_redis_code("BUSY", BUSY),
 
-    { "Script attempted to execute a command while the cluster is down",
-      AMP_REDIS_ERROR_CLUSTERDOWN, 1 },
-    { "Script attempted to execute a write command while the cluster is down",
-      AMP_REDIS_ERROR_CLUSTERDOWN, 1 },
-    { "Script attempted to access a slot not served",
-      AMP_REDIS_ERROR_CLUSTERDOWN, 1 },
+    amp_redis_code("MOVED", MOVED),
+    amp_redis_code("ASK", ASK),
+    amp_redis_code("TRYAGAIN", TRYAGAIN),
+    amp_redis_code("CLUSTERDOWN", CLUSTERDOWN),
+    amp_redis_script("Lua script attempted to execute a command while the "
+                     "cluster is down", CLUSTERDOWN),       /* Redis 6        */
+    amp_redis_script("Lua script attempted to execute a write command while "
+                     "the cluster is down", CLUSTERDOWN),   /* Redis 6        */
+    amp_redis_script("Script attempted to execute a command while the "
+                     "cluster is down", CLUSTERDOWN),
+    amp_redis_script("Script attempted to execute a write command while the "
+                     "cluster is down", CLUSTERDOWN),
+    amp_redis_script("Script attempted to access a slot not served",
+                     CLUSTERDOWN),
+    amp_redis_script("Can not execute a command '", CLUSTERDOWN), /* Valkey 9 */
+    amp_redis_script("Can not execute a write command '",
+                     CLUSTERDOWN),                          /* Valkey 9       */
+    amp_redis_text("This instance has cluster support disabled", NO_CLUSTER),
 
-    { NULL, AMP_REDIS_ERROR_OTHER, 0 }
+    amp_redis_code("NOSCRIPT", NOSCRIPT),
+    amp_redis_code("WRONGTYPE", WRONGTYPE),
+    amp_redis_text("unknown command", UNKNOWN_COMMAND),
+    amp_redis_script("Unknown Redis command called from",
+                     UNKNOWN_COMMAND),                      /* Redis          */
+    amp_redis_script("Unknown command called from script",
+                     UNKNOWN_COMMAND),                      /* Valkey         */
+    amp_redis_text("DB index is out of range", DB_INDEX),
+    amp_redis_text("SELECT is not allowed in cluster mode", DB_INDEX)
 };
 
 
 static const amp_span_t  amp_redis_error_wrapper =
     amp_span("ERR Error running script");
 static const amp_span_t  amp_redis_error_suffix =
-    amp_span(", on @user_script:");
+    amp_span(" on @user_script:");
 static const amp_span_t  amp_redis_error_args = amp_span(", with args");
 
 
+static unsigned amp_redis_error_matches(const amp_redis_error_words_t *words,
+    amp_span_t code, amp_span_t text);
 static int amp_redis_error_find(amp_span_t text, amp_span_t what, size_t *at);
 static amp_span_t amp_redis_error_unwrap(amp_span_t text);
 static unsigned amp_redis_error_location(amp_span_t *text);
@@ -94,7 +121,7 @@ amp_redis_error_from(amp_span_t text, size_t at)
 amp_redis_error_e
 amp_redis_error_class(amp_span_t text, unsigned *script)
 {
-    size_t                          at;
+    size_t                          i, n, at;
     unsigned                        dummy;
     amp_span_t                      code;
     const amp_redis_error_words_t  *words;
@@ -114,28 +141,38 @@ amp_redis_error_class(amp_span_t text, unsigned *script)
 
     code = amp_span_make(text.data, at);
 
-    for (words = amp_redis_error_codes; words->text != NULL; words++) {
-        if (amp_span_eq(code, amp_span_make(words->text,
-                                            strlen(words->text))))
-        {
-            return words->class;
-        }
-    }
-
     if (amp_redis_error_begins(text, amp_span("ERR "))) {
         text = amp_redis_error_from(text, 4);
     }
 
-    for (words = amp_redis_error_phrases; words->text != NULL; words++) {
-        if (amp_redis_error_begins(text, amp_span_make(words->text,
-                                                       strlen(words->text))))
-        {
-            *script |= words->script;
+    n = sizeof(amp_redis_errors) / sizeof(amp_redis_errors[0]);
+
+    for (i = 0; i < n; i++) {
+        words = &amp_redis_errors[i];
+
+        if (amp_redis_error_matches(words, code, text)) {
+            *script |= (words->words == AMP_REDIS_WORDS_SCRIPT);
             return words->class;
         }
     }
 
     return AMP_REDIS_ERROR_OTHER;
+}
+
+
+static unsigned
+amp_redis_error_matches(const amp_redis_error_words_t *words, amp_span_t code,
+    amp_span_t text)
+{
+    amp_span_t  wanted;
+
+    wanted = amp_span_make(words->text, strlen(words->text));
+
+    if (words->words == AMP_REDIS_WORDS_CODE) {
+        return amp_span_eq(code, wanted);
+    }
+
+    return amp_redis_error_begins(text, wanted);
 }
 
 

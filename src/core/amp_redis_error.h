@@ -1,6 +1,6 @@
 /*
- * Error replies of Redis 6 to 8 and Valkey: their class, and what of their text
- * may be shown.
+ * Error replies of Redis 6 to 8 and of Valkey 8 and 9: their class, and what of
+ * their text may be shown.
  *
  * A script that fails or is refused has the error of the command that failed in
  * it in more words:
@@ -9,7 +9,9 @@
  *                    two locations "@user_script:12: ", "@user_script: 12: ",
  *                    then the error, with its "-" where Redis has refused the
  *                    command before running it
- *   Redis 7, Valkey  the error, then " script: <SHA-1>, on @user_script:12."
+ *   Redis 7 on, Valkey 8
+ *                    the error, then " script: <SHA-1>, on @user_script:12."
+ *   Valkey 9         the error, then " script: on @user_script:12."
  *
  * and an error that has no code of its own there:
  *
@@ -31,10 +33,14 @@ typedef enum {
                                        is disabled                            */
     AMP_REDIS_ERROR_NO_PASSWORD,    /* a password was sent and none is set    */
     AMP_REDIS_ERROR_NOPERM,         /* the ACL user may not do that           */
+    AMP_REDIS_ERROR_PROTECTED,      /* no password is set, and the client is on
+                                       another machine                        */
+    AMP_REDIS_ERROR_MAX_CLIENTS,    /* maxclients is reached                  */
     AMP_REDIS_ERROR_READONLY,       /* a write to a replica                   */
     AMP_REDIS_ERROR_MASTERDOWN,     /* a replica that has lost its master     */
     AMP_REDIS_ERROR_LOADING,
     AMP_REDIS_ERROR_MISCONF,        /* no writes: the disk cannot be written  */
+    AMP_REDIS_ERROR_NOREPLICAS,     /* no writes: too few replicas follow     */
     AMP_REDIS_ERROR_OOM,            /* no writes: maxmemory is reached        */
     AMP_REDIS_ERROR_BUSY,           /* a script runs for too long             */
     AMP_REDIS_ERROR_MOVED,          /* both: see amp_redirect_parse()         */
@@ -45,7 +51,8 @@ typedef enum {
     AMP_REDIS_ERROR_NOSCRIPT,       /* EVALSHA of a script not loaded         */
     AMP_REDIS_ERROR_WRONGTYPE,
     AMP_REDIS_ERROR_UNKNOWN_COMMAND,
-    AMP_REDIS_ERROR_DB_INDEX        /* SELECT of a database that Redis lacks  */
+    AMP_REDIS_ERROR_DB_INDEX,       /* SELECT of a database that Redis lacks  */
+    AMP_REDIS_ERROR_CLASSES         /* how many                               */
 } amp_redis_error_e;
 
 

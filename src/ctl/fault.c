@@ -42,6 +42,17 @@ static const fault_t  faults[] = {
         "does not permit this user to run the command",
         "run ampctl doctor" },                  /* rights_remedy() says more */
 
+    [AMP_REDIS_ERROR_PROTECTED] = {
+        CTL_REACH, "redis_protected",
+        "is in protected mode and refuses clients of other machines",
+        "set a password (requirepass, or a user) in Redis; protected-mode no "
+        "lets everybody in" },
+
+    [AMP_REDIS_ERROR_MAX_CLIENTS] = {
+        CTL_REACH, "redis_clients",
+        "takes no more clients",
+        "raise maxclients in Redis; CLIENT LIST shows who is connected" },
+
     [AMP_REDIS_ERROR_READONLY] = {
         CTL_REACH, "redis_readonly",
         "is a replica and takes no writes",
@@ -63,6 +74,11 @@ static const fault_t  faults[] = {
         "takes no writes because it cannot save to disk",
         "free disk space or make the directory of Redis writable; its log has "
         "the reason" },
+
+    [AMP_REDIS_ERROR_NOREPLICAS] = {
+        CTL_REACH, "redis_replicas",
+        "takes no writes because too few replicas follow it",
+        "start its replicas, or lower min-replicas-to-write in Redis" },
 
     [AMP_REDIS_ERROR_OOM] = {
         CTL_REACH, "redis_memory",

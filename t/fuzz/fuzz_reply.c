@@ -77,7 +77,7 @@ text(amp_span_t text)
 
     class = amp_redis_error_class(text, &script);
 
-    check(class <= AMP_REDIS_ERROR_DB_INDEX && script <= 1);
+    check(class < AMP_REDIS_ERROR_CLASSES && script <= 1);
 
     len = amp_redis_error_text(text, out, sizeof(out));
 

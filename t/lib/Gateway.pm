@@ -602,6 +602,7 @@ sub repeated {
     my ($n, %down) = (0);
     for my $line ($self->log_lines(qr/ampersand: Redis/)) {
         my ($level, $pid) = $line =~ /\[(\w+)\] (\d+)#/ or next;
+        next if $line =~ /still out of reach/;    # a new cause of the same outage
         if ($line =~ /is back|accepts \S+ again/) {
             delete $down{$pid};
         } elsif ($level eq 'error') {

@@ -1,17 +1,11 @@
 #include "ngx_ampersand_cluster.h"
+#include "ngx_ampersand_cluster_map.h"
 #include "ngx_ampersand_redis_error.h"
 #include "amp_redis_host.h"
-#include "amp_slot_map.h"
 
 
-#define NGX_AMPERSAND_CLUSTER_SWEEP  1000       /* ms                         */
-
-
-typedef struct {
-    amp_redis_host_t                 host;
-    ngx_ampersand_link_t            *link;      /* NULL: no command so far    */
-    unsigned                         used:1;    /* it serves slots            */
-} ngx_ampersand_cluster_node_t;
+#define NGX_AMPERSAND_CLUSTER_SWEEP    1000     /* ms                         */
+#define NGX_AMPERSAND_CLUSTER_REGULAR  3000     /* ms, the mean               */
 
 
 struct ngx_ampersand_cluster_s {
@@ -25,20 +19,17 @@ struct ngx_ampersand_cluster_s {
     ngx_uint_t                       turns[2];  /* of ask, of follower        */
 
     ngx_event_t                      refresh;   /* cancelable                 */
+    ngx_event_t                      regular;   /* cancelable                 */
     ngx_event_t                      sweep;     /* cancelable                 */
     ngx_msec_t                       asked;     /* when the map was asked for */
     ngx_uint_t                       rounds;    /* requests in a row          */
     unsigned                         asking:1;  /* a request is under way     */
-    unsigned                         mapped:1;  /* there is a map             */
-    unsigned                         holes:1;   /* slots without a node       */
     unsigned                         failed:1;  /* no usable map: logged      */
+    unsigned                         another:1; /* ask another node           */
     unsigned                         unknown:1; /* a master without address:
                                                    logged                     */
 
-    ngx_uint_t                       nnodes;
-    ngx_ampersand_cluster_node_t    *nodes[AMP_SLOT_MAP_NODES];
-    uint16_t                         slots[AMP_SLOTS];  /* index + 1, or 0    */
-    uint16_t                         next[AMP_SLOTS];   /* being read         */
+    ngx_ampersand_cluster_map_t      map;
 };
 
 
@@ -46,28 +37,22 @@ static ngx_int_t ngx_ampersand_cluster_next(void *data,
     ngx_ampersand_link_t *link, amp_redis_host_t *host, const char **why);
 static ngx_int_t ngx_ampersand_cluster_locate(void *data,
     ngx_ampersand_link_t *link, amp_redis_host_t *host, const char **why);
-static ngx_uint_t ngx_ampersand_cluster_turn(ngx_ampersand_cluster_t *cluster,
-    ngx_uint_t turn, amp_redis_host_t *host);
 static void ngx_ampersand_cluster_ask_state(void *data,
     ngx_ampersand_link_t *link, ngx_uint_t up);
 static void ngx_ampersand_cluster_node_state(void *data,
     ngx_ampersand_link_t *link, ngx_uint_t up);
-static ngx_uint_t ngx_ampersand_cluster_node(ngx_ampersand_cluster_t *cluster,
-    const amp_redis_host_t *host);
 static ngx_ampersand_link_t *ngx_ampersand_cluster_link(
-    ngx_ampersand_cluster_t *cluster, ngx_uint_t n);
+    ngx_ampersand_cluster_t *cluster, ngx_ampersand_cluster_node_t *node);
 static void ngx_ampersand_cluster_refresh_handler(ngx_event_t *ev);
+static void ngx_ampersand_cluster_regular_handler(ngx_event_t *ev);
+static void ngx_ampersand_cluster_regularly(ngx_ampersand_cluster_t *cluster);
+static void ngx_ampersand_cluster_ask(ngx_ampersand_cluster_t *cluster);
 static void ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc,
     redisReply *reply);
-static const char *ngx_ampersand_cluster_read(
-    ngx_ampersand_cluster_t *cluster, redisReply *reply);
-static const char *ngx_ampersand_cluster_read_ranges(
-    ngx_ampersand_cluster_t *cluster, amp_slot_map_t *map,
-    ngx_uint_t *unknown);
 static void ngx_ampersand_cluster_log_failed(ngx_ampersand_cluster_t *cluster,
     redisReply *reply, const char *why);
 static void ngx_ampersand_cluster_log_unknown(
-    ngx_ampersand_cluster_t *cluster, ngx_uint_t unknown);
+    ngx_ampersand_cluster_t *cluster);
 static void ngx_ampersand_cluster_lead(ngx_ampersand_cluster_t *cluster);
 static void ngx_ampersand_cluster_sweep_handler(ngx_event_t *ev);
 
@@ -85,6 +70,7 @@ ngx_ampersand_cluster_create(ngx_ampersand_links_t *links,
     }
 
     cluster->links = links;
+    cluster->map.log = links->log;
     cluster->changed = changed;
     cluster->data = data;
 
@@ -92,6 +78,11 @@ ngx_ampersand_cluster_create(ngx_ampersand_links_t *links,
     cluster->refresh.data = cluster;
     cluster->refresh.log = links->log;
     cluster->refresh.cancelable = 1;
+
+    cluster->regular.handler = ngx_ampersand_cluster_regular_handler;
+    cluster->regular.data = cluster;
+    cluster->regular.log = links->log;
+    cluster->regular.cancelable = 1;
 
     cluster->sweep.handler = ngx_ampersand_cluster_sweep_handler;
     cluster->sweep.data = cluster;
@@ -130,14 +121,14 @@ ngx_ampersand_cluster_state(ngx_ampersand_cluster_t *cluster)
     ngx_uint_t                     i;
     ngx_ampersand_cluster_node_t  *node;
 
-    if (!cluster->mapped) {
+    if (!cluster->map.mapped) {
         return (cluster->failed || ngx_ampersand_link_failures(cluster->ask))
                ? NGX_AMPERSAND_CLUSTER_DEGRADED
                : NGX_AMPERSAND_CLUSTER_STARTING;
     }
 
-    for (i = 0; i < cluster->nnodes; i++) {
-        node = cluster->nodes[i];
+    for (i = 0; i < cluster->map.nnodes; i++) {
+        node = cluster->map.nodes[i];
 
         if (node && node->used && node->link
             && !ngx_ampersand_link_ready(node->link)
@@ -147,8 +138,8 @@ ngx_ampersand_cluster_state(ngx_ampersand_cluster_t *cluster)
         }
     }
 
-    return cluster->holes ? NGX_AMPERSAND_CLUSTER_DEGRADED
-                          : NGX_AMPERSAND_CLUSTER_UP;
+    return cluster->map.holes ? NGX_AMPERSAND_CLUSTER_DEGRADED
+                              : NGX_AMPERSAND_CLUSTER_UP;
 }
 
 
@@ -156,11 +147,11 @@ ngx_int_t
 ngx_ampersand_cluster_slot(ngx_ampersand_cluster_t *cluster, ngx_uint_t slot,
     ngx_ampersand_link_t **link)
 {
-    ngx_uint_t  n;
+    ngx_ampersand_cluster_node_t  *node;
 
-    n = cluster->slots[slot];
+    node = ngx_ampersand_cluster_map_slot(&cluster->map, slot);
 
-    if (n == 0) {
+    if (node == NULL) {
         if (ngx_ampersand_cluster_state(cluster)
             == NGX_AMPERSAND_CLUSTER_STARTING)
         {
@@ -171,7 +162,7 @@ ngx_ampersand_cluster_slot(ngx_ampersand_cluster_t *cluster, ngx_uint_t slot,
         return NGX_DECLINED;
     }
 
-    *link = ngx_ampersand_cluster_link(cluster, n);
+    *link = ngx_ampersand_cluster_link(cluster, node);
 
     return *link ? NGX_OK : NGX_ERROR;
 }
@@ -182,8 +173,7 @@ ngx_ampersand_cluster_host(ngx_ampersand_cluster_t *cluster,
     const amp_redis_host_t *host)
 {
     return ngx_ampersand_cluster_link(cluster,
-                                      ngx_ampersand_cluster_node(cluster,
-                                                                 host));
+                         ngx_ampersand_cluster_map_node(&cluster->map, host));
 }
 
 
@@ -191,18 +181,13 @@ ngx_ampersand_link_t *
 ngx_ampersand_cluster_moved(ngx_ampersand_cluster_t *cluster, ngx_uint_t slot,
     const amp_redis_host_t *host)
 {
-    ngx_uint_t  n;
+    ngx_ampersand_cluster_node_t  *node;
 
-    n = ngx_ampersand_cluster_node(cluster, host);
-
-    if (n) {
-        cluster->slots[slot] = (uint16_t) n;
-        cluster->nodes[n - 1]->used = 1;
-    }
+    node = ngx_ampersand_cluster_map_moved(&cluster->map, slot, host);
 
     (void) ngx_ampersand_cluster_refresh(cluster);
 
-    return ngx_ampersand_cluster_link(cluster, n);
+    return ngx_ampersand_cluster_link(cluster, node);
 }
 
 
@@ -246,7 +231,7 @@ ngx_ampersand_cluster_follow(ngx_ampersand_cluster_t *cluster,
     cluster->follower_opts.locate = ngx_ampersand_cluster_locate;
     cluster->follower_opts.locate_data = cluster;
 
-    if (cluster->mapped) {
+    if (cluster->map.mapped) {
         ngx_ampersand_cluster_lead(cluster);
     }
 }
@@ -255,10 +240,15 @@ ngx_ampersand_cluster_follow(ngx_ampersand_cluster_t *cluster,
 void
 ngx_ampersand_cluster_close(ngx_ampersand_cluster_t *cluster)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                     i;
+    ngx_ampersand_cluster_node_t  *node;
 
     if (cluster->refresh.timer_set) {
         ngx_del_timer(&cluster->refresh);
+    }
+
+    if (cluster->regular.timer_set) {
+        ngx_del_timer(&cluster->regular);
     }
 
     if (cluster->sweep.timer_set) {
@@ -273,13 +263,15 @@ ngx_ampersand_cluster_close(ngx_ampersand_cluster_t *cluster)
         ngx_ampersand_link_close(cluster->follower);
     }
 
-    for (i = 0; i < cluster->nnodes; i++) {
-        if (cluster->nodes[i]) {
-            if (cluster->nodes[i]->link) {
-                ngx_ampersand_link_close(cluster->nodes[i]->link);
+    for (i = 0; i < cluster->map.nnodes; i++) {
+        node = cluster->map.nodes[i];
+
+        if (node) {
+            if (node->link) {
+                ngx_ampersand_link_close(node->link);
             }
 
-            ngx_free(cluster->nodes[i]);
+            ngx_ampersand_cluster_map_drop(&cluster->map, i);
         }
     }
 
@@ -303,11 +295,11 @@ ngx_ampersand_cluster_next(void *data, ngx_ampersand_link_t *link,
         cluster->turns[0]++;
     }
 
-    n = ngx_ampersand_cluster_turn(cluster, 0, NULL);
+    n = ngx_ampersand_cluster_map_masters(&cluster->map, 0, NULL);
     turn = cluster->turns[0] % (n + cluster->links->conf->nhosts);
 
     if (turn < n) {
-        (void) ngx_ampersand_cluster_turn(cluster, turn, host);
+        (void) ngx_ampersand_cluster_map_masters(&cluster->map, turn, host);
 
     } else {
         *host = cluster->links->conf->hosts[turn - n].host;
@@ -329,40 +321,17 @@ ngx_ampersand_cluster_locate(void *data, ngx_ampersand_link_t *link,
         cluster->turns[1]++;
     }
 
-    n = ngx_ampersand_cluster_turn(cluster, 0, NULL);
+    n = ngx_ampersand_cluster_map_masters(&cluster->map, 0, NULL);
 
     if (n == 0) {
         *why = "has no masters";
         return NGX_ERROR;
     }
 
-    (void) ngx_ampersand_cluster_turn(cluster, cluster->turns[1] % n, host);
+    (void) ngx_ampersand_cluster_map_masters(&cluster->map,
+                                             cluster->turns[1] % n, host);
 
     return NGX_OK;
-}
-
-
-/* How many masters serve slots; *host, unless NULL: the one in turn. */
-
-static ngx_uint_t
-ngx_ampersand_cluster_turn(ngx_ampersand_cluster_t *cluster, ngx_uint_t turn,
-    amp_redis_host_t *host)
-{
-    ngx_uint_t  i, n;
-
-    n = 0;
-
-    for (i = 0; i < cluster->nnodes; i++) {
-        if (cluster->nodes[i] && cluster->nodes[i]->used) {
-            if (host && n == turn) {
-                *host = cluster->nodes[i]->host;
-            }
-
-            n++;
-        }
-    }
-
-    return n;
 }
 
 
@@ -377,7 +346,7 @@ ngx_ampersand_cluster_ask_state(void *data, ngx_ampersand_link_t *link,
     if (up) {
         (void) ngx_ampersand_cluster_refresh(cluster);
 
-    } else if (!cluster->mapped) {
+    } else if (!cluster->map.mapped) {
         cluster->changed(cluster->data, 0);
     }
 }
@@ -399,59 +368,16 @@ ngx_ampersand_cluster_node_state(void *data, ngx_ampersand_link_t *link,
 }
 
 
-/* Index + 1 of the node, which is added if new; 0: no room or no memory. */
-
-static ngx_uint_t
-ngx_ampersand_cluster_node(ngx_ampersand_cluster_t *cluster,
-    const amp_redis_host_t *host)
-{
-    ngx_uint_t                     i, hole;
-    ngx_ampersand_cluster_node_t  *node;
-
-    hole = cluster->nnodes;
-
-    for (i = 0; i < cluster->nnodes; i++) {
-        node = cluster->nodes[i];
-
-        if (node == NULL) {
-            hole = i;
-
-        } else if (amp_redis_host_eq(&node->host, host)) {
-            return i + 1;
-        }
-    }
-
-    if (hole == AMP_SLOT_MAP_NODES) {
-        return 0;
-    }
-
-    node = ngx_calloc(sizeof(*node), cluster->links->log);
-    if (node == NULL) {
-        return 0;
-    }
-
-    node->host = *host;
-    cluster->nodes[hole] = node;
-    cluster->nnodes = ngx_max(cluster->nnodes, hole + 1);
-
-    return hole + 1;
-}
-
+/* The link to a node, made where there is none.  NULL: no node, no memory. */
 
 static ngx_ampersand_link_t *
-ngx_ampersand_cluster_link(ngx_ampersand_cluster_t *cluster, ngx_uint_t n)
+ngx_ampersand_cluster_link(ngx_ampersand_cluster_t *cluster,
+    ngx_ampersand_cluster_node_t *node)
 {
-    ngx_ampersand_link_opts_t      opts;
-    ngx_ampersand_cluster_node_t  *node;
+    ngx_ampersand_link_opts_t  opts;
 
-    if (n == 0) {
-        return NULL;
-    }
-
-    node = cluster->nodes[n - 1];
-
-    if (node->link) {
-        return node->link;
+    if (node == NULL || node->link) {
+        return node ? node->link : NULL;
     }
 
     ngx_memzero(&opts, sizeof(opts));
@@ -473,11 +399,75 @@ ngx_ampersand_cluster_link(ngx_ampersand_cluster_t *cluster, ngx_uint_t n)
 static void
 ngx_ampersand_cluster_refresh_handler(ngx_event_t *ev)
 {
-    amp_span_t                argv[2];
     ngx_ampersand_cluster_t  *cluster;
 
     cluster = ev->data;
     cluster->asked = ngx_current_msec;
+
+    ngx_ampersand_cluster_ask(cluster);
+}
+
+
+/*
+ * Commands alone would not show that a node has left the cluster, to which the
+ * follower or the link that asks is connected.
+ */
+
+static void
+ngx_ampersand_cluster_regular_handler(ngx_event_t *ev)
+{
+    ngx_ampersand_cluster_t  *cluster;
+
+    cluster = ev->data;
+
+    if (!ngx_ampersand_cluster_map_serves(&cluster->map,
+                                     ngx_ampersand_link_host(cluster->ask)))
+    {
+        cluster->another = 1;
+    }
+
+    if (!cluster->asking) {
+        ngx_ampersand_cluster_ask(cluster);
+    }
+
+    ngx_ampersand_cluster_regularly(cluster);
+}
+
+
+static void
+ngx_ampersand_cluster_regularly(ngx_ampersand_cluster_t *cluster)
+{
+    ngx_add_timer(&cluster->regular,
+                  NGX_AMPERSAND_CLUSTER_REGULAR / 2
+                  + ngx_random() % NGX_AMPERSAND_CLUSTER_REGULAR);
+}
+
+
+static void
+ngx_ampersand_cluster_ask(ngx_ampersand_cluster_t *cluster)
+{
+    ngx_uint_t        n;
+    amp_span_t        argv[2];
+    amp_redis_host_t  host;
+
+    if (cluster->another) {
+        cluster->another = 0;
+        cluster->turns[0]++;
+
+        n = ngx_ampersand_cluster_map_masters(&cluster->map, 0, NULL);
+
+        if (n) {
+            (void) ngx_ampersand_cluster_map_masters(&cluster->map,
+                                                     cluster->turns[0] % n,
+                                                     &host);
+
+        } else {
+            n = cluster->turns[0] % cluster->links->conf->nhosts;
+            host = cluster->links->conf->hosts[n].host;
+        }
+
+        ngx_ampersand_link_move(cluster->ask, &host);
+    }
 
     argv[0] = amp_span("CLUSTER");
     argv[1] = amp_span("SLOTS");
@@ -507,12 +497,13 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
         return;
     }
 
-    why = ngx_ampersand_cluster_read(cluster, reply);
+    why = ngx_ampersand_cluster_map_read(&cluster->map, reply,
+                                      ngx_ampersand_link_host(cluster->ask));
 
     if (why == NULL) {
-        cluster->mapped = 1;
         cluster->failed = 0;
 
+        ngx_ampersand_cluster_log_unknown(cluster);
         ngx_ampersand_link_set_level(cluster->ask, NGX_LOG_INFO);
         ngx_ampersand_cluster_lead(cluster);
 
@@ -520,10 +511,18 @@ ngx_ampersand_cluster_mapped(void *data, ngx_int_t rc, redisReply *reply)
             ngx_add_timer(&cluster->sweep, NGX_AMPERSAND_CLUSTER_SWEEP);
         }
 
+        if (!cluster->regular.timer_set) {
+            ngx_ampersand_cluster_regularly(cluster);
+        }
+
         cluster->changed(cluster->data, 1);
 
         return;
     }
+
+    /* this node may be in the cluster no longer, others are */
+
+    cluster->another = 1;
 
     if (!cluster->failed) {
         cluster->failed = 1;
@@ -557,102 +556,12 @@ ngx_ampersand_cluster_log_failed(ngx_ampersand_cluster_t *cluster,
 }
 
 
-/*
- * Takes all of the map, or nothing of it.  NULL, or why the map cannot be used.
- */
-
-static const char *
-ngx_ampersand_cluster_read(ngx_ampersand_cluster_t *cluster, redisReply *reply)
-{
-    size_t           i;
-    const char      *why;
-    ngx_uint_t       unknown;
-    amp_reply_t      view;
-    amp_slot_map_t   map;
-
-    view = amp_reply_hiredis(reply);
-
-    if (amp_slot_map_open(&map, &view, ngx_ampersand_link_host(cluster->ask))
-        != 0)
-    {
-        return "it is malformed";
-    }
-
-    why = ngx_ampersand_cluster_read_ranges(cluster, &map, &unknown);
-
-    if (why != NULL) {
-        return why;
-    }
-
-    for (i = 0; i < cluster->nnodes; i++) {
-        if (cluster->nodes[i]) {
-            cluster->nodes[i]->used = 0;
-        }
-    }
-
-    cluster->holes = 0;
-
-    for (i = 0; i < AMP_SLOTS; i++) {
-        cluster->slots[i] = cluster->next[i];
-
-        if (cluster->slots[i]) {
-            cluster->nodes[cluster->slots[i] - 1]->used = 1;
-
-        } else {
-            cluster->holes = 1;
-        }
-    }
-
-    ngx_ampersand_cluster_log_unknown(cluster, unknown);
-
-    return NULL;
-}
-
-
-/*
- * Fills cluster->next.  *unknown: slots whose master has no known address,
- * which are left without a node.
- */
-
-static const char *
-ngx_ampersand_cluster_read_ranges(ngx_ampersand_cluster_t *cluster,
-    amp_slot_map_t *map, ngx_uint_t *unknown)
-{
-    ngx_uint_t        i, n;
-    amp_slot_range_t  range;
-
-    *unknown = 0;
-    ngx_memzero(cluster->next, sizeof(cluster->next));
-
-    while (amp_slot_map_next(map, &range)) {
-
-        if (range.unknown) {
-            *unknown += range.last - range.first + 1;
-            continue;
-        }
-
-        n = ngx_ampersand_cluster_node(cluster, &range.master);
-
-        if (n == 0) {
-            return "it names too many nodes";
-        }
-
-        for (i = range.first; i <= range.last; i++) {
-            cluster->next[i] = (uint16_t) n;
-        }
-    }
-
-    return NULL;
-}
-
-
 static void
-ngx_ampersand_cluster_log_unknown(ngx_ampersand_cluster_t *cluster,
-    ngx_uint_t unknown)
+ngx_ampersand_cluster_log_unknown(ngx_ampersand_cluster_t *cluster)
 {
     const amp_redis_host_t  *host;
 
-    if (unknown && !cluster->unknown) {
+    if (cluster->map.unknown && !cluster->unknown) {
         host = ngx_ampersand_link_host(cluster->ask);
 
         ngx_log_error(NGX_LOG_ERR, cluster->links->log, 0,
@@ -660,10 +569,11 @@ ngx_ampersand_cluster_log_unknown(ngx_ampersand_cluster_t *cluster,
                       "master of %ui slots, which are not served: set "
                       "cluster-announce-hostname in Redis, or "
                       "cluster-preferred-endpoint-type ip",
-                      host->host, (ngx_uint_t) host->port, unknown);
+                      host->host, (ngx_uint_t) host->port,
+                      cluster->map.unknown);
     }
 
-    cluster->unknown = (unknown != 0);
+    cluster->unknown = (cluster->map.unknown != 0);
 }
 
 
@@ -672,9 +582,8 @@ ngx_ampersand_cluster_log_unknown(ngx_ampersand_cluster_t *cluster,
 static void
 ngx_ampersand_cluster_lead(ngx_ampersand_cluster_t *cluster)
 {
-    ngx_uint_t               i, n;
-    amp_redis_host_t         host;
-    const amp_redis_host_t  *now;
+    ngx_uint_t        n;
+    amp_redis_host_t  host;
 
     if (cluster->follower_opts.locate == NULL) {
         return;
@@ -686,18 +595,17 @@ ngx_ampersand_cluster_lead(ngx_ampersand_cluster_t *cluster)
         return;
     }
 
-    now = ngx_ampersand_link_host(cluster->follower);
-    n = ngx_ampersand_cluster_turn(cluster, 0, NULL);
-
-    for (i = 0; i < n; i++) {
-        (void) ngx_ampersand_cluster_turn(cluster, i, &host);
-
-        if (amp_redis_host_eq(&host, now)) {
-            return;
-        }
+    if (ngx_ampersand_cluster_map_serves(&cluster->map,
+                                ngx_ampersand_link_host(cluster->follower)))
+    {
+        return;
     }
 
+    n = ngx_ampersand_cluster_map_masters(&cluster->map, 0, NULL);
+
     if (n) {
+        (void) ngx_ampersand_cluster_map_masters(&cluster->map,
+                                                 ngx_random() % n, &host);
         ngx_ampersand_link_move(cluster->follower, &host);
     }
 }
@@ -713,8 +621,8 @@ ngx_ampersand_cluster_sweep_handler(ngx_event_t *ev)
     cluster = ev->data;
     busy = 0;
 
-    for (i = 0; i < cluster->nnodes; i++) {
-        node = cluster->nodes[i];
+    for (i = 0; i < cluster->map.nnodes; i++) {
+        node = cluster->map.nodes[i];
 
         if (node == NULL || node->used) {
             continue;
@@ -729,8 +637,7 @@ ngx_ampersand_cluster_sweep_handler(ngx_event_t *ev)
             ngx_ampersand_link_close(node->link);
         }
 
-        ngx_free(node);
-        cluster->nodes[i] = NULL;
+        ngx_ampersand_cluster_map_drop(&cluster->map, i);
     }
 
     if (busy) {

@@ -2,11 +2,14 @@
  * A Redis cluster: which node serves which slot, and a link to each node that
  * commands are sent to.
  *
- * One more link asks for the slot map (CLUSTER SLOTS, amp_slot_map.h).  It asks
- * any master of the last map, or a host of the directive; when one fails, the
- * next.  The map is asked for again after MOVED and CLUSTERDOWN, when a node's
- * link is lost or cannot be made, and when a slot has no node: one request at a
- * time, and with jittered back-off while such reasons follow each other.
+ * One more link asks for the slot map (ngx_ampersand_cluster_map.h).  It asks
+ * any master of the last map, or a host of the directive; when one fails, or
+ * gives a map that cannot be used, the next.  The map is asked for again after
+ * MOVED and CLUSTERDOWN, when a node's link is lost or cannot be made, and when
+ * a slot has no node: one request at a time, and with jittered back-off while
+ * such reasons follow each other.  It is asked for each three seconds as well,
+ * of a master, since a node that leaves the cluster keeps its connections: a
+ * worker without traffic would go on to listen there.
  *
  * When a node is lost, its slots fail, and no others.  A node that serves no
  * slot any more is closed when no command waits for its reply.

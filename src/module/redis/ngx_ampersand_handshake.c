@@ -1,4 +1,5 @@
 #include "ngx_ampersand_handshake.h"
+#include "amp_redis_info.h"
 #include "amp_sentinel.h"
 
 
@@ -10,8 +11,6 @@ static void ngx_ampersand_handshake_login(void *data, ngx_int_t rc,
     redisReply *reply);
 static void ngx_ampersand_handshake_info(void *data, ngx_int_t rc,
     redisReply *reply);
-static ngx_int_t ngx_ampersand_handshake_info_field(redisReply *reply,
-    const char *name, ngx_str_t *value);
 static void ngx_ampersand_handshake_ping(void *data, ngx_int_t rc,
     redisReply *reply);
 
@@ -102,54 +101,37 @@ ngx_ampersand_handshake_info(void *data, ngx_int_t rc, redisReply *reply)
     ngx_ampersand_handshake_t *hs = data;
 
     ngx_int_t                time;
-    ngx_str_t                value;
+    amp_span_t               text, value;
     ngx_ampersand_server_t  *server;
 
     server = &hs->server;
+
+    /* a server that takes no more clients answers the first command only */
+
+    if (rc == NGX_OK
+        && ngx_ampersand_redis_error_effect(reply)
+           == NGX_AMPERSAND_REDIS_EFFECT_CONNECTION)
+    {
+        ngx_ampersand_redis_error_set(hs->error, reply);
+    }
 
     if (rc != NGX_OK || reply->type != REDIS_REPLY_STRING) {
         return;
     }
 
-    if (ngx_ampersand_handshake_info_field(reply, "\nrun_id:", &value) == NGX_OK
+    text = amp_reply_hiredis(reply).text;
+
+    if (amp_redis_info(text, amp_span("run_id"), &value) == 0
         && value.len <= sizeof(server->run_id))
     {
         server->run_id_len = value.len;
         ngx_memcpy(server->run_id, value.data, value.len);
     }
 
-    if (ngx_ampersand_handshake_info_field(reply, "\nserver_time_usec:", &value)
-        == NGX_OK)
-    {
-        time = ngx_atoi(value.data, value.len);
+    if (amp_redis_info(text, amp_span("server_time_usec"), &value) == 0) {
+        time = ngx_atoi((u_char *) value.data, value.len);
         server->time = (time > 0) ? (uint64_t) time : 0;
     }
-}
-
-
-static ngx_int_t
-ngx_ampersand_handshake_info_field(redisReply *reply, const char *name,
-    ngx_str_t *value)
-{
-    u_char  *p, *last;
-    size_t   len;
-
-    len = ngx_strlen(name);
-    last = (u_char *) reply->str + ngx_ampersand_reply_len(reply);
-
-    p = ngx_strnstr((u_char *) reply->str, (char *) name,
-                    ngx_ampersand_reply_len(reply));
-    if (p == NULL) {
-        return NGX_DECLINED;
-    }
-
-    value->data = p + len;
-
-    for (p = value->data; p < last && *p > ' '; p++) { /* void */ }
-
-    value->len = p - value->data;
-
-    return NGX_OK;
 }
 
 

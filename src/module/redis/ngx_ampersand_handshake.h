@@ -10,7 +10,8 @@
  *
  * All commands are sent at once.  After an error reply done() is not called:
  * *error has its text; or why is set, where the server is no master.  An error
- * reply to INFO is ignored: the server has no run id then.
+ * reply to INFO is ignored, unless it ends the connection: the server has no
+ * run id then.
  */
 
 #ifndef NGX_AMPERSAND_HANDSHAKE_H

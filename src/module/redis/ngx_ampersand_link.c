@@ -419,11 +419,11 @@ ngx_ampersand_link_deadline_handler(ngx_event_t *ev)
     if (link->state == NGX_AMPERSAND_LINK_CONNECTING
         || link->state == NGX_AMPERSAND_LINK_HANDSHAKE)
     {
-        ngx_ampersand_link_address_failed(link, "does not answer in time", 0);
+        ngx_ampersand_link_address_failed(link, NULL, 0);
         return;
     }
 
-    ngx_ampersand_link_set_reason(link, "does not answer in time", 0);
+    ngx_ampersand_link_set_late(link);
     ngx_ampersand_link_down(link);
 }
 

@@ -40,9 +40,10 @@
  * ten time-outs.  When the server closes a stable link's connection, the link
  * connects again at once: Redis was restarted, or closed idle clients.  It does
  * so a few times too when a READY link is lost before it is stable.  Other
- * failures begin an outage, which is one line in the log when it begins and one
- * when the link is stable again; the attempts in between follow each other with
- * a random back-off, so that many workers do not connect at the same time.
+ * failures begin an outage, which is a line in the log when it begins, one for
+ * each new cause that lasts, and one when the link is stable again; attempts in
+ * between follow each other with a random back-off, so that many workers do not
+ * connect at the same time.
  *
  * What an error reply does:
  *   in the handshake, to SUBSCRIBE        the address has failed
@@ -51,8 +52,8 @@
  *   READONLY                              the link fails, and is LOCATING the
  *                                         master; once in ten seconds, else
  *                                         as the next ones
- *   NOPERM MISCONF OOM CLUSTERDOWN        the command's caller gets it; a line
- *                                         in each worker's log, until a command
+ *   NOPERM MISCONF OOM NOREPLICAS BUSY    the command's caller gets it; a line
+ *   CLUSTERDOWN                           in each worker's log, until a command
  *                                         of that name succeeds
  *   others                                the command's caller gets it
  * Bytes that are no reply, a reply without a command and a reply of more than

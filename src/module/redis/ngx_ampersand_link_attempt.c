@@ -177,7 +177,12 @@ ngx_ampersand_link_next_address(ngx_ampersand_link_t *link, const char *why,
 {
     ngx_queue_t  failed;
 
-    ngx_ampersand_link_set_reason(link, why, err);
+    if (why) {
+        ngx_ampersand_link_set_reason(link, why, err);
+
+    } else {
+        ngx_ampersand_link_set_late(link);
+    }
 
     if (ngx_ampersand_resolver_next(&link->resolver) != NGX_OK) {
         ngx_ampersand_resolver_failed(&link->resolver);

@@ -3,6 +3,9 @@
 #include "ngx_ampersand_link_state.h"
 
 
+static ngx_uint_t ngx_ampersand_link_new_cause(ngx_ampersand_link_t *link);
+
+
 void
 ngx_ampersand_link_set_reason(ngx_ampersand_link_t *link, const char *why,
     ngx_err_t err)
@@ -41,6 +44,28 @@ ngx_ampersand_link_set_reason(ngx_ampersand_link_t *link, const char *why,
 
 
 void
+ngx_ampersand_link_set_late(ngx_ampersand_link_t *link)
+{
+    u_char                       *p;
+    const char                   *why;
+    ngx_ampersand_link_reason_t  *reason;
+
+    why = "does not answer in time";
+    reason = &link->reason;
+
+    ngx_ampersand_link_set_reason(link, why, 0);
+
+    if (reason->why == why && reason->len == 0) {
+        p = ngx_snprintf(reason->text, sizeof(reason->text),
+                         "timeout=%Mms of ampersand_redis has to be at least "
+                         "five round trips",
+                         link->opts.links->conf->timeout);
+        reason->len = p - reason->text;
+    }
+}
+
+
+void
 ngx_ampersand_link_log_reason(ngx_ampersand_link_t *link, ngx_uint_t level,
     const char *effect)
 {
@@ -61,13 +86,14 @@ ngx_ampersand_link_outage(ngx_ampersand_link_t *link)
     ngx_msec_t  delay;
     ngx_uint_t  nhosts;
 
-    if (link->failures == 0) {
+    if (ngx_ampersand_link_new_cause(link)) {
 
         /* no other link logs an error of SUBSCRIBE */
 
         ngx_ampersand_link_log_reason(link, link->no_subscribe
                                             ? NGX_LOG_ERR : link->opts.level,
-                                      link->opts.effect);
+                                      link->failures ? "still out of reach"
+                                                     : link->opts.effect);
     }
 
     ngx_ampersand_count(link->opts.links->counters, failures);
@@ -84,6 +110,55 @@ ngx_ampersand_link_outage(ngx_ampersand_link_t *link)
     }
 
     return delay / 2 + ngx_random() % delay;
+}
+
+
+/*
+ * 1 where the reason has to be logged: the first one of an outage, and each
+ * other that lasts.  While a server starts, or goes, its links see several
+ * causes that pass.
+ */
+
+static ngx_uint_t
+ngx_ampersand_link_new_cause(ngx_ampersand_link_t *link)
+{
+    uint32_t                      hash;
+    ngx_uint_t                    i;
+    ngx_ampersand_link_cause_t   *cause;
+    ngx_ampersand_link_reason_t  *reason;
+
+    cause = &link->cause;
+    reason = &link->reason;
+
+    ngx_crc32_init(hash);
+    ngx_crc32_update(&hash, (u_char *) reason->why, ngx_strlen(reason->why));
+    ngx_crc32_update(&hash, (u_char *) &reason->err, sizeof(reason->err));
+    ngx_crc32_update(&hash, reason->text, reason->len);
+    ngx_crc32_final(hash);
+
+    if (link->failures == 0) {
+        cause->logged = 0;
+        cause->times = 0;
+    }
+
+    cause->times = (cause->last == hash && cause->times) ? cause->times + 1 : 1;
+    cause->last = hash;
+
+    for (i = 0; i < cause->logged; i++) {
+        if (cause->hashes[i] == hash) {
+            return 0;
+        }
+    }
+
+    if (cause->logged == NGX_AMPERSAND_LINK_CAUSES
+        || (cause->logged && cause->times < NGX_AMPERSAND_LINK_LASTS))
+    {
+        return 0;
+    }
+
+    cause->hashes[cause->logged++] = hash;
+
+    return 1;
 }
 
 

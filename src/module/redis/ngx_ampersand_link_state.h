@@ -26,6 +26,10 @@
                                                    lost before they are stable*/
 #define NGX_AMPERSAND_LINK_STABLE         10    /* time-outs                  */
 #define NGX_AMPERSAND_LINK_READONLY       10000 /* ms                         */
+#define NGX_AMPERSAND_LINK_CAUSES         4     /* of an outage, that are logged
+                                                   at most                    */
+#define NGX_AMPERSAND_LINK_LASTS          3     /* attempts with one cause, in
+                                                   succession, until it lasts */
 #define NGX_AMPERSAND_LINK_REFUSED        1000  /* ms without an error before a
                                                    command counts as accepted */
 
@@ -49,6 +53,16 @@ typedef struct {
     u_char                       text[NGX_AMPERSAND_CONNECTION_ERROR];
     unsigned                     connected:1;   /* there was a connection     */
 } ngx_ampersand_link_reason_t;
+
+
+/* What was logged of an outage; a hash stands for a reason. */
+
+typedef struct {
+    uint32_t                     hashes[NGX_AMPERSAND_LINK_CAUSES];
+    ngx_uint_t                   logged;        /* number of these            */
+    uint32_t                     last;          /* of the last failure        */
+    ngx_uint_t                   times;         /* that failures had it       */
+} ngx_ampersand_link_cause_t;
 
 
 /*
@@ -90,6 +104,7 @@ struct ngx_ampersand_link_s {
     ngx_uint_t                   failures;      /* attempts, since stable     */
     ngx_uint_t                   retries;       /* at once, since stable      */
     ngx_ampersand_link_reason_t  reason;
+    ngx_ampersand_link_cause_t   cause;
     ngx_ampersand_redis_error_t  error;         /* reply that ends the
                                                    connection                 */
     ngx_msec_t                   readonly_at;   /* last such reply that did   */
@@ -113,7 +128,10 @@ void ngx_ampersand_link_connect(ngx_ampersand_link_t *link,
 void ngx_ampersand_link_resolve(ngx_ampersand_link_t *link,
     const amp_redis_host_t *host);
 
-/* The current address has failed: tries the next one, or ends the attempt. */
+/*
+ * The current address has failed, where why is NULL because it is late: tries
+ * the next one, or ends the attempt.
+ */
 
 void ngx_ampersand_link_address_failed(ngx_ampersand_link_t *link,
     const char *why, ngx_err_t err);
@@ -139,12 +157,19 @@ ngx_int_t ngx_ampersand_link_reply(void *data, redisReply *reply);
 void ngx_ampersand_link_set_reason(ngx_ampersand_link_t *link, const char *why,
     ngx_err_t err);
 
+/* The reason is the time-out, unless the server has said another one. */
+
+void ngx_ampersand_link_set_late(ngx_ampersand_link_t *link);
+
 /* Logs the reason, and what follows from it. */
 
 void ngx_ampersand_link_log_reason(ngx_ampersand_link_t *link,
     ngx_uint_t level, const char *effect);
 
-/* Counts a failure, logs the first one.  Returns the back-off in ms. */
+/*
+ * Counts a failure; logs the first one, and once each other cause that lasts.
+ * Returns the back-off in ms.
+ */
 
 ngx_msec_t ngx_ampersand_link_outage(ngx_ampersand_link_t *link);
 

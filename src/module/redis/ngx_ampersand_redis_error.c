@@ -18,6 +18,8 @@ ngx_ampersand_redis_error_effect(redisReply *reply)
     case AMP_REDIS_ERROR_WRONGPASS:
     case AMP_REDIS_ERROR_LOADING:
     case AMP_REDIS_ERROR_MASTERDOWN:
+    case AMP_REDIS_ERROR_PROTECTED:
+    case AMP_REDIS_ERROR_MAX_CLIENTS:
         return NGX_AMPERSAND_REDIS_EFFECT_CONNECTION;
 
     case AMP_REDIS_ERROR_READONLY:
@@ -26,6 +28,8 @@ ngx_ampersand_redis_error_effect(redisReply *reply)
     case AMP_REDIS_ERROR_NOPERM:
     case AMP_REDIS_ERROR_MISCONF:
     case AMP_REDIS_ERROR_OOM:
+    case AMP_REDIS_ERROR_NOREPLICAS:
+    case AMP_REDIS_ERROR_BUSY:
     case AMP_REDIS_ERROR_CLUSTERDOWN:
         return NGX_AMPERSAND_REDIS_EFFECT_LOGGED;
 
