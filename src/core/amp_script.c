@@ -14,6 +14,7 @@ const amp_script_t  amp_script_check_rights = amp_script(CHECK_RIGHTS);
 const amp_script_t  amp_script_check_writes = amp_script(CHECK_WRITES);
 const amp_script_t  amp_script_invalidate = amp_script(INVALIDATE);
 const amp_script_t  amp_script_lease = amp_script(LEASE);
+const amp_script_t  amp_script_lookup = amp_script(LOOKUP);
 const amp_script_t  amp_script_register = amp_script(REGISTER);
 const amp_script_t  amp_script_write_tenant = amp_script(WRITE_TENANT);
 const amp_script_t  amp_script_write_token = amp_script(WRITE_TOKEN);

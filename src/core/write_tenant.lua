@@ -6,11 +6,14 @@
 --          new record ("" to delete it), channel of events, event
 -- Returns  1, or 0 if the revision is another one: nothing was changed.
 --
+-- A record that cannot be read, or a value of another type, has the revision 0.
+--
 -- A client that lost the reply runs the script a second time.  If the record
 -- already is what the change makes of it, the answer is 1 again.  This does
 -- not hold for a new record: of two writers the second one must get 0.
 
-local text = redis.call('GET', KEYS[1])
+local text = redis.pcall('GET', KEYS[1])
+if type(text) == 'table' then text = 'of another type' end
 local rev = ''
 if text then
   local ok, record = pcall(cjson.decode, text)

@@ -218,7 +218,18 @@ tenant_set_disabled(json_t *record, void *data, ctl_error_t *error)
 static int
 tenant_switch(ctl_t *ctl, int disabled)
 {
-    if (ctl_tenant_change(ctl, tenant_set_disabled, &disabled) != 0) {
+    int         rc;
+    amp_span_t  id;
+
+    rc = ctl_tenant_change(ctl, tenant_set_disabled, &disabled);
+
+    if (rc != 0 && disabled && strcmp(ctl->error.code, "bad_record") == 0
+        && ctl_tenant_id(ctl, &id) == 0)
+    {
+        rc = tenant_disable_large(ctl->store, &ctl->error, id);
+    }
+
+    if (rc != 0) {
         return -1;
     }
 

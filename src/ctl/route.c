@@ -3,6 +3,7 @@
  */
 
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fault.h"
@@ -147,6 +148,42 @@ route_judge(route_t *route, connection_t *c, const redisReply *reply,
 }
 
 
+/*
+ * The error of the reply.  Of a value of another type, the key is named: the
+ * first argument, of a script the third.
+ */
+
+static void
+route_fault(const route_command_t *command, connection_t *c,
+    const redisReply *reply, ctl_error_t *error)
+{
+    char        *end;
+    long         len;
+    unsigned     i, n;
+    const char  *p;
+
+    (void) fault_reply(error, connection_who(c), reply);
+
+    if (fault_class(reply) != AMP_REDIS_ERROR_WRONGTYPE) {
+        return;
+    }
+
+    /* "*3\r\n$3\r\nGET\r\n$5\r\namp:x\r\n", made by hiredis */
+
+    p = strchr(command->text, '\n') + 1;
+    len = strtol(p + 1, &end, 10);
+    n = strncmp(end + 2, "EVAL", 4) == 0 ? 3 : 1;
+
+    for (i = 0; i < n; i++) {
+        p = end + 2 + len + 2;
+        len = strtol(p + 1, &end, 10);
+    }
+
+    (void) ctl_remedy(error, "the key is \"%.*s\": remove it, or choose "
+                      "another --prefix", (int) len, end + 2);
+}
+
+
 /* Sends the command, after ASKING where ask is set.  *sent: it was sent. */
 
 static redisReply *
@@ -263,7 +300,7 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
 
             } else {
                 if (reply->type == REDIS_REPLY_ERROR) {
-                    (void) fault_reply(error, connection_who(c), reply);
+                    route_fault(command, c, reply, error);
                 }
 
                 verdict = route_judge(route, c, reply, &ask);

@@ -25,6 +25,7 @@
 #include "../core/amp_event.h"
 #include "../core/amp_keys.h"
 #include "../core/amp_script.h"
+#include "record.h"
 #include "tenant_store.h"
 #include "token_store.h"
 
@@ -72,20 +73,48 @@ tenant_parse(amp_span_t id, const char *text, size_t len, const char **why)
 }
 
 
-int
-tenant_load(store_t *store, ctl_error_t *error, amp_span_t id, json_t **record)
+/* The tenant's record as text.  NULL with the error filled. */
+
+static redisReply *
+tenant_get(store_t *store, ctl_error_t *error, amp_span_t id)
 {
     amp_buf_t       key;
-    const char     *why;
-    redisReply     *reply;
     unsigned char   buf[AMP_KEYS_MAX];
 
     amp_buf_init(&key, buf, sizeof(buf));
     amp_keys_tenant(store_prefix(store), id, &key);
 
-    reply = store_command(store, error, "GET %b", buf,
-                          amp_buf_written(&key).len);
+    return store_command(store, error, "GET %b", buf,
+                         amp_buf_written(&key).len);
+}
+
+
+static void
+tenant_unreadable(ctl_error_t *error, amp_span_t id, const char *why)
+{
+    ctl_error(error, CTL_REFUSED, "bad_record",
+              "the record of tenant \"%.*s\" cannot be read (%s)",
+              (int) id.len, id.data, why);
+
+    (void) ctl_remedy(error, "repair the record in Redis, or remove the "
+                      "tenant (ampctl tenant remove %.*s) and add it again",
+                      (int) id.len, id.data);
+}
+
+
+int
+tenant_load(store_t *store, ctl_error_t *error, amp_span_t id, json_t **record)
+{
+    const char  *why;
+    redisReply  *reply;
+
+    reply = tenant_get(store, error, id);
+
     if (reply == NULL) {
+        if (strcmp(error->code, "bad_record") == 0) {
+            tenant_unreadable(error, id, "a value of another type");
+        }
+
         return -1;
     }
 
@@ -99,12 +128,8 @@ tenant_load(store_t *store, ctl_error_t *error, amp_span_t id, json_t **record)
     freeReplyObject(reply);
 
     if (*record == NULL) {
-        ctl_error(error, CTL_REFUSED, "bad_record",
-                  "the record of tenant \"%.*s\" cannot be read (%s)",
-                  (int) id.len, id.data, why);
-        return ctl_remedy(error, "repair the record in Redis, or remove the "
-                          "tenant (ampctl tenant remove %.*s) and add it again",
-                          (int) id.len, id.data);
+        tenant_unreadable(error, id, why);
+        return -1;
     }
 
     return 1;
@@ -283,6 +308,64 @@ tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
 }
 
 
+int
+tenant_disable_large(store_t *store, ctl_error_t *error, amp_span_t id)
+{
+    int          rc;
+    char        *text;
+    json_t      *record;
+    uint64_t     now;
+    redisReply  *reply;
+
+    reply = tenant_get(store, error, id);
+    if (reply == NULL) {
+        return -1;
+    }
+
+    record = NULL;
+
+    if (reply->type == REDIS_REPLY_STRING && reply->len > AMP_TENANT_JSON_MAX) {
+        record = json_loadb(reply->str, reply->len, JSON_REJECT_DUPLICATES,
+                            NULL);
+    }
+
+    freeReplyObject(reply);
+
+    if (json_integer_value(json_object_get(record, "v")) != 1
+        || !amp_span_eq(id, record_span(record_text(record, "id"))))
+    {
+        json_decref(record);
+
+        rc = tenant_load(store, error, id, &record);
+
+        if (rc == 1) {
+            json_decref(record);
+        }
+
+        return rc == -1 ? -1 : tenant_conflict(error, id);
+    }
+
+    rc = tenant_time(store, error, id, &now);
+
+    if (rc == 0) {
+        json_object_set_new(record, "rev", json_integer((json_int_t) now));
+        json_object_set_new(record, "disabled", json_true());
+
+        text = json_dumps(record, JSON_COMPACT|JSON_PRESERVE_ORDER);
+        if (text == NULL) {
+            abort();
+        }
+
+        rc = tenant_write(store, error, id, "*", text, now);
+        free(text);
+    }
+
+    json_decref(record);
+
+    return rc == 1 ? 0 : -1;
+}
+
+
 static int
 tenant_set_of_ids(store_t *store, ctl_error_t *error, const char *command,
     amp_span_t id, long long *answer)
@@ -393,6 +476,44 @@ tenant_drop_limits(store_t *store, ctl_error_t *error, amp_span_t id)
 }
 
 
+/*
+ * The index of tokens, or an empty list where the index is of another type:
+ * then the key is deleted.  Tokens without a tenant are refused.
+ */
+
+static int
+tenant_tokens(store_t *store, ctl_error_t *error, amp_span_t id,
+    token_list_t *list)
+{
+    amp_buf_t       key;
+    redisReply     *reply;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    if (token_list(store, error, id, list) == 0) {
+        return 0;
+    }
+
+    if (strcmp(error->code, "bad_record") != 0) {
+        return -1;
+    }
+
+    memset(list, 0, sizeof(*list));
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_tokens(store_prefix(store), id, &key);
+
+    reply = store_command(store, error, "DEL %b", buf,
+                          amp_buf_written(&key).len);
+    if (reply == NULL) {
+        return -1;
+    }
+
+    freeReplyObject(reply);
+
+    return 0;
+}
+
+
 /* 1 deleted, 0 there was none, -1. */
 
 static int
@@ -453,7 +574,7 @@ tenant_remove(store_t *store, ctl_error_t *error, amp_span_t id,
 
     found = tenant_delete_record(store, error, id);
 
-    if (found == -1 || token_list(store, error, id, &list) != 0) {
+    if (found == -1 || tenant_tokens(store, error, id, &list) != 0) {
         return -1;
     }
 

@@ -43,6 +43,15 @@ int tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
     tenant_change_pt change, void *data);
 
 /*
+ * Disables a tenant whose record tenant_load() cannot read because it is too
+ * large: gateways refuse it then, even if they know an older record.  0, or -1
+ * with the error filled, also when the record has another fault.
+ */
+
+int tenant_disable_large(store_t *store, ctl_error_t *error,
+    amp_span_t id);
+
+/*
  * Adds a tenant: sets the record's "rev", writes the record and adds the id to
  * the set of tenants.  1, 0 when the tenant exists, -1 as above.
  */
@@ -51,9 +60,9 @@ int tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
     json_t *record);
 
 /*
- * Removes a tenant with its tokens, their index and its rate state, and what
- * an interrupted removal has left.  1 with the number of tokens in *tokens, 0
- * when there was nothing to remove, -1 as above.
+ * Removes a tenant with its tokens, their index and its rate state, readable or
+ * not, and what an interrupted removal has left.  1 with the number of tokens
+ * in *tokens, 0 when there was nothing to remove, -1 as above.
  */
 
 int tenant_remove(store_t *store, ctl_error_t *error, amp_span_t id,

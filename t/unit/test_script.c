@@ -16,6 +16,7 @@ static const amp_script_t *const  scripts[] = {
     &amp_script_check_writes,
     &amp_script_invalidate,
     &amp_script_lease,
+    &amp_script_lookup,
     &amp_script_register,
     &amp_script_write_tenant,
     &amp_script_write_token

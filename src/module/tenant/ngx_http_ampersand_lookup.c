@@ -1,34 +1,43 @@
 #include "ngx_http_ampersand_lookup.h"
 #include "ngx_ampersand_log.h"
 #include "redis/ngx_ampersand_redis_error.h"
+#include "zone/ngx_ampersand_cooldown.h"
 #include "amp_escape.h"
 #include "amp_keys.h"
-#include "amp_tenant_key.h"
+#include "amp_script.h"
 
 
-#define NGX_HTTP_AMPERSAND_LOOKUP_RETRIES  3
+#define NGX_HTTP_AMPERSAND_LOOKUP_STEPWISE  10000       /* ms                 */
+#define NGX_HTTP_AMPERSAND_LOOKUP_PARTS     6           /* of lookup.lua's    */
+
+#define ngx_http_ampersand_lookup_cluster(lookups)                            \
+    ((lookups)->conf->form == AMP_REDIS_CLUSTER)
+
+#define ngx_http_ampersand_lookup_text(number)  #number
+#define ngx_http_ampersand_lookup_number(number)                              \
+    amp_span(ngx_http_ampersand_lookup_text(number))
 
 
 static ngx_int_t ngx_http_ampersand_lookup_ask(
     ngx_http_ampersand_lookup_t *lookup);
+static ngx_int_t ngx_http_ampersand_lookup_command(
+    ngx_http_ampersand_lookup_t *lookup, ngx_uint_t argc, amp_span_t *argv,
+    amp_span_t key);
+static void ngx_http_ampersand_lookup_key(ngx_http_ampersand_lookup_t *lookup,
+    amp_buf_t *key);
+static ngx_uint_t ngx_http_ampersand_lookup_by_script(
+    ngx_http_ampersand_lookups_t *lookups);
 static void ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc,
     redisReply *reply);
-static amp_reason_e ngx_http_ampersand_lookup_token(
+static amp_reason_e ngx_http_ampersand_lookup_all(
     ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
-static amp_reason_e ngx_http_ampersand_lookup_tenant(
+static ngx_uint_t ngx_http_ampersand_lookup_parts(redisReply *reply);
+static amp_reason_e ngx_http_ampersand_lookup_step(
     ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
-static void ngx_http_ampersand_lookup_open(
-    ngx_http_ampersand_lookup_t *lookup);
-static amp_reason_e ngx_http_ampersand_lookup_project(
-    ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
-static amp_reason_e ngx_http_ampersand_lookup_store(
-    ngx_http_ampersand_lookup_t *lookup);
-static amp_reason_e ngx_http_ampersand_lookup_unknown(
-    ngx_http_ampersand_lookup_t *lookup);
-static ngx_uint_t ngx_http_ampersand_lookup_restart(
-    ngx_http_ampersand_lookup_t *lookup);
-static ngx_int_t ngx_http_ampersand_lookup_newer(
-    ngx_http_ampersand_lookup_t *lookup);
+static void ngx_http_ampersand_lookup_log(ngx_http_ampersand_lookup_t *lookup,
+    redisReply *reply);
+static ngx_uint_t ngx_http_ampersand_lookup_is(redisReply *reply,
+    amp_span_t text);
 
 
 ngx_int_t
@@ -127,6 +136,7 @@ ngx_http_ampersand_lookup_start(ngx_http_ampersand_lookups_t *lookups,
     lookup->handler = handler;
     lookup->log = ngx_cycle->log;
     lookup->by_token = (id.len == 0);
+    lookup->script = ngx_http_ampersand_lookup_by_script(lookups);
     ngx_queue_init(&lookup->waiters);
 
     if (lookup->by_token) {
@@ -157,44 +167,111 @@ ngx_http_ampersand_lookup_start(ngx_http_ampersand_lookups_t *lookups,
 static ngx_int_t
 ngx_http_ampersand_lookup_ask(ngx_http_ampersand_lookup_t *lookup)
 {
-    u_char       hex[AMP_TOKEN_DIGEST_HEX], name[AMP_KEYS_MAX];
-    amp_buf_t    key;
-    amp_span_t   argv[2], prefix;
+    u_char                         name[AMP_KEYS_MAX];
+    amp_buf_t                      key;
+    amp_span_t                     argv[8], id;
+    ngx_http_ampersand_lookups_t  *lookups;
+
+    lookups = lookup->lookups;
+    id = amp_span_make(lookup->id, lookup->id_len);
 
     amp_buf_init(&key, name, sizeof(name));
-    prefix = ngx_ampersand_span(lookup->lookups->conf->prefix);
+    ngx_http_ampersand_lookup_key(lookup, &key);
+
+    if (lookup->script && lookup->step != NGX_HTTP_AMPERSAND_LOOKUP_PROJECT) {
+        argv[0] = lookup->eval ? amp_span("EVAL") : amp_span("EVALSHA");
+        argv[1] = lookup->eval ? amp_script_lookup.text
+                               : amp_script_lookup.sha;
+        argv[2] = amp_span("1");
+        argv[3] = amp_buf_written(&key);
+        argv[4] = ngx_ampersand_span(lookups->conf->prefix);
+        argv[5] = lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_TENANT
+                  ? id : amp_span_null;
+        argv[6] = ngx_http_ampersand_lookup_number(AMP_TENANT_JSON_MAX);
+        argv[7] = ngx_http_ampersand_lookup_cluster(lookups) ? amp_span("1")
+                                                            : amp_span_null;
+
+        return ngx_http_ampersand_lookup_command(lookup, 8, argv, argv[3]);
+    }
+
     argv[0] = amp_span("GET");
+    argv[1] = amp_buf_written(&key);
+
+    if (lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_PROJECT) {
+        lookups->tenant(lookups->data, id);
+        argv[0] = amp_span("HGETALL");
+    }
+
+    return ngx_http_ampersand_lookup_command(lookup, 2, argv, argv[1]);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_lookup_command(ngx_http_ampersand_lookup_t *lookup,
+    ngx_uint_t argc, amp_span_t *argv, amp_span_t key)
+{
+    uint64_t    begun;
+    ngx_uint_t  i, last;
+
+    begun = ngx_ampersand_records_begin(lookup->lookups->zone);
+    last = lookup->step;
+
+    if (lookup->script && !ngx_http_ampersand_lookup_cluster(lookup->lookups)) {
+        last = NGX_HTTP_AMPERSAND_LOOKUP_PROJECT;
+    }
+
+    for (i = lookup->step; i <= last; i++) {
+        lookup->begun[i] = begun;
+    }
+
+    return ngx_ampersand_redis_command(lookup->lookups->redis, key, argc, argv,
+                                       ngx_http_ampersand_lookup_reply,
+                                       lookup);
+}
+
+
+/* The key of this step. */
+
+static void
+ngx_http_ampersand_lookup_key(ngx_http_ampersand_lookup_t *lookup,
+    amp_buf_t *key)
+{
+    u_char      hex[AMP_TOKEN_DIGEST_HEX];
+    amp_span_t  prefix;
+
+    prefix = ngx_ampersand_span(lookup->lookups->conf->prefix);
 
     switch (lookup->step) {
 
     case NGX_HTTP_AMPERSAND_LOOKUP_TOKEN:
         amp_hex(lookup->digest, AMP_TOKEN_DIGEST, hex);
-        amp_keys_token(prefix, amp_span_make(hex, sizeof(hex)), &key);
+        amp_keys_token(prefix, amp_span_make(hex, sizeof(hex)), key);
         break;
 
     case NGX_HTTP_AMPERSAND_LOOKUP_TENANT:
         amp_keys_tenant(prefix, amp_span_make(lookup->id, lookup->id_len),
-                        &key);
+                        key);
         break;
 
     default: /* NGX_HTTP_AMPERSAND_LOOKUP_PROJECT */
-        lookup->lookups->tenant(lookup->lookups->data,
-                                amp_span_make(lookup->id, lookup->id_len));
-
-        argv[0] = amp_span("HGETALL");
         amp_keys_gen(prefix, amp_tenant_field(lookup->tenant,
                                               lookup->tenant->project_id),
-                     &key);
+                     key);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_ampersand_lookup_by_script(ngx_http_ampersand_lookups_t *lookups)
+{
+    if (lookups->stepwise
+        && ngx_current_msec - lookups->refused_at
+           > NGX_HTTP_AMPERSAND_LOOKUP_STEPWISE)
+    {
+        lookups->stepwise = 0;
     }
 
-    argv[1] = amp_buf_written(&key);
-
-    lookup->begun[lookup->step] =
-                            ngx_ampersand_records_begin(lookup->lookups->zone);
-
-    return ngx_ampersand_redis_command(lookup->lookups->redis, argv[1], 2, argv,
-                                       ngx_http_ampersand_lookup_reply,
-                                       lookup);
+    return !lookups->stepwise;
 }
 
 
@@ -203,7 +280,6 @@ ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_http_ampersand_lookup_t *lookup = data;
 
-    ngx_uint_t    level;
     amp_reason_e  reason;
 
     if (rc != NGX_OK) {
@@ -220,40 +296,10 @@ ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc, redisReply *reply)
         return;
     }
 
-    if (reply->type == REDIS_REPLY_ERROR) {
-        level = ngx_ampersand_log_level(lookup->lookups->logged);
-
-        /* errors that concern all commands are logged by the link */
-
-        if (lookup->lookups->refused
-            || ngx_ampersand_redis_error_effect(reply)
-               != NGX_AMPERSAND_REDIS_EFFECT_CALLER)
-        {
-            level = NGX_LOG_INFO;
-        }
-
-        ngx_log_error(level, lookup->log, 0,
-                      "ampersand: Redis \"%V\" refused a look-up: \"%*s\"",
-                      &lookup->lookups->conf->display,
-                      ngx_ampersand_reply_len(reply), reply->str);
-        lookup->lookups->refused = 1;
-        lookup->handler(lookup, AMP_STORE_DOWN);
-        return;
-    }
-
-    switch (lookup->step) {
-
-    case NGX_HTTP_AMPERSAND_LOOKUP_TOKEN:
-        reason = ngx_http_ampersand_lookup_token(lookup, reply);
-        break;
-
-    case NGX_HTTP_AMPERSAND_LOOKUP_TENANT:
-        reason = ngx_http_ampersand_lookup_tenant(lookup, reply);
-        break;
-
-    default: /* NGX_HTTP_AMPERSAND_LOOKUP_PROJECT */
-        reason = ngx_http_ampersand_lookup_project(lookup, reply);
-    }
+    reason = lookup->script
+             && lookup->step != NGX_HTTP_AMPERSAND_LOOKUP_PROJECT
+             ? ngx_http_ampersand_lookup_all(lookup, reply)
+             : ngx_http_ampersand_lookup_step(lookup, reply);
 
     if (reason != AMP_OK || lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_DONE) {
         lookup->handler(lookup, reason);
@@ -266,316 +312,167 @@ ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc, redisReply *reply)
 }
 
 
-static amp_reason_e
-ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *lookup,
-    redisReply *reply)
-{
-    u_char               buf[512];
-    ngx_uint_t           level;
-    const char          *error;
-    amp_token_record_t   record;
-
-    if (reply->type == REDIS_REPLY_NIL) {
-        return ngx_http_ampersand_lookup_unknown(lookup);
-    }
-
-    error = "not a string";
-
-    if (reply->type != REDIS_REPLY_STRING
-        || amp_token_record_decode(amp_span_make(reply->str,
-                                            ngx_ampersand_reply_len(reply)),
-                                   buf, sizeof(buf), &record, &error)
-           != 0)
-    {
-        level = ngx_ampersand_log_level(lookup->lookups->logged);
-        ngx_log_error(level, lookup->log, 0,
-                      "ampersand: token record cannot be read: %s", error);
-        return AMP_BAD_RECORD;
-    }
-
-    if (record.expires && record.expires <= ngx_time()) {
-        return ngx_http_ampersand_lookup_unknown(lookup);
-    }
-
-    lookup->expires = (time_t) record.expires;
-    lookup->id_len = record.tenant.len;
-    ngx_memcpy(lookup->id, record.tenant.data, record.tenant.len);
-    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
-
-    return AMP_OK;
-}
-
-
-static amp_reason_e
-ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *lookup,
-    redisReply *reply)
-{
-    size_t                 size;
-    uint64_t               flat[AMP_TENANT_FLAT_MAX / sizeof(uint64_t)];
-    amp_span_t             id;
-    ngx_uint_t             level;
-    const char            *error;
-
-    id = amp_span_make(lookup->id, lookup->id_len);
-
-    if (reply->type == REDIS_REPLY_NIL) {
-        return ngx_http_ampersand_lookup_unknown(lookup);
-    }
-
-    error = "not a string";
-    size = 0;
-
-    if (reply->type == REDIS_REPLY_STRING) {
-        size = amp_tenant_decode(amp_span_make(reply->str,
-                                            ngx_ampersand_reply_len(reply)),
-                                 flat, sizeof(flat), &error);
-    }
-
-    if (size == 0) {
-        level = ngx_ampersand_log_level(lookup->lookups->logged);
-        ngx_log_error(level, lookup->log, 0,
-                      "ampersand: record of tenant \"%*s\" cannot be read: %s",
-                      lookup->id_len, lookup->id, error);
-        return AMP_BAD_RECORD;
-    }
-
-    lookup->tenant = ngx_alloc(size, lookup->log);
-    if (lookup->tenant == NULL) {
-        return AMP_STORE_DOWN;
-    }
-
-    ngx_memcpy(lookup->tenant, flat, size);
-
-    if (!amp_span_eq(amp_tenant_field(lookup->tenant, lookup->tenant->id),
-                     id))
-    {
-        level = ngx_ampersand_log_level(lookup->lookups->logged);
-        ngx_log_error(level, lookup->log, 0,
-                      "ampersand: the record of tenant \"%*s\" names another "
-                      "tenant",
-                      lookup->id_len, lookup->id);
-        return AMP_BAD_RECORD;
-    }
-
-    ngx_http_ampersand_lookup_open(lookup);
-    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_PROJECT;
-
-    return AMP_OK;
-}
-
-
 /*
- * Authenticates the sealed key once, so that requests need not.  A key that
- * does not open here may open in a worker that was started with other master
- * keys.
+ * The script's reply.  The step that it leaves is asked for next: by a command,
+ * as all are where the script has failed, which they then say more exactly; in
+ * a cluster by the script again.
  */
 
-static void
-ngx_http_ampersand_lookup_open(ngx_http_ampersand_lookup_t *lookup)
+static amp_reason_e
+ngx_http_ampersand_lookup_all(ngx_http_ampersand_lookup_t *lookup,
+    redisReply *reply)
 {
-    int            n;
-    u_char         secret[AMP_SECRET_MAX];
-    amp_tenant_t  *tenant;
+    ngx_uint_t                     retries;
+    redisReply                   **part;
+    amp_reason_e                   reason;
+    amp_tenant_t                  *tenant;
+    ngx_http_ampersand_lookups_t  *lookups;
+
+    lookups = lookup->lookups;
+
+    if (!lookup->eval
+        && ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_NOSCRIPT))
+    {
+        lookup->eval = 1;
+        return AMP_OK;
+    }
+
+    if (!ngx_http_ampersand_lookup_parts(reply)) {
+        lookup->script = 0;
+        lookups->stepwise = 1;
+        lookups->refused_at = ngx_current_msec;
+        return AMP_OK;
+    }
+
+    part = reply->element;
+    retries = lookup->retries;
+    reason = AMP_OK;
+
+    if (lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_TOKEN) {
+        reason = ngx_http_ampersand_lookup_token(lookup, part[0]);
+    }
+
+    if (reason == AMP_OK
+        && lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_TENANT
+        && ngx_http_ampersand_lookup_is(part[1],
+                                        amp_span_make(lookup->id,
+                                                      lookup->id_len)))
+    {
+        reason = ngx_http_ampersand_lookup_tenant(lookup, part[2]);
+    }
 
     tenant = lookup->tenant;
 
-    n = amp_tenant_key(lookup->lookups->keyring, tenant, secret);
-
-    tenant->opened = (n > 0);
-
-    ngx_explicit_memzero(secret, sizeof(secret));
-}
-
-
-static amp_reason_e
-ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *lookup,
-    redisReply *reply)
-{
-    int          family;
-    size_t       i;
-    ngx_int_t    gen;
-    amp_span_t   project;
-    ngx_uint_t   level;
-    redisReply  *name, *value;
-
-    project = amp_tenant_field(lookup->tenant, lookup->tenant->project_id);
-
-    if (reply->type != REDIS_REPLY_ARRAY) {
-        level = ngx_ampersand_log_level(lookup->lookups->logged);
-        ngx_log_error(level, lookup->log, 0,
-                      "ampersand: generations of project \"%*s\" cannot be "
-                      "read: not a hash", project.len, project.data);
-        return AMP_BAD_RECORD;
-    }
-
-    ngx_memzero(lookup->gens, sizeof(lookup->gens));
-
-    for (i = 0; i + 1 < reply->elements; i += 2) {
-        name = reply->element[i];
-        value = reply->element[i + 1];
-
-        if (name->type != REDIS_REPLY_STRING
-            || value->type != REDIS_REPLY_STRING)
-        {
-            continue;
-        }
-
-        family = amp_family_find(amp_span_make(name->str,
-                                             ngx_ampersand_reply_len(name)));
-        gen = ngx_atoi((u_char *) value->str, ngx_ampersand_reply_len(value));
-
-        if (family >= 0 && gen > 0) {
-            lookup->gens[family] = (uint32_t) gen;
-        }
-    }
-
-    return ngx_http_ampersand_lookup_store(lookup);
-}
-
-
-static amp_reason_e
-ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
-{
-    uint64_t              *begun;
-    ngx_int_t              rc, token;
-    ngx_uint_t             level;
-    ngx_ampersand_zone_t  *zone;
-
-    zone = lookup->lookups->zone;
-    begun = lookup->begun;
-
-    ngx_ampersand_generations_store(zone,
-                                 begun[NGX_HTTP_AMPERSAND_LOOKUP_PROJECT],
-                                 amp_tenant_field(lookup->tenant,
-                                                  lookup->tenant->project_id),
-                                 lookup->gens);
-
-    rc = ngx_ampersand_records_store_tenant(zone,
-                                     begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
-                                     lookup->tenant);
-
-    if (rc == NGX_ABORT) {
-        level = ngx_ampersand_log_level(lookup->lookups->logged);
-
-        ngx_log_error(level, lookup->log, 0,
-                      "ampersand: Redis \"%V\" holds an older record of "
-                      "tenant \"%*s\" than it has announced",
-                      &lookup->lookups->conf->display,
-                      lookup->id_len, lookup->id);
-        return AMP_STORE_DOWN;
-    }
-
-    token = NGX_OK;
-
-    if (rc != NGX_DECLINED && lookup->by_token) {
-        token = ngx_ampersand_records_store_token(zone,
-                                    begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
-                                    lookup->digest,
-                                    amp_span_make(lookup->id, lookup->id_len),
-                                    lookup->expires);
-    }
-
-    if ((rc == NGX_DECLINED || token == NGX_DECLINED)
-        && ngx_http_ampersand_lookup_restart(lookup))
+    if (reason == AMP_OK
+        && lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_PROJECT
+        && ngx_http_ampersand_lookup_is(part[3],
+                                        amp_tenant_field(tenant,
+                                                         tenant->project_id)))
     {
-        return AMP_OK;
+        if (part[5]->type == REDIS_REPLY_INTEGER && part[5]->integer > 0) {
+            (void) ngx_ampersand_cooldown_set(lookups->zone,
+                                           amp_span_make(lookup->id,
+                                                         lookup->id_len),
+                                           (ngx_msec_t) part[5]->integer);
+        }
+
+        reason = ngx_http_ampersand_lookup_project(lookup, part[4]);
     }
 
-    if (rc == NGX_DONE && ngx_http_ampersand_lookup_newer(lookup) != NGX_OK) {
-        return AMP_STORE_DOWN;
-    }
+    lookup->script = (lookup->retries != retries
+                      || ngx_http_ampersand_lookup_cluster(lookups));
 
-    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_DONE;
-
-    return AMP_OK;
-}
-
-
-/* No such token or no such tenant: the zone stores that, for each by itself. */
-
-static amp_reason_e
-ngx_http_ampersand_lookup_unknown(ngx_http_ampersand_lookup_t *lookup)
-{
-    ngx_int_t              rc;
-    amp_span_t             id;
-    ngx_ampersand_zone_t  *zone;
-
-    zone = lookup->lookups->zone;
-    rc = NGX_OK;
-    id = amp_span_null;
-
-    if (lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_TENANT) {
-        id = amp_span_make(lookup->id, lookup->id_len);
-        rc = ngx_ampersand_records_store_no_tenant(zone,
-                                lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
-                                id);
-    }
-
-    if (rc == NGX_OK && lookup->by_token) {
-        rc = ngx_ampersand_records_store_token(zone,
-                                 lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
-                                 lookup->digest, id, lookup->expires);
-    }
-
-    if (rc != NGX_OK && ngx_http_ampersand_lookup_restart(lookup)) {
-        return AMP_OK;
-    }
-
-    return lookup->by_token ? AMP_UNKNOWN_TOKEN : AMP_NO_IDENTITY;
+    return reason;
 }
 
 
 /*
- * A record changed while it was being read: it may not serve, least of all
- * requests that came after the change.
+ * 1 where the reply has all parts, else 0.  A part may be the error of a value
+ * of another type, but no other error, such as that of a right that is missing.
  */
 
 static ngx_uint_t
-ngx_http_ampersand_lookup_restart(ngx_http_ampersand_lookup_t *lookup)
+ngx_http_ampersand_lookup_parts(redisReply *reply)
 {
-    if (lookup->retries++ >= NGX_HTTP_AMPERSAND_LOOKUP_RETRIES) {
+    size_t       i;
+    redisReply  *part;
+
+    if (reply->type != REDIS_REPLY_ARRAY
+        || reply->elements != NGX_HTTP_AMPERSAND_LOOKUP_PARTS)
+    {
         return 0;
     }
 
-    if (lookup->tenant) {
-        ngx_free(lookup->tenant);
-        lookup->tenant = NULL;
-    }
+    for (i = 0; i < reply->elements; i++) {
+        part = reply->element[i];
 
-    lookup->step = lookup->by_token ? NGX_HTTP_AMPERSAND_LOOKUP_TOKEN
-                                    : NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
+        if (part->type == REDIS_REPLY_ERROR
+            && !ngx_ampersand_redis_error_is(part, AMP_REDIS_ERROR_WRONGTYPE))
+        {
+            return 0;
+        }
+    }
 
     return 1;
 }
 
 
-/* The zone has a newer record than Redis: that one serves. */
-
-static ngx_int_t
-ngx_http_ampersand_lookup_newer(ngx_http_ampersand_lookup_t *lookup)
+static amp_reason_e
+ngx_http_ampersand_lookup_step(ngx_http_ampersand_lookup_t *lookup,
+    redisReply *reply)
 {
-    ngx_ampersand_record_e  found;
-    ngx_ampersand_record_t  record;
-
-    ngx_memzero(&record, sizeof(record));
-
-    record.cap = AMP_TENANT_FLAT_MAX;
-
-    record.tenant = ngx_alloc(record.cap, lookup->log);
-    if (record.tenant == NULL) {
-        return NGX_ERROR;
+    if (reply->type == REDIS_REPLY_ERROR
+        && !ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_WRONGTYPE))
+    {
+        ngx_http_ampersand_lookup_log(lookup, reply);
+        return AMP_STORE_DOWN;
     }
 
-    found = ngx_ampersand_records_find(lookup->lookups->zone, NULL,
-                                    amp_span_make(lookup->id, lookup->id_len),
-                                    &record);
+    switch (lookup->step) {
 
-    ngx_free(lookup->tenant);
-    lookup->tenant = record.tenant;
+    case NGX_HTTP_AMPERSAND_LOOKUP_TOKEN:
+        return ngx_http_ampersand_lookup_token(lookup, reply);
 
-    return (found == NGX_AMPERSAND_RECORD_STALE
-            || found == NGX_AMPERSAND_RECORD_FRESH)
-           ? NGX_OK : NGX_ERROR;
+    case NGX_HTTP_AMPERSAND_LOOKUP_TENANT:
+        return ngx_http_ampersand_lookup_tenant(lookup, reply);
+
+    default: /* NGX_HTTP_AMPERSAND_LOOKUP_PROJECT */
+        return ngx_http_ampersand_lookup_project(lookup, reply);
+    }
+}
+
+
+static void
+ngx_http_ampersand_lookup_log(ngx_http_ampersand_lookup_t *lookup,
+    redisReply *reply)
+{
+    ngx_uint_t  level;
+
+    level = ngx_ampersand_log_level(lookup->lookups->logged);
+
+    /* errors that concern all commands are logged by the link */
+
+    if (lookup->lookups->refused
+        || ngx_ampersand_redis_error_effect(reply)
+           != NGX_AMPERSAND_REDIS_EFFECT_CALLER)
+    {
+        level = NGX_LOG_INFO;
+    }
+
+    ngx_log_error(level, lookup->log, 0,
+                  "ampersand: Redis \"%V\" refused a look-up: \"%*s\"",
+                  &lookup->lookups->conf->display,
+                  ngx_ampersand_reply_len(reply), reply->str);
+
+    lookup->lookups->refused = 1;
+}
+
+
+static ngx_uint_t
+ngx_http_ampersand_lookup_is(redisReply *reply, amp_span_t text)
+{
+    return reply->type == REDIS_REPLY_STRING
+           && amp_span_eq(amp_reply_hiredis(reply).text, text);
 }
 
 

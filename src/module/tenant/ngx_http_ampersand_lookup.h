@@ -3,7 +3,14 @@
  * Redis for all requests of this worker that wait for it.
  *
  *   TOKEN ──▶ TENANT ──▶ PROJECT ──▶ DONE ──▶ the waiting requests get copies
+ *   └─────── lookup.lua ───────┘
  *    GET       GET        HGETALL
+ *
+ * One script does all steps in one round trip.  In a cluster, where the keys
+ * are in several slots, it does one of the first two steps at a time.  Each
+ * step is a command for a while after Redis has answered the script with an
+ * error, and where the script did not find its key in the record before.
+ * Unlike GET, the script sends no record that is too large.
  *
  * Any step may end the look-up early: no such token or tenant, an unreadable
  * record, no Redis.  A look-up lives in memory of its own: a client that leaves
@@ -67,6 +74,8 @@ typedef struct {
     ngx_queue_t                        *buckets; /* by digest or tenant id    */
     ngx_http_ampersand_lookup_limit_t   limit;
     ngx_uint_t                          refused; /* Redis answers with errors */
+    unsigned                            stepwise:1; /* no script ...          */
+    ngx_msec_t                          refused_at; /* ... since then         */
 } ngx_http_ampersand_lookups_t;
 
 
@@ -84,6 +93,8 @@ struct ngx_http_ampersand_lookup_s {
     unsigned                           limited:1; /* the token is unknown     */
     unsigned                           by_token:1;
     unsigned                           resent:1; /* after its link was lost   */
+    unsigned                           script:1; /* all steps at once         */
+    unsigned                           eval:1;  /* with the script's text     */
     u_char                             digest[AMP_TOKEN_DIGEST];
     time_t                             expires;
     size_t                             id_len;
@@ -120,6 +131,23 @@ ngx_http_ampersand_lookup_t *ngx_http_ampersand_lookup_start(
     const u_char *digest, amp_span_t id, ngx_http_ampersand_lookup_pt handler);
 
 void ngx_http_ampersand_lookup_free(ngx_http_ampersand_lookup_t *lookup);
+
+
+/*
+ * ngx_http_ampersand_lookup_records.c: what Redis says to the steps, each with
+ * the reply to it, or its part of the script's reply; records are checked, and
+ * stored in the zone.  AMP_OK: lookup->step is the next one, or the first again
+ * where a record has changed while it was read (lookup->retries counts that).
+ * Any other reason ends the look-up; a record that cannot be read is a line in
+ * the log.
+ */
+
+amp_reason_e ngx_http_ampersand_lookup_token(
+    ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
+amp_reason_e ngx_http_ampersand_lookup_tenant(
+    ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
+amp_reason_e ngx_http_ampersand_lookup_project(
+    ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
 
 
 #endif /* NGX_HTTP_AMPERSAND_LOOKUP_H */

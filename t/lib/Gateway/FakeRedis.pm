@@ -6,6 +6,8 @@ package Gateway::FakeRedis;
 #
 #   my $fake = Gateway::FakeRedis->start(data => { 'amp:tenant:x' => '{...}' });
 #   start(port => 1234, address => '127.0.0.2');    # not a free port of 127.0.0.1
+#   start(script => 1);             # knows lookup.lua too, which is the command LOOKUP here; without
+#                                   # it each step of a look-up is a command
 #   $fake->set($key => $text or { hash } or undef, ...);
 #   $fake->copy($real);             # all that a Gateway::Redis holds under amp:
 #   $fake->fault({ ... }, ...);     # replaces all faults; without arguments: none
@@ -42,6 +44,8 @@ package Gateway::FakeRedis;
 use strict;
 use warnings;
 
+use Digest::SHA ();
+use File::Basename ();
 use IO::Handle ();
 use IO::Select ();
 use IO::Socket::INET ();
@@ -68,7 +72,7 @@ sub start {
         $SIG{$_} = 'DEFAULT' for qw(INT TERM);
         $SIG{PIPE} = 'IGNORE';
         close $ours;
-        Gateway::FakeRedis::Server->new($listen, $theirs, $o{data})->run;
+        Gateway::FakeRedis::Server->new($listen, $theirs, $o{data}, $o{script})->run;
         POSIX::_exit(0);
     }
     close $theirs;
@@ -170,9 +174,9 @@ package Gateway::FakeRedis::Server;
 use Time::HiRes qw(time);
 
 sub new {
-    my ($class, $listen, $control, $data) = @_;
+    my ($class, $listen, $control, $data, $script) = @_;
     return bless {
-        listen => $listen, control => $control, data => { %{ $data || {} } },
+        listen => $listen, control => $control, data => { %{ $data || {} } }, script => $script,
         faults => [], commands => [], clients => {}, select => IO::Select->new($listen, $control),
     }, $class;
 }
@@ -261,6 +265,9 @@ sub read {
     }
     while (my @args = _command(\$c->{in})) {
         $args[0] = uc $args[0];
+        if ($args[0] =~ /\AEVAL(SHA)?\z/ && _lookup() eq ($1 ? $args[1] : Digest::SHA::sha1_hex($args[1]))) {
+            @args = ('LOOKUP', @args[ 3 .. $#args ]);
+        }
         push @{ $self->{commands} }, [@args];
         my $f = $self->match($args[0], $args[1] // '');
         next if $f && $f->{silent};
@@ -293,7 +300,44 @@ sub answer {
         return _array(ref $value ? map { ($_, $value->{$_}) } sort keys %$value : ());
     }
     return _bulk($value) if $name eq 'GET';
+    return $self->{script} ? $self->lookup(@args) : "-ERR unknown command 'EVALSHA'\r\n" if $name eq 'LOOKUP';
     return ":0\r\n";
+}
+
+# What lookup.lua does.
+
+sub lookup {
+    my ($self, $key, $prefix, $id, $max, $alone) = @_;
+    my $member = sub {
+        my ($text, @names) = @_;
+        my $value = eval { $JSON->decode($text) };
+        $value = ref $value eq 'HASH' ? $value->{$_} : undef for @names;
+        return ref $value ? undef : $value;
+    };
+    my $token;
+    if ($id eq '') {
+        $token = $self->{data}{$key};
+        $id = $alone ? undef : $member->($token, 'tenant');
+    }
+    my $tenant = defined $id ? $self->{data}{"${prefix}tenant:$id"} : undef;
+    my $project = $alone ? undef : $member->($tenant, 'project', 'id');
+    my $gens = defined $project ? $self->{data}{"${prefix}gen:$project"} || {} : undef;
+    return "*6\r\n" . join '', (map { _bulk($_) } $token, $id, $tenant, $project),
+        $gens ? _array(map { ($_, $gens->{$_}) } sort keys %$gens) : _bulk(undef), ":-2\r\n";
+}
+
+# The SHA-1 of lookup.lua as tools/lua-header sends it.
+
+{
+    my $sha;
+
+    sub _lookup {
+        return $sha //= do {
+            my $file = File::Basename::dirname(__FILE__) . '/../../../src/core/lookup.lua';
+            open my $f, '<', $file or die "$file: $!";
+            Digest::SHA::sha1_hex(join '', map { s/^[ \t]*//r =~ s/^--.*//r } <$f>);
+        };
+    }
 }
 
 sub send {

@@ -1,0 +1,45 @@
+-- Reads all that a look-up needs in one round trip: a token, its tenant, the
+-- generations of the tenant's project, and the tenant's cool-down.
+--
+-- KEYS[1]  the token (amp:token:<digest>), or the tenant (amp:tenant:<id>)
+-- ARGV     prefix of the keys; "" or the tenant's id, where KEYS[1] is the
+--          tenant; the largest record in bytes; "1" in a cluster, else ""
+-- Returns  { token, tenant id, tenant, project id, generations, cool-down in
+--          milliseconds }
+--
+-- What is not there is nil, and so is all that would follow from it.  A record
+-- that is too large is cut one byte behind its largest size; a value of another
+-- type is an error in its place.  The other keys are known only when the first
+-- was read, and in a cluster they are in other slots: there the script reads
+-- KEYS[1] alone.
+
+local alone = ARGV[4] ~= ''
+
+local function read(key)
+  local text = redis.pcall('GET', key)
+  return type(text) == 'string' and text:sub(1, ARGV[3] + 1) or text
+end
+
+local function member(text, name, inner)
+  if alone or type(text) ~= 'string' then return false end
+  local ok, value = pcall(cjson.decode, text)
+  value = ok and type(value) == 'table' and value[name]
+  if inner then value = type(value) == 'table' and value[inner] end
+  return type(value) == 'string' and value
+end
+
+local key, token, id = KEYS[1], false, ARGV[2]
+if id == '' then
+  token = read(key)
+  id = member(token, 'tenant')
+  if not id then return { token, false, false, false, false, false } end
+  key = ARGV[1] .. 'tenant:' .. id
+end
+
+local tenant = read(key)
+local project = member(tenant, 'project', 'id')
+return {
+  token, id, tenant, project,
+  project and redis.pcall('HGETALL', ARGV[1] .. 'gen:' .. project),
+  project and redis.pcall('PTTL', ARGV[1] .. 'cooldown:{' .. id .. '}')
+}

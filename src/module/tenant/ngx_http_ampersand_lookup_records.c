@@ -1,0 +1,338 @@
+#include "ngx_http_ampersand_lookup.h"
+#include "ngx_ampersand_log.h"
+#include "amp_escape.h"
+#include "amp_tenant_key.h"
+
+
+#define NGX_HTTP_AMPERSAND_LOOKUP_RETRIES  3
+
+
+static void ngx_http_ampersand_lookup_open(
+    ngx_http_ampersand_lookup_t *lookup);
+static amp_reason_e ngx_http_ampersand_lookup_store(
+    ngx_http_ampersand_lookup_t *lookup);
+static amp_reason_e ngx_http_ampersand_lookup_unknown(
+    ngx_http_ampersand_lookup_t *lookup);
+static ngx_uint_t ngx_http_ampersand_lookup_restart(
+    ngx_http_ampersand_lookup_t *lookup);
+static ngx_int_t ngx_http_ampersand_lookup_newer(
+    ngx_http_ampersand_lookup_t *lookup);
+
+
+amp_reason_e
+ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *lookup,
+    redisReply *reply)
+{
+    u_char               buf[512], hex[AMP_TOKEN_DIGEST_HEX];
+    ngx_uint_t           level;
+    const char          *error;
+    amp_token_record_t   record;
+
+    if (reply->type == REDIS_REPLY_NIL) {
+        return ngx_http_ampersand_lookup_unknown(lookup);
+    }
+
+    error = "not a string";
+
+    if (reply->type != REDIS_REPLY_STRING
+        || amp_token_record_decode(amp_span_make(reply->str,
+                                            ngx_ampersand_reply_len(reply)),
+                                   buf, sizeof(buf), &record, &error)
+           != 0)
+    {
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+        amp_hex(lookup->digest, AMP_TOKEN_DIGEST, hex);
+        ngx_log_error(level, lookup->log, 0,
+                      "ampersand: token record cannot be read: %s; remove "
+                      "\"%Vtoken:%*s\" and issue another token", error,
+                      &lookup->lookups->conf->prefix, sizeof(hex), hex);
+        return AMP_BAD_RECORD;
+    }
+
+    if (record.expires && record.expires <= ngx_time()) {
+        return ngx_http_ampersand_lookup_unknown(lookup);
+    }
+
+    lookup->expires = (time_t) record.expires;
+    lookup->id_len = record.tenant.len;
+    ngx_memcpy(lookup->id, record.tenant.data, record.tenant.len);
+    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
+
+    return AMP_OK;
+}
+
+
+amp_reason_e
+ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *lookup,
+    redisReply *reply)
+{
+    size_t                 size;
+    uint64_t               flat[AMP_TENANT_FLAT_MAX / sizeof(uint64_t)];
+    amp_span_t             id;
+    ngx_uint_t             level;
+    const char            *error;
+
+    id = amp_span_make(lookup->id, lookup->id_len);
+
+    if (reply->type == REDIS_REPLY_NIL) {
+        return ngx_http_ampersand_lookup_unknown(lookup);
+    }
+
+    error = "not a string";
+    size = 0;
+
+    if (reply->type == REDIS_REPLY_STRING) {
+        size = amp_tenant_decode(amp_span_make(reply->str,
+                                            ngx_ampersand_reply_len(reply)),
+                                 flat, sizeof(flat), &error);
+    }
+
+    if (size == 0) {
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+        ngx_log_error(level, lookup->log, 0,
+                      "ampersand: record of tenant \"%*s\" cannot be read: "
+                      "%s; \"ampctl tenant show\" says what to do",
+                      lookup->id_len, lookup->id, error);
+        return AMP_BAD_RECORD;
+    }
+
+    lookup->tenant = ngx_alloc(size, lookup->log);
+    if (lookup->tenant == NULL) {
+        return AMP_STORE_DOWN;
+    }
+
+    ngx_memcpy(lookup->tenant, flat, size);
+
+    if (!amp_span_eq(amp_tenant_field(lookup->tenant, lookup->tenant->id),
+                     id))
+    {
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+        ngx_log_error(level, lookup->log, 0,
+                      "ampersand: the record of tenant \"%*s\" names another "
+                      "tenant; \"ampctl tenant show\" says what to do",
+                      lookup->id_len, lookup->id);
+        return AMP_BAD_RECORD;
+    }
+
+    ngx_http_ampersand_lookup_open(lookup);
+    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_PROJECT;
+
+    return AMP_OK;
+}
+
+
+/*
+ * Authenticates the sealed key once, so that requests need not.  A key that
+ * does not open here may open in a worker that was started with other master
+ * keys.
+ */
+
+static void
+ngx_http_ampersand_lookup_open(ngx_http_ampersand_lookup_t *lookup)
+{
+    int            n;
+    u_char         secret[AMP_SECRET_MAX];
+    amp_tenant_t  *tenant;
+
+    tenant = lookup->tenant;
+
+    n = amp_tenant_key(lookup->lookups->keyring, tenant, secret);
+
+    tenant->opened = (n > 0);
+
+    ngx_explicit_memzero(secret, sizeof(secret));
+}
+
+
+amp_reason_e
+ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *lookup,
+    redisReply *reply)
+{
+    int          family;
+    size_t       i;
+    ngx_int_t    gen;
+    amp_span_t   project;
+    ngx_uint_t   level;
+    redisReply  *name, *value;
+
+    project = amp_tenant_field(lookup->tenant, lookup->tenant->project_id);
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+        ngx_log_error(level, lookup->log, 0,
+                      "ampersand: generations of project \"%*s\" cannot be "
+                      "read: not a hash; remove \"%Vgen:%*s\"",
+                      project.len, project.data,
+                      &lookup->lookups->conf->prefix,
+                      project.len, project.data);
+        return AMP_BAD_RECORD;
+    }
+
+    ngx_memzero(lookup->gens, sizeof(lookup->gens));
+
+    for (i = 0; i + 1 < reply->elements; i += 2) {
+        name = reply->element[i];
+        value = reply->element[i + 1];
+
+        if (name->type != REDIS_REPLY_STRING
+            || value->type != REDIS_REPLY_STRING)
+        {
+            continue;
+        }
+
+        family = amp_family_find(amp_span_make(name->str,
+                                             ngx_ampersand_reply_len(name)));
+        gen = ngx_atoi((u_char *) value->str, ngx_ampersand_reply_len(value));
+
+        if (family >= 0 && gen > 0) {
+            lookup->gens[family] = (uint32_t) gen;
+        }
+    }
+
+    return ngx_http_ampersand_lookup_store(lookup);
+}
+
+
+static amp_reason_e
+ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
+{
+    uint64_t              *begun;
+    ngx_int_t              rc, token;
+    ngx_uint_t             level;
+    ngx_ampersand_zone_t  *zone;
+
+    zone = lookup->lookups->zone;
+    begun = lookup->begun;
+
+    ngx_ampersand_generations_store(zone,
+                                 begun[NGX_HTTP_AMPERSAND_LOOKUP_PROJECT],
+                                 amp_tenant_field(lookup->tenant,
+                                                  lookup->tenant->project_id),
+                                 lookup->gens);
+
+    rc = ngx_ampersand_records_store_tenant(zone,
+                                     begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
+                                     lookup->tenant);
+
+    if (rc == NGX_ABORT) {
+        level = ngx_ampersand_log_level(lookup->lookups->logged);
+
+        ngx_log_error(level, lookup->log, 0,
+                      "ampersand: Redis \"%V\" holds an older record of "
+                      "tenant \"%*s\" than it has announced",
+                      &lookup->lookups->conf->display,
+                      lookup->id_len, lookup->id);
+        return AMP_STORE_DOWN;
+    }
+
+    token = NGX_OK;
+
+    if (rc != NGX_DECLINED && lookup->by_token) {
+        token = ngx_ampersand_records_store_token(zone,
+                                    begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
+                                    lookup->digest,
+                                    amp_span_make(lookup->id, lookup->id_len),
+                                    lookup->expires);
+    }
+
+    if ((rc == NGX_DECLINED || token == NGX_DECLINED)
+        && ngx_http_ampersand_lookup_restart(lookup))
+    {
+        return AMP_OK;
+    }
+
+    if (rc == NGX_DONE && ngx_http_ampersand_lookup_newer(lookup) != NGX_OK) {
+        return AMP_STORE_DOWN;
+    }
+
+    lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_DONE;
+
+    return AMP_OK;
+}
+
+
+/* No such token or no such tenant: the zone stores that, for each by itself. */
+
+static amp_reason_e
+ngx_http_ampersand_lookup_unknown(ngx_http_ampersand_lookup_t *lookup)
+{
+    ngx_int_t              rc;
+    amp_span_t             id;
+    ngx_ampersand_zone_t  *zone;
+
+    zone = lookup->lookups->zone;
+    rc = NGX_OK;
+    id = amp_span_null;
+
+    if (lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_TENANT) {
+        id = amp_span_make(lookup->id, lookup->id_len);
+        rc = ngx_ampersand_records_store_no_tenant(zone,
+                                lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],
+                                id);
+    }
+
+    if (rc == NGX_OK && lookup->by_token) {
+        rc = ngx_ampersand_records_store_token(zone,
+                                 lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
+                                 lookup->digest, id, lookup->expires);
+    }
+
+    if (rc != NGX_OK && ngx_http_ampersand_lookup_restart(lookup)) {
+        return AMP_OK;
+    }
+
+    return lookup->by_token ? AMP_UNKNOWN_TOKEN : AMP_NO_IDENTITY;
+}
+
+
+/*
+ * A record changed while it was being read: it may not serve, least of all
+ * requests that came after the change.
+ */
+
+static ngx_uint_t
+ngx_http_ampersand_lookup_restart(ngx_http_ampersand_lookup_t *lookup)
+{
+    if (lookup->retries++ >= NGX_HTTP_AMPERSAND_LOOKUP_RETRIES) {
+        return 0;
+    }
+
+    if (lookup->tenant) {
+        ngx_free(lookup->tenant);
+        lookup->tenant = NULL;
+    }
+
+    lookup->step = lookup->by_token ? NGX_HTTP_AMPERSAND_LOOKUP_TOKEN
+                                    : NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
+    return 1;
+}
+
+
+/* The zone has a newer record than Redis: that one serves. */
+
+static ngx_int_t
+ngx_http_ampersand_lookup_newer(ngx_http_ampersand_lookup_t *lookup)
+{
+    ngx_ampersand_record_e  found;
+    ngx_ampersand_record_t  record;
+
+    ngx_memzero(&record, sizeof(record));
+
+    record.cap = AMP_TENANT_FLAT_MAX;
+
+    record.tenant = ngx_alloc(record.cap, lookup->log);
+    if (record.tenant == NULL) {
+        return NGX_ERROR;
+    }
+
+    found = ngx_ampersand_records_find(lookup->lookups->zone, NULL,
+                                    amp_span_make(lookup->id, lookup->id_len),
+                                    &record);
+
+    ngx_free(lookup->tenant);
+    lookup->tenant = record.tenant;
+
+    return (found == NGX_AMPERSAND_RECORD_STALE
+            || found == NGX_AMPERSAND_RECORD_FRESH)
+           ? NGX_OK : NGX_ERROR;
+}
