@@ -84,14 +84,19 @@ subtest 'Sentinel' => sub {
     for (
         [ 'no such master', "*-1\r\n", qr/knows no master of that name/ ],
         [ 'an error', "-ERR No such master with that name\r\n", qr/answers with an error/ ],
-        [ 'no address', array(bulk(''), bulk('x')), qr/names no host and port/ ],
+        [ 'no address', array(bulk(''), bulk('x')), qr/names no host and port/, 'no host and port' ],
+        [ 'an unknown host', array(bulk('?'), bulk(6379)), qr/names no host and port/, 'no host and port' ],
+        [ 'no answer of a Sentinel', "+OK\r\n", qr/answers as no Sentinel does/, 'is no Sentinel' ],
     ) {
-        my ($name, $reply, $line) = @$_;
+        my ($name, $reply, $line, $says) = @$_;
         is $gw->get($path, token => new_tenant($gw, $old, $new))->{status}, 200, 'served';    # the link is proven
         my $before = lines($gw);
         $_->fault({ on => 'SENTINEL', reply => $reply }) for @s;
         $old->kick;
         ok $gw->wait_for(sub { grep { $_ =~ $line } (lines($gw))[ $before .. $#{ [ lines($gw) ] } ] }), "$name: a line in the log";
+        my ($exit, undef, $err) = $gw->try_ctl('tenant', 'list', '--timeout', '2s');
+        is $exit, 3, "$name: ampctl does not use it";
+        like $err, qr/\Q$says/, 'and says the same' if $says;
         $_->fault($names->($old)) for @s;
         ok up($gw), 'connected again';
     }

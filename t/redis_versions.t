@@ -22,7 +22,7 @@ my $path = '/v1/integrations';
 
 sub tour {
     my ($kind, $redis, $lose) = @_;
-    my $gw = Gateway->start(redis => $redis, redis_args => '', workers => 2, http => 'ampersand_tenant_ttl 200ms; ampersand_tenant_grace 10m;');
+    my $gw = Gateway->start(redis => $redis, workers => 2, http => 'ampersand_tenant_ttl 200ms; ampersand_tenant_grace 10m;');
     $gw->upstream->answer({ echo => 1 });
     my $up = sub { $gw->wait_for(sub { $gw->linked }) };
     my $status = sub { $gw->get($path, token => $_[0]{token})->{status} };
@@ -76,6 +76,7 @@ for my $path (@servers) {
         %binary, tls => 1, users => { gate => 'on >pw ~amp:* +@all' }, '--appendonly', 'yes');
     my $info = $redis->info('server');
     my $name = $info->{valkey_version} ? "Valkey $info->{valkey_version}" : "Redis $info->{redis_version}";
+    diag $name;
     subtest $name => sub {
         tour('one server', $redis, sub { $redis->crash; $redis->restart });
         undef $redis;

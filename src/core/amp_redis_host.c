@@ -51,6 +51,13 @@ amp_redis_host_parse(amp_redis_host_t *host, amp_span_t name, amp_span_t port)
 
 
 unsigned
+amp_redis_host_unknown(amp_span_t name)
+{
+    return name.len == 1 && name.data[0] == '?';
+}
+
+
+unsigned
 amp_redis_host_eq(const amp_redis_host_t *a, const amp_redis_host_t *b)
 {
     return a->port == b->port && strcmp(a->host, b->host) == 0;

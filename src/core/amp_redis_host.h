@@ -26,6 +26,13 @@ int amp_redis_host_set(amp_redis_host_t *host, amp_span_t name,
 int amp_redis_host_parse(amp_redis_host_t *host, amp_span_t name,
     amp_span_t port);
 
+/*
+ * 1 where the name is "?", which Redis writes for a host that it does not know,
+ * else 0.
+ */
+
+unsigned amp_redis_host_unknown(amp_span_t name);
+
 /* 1 where name and port are the same bytes, else 0. */
 
 unsigned amp_redis_host_eq(const amp_redis_host_t *a,

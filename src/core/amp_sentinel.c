@@ -5,6 +5,8 @@
 #define AMP_SENTINEL_WORDS  8
 
 
+static int amp_sentinel_host(amp_redis_host_t *host, amp_span_t name,
+    amp_span_t port);
 static unsigned amp_sentinel_split(amp_span_t text, amp_span_t *words);
 
 
@@ -25,13 +27,21 @@ amp_sentinel_answer(const amp_reply_t *reply, amp_redis_host_t *host)
     port = amp_reply_element(reply, 1);
 
     if (reply->elements != 2 || name.type != AMP_REPLY_STRING
-        || port.type != AMP_REPLY_STRING
-        || amp_redis_host_parse(host, name.text, port.text) != 0)
+        || port.type != AMP_REPLY_STRING)
     {
         return AMP_SENTINEL_MALFORMED;
     }
 
-    return AMP_SENTINEL_MASTER;
+    return amp_sentinel_host(host, name.text, port.text) == 0
+           ? AMP_SENTINEL_MASTER : AMP_SENTINEL_NO_HOST;
+}
+
+
+static int
+amp_sentinel_host(amp_redis_host_t *host, amp_span_t name, amp_span_t port)
+{
+    return amp_redis_host_unknown(name)
+           ? -1 : amp_redis_host_parse(host, name, port);
 }
 
 
@@ -44,11 +54,11 @@ amp_sentinel_message(amp_span_t text, amp_span_t name, amp_redis_host_t *host)
 
     case 5:
         return amp_span_eq(words[0], name)
-               ? amp_redis_host_parse(host, words[3], words[4]) : -1;
+               ? amp_sentinel_host(host, words[3], words[4]) : -1;
 
     case 8:
         return amp_span_eq(words[5], name)
-               ? amp_redis_host_parse(host, words[2], words[3]) : -1;
+               ? amp_sentinel_host(host, words[2], words[3]) : -1;
 
     default:
         return -1;

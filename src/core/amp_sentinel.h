@@ -15,6 +15,8 @@
 typedef enum {
     AMP_SENTINEL_MASTER = 0,        /* the answer is host and port            */
     AMP_SENTINEL_NO_SUCH_NAME,      /* no master of that name is monitored    */
+    AMP_SENTINEL_NO_HOST,           /* a master without host and port: empty,
+                                       "?", or nothing that can be one        */
     AMP_SENTINEL_ERROR,             /* an error reply                         */
     AMP_SENTINEL_MALFORMED          /* no answer that a Sentinel gives        */
 } amp_sentinel_answer_e;

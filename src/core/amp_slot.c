@@ -103,7 +103,7 @@ amp_redirect_parse(amp_span_t text, const amp_redis_host_t *answered,
         host = amp_span_make(answered->host, strlen(answered->host));
     }
 
-    redirect->unknown = amp_span_eq(host, amp_span("?"));
+    redirect->unknown = amp_redis_host_unknown(host);
 
     return amp_redis_host_parse(&redirect->host, host, port);
 }

@@ -107,13 +107,11 @@ amp_slot_map_node(const amp_slot_map_t *map, const amp_reply_t *node,
         return -1;
     }
 
-    if (name.type == AMP_REPLY_STRING
-        && amp_span_eq(name.text, amp_span("?")))
-    {
+    if (name.type == AMP_REPLY_STRING && amp_redis_host_unknown(name.text)) {
         name = amp_slot_map_ip(node);
 
         if (name.type == AMP_REPLY_OTHER
-            || amp_span_eq(name.text, amp_span("?")))
+            || amp_redis_host_unknown(name.text))
         {
             range->unknown = 1;
             return 0;

@@ -11,7 +11,8 @@
 -- that is too large is cut one byte behind its largest size; a value of another
 -- type is an error in its place.  The other keys are known only when the first
 -- was read, and in a cluster they are in other slots: there the script reads
--- KEYS[1] alone.
+-- KEYS[1] alone.  It does not parse the records: who reads the reply compares
+-- the ids.
 
 local alone = ARGV[4] ~= ''
 
@@ -20,24 +21,20 @@ local function read(key)
   return type(text) == 'string' and text:sub(1, ARGV[3] + 1) or text
 end
 
-local function member(text, name, inner)
-  if alone or type(text) ~= 'string' then return false end
-  local ok, value = pcall(cjson.decode, text)
-  value = ok and type(value) == 'table' and value[name]
-  if inner then value = type(value) == 'table' and value[inner] end
-  return type(value) == 'string' and value
+local function find(text, pattern)
+  return not alone and type(text) == 'string' and text:match(pattern) or false
 end
 
 local key, token, id = KEYS[1], false, ARGV[2]
 if id == '' then
   token = read(key)
-  id = member(token, 'tenant')
+  id = find(token, '"tenant"%s*:%s*"([^"\\]+)"')
   if not id then return { token, false, false, false, false, false } end
   key = ARGV[1] .. 'tenant:' .. id
 end
 
 local tenant = read(key)
-local project = member(tenant, 'project', 'id')
+local project = find(tenant, '"project"%s*:%s*{[^{}]-"id"%s*:%s*"([^"\\]+)"')
 return {
   token, id, tenant, project,
   project and redis.pcall('HGETALL', ARGV[1] .. 'gen:' .. project),

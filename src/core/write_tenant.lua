@@ -6,6 +6,7 @@
 --          new record ("" to delete it), channel of events, event
 -- Returns  1, or 0 if the revision is another one: nothing was changed.
 --
+-- Redis of Debian 11 has no cjson: the first "rev" of the text counts there.
 -- A record that cannot be read, or a value of another type, has the revision 0.
 --
 -- A client that lost the reply runs the script a second time.  If the record
@@ -16,7 +17,13 @@ local text = redis.pcall('GET', KEYS[1])
 if type(text) == 'table' then text = 'of another type' end
 local rev = ''
 if text then
-  local ok, record = pcall(cjson.decode, text)
+  local has, json = pcall(function() return cjson end)
+  local ok, record
+  if has then
+    ok, record = pcall(json.decode, text)
+  else
+    ok, record = true, { rev = tonumber(text:match('"rev"%s*:%s*(%d+)')) }
+  end
   rev = '0'
   if ok and type(record) == 'table' and type(record.rev) == 'number' then
     rev = string.format('%.0f', record.rev)

@@ -71,6 +71,15 @@ sentinel_answer(connection_t *c, const redisReply *reply,
 
         break;
 
+    case AMP_SENTINEL_NO_HOST:
+        ctl_error(error, CTL_REACH, "redis_sentinel",
+                  "%s names no host and port of the master",
+                  connection_who(c));
+
+        return ctl_remedy(error, "set replica-announce-ip in the servers, and "
+                          "sentinel announce-hostnames or resolve-hostnames "
+                          "where they have names");
+
     default:
         break;
     }

@@ -32,6 +32,7 @@ typedef struct {
     ngx_atomic_uint_t               observed;   /* would have been refused    */
     ngx_atomic_uint_t               lookups;
     ngx_atomic_uint_t               lookup_failures;
+    ngx_atomic_uint_t               records_lost;
     ngx_atomic_uint_t               lookups_refused;
     ngx_atomic_uint_t               stale_served;
     ngx_atomic_uint_t               cache_hits;

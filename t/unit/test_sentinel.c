@@ -82,12 +82,15 @@ an_answer_without_a_master_says_why(void **state)
     const char  *malformed[] = {
         "*0\r\n", "*1\r\n$1\r\nh\r\n", "+OK\r\n", ":1\r\n", "$1\r\nh\r\n",
         "*3\r\n$1\r\nh\r\n$1\r\n1\r\n$1\r\n1\r\n",
+        "*2\r\n$1\r\nh\r\n:6379\r\n", "*2\r\n$-1\r\n$1\r\n1\r\n",
+        "*2\r\n*0\r\n*0\r\n"
+    };
+    const char  *no_host[] = {
         "*2\r\n$0\r\n\r\n$1\r\n1\r\n", "*2\r\n$1\r\nh\r\n$0\r\n\r\n",
+        "*2\r\n$1\r\n?\r\n$4\r\n6379\r\n", "*2\r\n$3\r\nh h\r\n$1\r\n1\r\n",
         "*2\r\n$1\r\nh\r\n$1\r\n0\r\n", "*2\r\n$1\r\nh\r\n$5\r\n65536\r\n",
         "*2\r\n$1\r\nh\r\n$2\r\n1x\r\n", "*2\r\n$1\r\nh\r\n$2\r\n-1\r\n",
-        "*2\r\n$1\r\nh\r\n$6\r\n000001\r\n", "*2\r\n$1\r\nh\r\n:6379\r\n",
-        "*2\r\n$-1\r\n$1\r\n1\r\n", "*2\r\n$3\r\nh h\r\n$1\r\n1\r\n",
-        "*2\r\n*0\r\n*0\r\n"
+        "*2\r\n$1\r\nh\r\n$6\r\n000001\r\n"
     };
 
     (void) state;
@@ -99,6 +102,10 @@ an_answer_without_a_master_says_why(void **state)
 
     for (i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
         assert_int_equal(answer(malformed[i]), AMP_SENTINEL_MALFORMED);
+    }
+
+    for (i = 0; i < sizeof(no_host) / sizeof(no_host[0]); i++) {
+        assert_int_equal(answer(no_host[i]), AMP_SENTINEL_NO_HOST);
     }
 }
 
@@ -125,6 +132,7 @@ other_messages_are_ignored(void **state)
     size_t       i;
     const char  *other[] = {
         "", " ", "amp", "amp 127.0.0.1 1 127.0.0.1", "other h 1 h 2",
+        "amp h 1 ? 2",
         "ampx h 1 h 2", "am h 1 h 2", "amp h 1 h 0", "amp h 1 h 65536",
         "amp h 1 h x", "amp h 1 h ", "amp h 1  2", "amp h 1 h 2 ",
         "amp h 1 h 2 3", "amp h 1 h 2 3 4", "amp h 1 h 2 3 4 5",

@@ -313,8 +313,11 @@ ngx_ampersand_sentinel_answer(redisReply *reply, amp_redis_host_t *host)
     case AMP_SENTINEL_ERROR:
         return "cannot be found, the Sentinel answers with an error";
 
-    default:
+    case AMP_SENTINEL_NO_HOST:
         return "cannot be found, the Sentinel names no host and port";
+
+    default:
+        return "cannot be found, the Sentinel answers as no Sentinel does";
     }
 }
 

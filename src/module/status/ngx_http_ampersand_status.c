@@ -344,6 +344,9 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("lookup_failures_total", "counter",
                               "Look-ups without an answer from Redis",
                               c->lookup_failures);
+    ngx_http_ampersand_figure("records_lost_total", "counter",
+                              "Tokens and tenants that Redis has lost without "
+                              "an event", c->records_lost);
     ngx_http_ampersand_figure("lookups_refused_total", "counter",
                               "Look-ups not made, above the look-up limit",
                               c->lookups_refused);

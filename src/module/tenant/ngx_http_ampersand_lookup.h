@@ -73,6 +73,7 @@ typedef struct {
 
     ngx_queue_t                        *buckets; /* by digest or tenant id    */
     ngx_http_ampersand_lookup_limit_t   limit;
+    time_t                              lost;   /* when that was logged       */
     ngx_uint_t                          refused; /* Redis answers with errors */
     unsigned                            stepwise:1; /* no script ...          */
     ngx_msec_t                          refused_at; /* ... since then         */

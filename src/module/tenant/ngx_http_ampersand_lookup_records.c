@@ -5,6 +5,8 @@
 
 
 #define NGX_HTTP_AMPERSAND_LOOKUP_RETRIES  3
+#define NGX_HTTP_AMPERSAND_LOOKUP_LOST     10           /* s between log lines
+                                                        */
 
 
 static void ngx_http_ampersand_lookup_open(
@@ -12,6 +14,8 @@ static void ngx_http_ampersand_lookup_open(
 static amp_reason_e ngx_http_ampersand_lookup_store(
     ngx_http_ampersand_lookup_t *lookup);
 static amp_reason_e ngx_http_ampersand_lookup_unknown(
+    ngx_http_ampersand_lookup_t *lookup);
+static void ngx_http_ampersand_lookup_lost(
     ngx_http_ampersand_lookup_t *lookup);
 static ngx_uint_t ngx_http_ampersand_lookup_restart(
     ngx_http_ampersand_lookup_t *lookup);
@@ -215,6 +219,8 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
                                      lookup->tenant);
 
     if (rc == NGX_ABORT) {
+        ngx_ampersand_count(ngx_ampersand_zone_counters(zone), records_lost);
+
         level = ngx_ampersand_log_level(lookup->lookups->logged);
 
         ngx_log_error(level, lookup->log, 0,
@@ -251,6 +257,45 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
 }
 
 
+/*
+ * Redis does not have what the zone knows, and no event has named it: Redis was
+ * emptied or restored, or is another one.
+ */
+
+static void
+ngx_http_ampersand_lookup_lost(ngx_http_ampersand_lookup_t *lookup)
+{
+    ngx_ampersand_record_t         record;
+    ngx_http_ampersand_lookups_t  *lookups;
+
+    lookups = lookup->lookups;
+
+    ngx_memzero(&record, sizeof(record));
+
+    /* no room for a record: LARGE where there is one that may serve */
+
+    if (ngx_ampersand_records_find(lookups->zone,
+                                   lookup->by_token ? lookup->digest : NULL,
+                                   amp_span_make(lookup->id, lookup->id_len),
+                                   &record)
+        != NGX_AMPERSAND_RECORD_LARGE)
+    {
+        return;
+    }
+
+    ngx_ampersand_count(ngx_ampersand_zone_counters(lookups->zone),
+                        records_lost);
+
+    if (ngx_ampersand_log_due(&lookups->lost, NGX_HTTP_AMPERSAND_LOOKUP_LOST)) {
+        ngx_log_error(NGX_LOG_ERR, lookup->log, 0,
+                      "ampersand: Redis \"%V\" has lost a token or tenant "
+                      "that it had, and no change was announced: was it "
+                      "emptied or restored, or is it another database or "
+                      "prefix?", &lookups->conf->display);
+    }
+}
+
+
 /* No such token or no such tenant: the zone stores that, for each by itself. */
 
 static amp_reason_e
@@ -263,6 +308,8 @@ ngx_http_ampersand_lookup_unknown(ngx_http_ampersand_lookup_t *lookup)
     zone = lookup->lookups->zone;
     rc = NGX_OK;
     id = amp_span_null;
+
+    ngx_http_ampersand_lookup_lost(lookup);
 
     if (lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_TENANT) {
         id = amp_span_make(lookup->id, lookup->id_len);
