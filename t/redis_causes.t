@@ -45,5 +45,12 @@ $again->fault;
 ok $gw->wait_for(sub { $gw->linked && $gw->error_log =~ /is back after/ }), 'the outage ends';
 is $gw->repeated, 0, 'which is one outage';
 $gw->finish;
+
+# A Redis that is far away is nothing wrong with Redis, but with the time-out.
+
+my $doctor = sub { return join '', ($gw->try_ctl('doctor', '--redis', $again->url))[ 1, 2 ] };
+unlike $doctor->(), qr/redis distance/, 'doctor: a Redis that is near';
+$again->fault({ on => 'PING', delay => 0.06 });
+like $doctor->(), qr/redis distance.*a round trip takes \d\d ms.*\n.*timeout= of at least five round trips/, 'doctor: one that is far away';
 $again->stop;
 done_testing;

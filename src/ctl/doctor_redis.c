@@ -19,6 +19,8 @@
 
 #define DOCTOR_SKEW_WARN  2000      /* ms                                     */
 #define DOCTOR_SKEW_FAIL  30000
+#define DOCTOR_TIMEOUT    100       /* ms, default of ampersand_redis         */
+#define DOCTOR_TRIPS      3
 #define DOCTOR_CERT_DAYS  14
 
 
@@ -244,6 +246,45 @@ doctor_clock(doctor_t *doctor, connection_t *c)
 }
 
 
+/*
+ * A gateway needs up to five round trips for a connection with TLS, within its
+ * timeout=.  The shortest of a few counts: others may have waited elsewhere.
+ */
+
+static void
+doctor_distance(doctor_t *doctor, connection_t *c)
+{
+    int          i;
+    int64_t      begin, trip, shortest;
+    redisReply  *reply;
+
+    shortest = INT64_MAX;
+
+    for (i = 0; i < DOCTOR_TRIPS; i++) {
+        begin = connection_clock();
+
+        reply = doctor_command(doctor, c, "PING");
+
+        if (reply == NULL) {
+            return;
+        }
+
+        freeReplyObject(reply);
+
+        trip = connection_clock() - begin;
+        shortest = trip < shortest ? trip : shortest;
+    }
+
+    if (shortest * 5 >= DOCTOR_TIMEOUT) {
+        doctor_add(doctor, "redis distance", DOCTOR_WARN,
+                   "give ampersand_redis timeout= of at least five round "
+                   "trips", "a round trip takes %lld ms, and the default of "
+                   "timeout= is %d ms: a gateway may not connect in time",
+                   (long long) shortest, DOCTOR_TIMEOUT);
+    }
+}
+
+
 static void
 doctor_tls(doctor_t *doctor, connection_t *c)
 {
@@ -338,6 +379,7 @@ doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
     }
 
     doctor_clock(doctor, c);
+    doctor_distance(doctor, c);
 
     if (writes) {
         doctor_writes(doctor, c, key);
