@@ -13,6 +13,9 @@ use IPC::Open3 qw(open3);
 use JSON::PP ();
 use Test::More;
 
+use lib dirname(abs_path(__FILE__)) . '/lib';
+use Gateway::Redis;
+
 my $root = dirname(dirname(abs_path(__FILE__)));
 chdir $root or die "$root: $!";
 
@@ -23,12 +26,13 @@ sub slurp { open my $f, '<', $_[0] or die "$_[0]: $!"; local $/; return scalar <
 my $tmp = File::Temp->newdir('container.XXXXXX', TMPDIR => 1);
 chmod 0755, $tmp;
 my $n = 0;
+my $nobody = 'redis://127.0.0.1:' . Gateway::Redis::free_port();
 
 # The entrypoint with these values: status and all that it says.
 
 sub entrypoint {
     my ($env, @args) = @_;
-    my %env = (GATEWAY_DIR => "$tmp/" . ++$n, AMPERSAND_REDIS => 'redis://127.0.0.1:6379', %$env);
+    my %env = (GATEWAY_DIR => "$tmp/" . ++$n, AMPERSAND_REDIS => $nobody, %$env);
     local @ENV{keys %env} = values %env;
     my $pid = open3(my $in, my $out, undef, 'docker/entrypoint', @args);
     close $in;
@@ -185,6 +189,22 @@ subtest 'the master key' => sub {
     my $key = slurp("$tmp/keep/master.key");
     is entrypoint(\%env, 'render')->{status}, 0, 'again';
     is slurp("$tmp/keep/master.key"), $key, 'the key is kept';
+
+    my $redis = Gateway::Redis->start;
+    my %fresh = (GATEWAY_DIR => "$tmp/fresh", AMPERSAND_REDIS => $redis->url, AMPERSAND_UPSTREAM => 'http://127.0.0.1:1');
+    is entrypoint(\%fresh, 'key')->{status}, 0, 'Redis has no tenant: a key is made';
+    ok -e "$tmp/fresh/master.key", 'where it has to be';
+    is system(($ENV{AMPCTL} || 'build/ampctl') . ' tenant add acme --project p --redis ' . $redis->url . ' > /dev/null'), 0, 'a tenant';
+    is entrypoint(\%fresh, 'key')->{status}, 0, 'Redis has tenants: the key that is there is kept';
+    rename "$tmp/fresh/master.key", "$tmp/fresh/elsewhere.key";
+    my $r = entrypoint(\%fresh, 'render');
+    is $r->{status}, 2, 'and without it none is made';
+    like $r->{text}, qr/there is no master key file .*AMPERSAND_MASTER_KEY_FILE.*ampctl masterkey new.*ampctl key set/s, 'with the remedies';
+    ok !-e "$tmp/fresh/master.key" && !-e "$tmp/fresh/nginx.conf", 'nothing is written';
+    is entrypoint({ %fresh, AMPERSAND_MASTER_KEY_FILE => "$tmp/fresh/elsewhere.key" }, 'render')->{status}, 0, 'with the right file it goes on';
+    $r = entrypoint({ %fresh, AMPERSAND_REDIS => $nobody }, 'render');
+    is $r->{status}, 0, 'Redis is away: the gateway starts';
+    like $r->{text}, qr/Redis cannot be asked/, 'which is said';
 };
 
 subtest 'other commands' => sub {
@@ -205,14 +225,14 @@ subtest 'installed' => sub {
     system('cp', 'docker/entrypoint', 'conf/nginx.conf.in', $share) == 0 or die;
     my $r = do {
         local @ENV{qw(GATEWAY_DIR AMPERSAND_REDIS AMPERSAND_MASTER_KEY_FILE NGINX_BINARY)} =
-            ("$tmp/installed", 'redis://127.0.0.1', "$tmp/secret.key", 'true');
+            ("$tmp/installed", $nobody, "$tmp/secret.key", 'true');
         qx("$share/entrypoint" render 2>&1);
     };
     is $? >> 8, 2, 'a master key outside GATEWAY_DIR has to be there';
     like $r, qr/^gateway: AMPERSAND_MASTER_KEY_FILE names a file that does not exist/, 'and it says so';
 
     local @ENV{qw(GATEWAY_DIR AMPERSAND_REDIS NGINX_BINARY PATH)} =
-        ("$tmp/installed", 'redis://127.0.0.1', 'true', "$root/build:$ENV{PATH}");
+        ("$tmp/installed", $nobody, 'true', "$root/build:$ENV{PATH}");
     is system("'$share/entrypoint' render > /dev/null 2>&1"), 0, 'inside it is made';
     my $conf = slurp("$tmp/installed/nginx.conf");
     like $conf, qr/error_log +stderr warn;.*access_log +\/dev\/stdout ampersand;/s, 'logs go to the standard streams';

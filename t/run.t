@@ -191,6 +191,18 @@ subtest 'again, in the same place' => sub {
     is ended($second), 1, 'a second one at a time is refused';
     like out($second), qr/GATEWAY_DIR/, 'with the reason';
 
+    # log rotation, while the workers of root are www-data
+
+    rename "$tmp/gw/logs/access.log", "$tmp/gw/logs/access.log.1" or die $!;
+    my ($master) = do { open my $f, '<', "$tmp/gw/nginx.pid" or die $!; <$f> =~ /(\d+)/ };
+    kill 'USR1', $master;
+    Gateway::Redis::wait_for(sub {
+        qx(curl -s -o /dev/null http://127.0.0.1:$port/v1/integrations);
+        -s "$tmp/gw/logs/access.log";
+    });
+    ok -s "$tmp/gw/logs/access.log", 'USR1: the new log is written';
+    is errors("$tmp/gw"), '', 'and opened without an error';
+
     kill 'INT', $run->{pid};
     is ended($run), 0, 'INT to the script alone: 0';
     is left($family), '', 'nothing is left';
@@ -261,8 +273,30 @@ subtest 'with a Redis and an upstream of its own' => sub {
     kill 'INT', $run->{pid};
     is ended($run), 0, 'ends';
 
+    unlink "$tmp/own/master.key" or die $!;
+    $run = start($run->{env}, 'tools/run-local');
+    is ended($run), 1, 'Redis has tenants and the master key is gone: it does not start';
+    like out($run), qr/there is no master key file .*Redis has tenants/s, 'says why';
+
     kill 'TERM', $emulator->{pid};
     ended($emulator);
+};
+
+subtest 'Redis is away' => sub {
+    my $redis = Gateway::Redis->start;
+    my %away = (GATEWAY_DIR => "$tmp/away", GATEWAY_LISTEN => '127.0.0.1:' . Gateway::Redis::free_port(),
+        AMPERSAND_REDIS => $redis->url, AMPERSAND_UPSTREAM => 'http://127.0.0.1:1');
+    $redis->stop;
+    my $run = start(\%away, 'tools/run-local');
+    ok ready($run), 'it starts' or return;
+    my $probe = sub { scalar qx(curl -s -o /dev/null -w '%{http_code}' http://$away{GATEWAY_LISTEN}/-/$_[0]) };
+    is $probe->('health'), 200, 'alive';
+    is $probe->('ready'), 503, 'and not ready';
+    like out($run), qr/unknown: Redis is out of reach/, 'which it says';
+    $redis->restart;
+    ok Gateway::Redis::wait_for(sub { $probe->('ready') == 200 }), 'ready when Redis comes';
+    kill 'INT', $run->{pid};
+    is ended($run), 0, 'ends';
 };
 
 subtest 'not as root' => sub {

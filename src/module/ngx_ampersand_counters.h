@@ -49,6 +49,8 @@ typedef struct {
     ngx_atomic_uint_t               lease_calls;
     ngx_atomic_uint_t               lease_failures;
     ngx_atomic_uint_t               limit_fallbacks;
+    ngx_atomic_uint_t               sample;     /* ngx_ampersand_sample_e, ...*/
+    ngx_atomic_uint_t               sampled;    /* ... ngx_current_msec       */
 } ngx_ampersand_counters_t;
 
 

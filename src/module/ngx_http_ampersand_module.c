@@ -6,6 +6,7 @@
 #include "request/ngx_http_ampersand_body.h"
 #include "request/ngx_http_ampersand_upstream.h"
 #include "request/ngx_http_ampersand_variables.h"
+#include "status/ngx_http_ampersand_ready.h"
 #include "status/ngx_http_ampersand_status.h"
 #include "amp_path.h"
 
@@ -95,6 +96,13 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
     { ngx_string("ampersand_upstream"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_ampersand_set_upstream,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ampersand_ready"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_ampersand_ready,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

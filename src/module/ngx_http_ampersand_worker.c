@@ -11,6 +11,8 @@
 static ngx_int_t ngx_http_ampersand_worker_lookups(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static void ngx_http_ampersand_worker_tenant(void *data, amp_span_t id);
+static void ngx_http_ampersand_worker_sample(
+    ngx_http_ampersand_main_conf_t *amcf);
 static void ngx_http_ampersand_worker_limits(
     ngx_http_ampersand_main_conf_t *amcf);
 static void ngx_http_ampersand_worker_invalidator(
@@ -74,6 +76,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_http_ampersand_worker_sample(amcf);
     ngx_http_ampersand_worker_limits(amcf);
     ngx_http_ampersand_worker_invalidator(amcf, cycle);
     ngx_http_ampersand_cache_lock_init(&worker->cache_lock, cycle->log);
@@ -148,6 +151,22 @@ static void
 ngx_http_ampersand_worker_tenant(void *data, amp_span_t id)
 {
     ngx_http_ampersand_cooldown_read(data, id);
+}
+
+
+static void
+ngx_http_ampersand_worker_sample(ngx_http_ampersand_main_conf_t *amcf)
+{
+    ngx_ampersand_sample_t  *sample;
+
+    sample = &amcf->worker->sample;
+
+    sample->zone = amcf->zone;
+    sample->redis = amcf->worker->redis;
+    sample->prefix = &amcf->redis_conf->prefix;
+    sample->keyring = amcf->keyring;
+
+    ngx_ampersand_sample_init(sample);
 }
 
 

@@ -115,6 +115,52 @@ done:
 }
 
 
+ngx_int_t
+ngx_ampersand_records_recent(ngx_ampersand_zone_t *zone, ngx_uint_t place,
+    amp_tenant_t *out)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    n, fresh;
+    ngx_queue_t                  *q;
+    ngx_ampersand_node_t         *node;
+    ngx_ampersand_tenant_node_t  *ten;
+
+    rc = NGX_DECLINED;
+    n = 0;
+
+    ngx_ampersand_zone_lock(zone);
+
+    for (q = ngx_queue_head(&zone->sh->lru);
+         q != ngx_queue_sentinel(&zone->sh->lru)
+         && n < NGX_AMPERSAND_RECORDS_RECENT;
+         q = ngx_queue_next(q))
+    {
+        n++;
+        node = ngx_queue_data(q, ngx_ampersand_node_t, queue);
+
+        if (node->kind != NGX_AMPERSAND_TENANT
+            || !ngx_ampersand_records_usable(zone, node, &fresh))
+        {
+            continue;
+        }
+
+        ten = ngx_ampersand_node_body(node);
+
+        if (ten->tenant.disabled || place-- != 0) {
+            continue;
+        }
+
+        ngx_memcpy(out, &ten->tenant, ten->tenant.size);
+        rc = NGX_OK;
+        break;
+    }
+
+    ngx_ampersand_zone_unlock(zone);
+
+    return rc;
+}
+
+
 void
 ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone, const u_char *digest,
     ngx_uint_t step)

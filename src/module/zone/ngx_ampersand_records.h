@@ -10,6 +10,9 @@
 #include "amp_event.h"
 
 
+#define NGX_AMPERSAND_RECORDS_RECENT  1024
+
+
 typedef enum {
     NGX_AMPERSAND_RECORD_MISS = 0,  /* the zone does not have it              */
     NGX_AMPERSAND_RECORD_NEGATIVE,  /* no such token or tenant exists         */
@@ -29,6 +32,16 @@ typedef enum {
 
 ngx_ampersand_record_e ngx_ampersand_records_find(ngx_ampersand_zone_t *zone,
     const u_char *digest, amp_span_t tenant, ngx_ampersand_record_t *record);
+
+/*
+ * Copies the record of a tenant that may be served without Redis: that at this
+ * place (from 0) among those used most recently; disabled tenants do not count,
+ * and only NGX_AMPERSAND_RECORDS_RECENT nodes are looked at.  out has
+ * AMP_TENANT_FLAT_MAX bytes.  NGX_OK, or NGX_DECLINED: there is none.
+ */
+
+ngx_int_t ngx_ampersand_records_recent(ngx_ampersand_zone_t *zone,
+    ngx_uint_t place, amp_tenant_t *out);
 
 /*
  * Prefetches what ngx_ampersand_records_find() will read for the digest, in
