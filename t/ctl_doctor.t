@@ -90,6 +90,20 @@ subtest 'a key that does not open, a record that cannot be read' => sub {
     $ctl->run(qw(tenant remove broken));
 };
 
+subtest 'a record that no list shows' => sub {
+    ok !doctor()->{checks}{unlisted}, 'none';
+    $ctl->run(qw(tenant add hidden --project p));
+    $redis->command('SREM', 'amp:tenants', 'hidden');
+    my $r = doctor();
+    is $r->{code}, 0, 'a warning';
+    like $r->{checks}{unlisted}{message}, qr/^1 tenant records that .*: hidden$/, 'names the tenant';
+    $redis->command('SET', "amp:tenant:left$_", '{}') for 1 .. 2000;
+    like doctor()->{checks}{unlisted}{message}, qr/^2001 tenant .*: hidden, left1, left10, left100, left1000, \.\.\.$/, 'many';
+    $redis->command('DEL', "amp:tenant:left$_") for 1 .. 2000;
+    is $ctl->run(qw(tenant remove hidden))->{code}, 0, 'the remedy';
+    ok !doctor()->{checks}{unlisted}, 'helps';
+};
+
 subtest 'a master key file that others may read, and no master key file' => sub {
     chmod 0644, $ctl->dir . '/master.key';
     my $r = doctor();

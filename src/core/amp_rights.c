@@ -44,6 +44,7 @@ static const amp_right_t  amp_rights_list[] = {
     { "publish", " % {\"v\":1,\"type\":\"doctor\"}", amp_rights_on(EVENTS), 0 },
     { "role", "", 0, AMP_RIGHTS_SENTINEL },
     { "sadd", " % x", amp_rights_on(TENANTS), 0 },
+    { "scan", " 0 COUNT 1", 0, 0 },
     { "select", " x", 0, AMP_RIGHTS_DATABASE },
     { "set", " % 1 x", amp_rights_on(TOKEN)|amp_rights_on(TENANT)
       |amp_rights_on(COOLDOWN)|amp_rights_on(GATEWAY)

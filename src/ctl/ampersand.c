@@ -8,23 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <curl/curl.h>
-
 #include "ampersand.h"
+#include "http.h"
 #include "secret.h"
-#include "../core/amp_version.h"
 
 
-#define AMPERSAND_HOST      "api.withampersand.com"
-#define AMPERSAND_CA        "/etc/ssl/certs/ca-certificates.crt"
-#define AMPERSAND_KEY       "X-Api-Key: "
-#define AMPERSAND_BODY_MAX  (1024 * 1024)
-
-
-typedef struct {
-    size_t   len;
-    char    *data;
-} ampersand_body_t;
+#define AMPERSAND_HOST  "api.withampersand.com"
+#define AMPERSAND_KEY   "X-Api-Key: "
+#define AMPERSAND_TO    (AMPERSAND_TEXT + 16)
 
 
 /* The host and port of a base URL; *tls says which one it is. */
@@ -78,50 +69,22 @@ ampersand_upstream_valid(const char *upstream)
 
 
 /*
- * Where to connect instead: "::HOST:PORT" is for libcurl any name and port.
+ * Where to connect instead: "::HOST:PORT" is any name and port for libcurl.
  * The name in the URL stays, which is what it sends and verifies.
  */
 
-static struct curl_slist *
-ampersand_connect_to(amp_span_t server, unsigned tls)
+static void
+ampersand_connect_to(amp_span_t server, unsigned tls, char text[AMPERSAND_TO])
 {
     int          port;
-    char         text[AMPERSAND_TEXT + 16];
     const char  *colon;
 
     colon = memrchr(server.data, ':', server.len);
     port = colon != NULL && memchr(colon, ']', server.data + server.len
                                    - (const unsigned char *) colon) == NULL;
 
-    snprintf(text, sizeof(text), "::%.*s%s", (int) server.len, server.data,
+    snprintf(text, AMPERSAND_TO, "::%.*s%s", (int) server.len, server.data,
              port ? "" : tls ? ":443" : ":80");
-
-    return curl_slist_append(NULL, text);
-}
-
-
-static size_t
-ampersand_body(char *data, size_t size, size_t n, void *arg)
-{
-    char              *grown;
-    ampersand_body_t  *body = arg;
-
-    n *= size;
-
-    if (n == 0 || body->len + n > AMPERSAND_BODY_MAX) {
-        return 0;
-    }
-
-    grown = realloc(body->data, body->len + n);
-    if (grown == NULL) {
-        return 0;
-    }
-
-    memcpy(grown + body->len, data, n);
-    body->data = grown;
-    body->len += n;
-
-    return n;
 }
 
 
@@ -130,6 +93,11 @@ ampersand_failed(CURLcode code, const char *upstream, unsigned timeout,
     ctl_error_t *error)
 {
     switch (code) {
+
+    case CURLE_FAILED_INIT:
+        ctl_error(error, CTL_REFUSED, "no_curl", "libcurl cannot be started");
+        return ctl_remedy(error, "check the memory, and the installation of "
+                          "libcurl");
 
     case CURLE_OPERATION_TIMEDOUT:
         ctl_error(error, CTL_REACH, "ampersand_unreachable",
@@ -158,102 +126,49 @@ ampersand_failed(CURLcode code, const char *upstream, unsigned timeout,
 }
 
 
-static void
-ampersand_settings(CURL *curl, unsigned timeout)
-{
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long) timeout);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long) timeout);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(curl, CURLOPT_CAINFO, AMPERSAND_CA);
-    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+/* Sends one GET.  0 with any answer, or -1 with the error filled. */
 
-    /* a redirect would send the key to another server */
-
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "ampctl/" AMP_VERSION);
-
-#if (LIBCURL_VERSION_NUM >= 0x075500)
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS,
-                     (long) (CURLPROTO_HTTP|CURLPROTO_HTTPS));
-#endif
-}
-
-
-/* Sends one GET.  Returns the HTTP status, or -1 with the error filled. */
-
-static long
+static int
 ampersand_get(const char *upstream, const char *path, unsigned timeout,
-    amp_span_t key, ampersand_body_t *body, ctl_error_t *error)
+    amp_span_t key, http_answer_t *answer, ctl_error_t *error)
 {
-    CURL               *curl;
-    char                url[256], header[sizeof(AMPERSAND_KEY)
-                                         + AMP_SECRET_MAX];
-    long                status;
-    CURLcode            code;
-    unsigned            tls;
-    amp_span_t          server;
-    struct curl_slist  *item, *headers, *to;
+    char            url[256], to[AMPERSAND_TO], header[sizeof(AMPERSAND_KEY)
+                                                       + AMP_SECRET_MAX];
+    CURLcode        code;
+    unsigned        tls;
+    http_request_t  request;
+
+    memset(&request, 0, sizeof(request));
+    request.url = url;
+    request.timeout = timeout;
 
     tls = 1;
-    server = amp_span_null;
 
     if (upstream != NULL) {
-        server = ampersand_server(upstream, &tls);
+        ampersand_connect_to(ampersand_server(upstream, &tls), tls, to);
+        request.connect_to = to;
     }
 
     snprintf(url, sizeof(url), "%s://" AMPERSAND_HOST "%s",
              tls ? "https" : "http", path);
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK
-        || (curl = curl_easy_init()) == NULL)
-    {
-        ctl_error(error, CTL_REFUSED, "no_curl", "libcurl cannot be started");
-        return ctl_remedy(error, "check the memory, and the installation of "
-                          "libcurl");
-    }
-
-    to = server.len != 0 ? ampersand_connect_to(server, tls) : NULL;
-    headers = curl_slist_append(NULL, "Accept: application/json");
-
     if (key.len != 0) {
         snprintf(header, sizeof(header), AMPERSAND_KEY "%.*s", (int) key.len,
                  key.data);
-        headers = curl_slist_append(headers, header);
-        secret_clean(header, sizeof(header));
+        request.header = header;
     }
 
-    ampersand_settings(curl, timeout);
+    code = http_get(&request, answer);
 
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_CONNECT_TO, to);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ampersand_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    secret_clean(header, sizeof(header));
 
-    code = curl_easy_perform(curl);
-
-    status = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-
-    for (item = headers; item != NULL; item = item->next) {
-        secret_clean(item->data, strlen(item->data));
+    if (code == CURLE_OK) {
+        return 0;
     }
 
-    curl_slist_free_all(headers);
-    curl_slist_free_all(to);
-    curl_easy_cleanup(curl);
-    curl_global_cleanup();
-
-    return code == CURLE_OK ? status
-                            : ampersand_failed(code, upstream != NULL
-                                               ? upstream
-                                               : "https://" AMPERSAND_HOST,
-                                               timeout, error);
+    return ampersand_failed(code, upstream != NULL ? upstream
+                                                   : "https://" AMPERSAND_HOST,
+                            timeout, error);
 }
 
 
@@ -274,23 +189,26 @@ int
 ampersand_project(const char *upstream, unsigned timeout, amp_span_t key,
     amp_span_t project, ampersand_project_t *answer, ctl_error_t *error)
 {
-    char              path[64 + AMP_PROJECT_ID_MAX];
-    json_t           *doc;
-    ampersand_body_t  body;
+    char            path[64 + AMP_PROJECT_ID_MAX];
+    json_t         *doc;
+    http_answer_t   body;
 
     memset(answer, 0, sizeof(*answer));
-    memset(&body, 0, sizeof(body));
 
     /* no byte of a project id needs escaping in a path */
 
     snprintf(path, sizeof(path), "/v1/projects/%.*s", (int) project.len,
              project.data);
 
-    answer->status = ampersand_get(upstream, path, timeout, key, &body, error);
+    if (ampersand_get(upstream, path, timeout, key, &body, error) != 0) {
+        return -1;
+    }
+
+    answer->status = body.status;
 
     /* texts of an answer that repeats the key must not be printed */
 
-    if (answer->status != -1 && body.len != 0
+    if (body.len != 0
         && memmem(body.data, body.len, key.data, key.len) == NULL)
     {
         doc = json_loadb(body.data, body.len, 0, NULL);
@@ -308,26 +226,21 @@ ampersand_project(const char *upstream, unsigned timeout, amp_span_t key,
         json_decref(doc);
     }
 
-    if (body.data != NULL) {
-        secret_clean(body.data, body.len);
-        free(body.data);
-    }
+    http_free(&body);
 
-    return answer->status == -1 ? -1 : 0;
+    return 0;
 }
 
 
 int
 ampersand_reach(const char *upstream, unsigned timeout, ctl_error_t *error)
 {
-    long              status;
-    ampersand_body_t  body;
+    int            rc;
+    http_answer_t  body;
 
-    memset(&body, 0, sizeof(body));
+    rc = ampersand_get(upstream, "/v1/providers", timeout, amp_span_null, &body,
+                       error);
+    http_free(&body);
 
-    status = ampersand_get(upstream, "/v1/providers", timeout, amp_span_null,
-                           &body, error);
-    free(body.data);
-
-    return status == -1 ? -1 : 0;
+    return rc;
 }

@@ -8,6 +8,7 @@
 
 #include "ampctl.h"
 #include "ampersand.h"
+#include "doctor_gateways.h"
 #include "doctor_redis.h"
 #include "doctor_tenants.h"
 
@@ -60,6 +61,7 @@ doctor_run(ctl_t *ctl)
 
     if (doctor_redis(&doctor) == 0) {
         doctor_tenants(&doctor);
+        doctor_gateways(&doctor);
     }
 
     doctor_upstream(&doctor);

@@ -13,6 +13,7 @@
 #include "../core/amp_script.h"
 #include "doctor_redis.h"
 #include "doctor_rights.h"
+#include "doctor_scan.h"
 #include "fault.h"
 #include "sentinel.h"
 
@@ -383,6 +384,7 @@ doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
 
     if (writes) {
         doctor_writes(doctor, c, key);
+        doctor_scan(doctor, c);
     }
 
     doctor_rights(doctor, c, key);

@@ -10,7 +10,8 @@
  */
 
 
-#define NGX_HTTP_AMPERSAND_STATUS_SIZE  16384
+#define NGX_HTTP_AMPERSAND_STATUS_SIZE    32768
+#define NGX_HTTP_AMPERSAND_STATUS_SERVER  2048  /* bytes of one server        */
 
 
 typedef enum {
@@ -37,7 +38,11 @@ static ngx_uint_t ngx_http_ampersand_figures(
     ngx_http_ampersand_main_conf_t *amcf, ngx_http_ampersand_figure_t *f);
 static u_char *ngx_http_ampersand_status_json(u_char *p, u_char *last,
     ngx_http_ampersand_figure_t *f, ngx_uint_t n,
-    ngx_ampersand_counters_t *counters);
+    ngx_http_ampersand_main_conf_t *amcf);
+static u_char *ngx_http_ampersand_status_servers(u_char *p, u_char *last,
+    ngx_http_ampersand_main_conf_t *amcf);
+static u_char *ngx_http_ampersand_status_server(u_char *p, u_char *last,
+    ngx_http_upstream_server_t *server);
 static u_char *ngx_http_ampersand_status_prometheus(u_char *p, u_char *last,
     ngx_http_ampersand_figure_t *f, ngx_uint_t n,
     ngx_ampersand_counters_t *counters);
@@ -215,7 +220,7 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
 
     default:
         ngx_str_set(&r->headers_out.content_type, "application/json");
-        p = ngx_http_ampersand_status_json(p, last, figures, n, counters);
+        p = ngx_http_ampersand_status_json(p, last, figures, n, amcf);
     }
 
     b->last = p;
@@ -400,9 +405,12 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
 static u_char *
 ngx_http_ampersand_status_json(u_char *p, u_char *last,
     ngx_http_ampersand_figure_t *f, ngx_uint_t n,
-    ngx_ampersand_counters_t *counters)
+    ngx_http_ampersand_main_conf_t *amcf)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                 i;
+    ngx_ampersand_counters_t  *counters;
+
+    counters = ngx_ampersand_zone_counters(amcf->zone);
 
     p = ngx_slprintf(p, last, "{\"requests\":{\"pass\":%uA",
                      counters->reasons[AMP_OK]);
@@ -418,7 +426,86 @@ ngx_http_ampersand_status_json(u_char *p, u_char *last,
         p = ngx_slprintf(p, last, ",\"%s\":%uA", f[i].name, f[i].value);
     }
 
+    p = ngx_http_ampersand_status_servers(p, last, amcf);
+
     return ngx_slprintf(p, last, "}\n");
+}
+
+
+/*
+ * The addresses that nginx uses until it reloads, for ampctl doctor: of each
+ * upstream{} that a gateway location has, those of "server" lines.  Lines with
+ * "resolve" have none here: nginx follows their names.
+ */
+
+static u_char *
+ngx_http_ampersand_status_servers(u_char *p, u_char *last,
+    ngx_http_ampersand_main_conf_t *amcf)
+{
+    u_char                          *begin;
+    ngx_uint_t                       i, j, n;
+    ngx_http_upstream_server_t      *server;
+    ngx_http_ampersand_loc_conf_t  **alcf;
+
+    p = ngx_slprintf(p, last, ",\"servers\":{");
+    begin = p;
+
+    n = amcf->upstreams ? amcf->upstreams->nelts : 0;
+    alcf = n ? amcf->upstreams->elts : NULL;
+
+    for (i = 0; i < n; i++) {
+
+        for (j = 0; j < i && alcf[j]->target != alcf[i]->target; j++) {
+            /* void */
+        }
+
+        if (j < i || alcf[i]->target->servers == NULL) {
+            continue;
+        }
+
+        server = alcf[i]->target->servers->elts;
+
+        for (j = 0; j < alcf[i]->target->servers->nelts; j++) {
+
+            if (server[j].naddrs == 0
+                || last - p < NGX_HTTP_AMPERSAND_STATUS_SERVER)
+            {
+                continue;
+            }
+
+            if (p != begin) {
+                *p++ = ',';
+            }
+
+            p = ngx_http_ampersand_status_server(p, last, &server[j]);
+        }
+    }
+
+    return ngx_slprintf(p, last, "}");
+}
+
+
+/* "name:443":["10.0.0.1:443"], in NGX_HTTP_AMPERSAND_STATUS_SERVER bytes. */
+
+static u_char *
+ngx_http_ampersand_status_server(u_char *p, u_char *last,
+    ngx_http_upstream_server_t *server)
+{
+    u_char      *end;
+    ngx_uint_t   i;
+
+    end = p + NGX_HTTP_AMPERSAND_STATUS_SERVER - sizeof("]");
+    p = ngx_slprintf(p, end, "\"%V\":[", &server->name);
+
+    for (i = 0; i < server->naddrs; i++) {
+
+        if (end - p > (ssize_t) server->addrs[i].name.len + 3) {
+            p = ngx_slprintf(p, end, "%s\"%V\"", i ? "," : "",
+                             &server->addrs[i].name);
+        }
+    }
+
+    return ngx_slprintf(p, last, "]");
 }
 
 

@@ -1,0 +1,22 @@
+/*
+ * The check of what is in Redis and in no index.
+ */
+
+#ifndef CTL_DOCTOR_SCAN_H
+#define CTL_DOCTOR_SCAN_H
+
+
+#include "doctor.h"
+
+
+/*
+ * Looks for tenant records at one server that the set of tenants does not name:
+ * ampctl tenant list does not show them, and their tokens are valid.  Looks at
+ * the keys for as long as one command may take (--timeout), and says so where
+ * there are more.
+ */
+
+void doctor_scan(doctor_t *doctor, connection_t *c);
+
+
+#endif /* CTL_DOCTOR_SCAN_H */
