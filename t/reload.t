@@ -156,6 +156,21 @@ subtest 'a worker that is killed' => sub {
     ok $gw->wait_for(sub { $gw->status->{redis_events_up} }), 'and listens to events';
 };
 
+subtest 'a worker that is killed before Redis has confirmed an invalidation' => sub {
+    my $sent = sub { return scalar grep { $_->[0] eq 'EVALSHA' && $_->[3] eq 'amp:gen:p-t1' } $fake->commands };
+    ok $gw->wait_for(sub { $gw->linked }), 'every link is up';
+    $fake->clear;
+    $fake->fault({ on => 'EVALSHA', silent => 1 });
+    is $gw->request('POST', $path, token => $tokens[0], json => {})->{status}, 200, 'a write';
+    ok $gw->wait_for($sent), 'its invalidation is sent';
+    my @old = $gw->workers_pids;
+    kill 'KILL', @old;
+    ok $gw->wait_for(sub { my @now = $gw->workers_pids; @now >= 2 && !grep { my $pid = $_; grep { $_ == $pid } @old } @now }), 'the workers are replaced';
+    $fake->clear;
+    $fake->fault;
+    ok $gw->wait_for($sent), 'another worker sends it again';
+};
+
 subtest 'shutting down' => sub {
     clients('keep-alive', 'unknown token');
     answered(20);

@@ -55,6 +55,7 @@ ngx_ampersand_cache_invalidate_exit(ngx_ampersand_invalidator_t *inv)
         ngx_queue_remove(q);
 
         call = ngx_queue_data(q, ngx_ampersand_invalidate_call_t, queue);
+        ngx_ampersand_generations_end(inv->zone, &call->pending);
         ngx_ampersand_generations_pending_add(inv->zone, &call->pending);
         ngx_free(call);
     }
@@ -121,6 +122,8 @@ ngx_ampersand_cache_invalidate_send(ngx_ampersand_invalidator_t *inv,
         call->pending = *pending;
         call->eval = eval;
 
+        ngx_ampersand_generations_begin(inv->zone, pending);
+
         rc = ngx_ampersand_redis_command(inv->redis, argv[3], n, argv,
                                          ngx_ampersand_cache_invalidate_reply,
                                          call);
@@ -134,6 +137,7 @@ ngx_ampersand_cache_invalidate_send(ngx_ampersand_invalidator_t *inv,
     ngx_ampersand_cache_invalidate_later(inv, pending);
 
     if (call) {
+        ngx_ampersand_generations_end(inv->zone, pending);
         ngx_free(call);
     }
 }
@@ -146,6 +150,7 @@ ngx_ampersand_cache_invalidate_reply(void *data, ngx_int_t rc,
     ngx_ampersand_invalidate_call_t *call = data;
 
     ngx_queue_remove(&call->queue);
+    ngx_ampersand_generations_end(call->inv->zone, &call->pending);
 
     if (rc == NGX_OK && !call->eval
         && ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_NOSCRIPT))
@@ -184,7 +189,8 @@ ngx_ampersand_cache_invalidate_retry(ngx_event_t *ev)
     inv = ev->data;
 
     n = ngx_ampersand_generations_pending_take(inv->zone, pending,
-                                        NGX_AMPERSAND_INVALIDATE_ONCE);
+                                        NGX_AMPERSAND_INVALIDATE_ONCE,
+                                        NGX_AMPERSAND_INVALIDATE_RETRY);
 
     for (i = 0; i < n; i++) {
         ngx_ampersand_cache_invalidate_send(inv, &pending[i], 0);

@@ -10,10 +10,11 @@
  * lost) the invalidation is pending: the families stand in the project's node
  * of the zone, which outlives workers and reloads, and every worker that failed
  * tries again each second until none is pending.  A worker that exits leaves
- * those without a reply to its successors.  A duplicate invalidation costs one
- * extra cache miss.  A zone that is lost with pending invalidations
- * (a restart while Redis is out of reach) leaves the old answers to their
- * lifetimes.
+ * those without a reply to its successors; those of a worker that was killed
+ * stand in the project's node, too, and its successor finds them.  A duplicate
+ * invalidation costs one extra cache miss.  A zone that is lost with pending
+ * invalidations (a restart while Redis is out of reach) leaves the old answers
+ * to their lifetimes.
  */
 
 #ifndef NGX_AMPERSAND_CACHE_INVALIDATE_H

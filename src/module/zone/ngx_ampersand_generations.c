@@ -97,6 +97,55 @@ ngx_ampersand_generations_bump(ngx_ampersand_zone_t *zone, amp_span_t project,
 
 
 void
+ngx_ampersand_generations_begin(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_pending_t *pending)
+{
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_project_node_t  *pn;
+
+    ngx_ampersand_zone_lock(zone);
+
+    node = ngx_ampersand_generations_project(zone,
+                                 amp_span_make(pending->project, pending->len));
+    if (node) {
+        pn = ngx_ampersand_node_body(node);
+
+        if (pn->nsent++ == 0) {
+            pn->sent_at = ngx_current_msec;
+        }
+
+        pn->sent |= pending->families;
+        zone->sh->pending = 1;
+    }
+
+    ngx_ampersand_zone_unlock(zone);
+}
+
+
+void
+ngx_ampersand_generations_end(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_pending_t *pending)
+{
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_project_node_t  *pn;
+
+    ngx_ampersand_zone_lock(zone);
+
+    node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_PROJECT,
+                                 amp_span_make(pending->project, pending->len));
+    if (node) {
+        pn = ngx_ampersand_node_body(node);
+
+        if (pn->nsent && --pn->nsent == 0) {
+            pn->sent = 0;
+        }
+    }
+
+    ngx_ampersand_zone_unlock(zone);
+}
+
+
+void
 ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
     const ngx_ampersand_pending_t *pending)
 {
@@ -119,9 +168,9 @@ ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
 
 ngx_uint_t
 ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
-    ngx_ampersand_pending_t *pending, ngx_uint_t max)
+    ngx_ampersand_pending_t *pending, ngx_uint_t max, ngx_msec_t lost)
 {
-    ngx_uint_t                     n;
+    ngx_uint_t                     n, sent;
     ngx_queue_t                   *q;
     ngx_ampersand_node_t          *node;
     ngx_ampersand_shared_t        *sh;
@@ -129,6 +178,7 @@ ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
 
     sh = zone->sh;
     n = 0;
+    sent = 0;
 
     if (!sh->pending) {
         return 0;
@@ -148,6 +198,17 @@ ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
 
         pn = ngx_ampersand_node_body(node);
 
+        if (pn->nsent
+            && (ngx_msec_int_t) (ngx_current_msec - pn->sent_at)
+               >= (ngx_msec_int_t) lost)
+        {
+            pn->pending |= pn->sent;
+            pn->sent = 0;
+            pn->nsent = 0;
+        }
+
+        sent |= pn->nsent;
+
         if (pn->pending) {
             pending[n].families = pn->pending;
             pending[n].len = node->len;
@@ -157,7 +218,7 @@ ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
         }
     }
 
-    if (n < max) {
+    if (n < max && !sent) {
         sh->pending = 0;
     }
 

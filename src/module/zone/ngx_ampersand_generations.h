@@ -32,10 +32,23 @@ void ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone,
 void ngx_ampersand_generations_read(ngx_ampersand_zone_t *zone,
     amp_span_t project, ngx_ampersand_record_t *record);
 
-/* These families were written: their cache keys change at once. */
+/*
+ * These families were written: their cache keys change at once, and a command
+ * to Redis follows.
+ */
 
 void ngx_ampersand_generations_bump(ngx_ampersand_zone_t *zone,
     amp_span_t project, uint32_t families);
+
+/*
+ * A command to Redis for these families begins, or has ended, in whatever way.
+ * The zone knows of it in case its worker dies.
+ */
+
+void ngx_ampersand_generations_begin(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_pending_t *pending);
+void ngx_ampersand_generations_end(ngx_ampersand_zone_t *zone,
+    const ngx_ampersand_pending_t *pending);
 
 /* Adds pending invalidations, where the zone has room for the project. */
 
@@ -43,12 +56,13 @@ void ngx_ampersand_generations_pending_add(ngx_ampersand_zone_t *zone,
     const ngx_ampersand_pending_t *pending);
 
 /*
- * Takes up to max pending invalidations off the zone and returns their
- * number.
+ * Takes up to max pending invalidations off the zone and returns their number;
+ * also those whose commands began more than lost ms ago and have not ended: the
+ * worker is gone, or they are sent twice, which costs one extra cache miss.
  */
 
 ngx_uint_t ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
-    ngx_ampersand_pending_t *pending, ngx_uint_t max);
+    ngx_ampersand_pending_t *pending, ngx_uint_t max, ngx_msec_t lost);
 
 /*
  * With the lock held: Redis has this generation of a family, see

@@ -18,7 +18,7 @@
 #define NGX_AMPERSAND_UNSHARED     512      /* see cache/ngx_http_ampersand_
                                                cache_lock.h                   */
 #define NGX_AMPERSAND_INVALIDATED  1024
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7037
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7038
 #define NGX_AMPERSAND_SERVERS      64
 #define NGX_AMPERSAND_GATEWAYS     65535    /* more are not counted          */
 #define NGX_AMPERSAND_GATEWAY_ID   16
@@ -98,6 +98,10 @@ typedef struct {
     uint32_t               bumps[AMP_FAMILY_COUNT];
     uint32_t               pending;     /* families whose invalidation Redis
                                            has not confirmed                  */
+    uint32_t               sent;        /* those of invalidations that wait for
+                                           a reply, ...                       */
+    uint32_t               nsent;       /* how many, ...                      */
+    ngx_msec_t             sent_at;     /* ... and since when                 */
     u_char                 loaded;      /* gens were read from Redis          */
     u_char                 reused;      /* a generation decreased: Redis lost
                                            some, and numbers come again       */
