@@ -305,6 +305,7 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     lease->burst = rate->burst;
     lease->asked = now;
     lease->lost = now + timeout;
+    lease->spent = 0;
     lease->calls = AMP_LEASE_PACE + (lease->calls > now ? lease->calls : now);
 
     ask->unit = unit;
@@ -403,11 +404,33 @@ amp_lease_steady(const amp_lease_t *lease, uint64_t redis, uint64_t sent,
 }
 
 
+/*
+ * Units that were spent without Redis while the call was under way are in no
+ * charge: as many of those granted are spent.  Returns their number; the next
+ * call charges the rest.
+ */
+
+static uint64_t
+amp_lease_settle(amp_lease_t *lease, uint64_t granted, uint64_t now)
+{
+    uint64_t  rest, tail;
+
+    rest = (lease->spent > granted) ? lease->spent - granted : 0;
+    tail = amp_lease_tail(lease, lease->unit);
+
+    lease->local = rest ? (tail > now ? tail : now)
+                          + rest * lease->unit * lease->shares
+                        : 0;
+
+    return lease->spent - rest;
+}
+
+
 int
 amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     uint64_t sent, uint64_t received)
 {
-    uint64_t  delay, start, size, redis;
+    uint64_t  delay, start, size, spent, redis;
 
     if (lease->asked != sent) {
         return 0;
@@ -443,10 +466,11 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     lease->after = answer->wait ? received + answer->wait : 0;
     lease->asked = 0;
     lease->failed = 0;
-    lease->local = 0;
 
     start = redis + answer->lead;
-    amp_lease_append(lease, start, start + answer->granted * lease->unit);
+    spent = amp_lease_settle(lease, answer->granted, received);
+    amp_lease_append(lease, start + spent * lease->unit,
+                     start + answer->granted * lease->unit);
     amp_lease_reserve(lease);
 
     size = amp_lease_left(lease, received, AMP_LEASE_FOREVER) + lease->reserved;
@@ -532,6 +556,7 @@ amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
     tat = amp_lease_share(lease, rate, gateways, now, &unit, &window);
     lease->local = tat + unit;
     lease->shares = amp_lease_shares(lease, gateways);
+    lease->spent++;
 }
 
 

@@ -194,8 +194,9 @@ void amp_lease_give_up(amp_lease_t *lease, uint64_t sent);
  * Without Redis: rate and burst divided by the number of gateways (the number
  * in this limit's last answer, or the caller's if that is larger), continuing
  * from the TAT of that answer.  0 when a request may be admitted, else the ns
- * until then; nothing is taken.  amp_lease_local_spend() takes the unit; the
- * next call after the outage charges it.
+ * until then; nothing is taken.  amp_lease_local_spend() takes the unit: the
+ * next call charges it; while a call is under way, it is one of the units that
+ * the call brings, if there are any.
  */
 
 uint64_t amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,

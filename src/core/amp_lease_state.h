@@ -55,6 +55,8 @@ typedef struct {
     uint32_t           gateways;    /* of the last answer                     */
     uint32_t           shares;      /* by which local was counted             */
     uint32_t           failed;      /* the last call failed                   */
+    uint32_t           spent;       /* units spent without Redis since the
+                                       current call began                     */
 } amp_lease_t;
 
 

@@ -202,6 +202,65 @@ without_redis(void **state)
 }
 
 
+/* As many of the units that the call brings are spent; then the next pays. */
+
+static void
+spent_without_redis_while_a_call_is_under_way(void **state)
+{
+    one_t               o;
+    uint32_t            n;
+    uint64_t            sent;
+    amp_lease_ask_t     ask;
+    amp_lease_answer_t  a;
+
+    one_init(&o, "10/s", 40);
+    o.lease.demand = 10;
+
+    amp_lease_failed(&o.lease, o.lease.asked, o.now);
+    o.now += AMP_LEASE_RETRY;
+    sent = o.now;
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    assert_true(ask.charge == 0);
+
+    for (n = 0; n < 3; n++) {
+        amp_lease_local_spend(&o.lease, &o.rate, 4, o.now);
+    }
+
+    memset(&a, 0, sizeof(a));
+    a.now = (uint64_t) o.zero + o.now / 1000;
+    a.granted = 5;
+    a.gateways = 4;
+    a.ahead = 500 * MS;
+
+    assert_int_equal(amp_lease_answer(&o.lease, &a, sent, o.now), 0);
+    assert_int_equal(o.lease.size, 2);
+
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    assert_true(ask.charge == 0);
+
+    /* one is granted for three that were spent: two are left to be charged */
+
+    for (n = 0; n < 3; n++) {
+        amp_lease_local_spend(&o.lease, &o.rate, 4, o.now);
+    }
+
+    a.granted = 1;
+    a.lead = 500 * MS;
+    a.ahead = 600 * MS;
+
+    assert_int_equal(amp_lease_answer(&o.lease, &a, o.now, o.now), 0);
+
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    assert_true(ask.charge == 200 * MS);
+
+    a.granted = 0;
+    assert_int_equal(amp_lease_answer(&o.lease, &a, o.now, o.now), 0);
+
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    assert_true(ask.charge == 0);
+}
+
+
 /* Also those that are too old to be spent. */
 
 static void
@@ -564,6 +623,7 @@ main(void)
         cmocka_unit_test(few_requests_wait_below_the_limit),
         cmocka_unit_test(at_most_20_calls_begin_in_a_second),
         cmocka_unit_test(without_redis),
+        cmocka_unit_test(spent_without_redis_while_a_call_is_under_way),
         cmocka_unit_test(units_are_handed_back),
         cmocka_unit_test(units_that_lapsed_during_the_call),
         cmocka_unit_test(impossible_answers),
