@@ -120,6 +120,35 @@ E
     $gw->finish;
 };
 
+# An entry that nginx has marked as being refreshed waits for that refresh for ever.
+
+subtest 'a refresh whose client request becomes another one' => sub {
+    my $up = Gateway::Upstream->start(sub {
+        return $_[0]{target} =~ /after/ ? undef : { headers => [ 'Cache-Control' => 'max-age=1' ], body => '{}' };
+    });
+    my ($gw, $token) = gateway(upstream => $up->url, server => <<"E");
+        location /v1/integrations {
+            ampersand platform;
+            include PROXY;
+            post_action /-/after;
+        }
+        location = /-/after { proxy_pass @{[ $up->url ]}/after; }
+E
+    my $get = sub { $gw->get("/v1/$_[0]", token => $token, headers => $_[1] || []) };
+    my $sent = sub { my $path = shift; scalar grep { $_->{target} =~ $path } $up->requests };
+
+    is $get->($_)->{status}, 200, "$_: stored" for qw(topics integrations);
+    my $stale = time + 3;
+    ok $gw->wait_for(sub { time >= $stale }), 'both entries are stale';
+    is $get->('topics', [ 'If-Match' => '"other"' ])->{status}, 412, 'a stale answer becomes a 412';
+    is $get->('topics')->{headers}{'x-cache-status'}, 'STALE', 'the next request has it refreshed';
+    ok $gw->wait_for(sub { $sent->('topics') == 2 }), '... once';
+    is $get->('integrations')->{headers}{'x-cache-status'}, 'STALE', 'post_action follows a stale answer';
+    ok $gw->wait_for(sub { $sent->('integrations') == 2 }), 'it is refreshed all the same';
+    is scalar(grep { /\[error\]/ } split /\n/, $gw->error_log), 0, 'no line at level error';
+    $gw->finish;
+};
+
 # A GET that the cache does not answer is refused when nginx has already made an
 # upstream request for it.
 

@@ -560,6 +560,7 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
                       amp_problem(ctx->reason)->name);
     }
 
+    ctx->passed = r->loc_conf;
     ctx->state = NGX_HTTP_AMPERSAND_PASSED;
 
     return NGX_DECLINED;

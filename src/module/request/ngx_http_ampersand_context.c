@@ -1,6 +1,8 @@
 #include "ngx_http_ampersand_context.h"
 
 
+static ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_refreshed(
+    ngx_http_request_t *r);
 static ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_dropped(
     ngx_http_request_t *r);
 static ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_create(
@@ -91,25 +93,46 @@ ngx_http_ampersand_context_next(ngx_http_request_t *r)
 ngx_http_ampersand_ctx_t *
 ngx_http_ampersand_passed(ngx_http_request_t *r)
 {
-    ngx_http_cache_t          *c;
     ngx_http_ampersand_ctx_t  *ctx;
+
+    if (r != r->main) {
+        return ngx_http_ampersand_context_refreshed(r);
+    }
 
     ctx = ngx_http_ampersand_ctx(r);
 
-    if (ctx == NULL || ctx->state != NGX_HTTP_AMPERSAND_PASSED) {
-        return NULL;
-    }
+    return ctx && ctx->state == NGX_HTTP_AMPERSAND_PASSED ? ctx : NULL;
+}
 
-    if (r == r->main) {
-        return ctx;
+
+/*
+ * A refresh is a clone in the background of a main request that passed in the
+ * same location and found a stale answer; after an internal redirect the main
+ * request has no cache entry any more.
+ */
+
+static ngx_http_ampersand_ctx_t *
+ngx_http_ampersand_context_refreshed(ngx_http_request_t *r)
+{
+    ngx_http_cache_t          *c;
+    ngx_http_cleanup_t        *cln;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    if (!r->background || r->parent != r->main) {
+        return NULL;
     }
 
     c = r->main->cache;
 
-    if (r->background && r->parent == r->main
-        && r->loc_conf == r->main->loc_conf && c && c->background)
-    {
-        return ctx;
+    for (cln = r->main->cleanup; cln; cln = cln->next) {
+        ctx = cln->data;
+
+        if (cln->handler == ngx_http_ampersand_context_leave
+            && ctx->passed == r->loc_conf)
+        {
+            return (c ? c->background : ctx != ngx_http_ampersand_ctx(r))
+                   ? ctx : NULL;
+        }
     }
 
     return NULL;

@@ -51,6 +51,8 @@ typedef struct {
     unsigned                         methods;   /* Allow of a 405             */
     time_t                           retry;     /* seconds, for Retry-After   */
 
+    void                           **passed;    /* r->loc_conf of the location
+                                                   that passed it             */
     ngx_str_t                        uri;       /* composed, escaped          */
     amp_header_policy_t              policy;    /* of headers that go upstream*/
     ngx_str_t                        cache_key;
@@ -109,7 +111,8 @@ ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_next(
 /*
  * The context by which r may go upstream: the main request, after the access
  * phase has passed it; or the clone of it that nginx makes to refresh a stale
- * answer.  NULL: r may not.
+ * answer, also when the main request has been redirected since (post_action).
+ * NULL: r may not.
  */
 
 ngx_http_ampersand_ctx_t *ngx_http_ampersand_passed(ngx_http_request_t *r);

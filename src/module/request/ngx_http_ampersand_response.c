@@ -106,6 +106,16 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    /*
+     * After a 412 of a filter nginx drops the refresh that it has posted, and
+     * would leave the entry marked as being refreshed for ever
+     */
+
+    if (r->filter_finalize && r->cache && r->cache->background) {
+        r->cache->background = 0;
+        ngx_http_file_cache_free(r->cache, NULL);
+    }
+
     if (r->err_status >= NGX_HTTP_BAD_REQUEST
         && ctx->state != NGX_HTTP_AMPERSAND_DENIED
         && ngx_http_ampersand_error_page(r, ctx) != NGX_OK)
