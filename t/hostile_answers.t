@@ -22,6 +22,7 @@ my $up = Gateway::Upstream->start(sub {
     my ($req) = @_;
     my ($n) = $req->{target} =~ /(\d+)\z/;
     my $head = $req->{target} =~ m{^/head/};
+    return undef if $req->{target} =~ /works/;
     return { %{ Gateway::Answers::answer($n, $head ? 'HEAD' : 'GET') } };
 });
 
@@ -37,7 +38,8 @@ my %socket;
 sub ask {
     my ($which, $method, $target) = @_;
     my $s = $socket{$which} ||= $gw{$which}->connect or die "connect: $!";
-    print $s "$method $target HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token{$which}\r\n\r\n";
+    my $length = $method eq 'POST' ? "Content-Length: 0\r\n" : '';
+    print $s "$method $target HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token{$which}\r\n$length\r\n";
     $s->flush;
     my $in = '';
     my $res = Gateway::read_response($s, method => $method, interim => 1, rest => \$in);
@@ -53,6 +55,9 @@ my @faults;
 
 for my $n (1 .. $N) {
     my $which = $n % 5 ? 'on' : 'off';
+
+    # broken answers in a row would suspend the host
+    ask($which, 'POST', "/v1/topics?works=$n") if $n % 3 == 0;
     my $api = $n % 3;
     my $method = $n % 7 ? 'GET' : 'HEAD';
 

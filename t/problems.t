@@ -206,6 +206,11 @@ subtest 'upstream fails' => sub {
                   [ 'garbage', 502, 'upstream-failed', '/v1/topics', 'garbage' ],
                   [ 'slow', 504, 'upstream-timeout', '/v1/topics', { delay => 3 } ]) {
         my ($what, $status, $type, $target, $answer) = @$case;
+
+        # failures in a row would suspend the host
+        $up->answer({});
+        is $gw->request('POST', '/v1/topics', token => $t, json => {})->{status}, 200, 'an answer in between';
+
         $up->answer($answer eq 'garbage' ? { raw => "no HTTP at all\r\n\r\n" } : $answer) if $answer;
         for my $method ($target =~ /dead/ ? qw(PATCH DELETE) : qw(GET POST)) {
             my $res = $gw->request($method, $target, token => $t, $method =~ /^P/ ? (json => {}) : ());

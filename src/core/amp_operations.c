@@ -157,6 +157,15 @@ static const char *const  amp_method_names[AMP_METHOD_COUNT] = {
 
 /* "none" cannot be granted: amp_class_find() does not find it. */
 
+static const uint32_t  amp_class_timeouts[AMP_CLASS_COUNT] = {
+    [AMP_CLASS_CATALOG] = 10000,
+    [AMP_CLASS_READ] = 30000,
+    [AMP_CLASS_WRITE] = 60000,
+    [AMP_CLASS_DATA] = 60000,
+    [AMP_CLASS_SECRETS] = 30000
+};
+
+
 static const char *const  amp_class_names[AMP_CLASS_COUNT + 1] = {
     [AMP_CLASS_CATALOG] = "catalog",
     [AMP_CLASS_READ] = "read",
@@ -221,6 +230,13 @@ amp_operation_find(amp_span_t id)
     }
 
     return NULL;
+}
+
+
+uint32_t
+amp_class_timeout(amp_class_e class)
+{
+    return amp_class_timeouts[class];
 }
 
 

@@ -135,6 +135,10 @@ const amp_operation_t *amp_operation_find(amp_span_t id);
 
 /* Words in configuration and commands.  *_find() returns -1 for others. */
 
+/* How long an answer may take, in ms. */
+
+uint32_t amp_class_timeout(amp_class_e class);
+
 const char *amp_api_name(amp_api_e api);            /* "platform"           */
 int amp_api_find(amp_span_t name);
 const char *amp_api_host(amp_api_e api);            /* "api.withampersand..." */

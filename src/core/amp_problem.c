@@ -260,6 +260,15 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         " it."
     },
 
+    [AMP_UPSTREAM_SUSPENDED] = {
+        "upstream-suspended", 503, 1, "Ampersand is failing",
+        "This host of Ampersand has failed several times in a row. The gateway"
+        " sends it no request until the time in Retry-After, and one request"
+        " then, to see whether it works again.",
+        "Try again after the time in Retry-After. This request was not sent."
+        " Operators: the error log names the host."
+    },
+
     [AMP_UNAVAILABLE] = {
         "unavailable", 503, 1, "Gateway unavailable",
         "The gateway cannot process this request now.",

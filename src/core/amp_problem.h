@@ -69,6 +69,7 @@ typedef enum {
     /* other errors that nginx itself answers in a gateway location */
     AMP_UPSTREAM_FAILED,        /* 502                                        */
     AMP_UPSTREAM_TIMEOUT,       /* 504                                        */
+    AMP_UPSTREAM_SUSPENDED,     /* 503: the host failed, see amp_breaker.h    */
     AMP_UNAVAILABLE,            /* 503                                        */
     AMP_REQUEST_TIMEOUT,        /* 408                                        */
     AMP_HEADERS_TOO_LARGE,      /* 431, and nginx's 494                       */

@@ -46,6 +46,7 @@ typedef struct {
                                                    or 0                       */
     ngx_atomic_uint_t               events_up;  /* 1: subscribed to events    */
     ngx_atomic_uint_t               cooldowns;
+    ngx_atomic_uint_t               suspensions;
     ngx_atomic_uint_t               lease_calls;
     ngx_atomic_uint_t               lease_failures;
     ngx_atomic_uint_t               limit_fallbacks;

@@ -19,6 +19,8 @@ static void ngx_http_ampersand_worker_invalidator(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static void ngx_http_ampersand_worker_registry(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
+static void ngx_http_ampersand_worker_breakers(
+    ngx_http_ampersand_main_conf_t *amcf);
 static ngx_int_t ngx_http_ampersand_worker_subscribe(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static void ngx_http_ampersand_worker_message(void *data, ngx_int_t rc,
@@ -81,6 +83,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     ngx_http_ampersand_worker_invalidator(amcf, cycle);
     ngx_http_ampersand_cache_lock_init(&worker->cache_lock, cycle->log);
     ngx_http_ampersand_worker_registry(amcf, cycle);
+    ngx_http_ampersand_worker_breakers(amcf);
     ngx_http_ampersand_worker_heap(cycle->log);
 
     if (ngx_worker != 0) {
@@ -217,6 +220,21 @@ ngx_http_ampersand_worker_registry(ngx_http_ampersand_main_conf_t *amcf,
     registry->file = amcf->gateways;
 
     ngx_ampersand_registry_init(registry, cycle->log, ngx_worker == 0);
+}
+
+
+static void
+ngx_http_ampersand_worker_breakers(ngx_http_ampersand_main_conf_t *amcf)
+{
+    ngx_uint_t                       i;
+    ngx_http_ampersand_loc_conf_t  **alcf;
+
+    alcf = amcf->upstreams->elts;
+
+    for (i = 0; i < amcf->upstreams->nelts; i++) {
+        alcf[i]->breaker = ngx_ampersand_breaker(amcf->zone, alcf[i]->api,
+                                                 &alcf[i]->target->host);
+    }
 }
 
 

@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_access.h"
 #include "ngx_http_ampersand_body.h"
+#include "ngx_http_ampersand_breaker.h"
 #include "ngx_http_ampersand_charge.h"
 #include "ngx_http_ampersand_deny.h"
 #include "ngx_http_ampersand_log.h"
@@ -530,6 +531,14 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
 
     if (ctx->headers.only_if_cached && ctx->ttl == 0) {
         return AMP_NOT_CACHED;
+    }
+
+    if (ctx->ttl == 0) {
+        ctx->retry = ngx_http_ampersand_breaker_left(r);
+
+        if (ctx->retry) {
+            return AMP_UPSTREAM_SUSPENDED;
+        }
     }
 
     reason = ngx_http_ampersand_charge(r, ctx, ctx->limited);

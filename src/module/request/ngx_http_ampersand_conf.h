@@ -16,6 +16,7 @@
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "tenant/ngx_ampersand_sample.h"
 #include "tenant/ngx_http_ampersand_lookup.h"
+#include "zone/ngx_ampersand_breaker.h"
 
 
 #define NGX_HTTP_AMPERSAND_OFF  AMP_API_COUNT   /* ampersand off;             */
@@ -99,6 +100,10 @@ typedef struct {
                                                    before merging: the host   */
     size_t                          schema;     /* the length of "https://"   */
     ngx_http_upstream_srv_conf_t   *target;     /* the upstream{}             */
+    ngx_ampersand_breaker_t        *breaker;    /* of target, in a worker     */
+    ngx_http_upstream_conf_t       *timed[AMP_CLASS_COUNT]; /* nginx's, with
+                                                   the time-out of a class; in
+                                                   a worker                   */
     ngx_http_complex_value_t       *identity;
     ngx_flag_t                      observe;
     ngx_flag_t                      limit_hits;

@@ -242,6 +242,13 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
         reason = amp_problem_by_status(up->lost);
     }
 
+    /* there was no stale answer to serve */
+
+    if (up && up->suspended) {
+        reason = AMP_UPSTREAM_SUSPENDED;
+        ctx->retry = up->suspended;
+    }
+
     return ngx_http_ampersand_deny_replace(r, ctx, reason);
 }
 

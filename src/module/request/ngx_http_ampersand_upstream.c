@@ -6,11 +6,18 @@
 #include "ngx_ampersand_log.h"
 
 
+#define NGX_HTTP_AMPERSAND_READ_TIMEOUT  60000  /* of proxy_read_timeout      */
+
+
 extern ngx_module_t  ngx_http_proxy_module;
 
 
 static ngx_int_t ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
+static ngx_int_t ngx_http_ampersand_upstream_suspended(
+    ngx_http_ampersand_upstream_t *up, time_t seconds);
+static ngx_int_t ngx_http_ampersand_upstream_no_server(
+    ngx_peer_connection_t *pc, void *data);
 static ngx_http_upstream_init_peer_pt ngx_http_ampersand_next_init_peer(
     ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us);
 static ngx_http_ampersand_upstream_t *ngx_http_ampersand_upstream_create(
@@ -18,6 +25,8 @@ static ngx_http_ampersand_upstream_t *ngx_http_ampersand_upstream_create(
 static ngx_int_t ngx_http_ampersand_upstream_limited(
     ngx_http_ampersand_upstream_t *up);
 static void ngx_http_ampersand_upstream_hook(ngx_http_ampersand_upstream_t *up);
+static ngx_int_t ngx_http_ampersand_upstream_time(
+    ngx_http_ampersand_upstream_t *up);
 static ngx_int_t ngx_http_ampersand_upstream_header(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_upstream_reinit(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_ampersand_upstream_fits(ngx_http_request_t *r,
@@ -112,6 +121,7 @@ static ngx_int_t
 ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
+    time_t                           wait;
     amp_reason_e                     reason;
     ngx_http_ampersand_ctx_t        *ctx;
     ngx_http_ampersand_loc_conf_t   *alcf;
@@ -140,6 +150,14 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
         ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait);
     }
 
+    if (!ctx->headers.only_if_cached) {
+        wait = ngx_http_ampersand_breaker_admit(r, &up->breaker);
+
+        if (wait) {
+            return ngx_http_ampersand_upstream_suspended(up, wait);
+        }
+    }
+
     reason = ngx_http_ampersand_upstream_prepare(up);
 
     if (reason != AMP_OK) {
@@ -154,7 +172,9 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
 
     ngx_http_ampersand_upstream_replace(up);
 
-    if (next(r, us) != NGX_OK || ngx_http_ampersand_peer(r, us) != NGX_OK) {
+    if (ngx_http_ampersand_upstream_time(up) != NGX_OK
+        || next(r, us) != NGX_OK || ngx_http_ampersand_peer(r, us) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -162,6 +182,44 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_ampersand_ignore_abort(r, ctx);
 
     return NGX_OK;
+}
+
+
+/*
+ * The host gets no request.  nginx serves a stale entry where it gets no server
+ * to connect to, so that is what it is told; else the request is refused.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_upstream_suspended(ngx_http_ampersand_upstream_t *up,
+    time_t seconds)
+{
+    ngx_http_upstream_t  *u;
+
+    u = up->upstream;
+    up->limited->retry = seconds;
+
+    if (u->cache_status != NGX_HTTP_CACHE_EXPIRED) {
+        ngx_http_ampersand_upstream_refuse(up, AMP_UPSTREAM_SUSPENDED);
+        return NGX_ERROR;
+    }
+
+    up->suspended = seconds;
+
+    u->peer.get = ngx_http_ampersand_upstream_no_server;
+    u->peer.tries = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_upstream_no_server(ngx_peer_connection_t *pc, void *data)
+{
+    (void) pc;
+    (void) data;
+
+    return NGX_DECLINED;
 }
 
 
@@ -270,14 +328,59 @@ ngx_http_ampersand_upstream_hook(ngx_http_ampersand_upstream_t *up)
 }
 
 
+/*
+ * The time-out of the operation's class, unless proxy_read_timeout is another
+ * than nginx's default.  nginx has one configuration for all requests of the
+ * location, so a worker makes a copy for each class.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_upstream_time(ngx_http_ampersand_upstream_t *up)
+{
+    ngx_http_upstream_t             *u;
+    ngx_http_upstream_conf_t       **timed;
+    ngx_http_ampersand_loc_conf_t   *alcf;
+
+    u = up->upstream;
+
+    if (u->conf->read_timeout != NGX_HTTP_AMPERSAND_READ_TIMEOUT) {
+        return NGX_OK;
+    }
+
+    alcf = ngx_http_get_module_loc_conf(up->request, ngx_http_ampersand_module);
+    timed = &alcf->timed[up->ctx->op->class];
+
+    if (*timed == NULL) {
+        *timed = ngx_palloc(ngx_cycle->pool, sizeof(**timed));
+        if (*timed == NULL) {
+            return NGX_ERROR;
+        }
+
+        **timed = *u->conf;
+        (*timed)->read_timeout = amp_class_timeout(up->ctx->op->class);
+    }
+
+    u->conf = *timed;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_http_ampersand_upstream_header(ngx_http_request_t *r)
 {
+    ngx_int_t                       rc;
     ngx_http_ampersand_upstream_t  *up;
 
     up = ngx_http_ampersand_upstream(r);
+    rc = ngx_http_ampersand_answer_header(r, &up->answer);
 
-    return ngx_http_ampersand_answer_header(r, &up->answer);
+    if (rc == NGX_OK && !r->cached) {
+        ngx_http_ampersand_breaker_answered(r, &up->breaker,
+                                            r->upstream->headers_in.status_n);
+    }
+
+    return rc;
 }
 
 
@@ -526,6 +629,7 @@ ngx_http_ampersand_upstream_undo(ngx_http_request_t *r)
 static void
 ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 {
+    ngx_uint_t                       failed;
     ngx_http_ampersand_upstream_t   *up;
     ngx_http_ampersand_main_conf_t  *amcf;
 
@@ -534,6 +638,13 @@ ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
     up->finalize(r, rc);
 
     ngx_http_ampersand_upstream_wipe(up);
+
+    /* without an answer: nginx ends with an error, or with a stale answer */
+
+    failed = (rc == NGX_HTTP_BAD_GATEWAY || rc == NGX_HTTP_GATEWAY_TIME_OUT
+              || up->lost || r->cached);
+
+    ngx_http_ampersand_breaker_ended(r, &up->breaker, failed);
 
     if (!ngx_http_ampersand_upstream_sent(up)) {
         up->state = NGX_HTTP_AMPERSAND_UPSTREAM_UNSENT;

@@ -20,6 +20,7 @@
  *
  *   KEYED ── units have to be leased ──▶ WAITING ── phase runs again ──▶ NEW
  *   NEW, COMPOSED, KEYED, CHARGED ── a reason, or no memory ──▶ UNSENT
+ *   NEW ── the host is suspended ──▶ UNSENT, or nginx serves a stale answer
  *
  * WAITING: peer.init cannot wait, so nginx's upstream request is ended as if it
  * had never been made, and the cache's lock is given back.  The content handler
@@ -45,6 +46,7 @@
 
 
 #include "ngx_http_ampersand_answer.h"
+#include "ngx_http_ampersand_breaker.h"
 #include "ngx_http_ampersand_context.h"
 
 
@@ -74,6 +76,9 @@ typedef struct {
     ngx_str_t                             key;      /* its place in the head;
                                                        len 0: none, or wiped  */
     ngx_http_ampersand_answer_t           answer;
+    ngx_http_ampersand_breaker_t          breaker;
+    time_t                                suspended; /* seconds: not sent, a
+                                                       stale answer may serve */
     ngx_uint_t                            lost;     /* 502 or 504 of a request
                                                        that must not be tried
                                                        once more, or 0        */

@@ -51,7 +51,7 @@ static u_char *ngx_http_ampersand_status_html(u_char *p, u_char *last,
     ngx_ampersand_counters_t *counters);
 
 
-#define NGX_HTTP_AMPERSAND_FIGURES  40
+#define NGX_HTTP_AMPERSAND_FIGURES  48
 
 
 char *
@@ -380,6 +380,34 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("cooldowns_total", "counter",
                               "Cool-downs begun by a 429 of Ampersand",
                               c->cooldowns);
+    ngx_http_ampersand_figure("upstream_suspensions_total", "counter",
+                              "Times that a host of Ampersand was suspended",
+                              c->suspensions);
+    ngx_http_ampersand_figure("upstream_platform_suspended", "gauge",
+                              "1 while the host of the platform API gets no "
+                              "requests",
+                              ngx_ampersand_breaker_count(amcf->zone,
+                                                           AMP_API_PLATFORM));
+    ngx_http_ampersand_figure("upstream_read_suspended", "gauge",
+                              "1 while the host of the read API gets no "
+                              "requests",
+                              ngx_ampersand_breaker_count(amcf->zone,
+                                                               AMP_API_READ));
+    ngx_http_ampersand_figure("upstream_write_suspended", "gauge",
+                              "1 while the host of the write API gets no "
+                              "requests",
+                              ngx_ampersand_breaker_count(amcf->zone,
+                                                               AMP_API_WRITE));
+    ngx_http_ampersand_figure("upstream_search_suspended", "gauge",
+                              "1 while the host of the search API gets no "
+                              "requests",
+                              ngx_ampersand_breaker_count(amcf->zone,
+                                                             AMP_API_SEARCH));
+    ngx_http_ampersand_figure("upstream_proxy_suspended", "gauge",
+                              "1 while the host of the proxy API gets no "
+                              "requests",
+                              ngx_ampersand_breaker_count(amcf->zone,
+                                                               AMP_API_PROXY));
     ngx_http_ampersand_figure("zone_size_bytes", "gauge",
                               "Size of the zone", zone.size);
     ngx_http_ampersand_figure("zone_free_bytes", "gauge",

@@ -10,6 +10,7 @@
 
 
 #include "ngx_ampersand_counters.h"
+#include "amp_breaker.h"
 #include "amp_event.h"
 #include "amp_tenant.h"
 #include "amp_token.h"
@@ -18,9 +19,10 @@
 #define NGX_AMPERSAND_UNSHARED     512      /* see cache/ngx_http_ampersand_
                                                cache_lock.h                   */
 #define NGX_AMPERSAND_INVALIDATED  1024
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7038
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7039
 #define NGX_AMPERSAND_SERVERS      64
 #define NGX_AMPERSAND_GATEWAYS     65535    /* more are not counted          */
+#define NGX_AMPERSAND_BREAKERS     32
 #define NGX_AMPERSAND_GATEWAY_ID   16
 #define NGX_AMPERSAND_SERVER_RUN   40       /* run_id of INFO server          */
 
@@ -143,6 +145,16 @@ typedef struct {
 } ngx_ampersand_leases_t;
 
 
+/* See ngx_ampersand_breaker.h. */
+
+typedef struct {
+    uint32_t                   used;
+    uint32_t                   api;     /* amp_api_e                          */
+    uint32_t                   upstream; /* hash of the name of an upstream{} */
+    amp_breaker_t              state;
+} ngx_ampersand_breaker_t;
+
+
 typedef struct {
     ngx_uint_t                 magic;
     size_t                     layout;  /* sizeof() of this                   */
@@ -181,6 +193,7 @@ typedef struct {
     time_t                     started; /* when the zone was made             */
     time_t                     applied; /* when this event was, 0: none       */
     amp_event_t                event;   /* the last one that was applied      */
+    ngx_ampersand_breaker_t    breakers[NGX_AMPERSAND_BREAKERS];
 } ngx_ampersand_shared_t;
 
 
