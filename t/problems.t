@@ -242,6 +242,11 @@ subtest "Ampersand's own errors pass unchanged" => sub {
     my $body = qq({"type":"x","title":"theirs","status":422,"x":"\\u00e4"}\n);
     my $cooling = 0;
     for my $status (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 501, 502, 503, 504) {
+
+        # failures in a row would suspend the host
+        $up->answer({});
+        is $gw->request('POST', '/v1/topics', token => $t, json => {})->{status}, 200, 'an answer in between';
+
         for my $type ('application/problem+json', 'text/html; charset=x') {
             $up->answer({ status => $status, body => $body,
                           headers => [ 'Content-Type' => $type, 'Retry-After' => '17', 'X-Theirs' => 'yes',

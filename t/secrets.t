@@ -239,6 +239,9 @@ subtest 'an upstream that fails in every way' => sub {
                "$method, $do: $status");
             $answers = $kept if $echo;
         }
+
+        # failures in a row would suspend the host
+        is(call(GET => "/v1/integrations?do=header&x=$do", token => $token{acme}), 200, 'an answer in between');
     }
     my $refused = call(POST => '/search/v1/projects/p-acme/integrations/i/objects/o/search', token => $token{acme}, json => { x => $body });
     ok($refused == 502 || $refused == 404, "a connection that is refused: 502") or diag($refused);
