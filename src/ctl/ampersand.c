@@ -79,6 +79,8 @@ ampersand_connect_to(amp_span_t server, unsigned tls, char text[AMPERSAND_TO])
     int          port;
     const char  *colon;
 
+    /* the options were checked: there is a host */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     colon = memrchr(server.data, ':', server.len);
     port = colon != NULL && memchr(colon, ']', server.data + server.len
                                    - (const unsigned char *) colon) == NULL;
