@@ -19,12 +19,12 @@ my $redis = Gateway::Redis->start('--requirepass', 'canary-admin');
 my $channel = Gateway::Versions::channel_right($redis);
 my $admin = $redis->url(':canary-admin@');
 
-# What a gateway needs, and no more.
+# What gateway and ampctl need, and no more: the line in the docs.
 
-my $gateway = "on >canary-gate ~amp:* $channel -\@all +get +hgetall +eval +evalsha +script|load +hincrby +hget +hset +hmget +hlen +hdel +pexpire"
-    . ' +incrby +set +pttl +info +time +publish +subscribe +ping +select +role +auth';
-my $ampctl = "on >canary-ops ~amp:* $channel -\@all +\@read +\@write +\@scripting +\@pubsub +\@transaction +\@connection +time +info +role";
-$ampctl =~ s/\+\@pubsub/+publish/;
+my ($rights) = Gateway::_slurp("$Gateway::ROOT/docs/redis.md") =~ /^ +ACL SETUSER gateway on >PASSWORD ~amp:\* &amp:events (.*?)\n\n/ms;
+$rights = "~amp:* $channel -\@all " . join ' ', split ' ', $rights;
+my $gateway = "on >canary-gate $rights";
+my $ampctl = "on >canary-ops $rights";
 
 sub user {
     my ($name, $rules) = @_;
