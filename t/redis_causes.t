@@ -19,7 +19,7 @@ is $gw->get($path, token => $token)->{status}, 200, 'a tenant is served';
 
 # Lines of the link for look-ups.
 
-sub lines { my ($what) = @_; return grep { /\[error\].*$what/ } $gw->errors }
+sub lines { my ($what) = @_; return $gw->log_lines(qr/\[error\].*ampersand: .*$what/) }
 
 $fake->stop;
 ok $gw->wait_for(sub { lines(qr/tenants in the zone are served/) }), 'Redis is gone: a line' or diag $gw->error_log;

@@ -138,11 +138,12 @@ ngx_ampersand_link_new_cause(ngx_ampersand_link_t *link)
 
     if (link->failures == 0) {
         cause->logged = 0;
-        cause->times = 0;
     }
 
-    cause->times = (cause->last == hash && cause->times) ? cause->times + 1 : 1;
-    cause->last = hash;
+    if (link->failures == 0 || cause->last != hash) {
+        cause->last = hash;
+        cause->since = ngx_current_msec;
+    }
 
     for (i = 0; i < cause->logged; i++) {
         if (cause->hashes[i] == hash) {
@@ -151,7 +152,8 @@ ngx_ampersand_link_new_cause(ngx_ampersand_link_t *link)
     }
 
     if (cause->logged == NGX_AMPERSAND_LINK_CAUSES
-        || (cause->logged && cause->times < NGX_AMPERSAND_LINK_LASTS))
+        || (cause->logged
+            && ngx_current_msec - cause->since < NGX_AMPERSAND_LINK_LASTS))
     {
         return 0;
     }

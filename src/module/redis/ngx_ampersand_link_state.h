@@ -28,8 +28,8 @@
 #define NGX_AMPERSAND_LINK_READONLY       10000 /* ms                         */
 #define NGX_AMPERSAND_LINK_CAUSES         4     /* of an outage, that are logged
                                                    at most                    */
-#define NGX_AMPERSAND_LINK_LASTS          3     /* attempts with one cause, in
-                                                   succession, until it lasts */
+#define NGX_AMPERSAND_LINK_LASTS          2000  /* ms of one cause alone before
+                                                   it lasts                   */
 #define NGX_AMPERSAND_LINK_REFUSED        1000  /* ms without an error before a
                                                    command counts as accepted */
 
@@ -61,7 +61,7 @@ typedef struct {
     uint32_t                     hashes[NGX_AMPERSAND_LINK_CAUSES];
     ngx_uint_t                   logged;        /* number of these            */
     uint32_t                     last;          /* of the last failure        */
-    ngx_uint_t                   times;         /* that failures had it       */
+    ngx_msec_t                   since;         /* all failures have had it   */
 } ngx_ampersand_link_cause_t;
 
 
