@@ -86,7 +86,7 @@ status_of_each_reason(void **state)
                : (i <= AMP_NO_KEY) ? 503
                : (i == AMP_UPSTREAM_FAILED) ? 502
                : (i == AMP_UPSTREAM_TIMEOUT) ? 504
-               : (i == AMP_UNAVAILABLE) ? 503
+               : (i == AMP_UPSTREAM_SUSPENDED || i == AMP_UNAVAILABLE) ? 503
                : (i == AMP_REQUEST_TIMEOUT) ? 408
                : (i == AMP_HEADERS_TOO_LARGE) ? 431
                : (i == AMP_FORBIDDEN) ? 403 : 500;
