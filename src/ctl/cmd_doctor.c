@@ -10,6 +10,7 @@
 #include "ampersand.h"
 #include "doctor_gateways.h"
 #include "doctor_redis.h"
+#include "doctor_scan.h"
 #include "doctor_tenants.h"
 
 
@@ -61,6 +62,7 @@ doctor_run(ctl_t *ctl)
 
     if (doctor_redis(&doctor) == 0) {
         doctor_tenants(&doctor);
+        doctor_scan(&doctor);
         doctor_gateways(&doctor);
     }
 

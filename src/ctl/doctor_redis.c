@@ -13,7 +13,6 @@
 #include "../core/amp_script.h"
 #include "doctor_redis.h"
 #include "doctor_rights.h"
-#include "doctor_scan.h"
 #include "fault.h"
 #include "sentinel.h"
 
@@ -384,7 +383,6 @@ doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
 
     if (writes) {
         doctor_writes(doctor, c, key);
-        doctor_scan(doctor, c);
     }
 
     doctor_rights(doctor, c, key);
@@ -519,6 +517,27 @@ doctor_reach(doctor_t *doctor)
 
 
 int
+doctor_redis_serves(doctor_t *doctor, unsigned node)
+{
+    route_t  *route;
+
+    route = store_route(doctor->ctl->store);
+
+    switch (route->nodes.url.form) {
+
+    case AMP_REDIS_CLUSTER:
+        return route->nodes.list[node].slots != 0;
+
+    case AMP_REDIS_SENTINEL:
+        return route->sentinel.master == node + 1;
+
+    default: /* AMP_REDIS_SINGLE */
+        return 1;
+    }
+}
+
+
+int
 doctor_redis(doctor_t *doctor)
 {
     int            rc;
@@ -549,11 +568,7 @@ doctor_redis(doctor_t *doctor)
 
     for (i = 0; i < route->nodes.n; i++) {
 
-        if ((route->nodes.url.form == AMP_REDIS_CLUSTER
-             && route->nodes.list[i].slots == 0)
-            || (route->nodes.url.form == AMP_REDIS_SENTINEL
-                && route->sentinel.master != i + 1))
-        {
+        if (!doctor_redis_serves(doctor, i)) {
             continue;
         }
 

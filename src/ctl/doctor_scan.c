@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../core/amp_keys.h"
+#include "doctor_redis.h"
 #include "doctor_scan.h"
 #include "tenant_list.h"
 
@@ -85,15 +86,17 @@ scan_keys(doctor_t *doctor, connection_t *c, scan_t *scan)
                                    "SCAN %s MATCH %s COUNT " SCAN_COUNT, cursor,
                                    pattern);
 
-        if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
+        if (reply == NULL) {
+            route_lost(store_route(ctl->store), c);
+            return -1;
+        }
+
+        if (reply->type != REDIS_REPLY_ARRAY
             || reply->elements != 2
             || reply->element[0]->type != REDIS_REPLY_STRING
             || reply->element[1]->type != REDIS_REPLY_ARRAY)
         {
-            if (reply != NULL) {
-                freeReplyObject(reply);
-            }
-
+            freeReplyObject(reply);
             return -1;
         }
 
@@ -172,19 +175,42 @@ scan_report(doctor_t *doctor, scan_t *scan, const tenant_ids_t *ids)
 
 
 void
-doctor_scan(doctor_t *doctor, connection_t *c)
+doctor_scan(doctor_t *doctor)
 {
-    size_t        i;
-    scan_t        scan;
-    tenant_ids_t  ids;
+    int            rc;
+    ctl_t         *ctl;
+    size_t         i;
+    scan_t         scan;
+    route_t       *route;
+    unsigned       node;
+    connection_t  *c;
+    tenant_ids_t   ids;
 
+    ctl = doctor->ctl;
+    route = store_route(ctl->store);
     memset(&scan, 0, sizeof(scan));
+
+    /* the master that Sentinels name, or the slot map of a cluster */
+
+    c = route_connection(route, ROUTE_ANY, connection_clock() + ctl->timeout,
+                         &ctl->error);
+    rc = c != NULL ? 0 : -1;
+
+    for (node = 0; rc == 0 && node < route->nodes.n; node++) {
+
+        if (!doctor_redis_serves(doctor, node)) {
+            continue;
+        }
+
+        c = nodes_connect(&route->nodes, node,
+                          connection_clock() + ctl->timeout, &ctl->error);
+
+        rc = c != NULL ? scan_keys(doctor, c, &scan) : -1;
+    }
 
     /* the set is read after the records: a new tenant is in both then */
 
-    if (scan_keys(doctor, c, &scan) == 0
-        && tenant_ids(doctor->ctl->store, &doctor->ctl->error, &ids) == 0)
-    {
+    if (rc == 0 && tenant_ids(ctl->store, &ctl->error, &ids) == 0) {
         scan_report(doctor, &scan, &ids);
         tenant_ids_free(&ids);
     }

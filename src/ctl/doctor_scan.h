@@ -10,13 +10,13 @@
 
 
 /*
- * Looks for tenant records at one server that the set of tenants does not name:
- * ampctl tenant list does not show them, and their tokens are valid.  Looks at
- * the keys for as long as one command may take (--timeout), and says so where
+ * Looks for tenant records that the set of tenants does not name: ampctl tenant
+ * list does not show them, and their tokens are valid.  Looks at the keys of a
+ * server for as long as one command may take (--timeout), and says so where
  * there are more.
  */
 
-void doctor_scan(doctor_t *doctor, connection_t *c);
+void doctor_scan(doctor_t *doctor);
 
 
 #endif /* CTL_DOCTOR_SCAN_H */
