@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 use Gateway;
 
 my $up = Gateway::Upstream->start;
-my $gw = Gateway->start(upstream => $up->url, workers => 2, http => 'ampersand_cache_ttl default 1s;',
+my $gw = Gateway->start(upstream => $up->url, workers => 2, http => 'ampersand_suspend on; ampersand_cache_ttl default 1s;',
     proxy_conf => { proxy_cache_background_update => 'off' });
 my $token = $gw->tenant('acme', project => 'p-1');
 my $n = 0;
@@ -88,7 +88,7 @@ subtest 'the proxy API' => sub {
         isnt type($gw->get('/proxy/x', token => $token)), 'upstream-suspended', 'a provider that fails does not suspend it' for 1 .. 8;
     }
     my $closed = Gateway::Redis::free_port();
-    my $down = Gateway->start(like => $gw, upstream => "http://127.0.0.1:$closed");
+    my $down = Gateway->start(like => $gw, upstream => "http://127.0.0.1:$closed", http => 'ampersand_suspend on;');
     is type($down->get('/proxy/x', token => $token)), 'upstream-failed', "no connection, $_" for 1 .. 5;
     is type($down->get('/proxy/x', token => $token)), 'upstream-suspended', 'five times without a connection do';
     is type($down->get('/v1/integrations', token => $token)), 'upstream-failed', 'for each of the five hosts apart';

@@ -142,6 +142,13 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       offsetof(ngx_http_ampersand_main_conf_t, limit.fallback),
       &ngx_http_ampersand_limit_fallbacks },
 
+    { ngx_string("ampersand_suspend"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_loc_conf_t, suspend),
+      NULL },
+
     { ngx_string("ampersand_limit_hits"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -276,6 +283,7 @@ ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf)
     alcf->api = NGX_CONF_UNSET_UINT;
     alcf->identity = NGX_CONF_UNSET_PTR;
     alcf->observe = NGX_CONF_UNSET;
+    alcf->suspend = NGX_CONF_UNSET;
     alcf->limit_hits = NGX_CONF_UNSET;
     alcf->limit_headers = NGX_CONF_UNSET_UINT;
     alcf->body_max = NGX_CONF_UNSET;
@@ -297,6 +305,7 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->upstream, prev->upstream, "");
     ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
     ngx_conf_merge_value(conf->observe, prev->observe, 0);
+    ngx_conf_merge_value(conf->suspend, prev->suspend, 1);
     ngx_conf_merge_value(conf->limit_hits, prev->limit_hits, 0);
     ngx_conf_merge_uint_value(conf->limit_headers, prev->limit_headers,
                               NGX_HTTP_AMPERSAND_LIMIT_HEADERS_ON);

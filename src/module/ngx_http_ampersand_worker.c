@@ -232,8 +232,10 @@ ngx_http_ampersand_worker_breakers(ngx_http_ampersand_main_conf_t *amcf)
     alcf = amcf->upstreams->elts;
 
     for (i = 0; i < amcf->upstreams->nelts; i++) {
-        alcf[i]->breaker = ngx_ampersand_breaker(amcf->zone, alcf[i]->api,
-                                                 &alcf[i]->target->host);
+        if (alcf[i]->suspend) {
+            alcf[i]->breaker = ngx_ampersand_breaker(amcf->zone, alcf[i]->api,
+                                                     &alcf[i]->target->host);
+        }
     }
 }
 

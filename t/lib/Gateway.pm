@@ -197,6 +197,9 @@ E
     # No test lasts an hour: a change that it sees was announced by an event.
     $http .= ' ampersand_tenant_ttl 1h;' unless "$needed $http" =~ /ampersand_tenant_ttl/;
 
+    # Tests make an upstream fail more often in a row than a host may.
+    $http .= ' ampersand_suspend off;' unless $http =~ /ampersand_suspend/;
+
     open my $f, '>', "$dir/nginx.conf" or die $!;
     print $f <<"E";
 load_module $module;

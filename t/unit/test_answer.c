@@ -158,7 +158,7 @@ fields_of_one_connection_or_origin_are_removed(void **state)
         "Alt-Svc", "Strict-Transport-Security", "Public-Key-Pins",
         "Public-Key-Pins-Report-Only", "Clear-Site-Data", "Set-Cookie2", "NEL",
         "Report-To", "Reporting-Endpoints", "Expect-CT", "Accept-CH",
-        "alt-svc", "ALT-SVC", "B@d", "B\x80" "d"
+        "alt-svc", "ALT-SVC", "B@d", ("B\x80" "d")
     };
     static const char *const kept[] = {
         "Date", "Server", "Content-Type", "Set-Cookie", "ETag", "Alt-Svc-X",
@@ -241,7 +241,7 @@ the_length_of_the_body_is_stated_once(void **state)
     };
     static const char *const codings[] = {
         "", "identity", "gzip, chunked", "chunked, chunked", "chunkedx",
-        "xchunked", "chunked;q=1", "\x0b" "chunked"
+        "xchunked", "chunked;q=1", ("\x0b" "chunked")
     };
     char    head[256];
     size_t  i;

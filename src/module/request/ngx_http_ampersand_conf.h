@@ -100,12 +100,14 @@ typedef struct {
                                                    before merging: the host   */
     size_t                          schema;     /* the length of "https://"   */
     ngx_http_upstream_srv_conf_t   *target;     /* the upstream{}             */
-    ngx_ampersand_breaker_t        *breaker;    /* of target, in a worker     */
+    ngx_ampersand_breaker_t        *breaker;    /* of target, in a worker;
+                                                   NULL: never suspended      */
     ngx_http_upstream_conf_t       *timed[AMP_CLASS_COUNT]; /* nginx's, with
                                                    the time-out of a class; in
                                                    a worker                   */
     ngx_http_complex_value_t       *identity;
     ngx_flag_t                      observe;
+    ngx_flag_t                      suspend;
     ngx_flag_t                      limit_hits;
     ngx_uint_t                      limit_headers;
     off_t                           body_max;
