@@ -83,7 +83,7 @@ E
         unlink "$tmp/dir/base/started";
         my $run = begin($tool, 'trixie');
         my $end = time + 60;
-        sleep 0.05 until -e "$tmp/dir/base/started" || time > $end;
+        sleep 0.05 until -e "$tmp/dir/base/started" && $asleep->() || time > $end;
         is $asleep->(), 1, "$signal: debootstrap has a process" or diag slurp("$tmp/dir/logs/debootstrap-trixie.log");
         kill $signal, $run->{pid};
         ended($run);
