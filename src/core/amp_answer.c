@@ -34,6 +34,13 @@ amp_answer_fault(amp_answer_t *answer, const char *text)
 }
 
 
+static int
+amp_answer_is(unsigned char c, amp_span_t set)
+{
+    return memchr(set.data, c, set.len) != NULL;
+}
+
+
 /* One or two digits.  0: there are none, or more. */
 
 static size_t
@@ -129,7 +136,7 @@ amp_answer_status(amp_span_t bytes, amp_answer_t *answer, size_t *at)
 
     /* a point: Microsoft's "404.1" */
 
-    if (memchr(" .\r\n", bytes.data[i], 4) == NULL) {
+    if (!amp_answer_is(bytes.data[i], amp_span(" .\r\n"))) {
         return amp_answer_fault(answer, "malformed status line");
     }
 
@@ -209,7 +216,9 @@ amp_answer_value(amp_span_t line, amp_span_t name)
         value.len--;
     }
 
-    while (value.len && memchr(" \t\r\n", value.data[value.len - 1], 4)) {
+    while (value.len
+           && amp_answer_is(value.data[value.len - 1], amp_span(" \t\r\n")))
+    {
         value.len--;
     }
 
@@ -502,6 +511,7 @@ amp_answer_clean(unsigned char *head, size_t len, const char **fault)
     amp_buf_init(&fields.connection, room, sizeof(room));
 
     rest = amp_span_make(head, len);
+    line = amp_span_null;
 
     (void) amp_answer_line(&rest, &line);
     out = head + line.len;
