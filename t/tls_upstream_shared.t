@@ -21,6 +21,7 @@ chmod 0755, $tmp->dirname;
 my @apis = qw(api read write search proxy);
 my $owner = $$;
 my @servers;
+our $body = '{}';
 
 sub sh { my $out = qx(cd $tmp && $_[0] 2>&1); die "$_[0]\n$out" if $? }
 
@@ -52,7 +53,7 @@ sub server {
         (map {
             my ($cert, $host) = @$_;
             "server { listen 127.0.0.1:$port ssl; server_name $host; ssl_certificate $tmp/$cert.pem; ssl_certificate_key $tmp/$cert.key;\n"
-          . "ssl_session_cache shared:s:1m; default_type application/json; location / { return 200 '{}'; } }\n"
+          . "ssl_session_cache shared:s:1m; default_type application/json; location / { return 200 '$body'; } }\n"
         } @certs), "}\n";
     close $f;
     my $pid = fork // die $!;
@@ -144,6 +145,29 @@ subtest 'a shared upstream{} keeps connections of one host' => sub {
     $call{api}->($gw, $token) for 1 .. 5;
     my %connections = map { $_->[0] => 1 } $server->{seen}->();
     is scalar(keys %connections), 1, 'one connection for six requests';
+    $gw->finish;
+};
+
+# 100 requests at once, each of which takes a second, and 100 more.
+
+subtest 'as many idle connections are kept as there were requests in flight' => sub {
+    local $body = '"' . 'x' x 400 . '"';
+    my $server = server('slow', 'limit_rate 300;', [ all => '_' ]);
+    my $gw = gateway($server, 0);
+    my $token = $gw->tenant('acme', key => 'key-of-acme');
+    $gw->wait_for(sub { $call{api}->($gw, $token) == 200 });
+    for my $round (1, 2) {
+        open my $f, '>', "$tmp/curl" or die $!;
+        print $f "parallel\nparallel-immediate\nparallel-max = 100\nsilent\nheader = \"X-Api-Key: $token\"\n",
+            map { 'url = "' . $gw->url . "/v1/integrations?n=$round.$_\"\noutput = \"/dev/null\"\nwrite-out = \"%{http_code}\\n\"\n" } 1 .. 100;
+        close $f;
+        my %status;
+        $status{$_}++ for split /\n/, qx(curl -q -K $tmp/curl 2> /dev/null);
+        is $status{200}, 100, "round $round is served" or diag join ' ', %status;
+    }
+    my %connections = map { $_->[0] => 1 } $server->{seen}->();
+    cmp_ok scalar(keys %connections), '>', 64, 'the requests needed more than 64 connections';
+    cmp_ok scalar(keys %connections), '<=', 101, 'and the second round made none' or diag scalar keys %connections;
     $gw->finish;
 };
 
