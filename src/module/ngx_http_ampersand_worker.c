@@ -5,9 +5,6 @@
 #include "amp_keys.h"
 
 
-#define NGX_HTTP_AMPERSAND_HEAP  (512 * 1024)
-
-
 static ngx_int_t ngx_http_ampersand_worker_lookups(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static void ngx_http_ampersand_worker_tenant(void *data, amp_span_t id);
@@ -28,7 +25,6 @@ static void ngx_http_ampersand_worker_message(void *data, ngx_int_t rc,
 static void ngx_http_ampersand_worker_subscribed(void *data, ngx_uint_t up);
 static void ngx_http_ampersand_worker_state(void *data,
     ngx_ampersand_redis_state_e state);
-static void ngx_http_ampersand_worker_heap(ngx_log_t *log);
 
 
 ngx_int_t
@@ -84,7 +80,6 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     ngx_http_ampersand_cache_lock_init(&worker->cache_lock, cycle->log);
     ngx_http_ampersand_worker_registry(amcf, cycle);
     ngx_http_ampersand_worker_breakers(amcf);
-    ngx_http_ampersand_worker_heap(cycle->log);
 
     if (ngx_worker != 0) {
         return NGX_OK;
@@ -295,25 +290,5 @@ ngx_http_ampersand_worker_state(void *data, ngx_ampersand_redis_state_e state)
 
     if (ngx_worker < NGX_AMPERSAND_WORKERS && !ngx_exiting) {
         ngx_ampersand_zone_counters(zone)->up[ngx_worker] = state;
-    }
-}
-
-
-/*
- * glibc gives the end of its heap back when 128K there are free, and takes at
- * least as much when none is left: a worker whose heap ends there does both for
- * each request, with the page faults.  Freeing a mapped block moves both
- * limits, this one to twice its size (mallopt(3), M_MMAP_THRESHOLD).
- */
-
-static void
-ngx_http_ampersand_worker_heap(ngx_log_t *log)
-{
-    void  *p;
-
-    p = ngx_alloc(NGX_HTTP_AMPERSAND_HEAP, log);
-
-    if (p) {
-        ngx_free(p);
     }
 }

@@ -15,12 +15,12 @@
  * at any time (any write event does it), so each state defines what a repeated
  * call returns:
  *
- *   NEW ── identify, parse ──┬─ in the zone ──────▶ RESOLVED
- *                            └─ look-up ──▶ RESOLVING ──▶ RESOLVED ── parse
+ *   NEW ── identify ──┬─ in the zone ──────────────▶ RESOLVED
+ *                     └─ look-up ──▶ RESOLVING ────▶ RESOLVED
  *   RESOLVING: NGX_AGAIN; the end of the look-up posts the write event
- *   RESOLVED ── authorize, compose, admit ──┬──▶ PASSED
- *                          body to be read ─┼──▶ READING ──▶ READ
- *             no units leased for a limit ──┴──▶ WAITING
+ *   RESOLVED ── parse, authorize, compose, admit ──┬──▶ PASSED
+ *                                 body to be read ─┼──▶ READING ──▶ READ
+ *                    no units leased for a limit ──┴──▶ WAITING
  *   WAITING: NGX_AGAIN; the end of the lease's call, or a timer, runs the phase
  *   again, ctx->limited->wait.request is NULL then ── admit ── as RESOLVED
  *   READING: NGX_DONE from the call that begins it, then NGX_AGAIN; nginx calls
@@ -36,7 +36,7 @@
  */
 
 
-/* What the request line asks for; no tenant is needed to parse it. */
+/* What the request line asks for. */
 
 typedef struct {
     amp_match_t  match;
@@ -50,8 +50,7 @@ static void ngx_http_ampersand_resolved(
 static ngx_int_t ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
 static amp_reason_e ngx_http_ampersand_parse(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
-    ngx_http_ampersand_target_t *target);
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_target_t *target);
 static amp_reason_e ngx_http_ampersand_authorize(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
     ngx_http_ampersand_target_t *target, amp_reason_e parsed);
@@ -159,10 +158,6 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 
     if (ctx->state != NGX_HTTP_AMPERSAND_WAITING) {
 
-        /* parsed first: the CPU fetches the tenant's record meanwhile */
-
-        parsed = ngx_http_ampersand_parse(r, alcf, ctx, &target);
-
         if (ctx->state == NGX_HTTP_AMPERSAND_NEW) {
             ctx->resolve.handler = ngx_http_ampersand_resolved;
 
@@ -185,6 +180,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 
         if (reason == AMP_OK) {
             ctx->identified = 1;
+            parsed = ngx_http_ampersand_parse(r, alcf, &target);
             reason = ngx_http_ampersand_authorize(r, alcf, ctx, &target,
                                                   parsed);
         }
@@ -248,8 +244,6 @@ static ngx_int_t
 ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_http_ampersand_main_conf_t  *amcf;
-
     if (alcf->identity) {
         if (ngx_http_complex_value(r, alcf->identity, &ctx->resolve.identity)
             != NGX_OK)
@@ -268,9 +262,6 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
         return ngx_http_ampersand_deny(r, ctx, ctx->headers.credential);
     }
 
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    ngx_ampersand_records_prefetch(amcf->zone, ctx->resolve.digest, 1);
-
     return NGX_OK;
 }
 
@@ -282,14 +273,12 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
 
 static amp_reason_e
 ngx_http_ampersand_parse(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
-    ngx_http_ampersand_target_t *target)
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_target_t *target)
 {
-    size_t                           size;
-    u_char                          *scratch, *p;
-    amp_span_t                       path, raw;
-    amp_reason_e                     reason;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    size_t         size;
+    u_char        *scratch, *p;
+    amp_span_t     path, raw;
+    amp_reason_e   reason;
 
     path = ngx_ampersand_span(r->unparsed_uri);
     raw = amp_span_null;
@@ -315,11 +304,6 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
 
     reason = amp_path_match(alcf->api, ngx_ampersand_span(r->method_name),
                             path, scratch, &target->match);
-
-    if (ctx->state == NGX_HTTP_AMPERSAND_NEW && alcf->identity == NULL) {
-        amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-        ngx_ampersand_records_prefetch(amcf->zone, ctx->resolve.digest, 2);
-    }
 
     if (reason != AMP_OK) {
         target->match.op = NULL;

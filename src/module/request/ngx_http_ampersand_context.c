@@ -185,8 +185,6 @@ static ngx_int_t
 ngx_http_ampersand_context_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
-    ngx_http_ampersand_main_conf_t  *amcf;
-
     if (ngx_http_ampersand_headers_read(r, &ctx->headers) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -200,9 +198,6 @@ ngx_http_ampersand_context_read(ngx_http_request_t *r,
         {
             return NGX_ERROR;
         }
-
-        amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-        ngx_ampersand_records_prefetch(amcf->zone, ctx->resolve.digest, 0);
     }
 
     ngx_http_ampersand_context_id(r, ctx);

@@ -38,12 +38,6 @@ ngx_ampersand_node_follow(ngx_ampersand_zone_t *zone,
 
     node = ngx_ampersand_node_at(zone, from->ref_place);
 
-    /* a tenant was prefetched by ngx_ampersand_records_prefetch() */
-
-    if (kind == NGX_AMPERSAND_PROJECT) {
-        ngx_ampersand_node_prefetch(node, kind);
-    }
-
     if (from->ref_place && node->serial == from->ref_serial
         && ngx_ampersand_node_is(node, kind, from->ref, id, len))
     {

@@ -47,26 +47,6 @@ ngx_ampersand_node_digest_hash(const u_char *digest)
 }
 
 
-/*
- * With many tenants no node is in the CPU's cache: prefetches all cache lines
- * of most nodes of a kind at once.
- */
-
-static ngx_inline void
-ngx_ampersand_node_prefetch(ngx_ampersand_node_t *node,
-    ngx_ampersand_kind_e kind)
-{
-    size_t  i, size;
-
-    size = (kind == NGX_AMPERSAND_TOKEN) ? 2 * 64
-           : (kind == NGX_AMPERSAND_TENANT) ? 6 * 64 : 4 * 64;
-
-    for (i = 0; i < size; i += 64) {
-        __builtin_prefetch((u_char *) node + i);
-    }
-}
-
-
 /* Was what has this hash, or shares its place, invalidated since begun? */
 
 static ngx_inline ngx_uint_t

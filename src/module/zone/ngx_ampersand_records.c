@@ -161,40 +161,6 @@ ngx_ampersand_records_recent(ngx_ampersand_zone_t *zone, ngx_uint_t place,
 }
 
 
-void
-ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone, const u_char *digest,
-    ngx_uint_t step)
-{
-    uint32_t                 hash;
-    ngx_ampersand_node_t   **bucket, *node;
-
-    hash = ngx_ampersand_node_digest_hash(digest);
-    bucket = &zone->sh->buckets[hash & zone->sh->mask];
-
-    if (step == 0) {
-        __builtin_prefetch(bucket);
-        return;
-    }
-
-    /* another worker may free the node; its memory stays mapped */
-
-    node = *(ngx_ampersand_node_t *volatile *) bucket;
-
-    if (node == NULL) {
-        return;
-    }
-
-    if (step == 1) {
-        ngx_ampersand_node_prefetch(node, NGX_AMPERSAND_TOKEN);
-
-    } else if (node->hash == hash) {
-        ngx_ampersand_node_prefetch(
-                                 ngx_ampersand_node_at(zone, node->ref_place),
-                                 NGX_AMPERSAND_TENANT);
-    }
-}
-
-
 uint64_t
 ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone)
 {

@@ -44,16 +44,6 @@ ngx_int_t ngx_ampersand_records_recent(ngx_ampersand_zone_t *zone,
     ngx_uint_t place, amp_tenant_t *out);
 
 /*
- * Prefetches what ngx_ampersand_records_find() will read for the digest, in
- * three steps: 0 the hash bucket, 1 the token, 2 the tenant.  Each step needs
- * the one before, so other work should stand between them.  Takes no lock:
- * nothing that it reads is used.
- */
-
-void ngx_ampersand_records_prefetch(ngx_ampersand_zone_t *zone,
-    const u_char *digest, ngx_uint_t step);
-
-/*
  * To be called when a look-up sends a command; the result is for the functions
  * below that store its reply, and for ngx_ampersand_generations_store().
  */
