@@ -1,13 +1,14 @@
 /*
  * What the core reads of Redis' replies: the slot map, Sentinel's answers and
- * messages, ROLE, the class and the text of an error.  The input is RESP2, or
- * text where it begins with no RESP2 type.
+ * messages, ROLE, INFO, redirects, the class and the text of an error.  The
+ * input is RESP2, or text where it begins with no RESP2 type.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "amp_redis_error.h"
+#include "amp_redis_info.h"
 #include "amp_sentinel.h"
 #include "amp_slot_map.h"
 #include "../unit/resp.h"
@@ -25,13 +26,15 @@ host(const amp_redis_host_t *host)
 }
 
 
+static const amp_redis_host_t  answered = { "h", 1 };
+
+
 static void
 slot_map(const amp_reply_t *reply)
 {
-    unsigned                 slots;
-    amp_slot_map_t           map;
-    amp_slot_range_t         range;
-    static amp_redis_host_t  answered = { "h", 1 };
+    unsigned          slots;
+    amp_slot_map_t    map;
+    amp_slot_range_t  range;
 
     if (amp_slot_map_open(&map, reply, &answered) != 0) {
         return;
@@ -71,7 +74,9 @@ text(amp_span_t text)
 {
     size_t             i, len;
     unsigned           script;
+    amp_span_t         value;
     unsigned char      out[64];
+    amp_redirect_t     redirect;
     amp_redis_host_t   master;
     amp_redis_error_e  class;
 
@@ -89,6 +94,20 @@ text(amp_span_t text)
 
     if (amp_sentinel_message(text, amp_span("amp"), &master) == 0) {
         host(&master);
+    }
+
+    if (amp_redirect_parse(text, &answered, &redirect) == 0) {
+        check(redirect.slot < AMP_SLOTS);
+
+        if (!redirect.unknown) {
+            host(&redirect.host);
+        }
+    }
+
+    if (amp_redis_info(text, amp_span("run_id"), &value) == 0) {
+        check(value.data >= text.data + sizeof("run_id:") - 1);
+        check(value.data + value.len <= text.data + text.len);
+        check(memchr(value.data, '\n', value.len) == NULL);
     }
 }
 
