@@ -185,7 +185,7 @@ subtest 'error_page to another upstream: one client request' => sub {
     my $absent = Gateway::Redis::free_port();
     my ($name) = $up->url =~ m{//(.*)};
     my ($gw, $token) = gateway(
-        upstream => "http://127.0.0.1:$absent", args => ['--rate', '1/h', '--burst', '4'],
+        upstream => "http://127.0.0.1:$absent", args => ['--rate', '1/h', '--burst', '9'],
         http     => "upstream other { server $name; }", server => <<'E');
         error_page 502 504 = @other;
         location @other {
@@ -194,12 +194,13 @@ subtest 'error_page to another upstream: one client request' => sub {
             include PROXY;
         }
 E
-    my @res = map { $gw->request('POST', '/v1/topics', token => $token, headers => \@private, json => {}) } 1 .. 5;
-    is_deeply [ map { $_->{status} } @res ], [ (200) x 4, 429 ], 'each costs one unit';
+    my @res = map { $gw->request('POST', '/v1/topics', token => $token, headers => \@private, json => {}) } 1 .. 8;
+    push @res, map { $gw->request($_, '/v1/topics', token => $token, headers => \@private) } qw(GET POST);
+    is_deeply [ map { $_->{status} } @res ], [ (200) x 9, 429 ], 'each costs one unit, also while the host is suspended';
     my @sent = $up->requests;
-    is_deeply [ own(@sent) ], [ ($key) x 4 ], 'the second upstream request has the key';
+    is_deeply [ own(@sent) ], [ ($key) x 9 ], 'the second upstream request has the key';
     is scalar(leaks($token, @sent)), 0, 'and nothing of the client\'s own';
-    my @ids = map { $_->{headers}{'x-request-id'} } @res[ 0 .. 3 ];
+    my @ids = map { $_->{headers}{'x-request-id'} } @res[ 0 .. 8 ];
     is_deeply [ map { Gateway::Upstream::header($_, 'x-request-id') } @sent ], \@ids, 'it keeps the request id';
     like $gw->error_log, qr/connect\(\) failed.*request id: "$ids[0]"/, 'by which the error log names the first one';
     $gw->finish;

@@ -190,6 +190,14 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         reason = ngx_http_ampersand_admit(r, alcf, ctx);
     }
 
+    if (reason == AMP_UPSTREAM_SUSPENDED) {
+
+        /* as if it had been tried: error_page may name another upstream */
+
+        ctx->suspended = ctx->retry;
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
     if (reason != AMP_OK) {
         return ngx_http_ampersand_deny(r, ctx, reason);
     }

@@ -50,6 +50,7 @@ typedef struct {
     const amp_operation_t           *op;
     unsigned                         methods;   /* Allow of a 405             */
     time_t                           retry;     /* seconds, for Retry-After   */
+    time_t                           suspended; /* the host is, so long       */
 
     void                           **passed;    /* r->loc_conf of the location
                                                    that passed it             */

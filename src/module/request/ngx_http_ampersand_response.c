@@ -245,8 +245,12 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
     /* there was no stale answer to serve */
 
     if (up && up->suspended) {
+        ctx->suspended = up->suspended;
+    }
+
+    if (ctx->suspended) {
         reason = AMP_UPSTREAM_SUSPENDED;
-        ctx->retry = up->suspended;
+        ctx->retry = ctx->suspended;
     }
 
     return ngx_http_ampersand_deny_replace(r, ctx, reason);

@@ -186,8 +186,9 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
 
 
 /*
- * The host gets no request.  nginx serves a stale entry where it gets no server
- * to connect to, so that is what it is told; else the request is refused.
+ * The host gets no request.  nginx is told that there is no server: it serves a
+ * stale entry then, or does what error_page says of a 502; else the header
+ * filter makes the problem of the 502.
  */
 
 static ngx_int_t
@@ -197,13 +198,6 @@ ngx_http_ampersand_upstream_suspended(ngx_http_ampersand_upstream_t *up,
     ngx_http_upstream_t  *u;
 
     u = up->upstream;
-    up->limited->retry = seconds;
-
-    if (u->cache_status != NGX_HTTP_CACHE_EXPIRED) {
-        ngx_http_ampersand_upstream_refuse(up, AMP_UPSTREAM_SUSPENDED);
-        return NGX_ERROR;
-    }
-
     up->suspended = seconds;
 
     u->peer.get = ngx_http_ampersand_upstream_no_server;

@@ -20,7 +20,7 @@
  *
  *   KEYED ── units have to be leased ──▶ WAITING ── phase runs again ──▶ NEW
  *   NEW, COMPOSED, KEYED, CHARGED ── a reason, or no memory ──▶ UNSENT
- *   NEW ── the host is suspended ──▶ UNSENT, or nginx serves a stale answer
+ *   NEW ── the host is suspended ──▶ UNSENT: nginx finds no server, see below
  *
  * WAITING: peer.init cannot wait, so nginx's upstream request is ended as if it
  * had never been made, and the cache's lock is given back.  The content handler
