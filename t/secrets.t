@@ -560,7 +560,8 @@ subtest 'no secret is in memory, Redis, answers, logs or files' => sub {
     # the cache key, which cache files hold, has Accept, path and query
     my $files = Gateway::Canary::files($gw->dir, skip => qr{/master\.key$});
     ok(scalar(grep { m{/cache/} } keys %$files), 'the cache holds answers');
-    is_deeply([ grep { m{\Q$dir\E/tmp/} } keys %$files ], [], 'no temporary file is left');
+    # the number of gateways, for a start without Redis, is kept there
+    is_deeply([ grep { m{\Q$dir\E/tmp/} && !m{/ampersand-gateways-} } keys %$files ], [], 'no temporary file is left');
     $c->clean('a file of the gateway: ' . substr($_, length $gw->dir), $files->{$_})
         for grep { $c->found($files->{$_}) } sort keys %$files;
 
