@@ -197,7 +197,7 @@ $gw->finish;
 subtest 'a late reply does not undo a change' => sub {
     my $real = Gateway::Redis->start;
     my $fake = Gateway::FakeRedis->start;
-    my $gw = Gateway->start(redis => $real, redis_url => $fake->url, workers => 2);
+    my $gw = Gateway->start(redis => $real, redis_url => $fake->url, redis_args => 'timeout=60s', workers => 2);
     my $late = sub {
         my ($id, $key, $on, $event, $change, $expected, $name) = @_;
         my $t = $gw->tenant($id, args => [ '--redis', $real->url ]);
