@@ -135,7 +135,7 @@ sub inside {
     chmod 0600, "$tmp/key.txt";
 
     my $readme = slurp('README.md');
-    my ($conf) = $readme =~ /^(    include modules-enabled.*?^    \})$/ms or die "README has no configuration\n";
+    my ($conf) = $readme =~ /^(    load_module .*?^    \})$/ms or die "README has no configuration\n";
     spew('/etc/nginx/nginx.conf', $conf =~ s/^    //mgr);
 
     system('redis-server --daemonize yes --save "" --bind 127.0.0.1 > /dev/null') == 0 or die "redis-server\n";
