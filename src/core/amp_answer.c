@@ -35,9 +35,24 @@ amp_answer_fault(amp_answer_t *answer, const char *text)
 
 
 static int
-amp_answer_is(unsigned char c, amp_span_t set)
+amp_answer_among(unsigned char c, amp_span_t set)
 {
     return memchr(set.data, c, set.len) != NULL;
+}
+
+
+static size_t
+amp_answer_digits(amp_span_t text)
+{
+    size_t  n;
+
+    for (n = 0; n < text.len; n++) {
+        if (text.data[n] < '0' || text.data[n] > '9') {
+            break;
+        }
+    }
+
+    return n;
 }
 
 
@@ -48,13 +63,7 @@ amp_answer_version(amp_span_t bytes, size_t at)
 {
     size_t  n;
 
-    n = 0;
-
-    while (at + n < bytes.len && bytes.data[at + n] >= '0'
-           && bytes.data[at + n] <= '9')
-    {
-        n++;
-    }
+    n = amp_answer_digits(amp_span_make(bytes.data + at, bytes.len - at));
 
     return n > 2 ? 0 : n;
 }
@@ -136,7 +145,7 @@ amp_answer_status(amp_span_t bytes, amp_answer_t *answer, size_t *at)
 
     /* a point: Microsoft's "404.1" */
 
-    if (!amp_answer_is(bytes.data[i], amp_span(" .\r\n"))) {
+    if (!amp_answer_among(bytes.data[i], amp_span(" .\r\n"))) {
         return amp_answer_fault(answer, "malformed status line");
     }
 
@@ -217,12 +226,13 @@ amp_answer_value(amp_span_t line, amp_span_t name)
     }
 
     while (value.len
-           && amp_answer_is(value.data[value.len - 1], amp_span(" \t\r\n")))
+           && amp_answer_among(value.data[value.len - 1],
+                               amp_span(" \t\r\n")))
     {
         value.len--;
     }
 
-    while (value.len && (value.data[0] == ' ' || value.data[0] == '\t')) {
+    while (value.len && amp_answer_among(value.data[0], amp_span(" \t"))) {
         value.data++;
         value.len--;
     }
@@ -401,7 +411,6 @@ amp_answer_field_of(amp_span_t name)
 static void
 amp_answer_field(amp_answer_fields_t *fields, amp_span_t line, amp_span_t name)
 {
-    size_t      i;
     amp_span_t  value;
 
     switch (amp_answer_field_of(name)) {
@@ -434,13 +443,9 @@ amp_answer_field(amp_answer_fields_t *fields, amp_span_t line, amp_span_t name)
 
         /* as many digits as an off_t has */
 
-        for (i = 0; i < value.len; i++) {
-            if (value.data[i] < '0' || value.data[i] > '9') {
-                break;
-            }
-        }
-
-        if (i == 0 || i != value.len || i > 18) {
+        if (value.len == 0 || value.len > 18
+            || amp_answer_digits(value) != value.len)
+        {
             fields->fault = "malformed Content-Length";
         }
 

@@ -1,3 +1,5 @@
+#include <openssl/crypto.h>
+
 #include "amp_tenant_key.h"
 
 
@@ -19,4 +21,18 @@ amp_tenant_key(amp_keyring_t *keyring, const amp_tenant_t *tenant,
                               sealed, out);
 
     return (n <= 0 || amp_secret_valid(amp_span_make(out, n))) ? n : -1;
+}
+
+
+int
+amp_tenant_key_opens(amp_keyring_t *keyring, const amp_tenant_t *tenant)
+{
+    int            n;
+    unsigned char  secret[AMP_SECRET_MAX];
+
+    n = amp_tenant_key(keyring, tenant, secret);
+
+    OPENSSL_cleanse(secret, sizeof(secret));
+
+    return n > 0;
 }

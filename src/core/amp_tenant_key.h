@@ -21,5 +21,9 @@
 int amp_tenant_key(amp_keyring_t *keyring, const amp_tenant_t *tenant,
     unsigned char *out);
 
+/* 1 where amp_tenant_key() has a key, which is wiped, else 0. */
+
+int amp_tenant_key_opens(amp_keyring_t *keyring, const amp_tenant_t *tenant);
+
 
 #endif /* AMP_TENANT_KEY_H */

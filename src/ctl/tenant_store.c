@@ -449,6 +449,25 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
 }
 
 
+static int
+tenant_delete_key(store_t *store, ctl_error_t *error, const amp_buf_t *key)
+{
+    amp_span_t   name;
+    redisReply  *reply;
+
+    name = amp_buf_written(key);
+    reply = store_command(store, error, "DEL %b", name.data, name.len);
+
+    if (reply == NULL) {
+        return -1;
+    }
+
+    freeReplyObject(reply);
+
+    return 0;
+}
+
+
 /* Deletes the tenant's rate state; what the gateways lease of it expires. */
 
 static int
@@ -456,20 +475,15 @@ tenant_drop_limits(store_t *store, ctl_error_t *error, amp_span_t id)
 {
     unsigned        i;
     amp_buf_t       key;
-    redisReply     *reply;
     unsigned char   buf[AMP_KEYS_MAX];
 
     for (i = 0; i < AMP_LIMIT_COUNT; i++) {
         amp_buf_init(&key, buf, sizeof(buf));
         amp_keys_limit(store_prefix(store), id, i, &key);
 
-        reply = store_command(store, error, "DEL %b", buf,
-                              amp_buf_written(&key).len);
-        if (reply == NULL) {
+        if (tenant_delete_key(store, error, &key) != 0) {
             return -1;
         }
-
-        freeReplyObject(reply);
     }
 
     return 0;
@@ -486,7 +500,6 @@ tenant_tokens(store_t *store, ctl_error_t *error, amp_span_t id,
     token_list_t *list)
 {
     amp_buf_t       key;
-    redisReply     *reply;
     unsigned char   buf[AMP_KEYS_MAX];
 
     if (token_list(store, error, id, list) == 0) {
@@ -502,15 +515,7 @@ tenant_tokens(store_t *store, ctl_error_t *error, amp_span_t id,
     amp_buf_init(&key, buf, sizeof(buf));
     amp_keys_tokens(store_prefix(store), id, &key);
 
-    reply = store_command(store, error, "DEL %b", buf,
-                          amp_buf_written(&key).len);
-    if (reply == NULL) {
-        return -1;
-    }
-
-    freeReplyObject(reply);
-
-    return 0;
+    return tenant_delete_key(store, error, &key);
 }
 
 

@@ -227,7 +227,8 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     id = amp_tenant_field(tenant, tenant->id);
 
     rc = ngx_ampersand_lease_take(&limits->leasing, id, found, n,
-                                  limited->wait.asked, &wait);
+                                  limited->wait.asked
+                                  ? NGX_AMPERSAND_LEASE_WAITED : 0, &wait);
 
     if (rc == NGX_AGAIN) {
         rc = ngx_http_ampersand_lease_wait(&limits->waits, &limited->wait, r,

@@ -150,12 +150,15 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
         ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait);
     }
 
-    if (!ctx->headers.only_if_cached) {
-        wait = ngx_http_ampersand_breaker_admit(r, &up->breaker);
+    if (ctx->headers.only_if_cached) {
+        ngx_http_ampersand_upstream_refuse(up, AMP_NOT_CACHED);
+        return NGX_ERROR;
+    }
 
-        if (wait) {
-            return ngx_http_ampersand_upstream_suspended(up, wait);
-        }
+    wait = ngx_http_ampersand_breaker_admit(r, &up->breaker);
+
+    if (wait) {
+        return ngx_http_ampersand_upstream_suspended(up, wait);
     }
 
     reason = ngx_http_ampersand_upstream_prepare(up);
@@ -511,10 +514,6 @@ ngx_http_ampersand_upstream_prepare(ngx_http_ampersand_upstream_t *up)
 
     r = up->request;
     ctx = up->ctx;
-
-    if (ctx->headers.only_if_cached) {
-        return AMP_NOT_CACHED;
-    }
 
     rc = ngx_http_ampersand_head(r, ctx, &up->head);
 

@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_ready.h"
+#include "ngx_http_ampersand_status.h"
 #include "request/ngx_http_ampersand_conf.h"
 #include "zone/ngx_ampersand_records.h"
 #include "amp_tenant_key.h"
@@ -99,27 +100,24 @@ ngx_http_ampersand_ready_handler(ngx_http_request_t *r)
 static ngx_uint_t
 ngx_http_ampersand_ready_known(ngx_http_ampersand_main_conf_t *amcf)
 {
-    int            n;
-    u_char         secret[AMP_SECRET_MAX];
     uint64_t       flat[AMP_TENANT_FLAT_MAX / sizeof(uint64_t)];
     ngx_uint_t     i;
     amp_tenant_t  *tenant;
 
     tenant = (amp_tenant_t *) flat;
-    n = 0;
 
-    for (i = 0; n <= 0 && i < NGX_HTTP_AMPERSAND_READY_KNOWN; i++) {
+    for (i = 0; i < NGX_HTTP_AMPERSAND_READY_KNOWN; i++) {
 
         if (ngx_ampersand_records_recent(amcf->zone, i, tenant) != NGX_OK) {
             break;
         }
 
-        n = amp_tenant_key(amcf->keyring, tenant, secret);
+        if (amp_tenant_key_opens(amcf->keyring, tenant)) {
+            return 1;
+        }
     }
 
-    ngx_explicit_memzero(secret, sizeof(secret));
-
-    return n > 0;
+    return 0;
 }
 
 
@@ -241,10 +239,8 @@ ngx_http_ampersand_ready_state(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_ampersand_ready_send(ngx_http_request_t *r, amp_reason_e reason)
 {
-    ngx_int_t    rc;
     ngx_buf_t   *b;
     const char  *detail, *remedy;
-    ngx_chain_t  out;
 
     b = ngx_create_temp_buf(r->pool, NGX_HTTP_AMPERSAND_READY_SIZE);
     if (b == NULL) {
@@ -271,23 +267,9 @@ ngx_http_ampersand_ready_send(ngx_http_request_t *r, amp_reason_e reason)
                                amp_problem(reason)->name, detail, remedy);
     }
 
-    b->last_buf = (r == r->main);
-    b->last_in_chain = 1;
-
-    r->headers_out.status = reason == AMP_OK ? NGX_HTTP_OK
-                                             : NGX_HTTP_SERVICE_UNAVAILABLE;
-    r->headers_out.content_length_n = b->last - b->pos;
     ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
 
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_ampersand_status_send(r, b, reason == AMP_OK
+                                             ? NGX_HTTP_OK
+                                             : NGX_HTTP_SERVICE_UNAVAILABLE);
 }

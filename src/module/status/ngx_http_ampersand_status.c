@@ -179,7 +179,6 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
     ngx_int_t                        rc;
     ngx_buf_t                       *b;
     ngx_uint_t                       n;
-    ngx_chain_t                      out;
     ngx_ampersand_counters_t        *counters;
     ngx_http_ampersand_figure_t      figures[NGX_HTTP_AMPERSAND_FIGURES];
     ngx_http_ampersand_main_conf_t  *amcf;
@@ -224,10 +223,22 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
     }
 
     b->last = p;
-    b->last_buf = 1;
+
+    return ngx_http_ampersand_status_send(r, b, NGX_HTTP_OK);
+}
+
+
+ngx_int_t
+ngx_http_ampersand_status_send(ngx_http_request_t *r, ngx_buf_t *b,
+    ngx_uint_t status)
+{
+    ngx_int_t    rc;
+    ngx_chain_t  out;
+
+    b->last_buf = (r == r->main);
     b->last_in_chain = 1;
 
-    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.status = status;
     r->headers_out.content_length_n = b->last - b->pos;
     r->headers_out.content_type_len = r->headers_out.content_type.len;
 

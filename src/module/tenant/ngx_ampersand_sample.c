@@ -155,7 +155,6 @@ ngx_ampersand_sample_record(void *data, ngx_int_t rc, redisReply *reply)
 static void
 ngx_ampersand_sample_open(ngx_ampersand_sample_t *sample, amp_span_t text)
 {
-    u_char         secret[AMP_SECRET_MAX];
     uint64_t       flat[AMP_TENANT_FLAT_MAX / sizeof(uint64_t)];
     const char    *error;
     amp_tenant_t  *tenant;
@@ -171,9 +170,7 @@ ngx_ampersand_sample_open(ngx_ampersand_sample_t *sample, amp_span_t text)
     }
 
     sample->keys++;
-    sample->opened += (amp_tenant_key(sample->keyring, tenant, secret) > 0);
-
-    ngx_explicit_memzero(secret, sizeof(secret));
+    sample->opened += amp_tenant_key_opens(sample->keyring, tenant);
 }
 
 

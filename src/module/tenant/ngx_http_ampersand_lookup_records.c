@@ -5,12 +5,9 @@
 
 
 #define NGX_HTTP_AMPERSAND_LOOKUP_RETRIES  3
-#define NGX_HTTP_AMPERSAND_LOOKUP_LOST     10           /* s between log lines
-                                                        */
+#define NGX_HTTP_AMPERSAND_LOOKUP_LOST     10   /* s between log lines        */
 
 
-static void ngx_http_ampersand_lookup_open(
-    ngx_http_ampersand_lookup_t *lookup);
 static amp_reason_e ngx_http_ampersand_lookup_store(
     ngx_http_ampersand_lookup_t *lookup);
 static amp_reason_e ngx_http_ampersand_lookup_unknown(
@@ -118,33 +115,17 @@ ngx_http_ampersand_lookup_tenant(ngx_http_ampersand_lookup_t *lookup,
         return AMP_BAD_RECORD;
     }
 
-    ngx_http_ampersand_lookup_open(lookup);
+    /*
+     * Authenticates the sealed key once, so that requests need not.  A key that
+     * does not open here may open in a worker that was started with other
+     * master keys.
+     */
+
+    lookup->tenant->opened = amp_tenant_key_opens(lookup->lookups->keyring,
+                                                  lookup->tenant);
     lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_PROJECT;
 
     return AMP_OK;
-}
-
-
-/*
- * Authenticates the sealed key once, so that requests need not.  A key that
- * does not open here may open in a worker that was started with other master
- * keys.
- */
-
-static void
-ngx_http_ampersand_lookup_open(ngx_http_ampersand_lookup_t *lookup)
-{
-    int            n;
-    u_char         secret[AMP_SECRET_MAX];
-    amp_tenant_t  *tenant;
-
-    tenant = lookup->tenant;
-
-    n = amp_tenant_key(lookup->lookups->keyring, tenant, secret);
-
-    tenant->opened = (n > 0);
-
-    ngx_explicit_memzero(secret, sizeof(secret));
 }
 
 
