@@ -36,7 +36,7 @@ package Gateway::FakeRedis;
 #   split => $n        the first n bytes, the rest two milliseconds later
 #   cut => $n          only the first n bytes, then silence; negative: from the end
 #   close => 1         after what is sent; with cut: after those bytes
-#   silent => 1        never answers
+#   silent => 1        never answers, nor what comes after it on the connection
 #   hold => 1          not before release()
 #   publish => $text   on amp:events, before the reply leaves (after the delay)
 # A reply is computed when the command comes in, before the delay.
@@ -270,8 +270,10 @@ sub read {
         }
         push @{ $self->{commands} }, [@args];
         my $f = $self->match($args[0], $args[1] // '');
-        next if $f && $f->{silent};
-        $self->send($c, $self->answer($c, @args), $f);
+        # replies keep the order of the commands: one that is missing keeps back all after it
+        next if $c->{silent};
+        $c->{silent} = $f && ($f->{silent} || defined $f->{cut});
+        $self->send($c, $self->answer($c, @args), $f) unless $f && $f->{silent};
     }
 }
 
