@@ -192,22 +192,10 @@ amp_answer_empty(amp_span_t line)
 }
 
 
-/* The name of a field; nginx reads a line without a colon as a name, too. */
-
-static amp_span_t
-amp_answer_name(amp_span_t line)
+static int
+amp_answer_blank(unsigned char c)
 {
-    size_t  n;
-
-    for (n = 0; n < line.len; n++) {
-        if (line.data[n] == ':' || line.data[n] == '\r'
-            || line.data[n] == '\n')
-        {
-            break;
-        }
-    }
-
-    return amp_span_make(line.data, n);
+    return c == ' ' || c == '\t';
 }
 
 
@@ -226,13 +214,14 @@ amp_answer_value(amp_span_t line, amp_span_t name)
     }
 
     while (value.len
-           && amp_answer_among(value.data[value.len - 1],
-                               amp_span(" \t\r\n")))
+           && (amp_answer_blank(value.data[value.len - 1])
+               || value.data[value.len - 1] == '\r'
+               || value.data[value.len - 1] == '\n'))
     {
         value.len--;
     }
 
-    while (value.len && amp_answer_among(value.data[0], amp_span(" \t"))) {
+    while (value.len && amp_answer_blank(value.data[0])) {
         value.data++;
         value.len--;
     }
@@ -374,46 +363,56 @@ amp_answer_known(amp_span_t name)
 }
 
 
+static int
+amp_answer_ends_name(unsigned char c)
+{
+    return c == ':' || c == '\r' || c == '\n';
+}
+
+
 /*
- * A name that is no token (RFC 9110, section 5.1) is removed, but for one with
- * white space or a control byte: nginx refuses that answer, or passes over the
- * line where it is a repeated status line.
+ * Sets the name of the line's field: nginx reads a line without a colon as a
+ * name, too.  A name that is no token (RFC 9110, section 5.1) is removed, but
+ * for one with white space or a control byte: nginx refuses that answer, or
+ * passes over the line where it is a repeated status line.
  */
 
 static amp_answer_field_e
-amp_answer_field_of(amp_span_t name)
+amp_answer_field_of(amp_span_t line, amp_span_t *name)
 {
-    int     token;
-    size_t  i;
+    size_t              n;
+    amp_answer_field_e  field;
 
-    token = 1;
+    for (n = 0; amp_char_is(line.data[n], AMP_TOKEN); n++) { /* void */ }
 
-    for (i = 0; i < name.len; i++) {
-        if (!amp_char_is(name.data[i], AMP_TOKEN)) {
-            if (name.data[i] <= 0x20 || name.data[i] == 0x7f) {
-                return AMP_ANSWER_PASSED;
-            }
+    *name = amp_span_make(line.data, n);
 
-            token = 0;
+    if (amp_answer_ends_name(line.data[n])) {
+        return n ? amp_answer_known(*name) : AMP_ANSWER_PASSED;
+    }
+
+    field = AMP_ANSWER_REMOVED;
+
+    for ( /* void */ ; !amp_answer_ends_name(line.data[n]); n++) {
+        if (line.data[n] <= 0x20 || line.data[n] == 0x7f) {
+            field = AMP_ANSWER_PASSED;
         }
     }
 
-    if (name.len == 0) {
-        return AMP_ANSWER_PASSED;
-    }
+    name->len = n;
 
-    return token ? amp_answer_known(name) : AMP_ANSWER_REMOVED;
+    return field;
 }
 
 
 /* Notes what the line says about the body and the connection. */
 
 static void
-amp_answer_field(amp_answer_fields_t *fields, amp_span_t line, amp_span_t name)
+amp_answer_field(amp_answer_fields_t *fields, amp_span_t line)
 {
-    amp_span_t  value;
+    amp_span_t  name, value;
 
-    switch (amp_answer_field_of(name)) {
+    switch (amp_answer_field_of(line, &name)) {
 
     case AMP_ANSWER_PASSED:
         return;
@@ -470,9 +469,11 @@ amp_answer_field(amp_answer_fields_t *fields, amp_span_t line, amp_span_t name)
 /* Has the line to go?  Connection cannot list what frames the answer. */
 
 static int
-amp_answer_removed(amp_span_t connection, amp_span_t name)
+amp_answer_removed(amp_span_t connection, amp_span_t line)
 {
-    switch (amp_answer_field_of(name)) {
+    amp_span_t  name;
+
+    switch (amp_answer_field_of(line, &name)) {
 
     case AMP_ANSWER_REMOVED:
         return 1;
@@ -522,7 +523,7 @@ amp_answer_clean(unsigned char *head, size_t len, const char **fault)
     out = head + line.len;
 
     while (amp_answer_line(&rest, &line) && !amp_answer_empty(line)) {
-        amp_answer_field(&fields, line, amp_answer_name(line));
+        amp_answer_field(&fields, line);
     }
 
     if (fields.fault) {
@@ -539,7 +540,7 @@ amp_answer_clean(unsigned char *head, size_t len, const char **fault)
     rest = amp_span_make(out, len - (size_t) (out - head));
 
     while (amp_answer_line(&rest, &line)) {
-        if (!amp_answer_removed(connection, amp_answer_name(line))) {
+        if (!amp_answer_removed(connection, line)) {
             memmove(out, line.data, line.len);
             out += line.len;
         }

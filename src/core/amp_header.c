@@ -294,6 +294,10 @@ amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name)
 {
     amp_header_spelling_e  spelling;
 
+    if (!policy->proxy && !amp_header_allowed(policy, name)) {
+        return 0;
+    }
+
     spelling = amp_header_spelling(name);
 
     if (spelling == AMP_HEADER_BAD) {
@@ -301,7 +305,7 @@ amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name)
     }
 
     if (!policy->proxy) {
-        return spelling == AMP_HEADER_PLAIN && amp_header_allowed(policy, name);
+        return spelling == AMP_HEADER_PLAIN;
     }
 
     if (spelling == AMP_HEADER_PLAIN) {
