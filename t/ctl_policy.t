@@ -27,7 +27,7 @@ subtest 'limit set and show' => sub {
     like $ctl->run(qw(limit show acme))->{out}, qr/^default +none/m, 'text';
     drain();
     is_deeply $ctl->json(qw(limit set acme --rate 50/s --burst 100))->{doc},
-        { tenant => 'acme', limits => { default => { rate => '50/s', burst => 100 } } }, 'set';
+        { tenant => 'acme', limits => { default => { rate => '50/s', burst => 100 } }, before => { limits => {} } }, 'set';
     is decode_json($events->message(2))->{rev}, record()->{rev}, 'event';
     is $ctl->run(qw(limit set acme --class write --rate 600/m))->{code}, 0, 'a class';
     is $ctl->run(qw(limit set acme --class write --burst 7))->{code}, 0, 'its burst';
@@ -88,6 +88,38 @@ subtest 'grant set and show' => sub {
     like $ctl->run(qw(grant show acme))->{out}, qr/^allow +-$/m, 'text';
 };
 
+subtest 'grant add and remove change what they name, and nothing else' => sub {
+    $ctl->run(qw(grant set acme --allow catalog --allow read --deny none));
+    is_deeply $ctl->json(qw(grant add acme --allow deleteConnection --allow read --deny listTopics))->{doc}{allow},
+        [qw(catalog read deleteConnection)], 'added once';
+    is_deeply record()->{grants}{deny}, ['listTopics'], 'deny';
+    is_deeply $ctl->json(qw(grant remove acme --allow deleteConnection --deny listTopics))->{doc}{deny}, [], 'removed';
+    is_deeply record()->{grants}, { allow => [qw(catalog read)], deny => [] }, 'record';
+
+    my $before = $redis->command('GET', 'amp:tenant:acme');
+    my $r = $ctl->run(qw(grant remove acme --allow listIntegrations));
+    is $r->{code}, 1, 'what a class in the list allows cannot be taken away alone';
+    like $r->{err}, qr/"read", which is, names it too\n.*add --deny listIntegrations/, 'and the remedy says how';
+    is $redis->command('GET', 'amp:tenant:acme'), $before, 'nothing changed';
+    is $ctl->run(qw(grant remove acme --allow write))->{code}, 0, 'what is not in the list is gone already';
+
+    my $text = $ctl->run(qw(grant add acme --allow write))->{out};
+    like $text, qr/^before:\nallow +catalog, read\n.*\nnow:\nallow +catalog, read, write\n/s, 'before and after';
+};
+
+subtest '--dry-run shows a change, and makes none' => sub {
+    drain();
+    my $before = $redis->command('GET', 'amp:tenant:acme');
+    for my $args ([qw(grant add acme --allow secrets)], [qw(limit set acme --rate 7/s)], [qw(cache set acme --ttl 7m)]) {
+        my $r = $ctl->run(@$args, '--dry-run');
+        is $r->{code}, 0, "@$args";
+        like $r->{out}, qr/^before:.*^without --dry-run:\n.*(?:secrets|7)/ms, 'before and after';
+    }
+    is $redis->command('GET', 'amp:tenant:acme'), $before, 'the record';
+    is $events->message(0.1), undef, 'no event';
+    is $ctl->run(qw(grant add nobody --allow read --dry-run))->{code}, 1, 'no such tenant';
+};
+
 subtest 'unknown operations, and those that are never served, cannot be granted' => sub {
     my $before = $redis->command('GET', 'amp:tenant:acme');
     for my $item (qw(listintegration everything tag: createOrg), '', 'Org') {
@@ -111,7 +143,7 @@ subtest 'cache lifetimes' => sub {
     is_deeply $ctl->json(qw(cache show acme))->{doc}, { tenant => 'acme', cache => {} }, 'none';
     like $ctl->run(qw(cache show acme))->{out}, qr/^FOR +TTL\ndefault +none$/, 'as text';
     my $rev = record()->{rev};
-    is_deeply $ctl->json(qw(cache set acme --ttl 5m))->{doc}, { tenant => 'acme', cache => { default => '5m' } }, 'default';
+    is_deeply $ctl->json(qw(cache set acme --ttl 5m))->{doc}, { tenant => 'acme', cache => { default => '5m' }, before => { cache => {} } }, 'default';
     $ctl->run(qw(cache set acme --for listTopics --ttl 0));
     is_deeply record()->{cache}, { default => '5m', listTopics => '0' }, 'in the record';
     is record()->{rev}, $rev + 2, 'each change is a revision';

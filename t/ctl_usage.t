@@ -20,7 +20,7 @@ my @commands = (
     (map { [ 'tenant', $_ ] } qw(add list show disable enable remove)),
     (map { [ 'token', $_ ] } qw(issue list revoke)),
     (map { [ 'key', $_ ] } qw(set list verify retire)),
-    (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)),
+    (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)), [qw(grant add)], [qw(grant remove)],
     (map { [ 'cache', $_ ] } qw(set show purge)), [ 'gateway', 'list' ], ['operations'], ['doctor'],
 );
 
@@ -65,11 +65,12 @@ subtest 'wrong usage: exit 2, message and remedy on stderr' => sub {
         [qw(tenant add a --project p --grant nope)], [qw(tenant add a --project p --deny createOrg)],
         ['tenant', 'add', 'a', '--project', 'p', '--group', "a\nb"],
         [qw(token issue a --expires never)], [qw(token issue a --expires 0d)],
-        [qw(token issue a --expires 9y)], ['token', 'issue', 'a', '--label', "a\tb"],
+        [qw(token issue a --expires 9y)], [qw(token issue a --expires 90)], ['token', 'issue', 'a', '--label', "a\tb"],
         [qw(token revoke nodot)], [qw(key set a)], ['key', 'retire', 'a', 'k 1'],
         [qw(limit set a)], [qw(limit set a --rate 5/s --class nope)], [qw(limit set a --rate x)],
         [qw(limit set a --rate 5/s --burst x)], [qw(limit set a --rate 5/s --class), "\xff"],
-        [qw(grant set a)], [qw(grant set a --allow nope)], [qw(grant set a --allow read --deny nope)],
+        [qw(grant set a)], [qw(grant add a)], [qw(grant add a --allow nope)], [qw(grant remove a --deny nope)],
+        [qw(grant set a --allow nope)], [qw(grant set a --allow read --deny nope)],
         [qw(cache purge a --family nope)], [qw(cache set a)], [qw(cache set a --ttl x)],
         [qw(cache set a --ttl 5m --for nope)], [qw(cache set a --ttl 5m --for createGroup)],
         [qw(cache set a --ttl 5m --for catalog)], [qw(cache set a --ttl 31d)], [qw(cache set a --ttl 5m --for), "\xff"],
@@ -116,6 +117,45 @@ subtest 'the message about an unknown option does not show its value' => sub {
     $r = $ctl->run('key', 'set', 'a', 'sk_canary_argv', '--key-file', '-');
     is $r->{code}, 2, 'an argument too many';
     unlike $r->{err}, qr/sk_canary/, 'not shown';
+};
+
+subtest 'the examples of --help can be run as they are printed' => sub {
+    my $home = $ctl->dir;
+    $ctl->file('acme.key', "sk_canary_example\n");
+    $ctl->file('key.txt', "sk_canary_example\n");
+    my $bin = $FindBin::Bin . '/../' . Gateway::Ctl::binary();
+    my @lines;
+    for my $command (@commands) {
+        (my $text = $ctl->run(@$command, '--help')->{out}) =~ s/\\\n//g;
+        push @lines, $text =~ /^ +(ampctl .*)$/mg;
+    }
+    cmp_ok scalar @lines, '>', 6, 'there are examples';
+    my %env = (%{ $ctl->{env} }, HOME => $home);
+    for my $line (@lines) {
+        my ($words) = $line =~ /^ampctl (.*)/;
+        local @ENV{ keys %env } = values %env;
+        my $out = `cd $home && '$bin' $words 2>&1`;
+        isnt $? >> 8, 2, $line or diag $out;
+    }
+};
+
+subtest 'a reader that leaves is no error' => sub {
+    pipe my $reader, my $writer or die "pipe: $!";
+    close $reader;
+    my $r = $ctl->run({ stdout => $writer }, 'operations');
+    is $r->{code}, 0, 'exit 0';
+    is $r->{err}, '', 'silent';
+};
+
+subtest 'control characters that others wrote reach no terminal' => sub {
+    is $ctl->run(qw(tenant add shown --project p))->{code}, 0, 'a tenant';
+    is $ctl->run('token', 'issue', 'shown', '--label', "r\xe2\x80\xaeecived\xc3\xa9")->{code}, 0, 'a label with U+202E';
+    like $ctl->run(qw(token list shown))->{out}, qr/r\?ecived\xc3\xa9$/m, 'text';
+    like $ctl->run(qw(token list shown --json))->{out}, qr/"r\\u202eecived\xc3\xa9"/, 'JSON has it escaped';
+    my $r = $ctl->run('tenant', 'show', "x\xc2\x9b2J\x1b[31m\xc2\x85");
+    like $r->{err}, qr/"x\?2J\?\[31m\?" is not a tenant id/, 'an argument';
+    my $json = $ctl->run('tenant', 'show', '--json', "x\xc2\x9b2J");
+    unlike $json->{out}, qr/[\x80-\xff]/, 'in JSON';
 };
 
 subtest 'output that cannot be written is an error' => sub {

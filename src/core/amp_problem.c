@@ -108,7 +108,7 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
     [AMP_NOT_GRANTED] = {
         "operation-not-granted", 403, 0, "Operation not granted",
         "The tenant's grants do not include this operation.",
-        "Ask the platform team: ampctl grant set <tenant> --allow"
+        "Ask the platform team: ampctl grant add <tenant> --allow"
         " <operationId>"
     },
 
@@ -117,14 +117,14 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         "The response would contain credentials, and the tenant is not granted"
         " the class secrets.",
         "Leave out the parameter that asks for credentials, or ask the"
-        " platform team: ampctl grant set <tenant> --allow secrets"
+        " platform team: ampctl grant add <tenant> --allow secrets"
     },
 
     [AMP_CHANGE_NOT_GRANTED] = {
         "change-not-granted", 403, 0, "Change not granted",
         "A query parameter makes this read operation change state, and the"
         " tenant is not granted the class write.",
-        "Leave out the parameter, or ask the platform team: ampctl grant set"
+        "Leave out the parameter, or ask the platform team: ampctl grant add"
         " <tenant> --allow write"
     },
 

@@ -2,10 +2,12 @@
  * ampctl: the command-line tool of the gateway.
  */
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../core/amp_version.h"
 #include "ampctl.h"
@@ -70,6 +72,20 @@ ctl_run(ctl_t *ctl, int argc, char **argv)
 }
 
 
+/* Whether standard output is a pipe that nobody reads any more: "| head". */
+
+static int
+ctl_reader_left(void)
+{
+    struct pollfd  out;
+
+    out.fd = STDOUT_FILENO;
+    out.events = POLLOUT;
+
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -92,7 +108,7 @@ main(int argc, char **argv)
     amp_keyring_free(ctl.ring);
     free(ctl.values);
 
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !ctl_reader_left()) {
         fprintf(stderr, "ampctl: writing to standard output failed\n"
                 "  check the disk, or the program that reads the output; the "
                 "command itself was run\n");

@@ -39,6 +39,7 @@ static const ctl_option_t  cache_set_options[] = {
       "30s, 5m, 1h, 1d; 0: do not cache; none: no lifetime of its own"
       " (required)", 0 },
 
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -126,7 +127,7 @@ cache_purge(ctl_t *ctl)
                               "generation", (json_int_t) generation));
 
     } else if (rc == 0) {
-        printf("the cached answers with %s of project %s are no longer used, "
+        output("the cached answers with %s of project %s are no longer used, "
                "for all tenants of the project (generation %lld)\n",
                family == AMP_FAMILY_ALL ? "all resources" : text, project,
                generation);
@@ -138,10 +139,22 @@ cache_purge(ctl_t *ctl)
 }
 
 
-/* {"tenant": ..., "cache": {...}}, or the same as a table. */
+/* {"cache": {...}} */
 
-static int
-cache_print(ctl_t *ctl, const json_t *record)
+static json_t *
+cache_view(const json_t *record)
+{
+    json_t  *cache;
+
+    cache = json_object_get(record, "cache");
+
+    return json_pack("{s:o}", "cache", cache ? json_incref(cache)
+                                             : json_object());
+}
+
+
+static void
+cache_print(const json_t *record)
 {
     json_t                    *cache, *time;
     const char                *name;
@@ -149,13 +162,6 @@ cache_print(ctl_t *ctl, const json_t *record)
     static const char *const   heads[] = { "FOR", "TTL" };
 
     cache = json_object_get(record, "cache");
-
-    if (ctl->json) {
-        return output_json(json_pack("{s:s, s:o}", "tenant", ctl->args[0],
-                                     "cache", cache ? json_incref(cache)
-                                                    : json_object()));
-    }
-
     table = output_table(2, heads);
 
     json_object_foreach(cache, name, time) {
@@ -168,8 +174,6 @@ cache_print(ctl_t *ctl, const json_t *record)
     }
 
     output_table_print(table);
-
-    return CTL_DONE;
 }
 
 
@@ -183,7 +187,7 @@ cache_change(json_t *record, void *data, ctl_error_t *error)
 }
 
 
-static const policy_t  cache_policy = { cache_change, cache_print };
+static const policy_t  cache_policy = { cache_change, cache_view, cache_print };
 
 
 static int

@@ -24,6 +24,7 @@ static const ctl_option_t  grant_set_options[] = {
     { GRANT_DENY, "deny", "X",
       "class, tag or operationId that is denied even when allowed", 1 },
 
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -63,50 +64,48 @@ grant_count(const json_t *record)
 }
 
 
-static int
-grant_print(ctl_t *ctl, const json_t *record)
-{
-    char      words[1024];
-    json_t   *grants, *allow, *deny, *implied;
-    unsigned  n;
+/* {"allow": [...], "deny": [...], "operations": how many} */
 
-    implied = record_default_grants();
+static json_t *
+grant_view(const json_t *record)
+{
+    json_t  *grants, *allow, *deny;
 
     grants = json_object_get(record, "grants");
     allow = json_object_get(grants, "allow");
     deny = json_object_get(grants, "deny");
 
-    if (allow == NULL) {
-        allow = implied;
-    }
+    return json_pack("{s:o, s:o, s:i}",
+                     "allow", allow ? json_incref(allow)
+                                    : record_default_grants(),
+                     "deny", deny ? json_incref(deny) : json_array(),
+                     "operations", (int) grant_count(record));
+}
 
-    n = grant_count(record);
 
-    if (ctl->json) {
-        output_json(json_pack("{s:s, s:O, s:o, s:i}", "tenant", ctl->args[0],
-                              "allow", allow,
-                              "deny", deny ? json_incref(deny) : json_array(),
-                              "operations", (int) n));
+static void
+grant_print(const json_t *record)
+{
+    char     words[1024];
+    json_t  *view;
 
-    } else {
-        printf("allow       %s\n", output_words(allow, words, sizeof(words)));
-        printf("deny        %s\n", output_words(deny, words, sizeof(words)));
-        printf("operations  %u\n", n);
-    }
+    view = grant_view(record);
 
-    json_decref(implied);
+    output("allow       %s\n", output_words(json_object_get(view, "allow"),
+                                            words, sizeof(words)));
+    output("deny        %s\n", output_words(json_object_get(view, "deny"),
+                                            words, sizeof(words)));
+    output("operations  %u\n", grant_count(record));
 
-    return CTL_DONE;
+    json_decref(view);
 }
 
 
 static int
-grant_change(json_t *record, void *data, ctl_error_t *error)
+grant_change(json_t *record, ctl_t *ctl, policy_grants_e how)
 {
-    ctl_t  *ctl = data;
-
-    if (policy_grants(ctl, record, "allow", GRANT_ALLOW) != 0
-        || policy_grants(ctl, record, "deny", GRANT_DENY) != 0)
+    if (policy_grants(ctl, record, "allow", GRANT_ALLOW, how) != 0
+        || policy_grants(ctl, record, "deny", GRANT_DENY, how) != 0)
     {
         return -1;
     }
@@ -115,18 +114,38 @@ grant_change(json_t *record, void *data, ctl_error_t *error)
 }
 
 
-static const policy_t  grant_policy = { grant_change, grant_print };
+static int
+grant_change_set(json_t *record, void *data, ctl_error_t *error)
+{
+    return grant_change(record, data, POLICY_REPLACE);
+}
+
+
+static int
+grant_change_add(json_t *record, void *data, ctl_error_t *error)
+{
+    return grant_change(record, data, POLICY_ADD);
+}
+
+
+static int
+grant_change_remove(json_t *record, void *data, ctl_error_t *error)
+{
+    return grant_change(record, data, POLICY_REMOVE);
+}
 
 
 static int
 grant_show(ctl_t *ctl)
 {
-    return policy_show(ctl, &grant_policy);
+    static const policy_t  policy = { NULL, grant_view, grant_print };
+
+    return policy_show(ctl, &policy);
 }
 
 
 static int
-grant_set(ctl_t *ctl)
+grant_policy_set(ctl_t *ctl, const policy_t *policy)
 {
     if (ctl_value(ctl, GRANT_ALLOW) == NULL
         && ctl_value(ctl, GRANT_DENY) == NULL)
@@ -136,7 +155,43 @@ grant_set(ctl_t *ctl)
                           "default --deny deleteConnection");
     }
 
-    return policy_set(ctl, &grant_policy, json_object());
+    /* tried with empty lists: only an unknown item is wrong for any tenant */
+
+    return policy_set(ctl, policy, json_pack("{s:{s:[], s:[]}}", "grants",
+                                             "allow", "deny"));
+}
+
+
+static int
+grant_set(ctl_t *ctl)
+{
+    static const policy_t  policy = {
+        grant_change_set, grant_view, grant_print
+    };
+
+    return grant_policy_set(ctl, &policy);
+}
+
+
+static int
+grant_add(ctl_t *ctl)
+{
+    static const policy_t  policy = {
+        grant_change_add, grant_view, grant_print
+    };
+
+    return grant_policy_set(ctl, &policy);
+}
+
+
+static int
+grant_remove(ctl_t *ctl)
+{
+    static const policy_t  policy = {
+        grant_change_remove, grant_view, grant_print
+    };
+
+    return grant_policy_set(ctl, &policy);
 }
 
 
@@ -146,8 +201,22 @@ const ctl_command_t  ctl_grant_commands[] = {
       "--allow and --deny each replace a list of the tenant. \"none\" is an\n"
       "empty list, \"default\" is every class but secrets. An operation in\n"
       "both lists is denied. For example:\n"
-      "  ampctl grant set acme --allow catalog --allow read --deny listRoutes",
+      "  ampctl grant set acme --allow catalog --allow read \\\n"
+      "      --deny deleteConnection",
       grant_set_options, grant_set },
+
+    { "grant", "add", "ID", "add to what a tenant may use, or may not",
+      "Adds to the lists of the tenant, and leaves what they have. What is in\n"
+      "the list of --deny stays denied: see ampctl grant remove. For example:\n"
+      "  ampctl grant add acme --allow secrets",
+      grant_set_options, grant_add },
+
+    { "grant", "remove", "ID", "remove from what a tenant may use, or may not",
+      "Removes from the lists of the tenant what they have by that name. For\n"
+      "example, to take a class away, and to lift a denial:\n"
+      "  ampctl grant remove acme --allow write\n"
+      "  ampctl grant remove acme --deny deleteConnection",
+      grant_set_options, grant_remove },
 
     { "grant", "show", "ID", "show which operations a tenant may use", NULL,
       NULL, grant_show },

@@ -94,7 +94,7 @@ key_set(ctl_t *ctl)
                                      master.len));
     }
 
-    printf("key %s is the active key of tenant %s, sealed with master key "
+    output("key %s is the active key of tenant %s, sealed with master key "
            "%.*s\n"
            "next: check with Ampersand that it is accepted: ampctl key verify "
            "%s\n",
@@ -125,7 +125,7 @@ key_list(ctl_t *ctl)
         output_json(json_incref(keys));
 
     } else if (json_array_size(keys) == 0) {
-        printf("tenant %s has no key\n"
+        output("tenant %s has no key\n"
                "next: set its key: ampctl key set %s --key-file FILE\n",
                ctl->args[0], ctl->args[0]);
 
@@ -241,7 +241,7 @@ key_verify_report(ctl_t *ctl, const json_t *record, const char *key,
         return -1;
     }
 
-    printf("Ampersand accepts key %s of tenant %s for project %s%s%s\n", key,
+    output("Ampersand accepts key %s of tenant %s for project %s%s%s\n", key,
            ctl->args[0], record_text(project, "id"),
            answer->name[0] ? ", " : "", answer->name);
 
@@ -341,7 +341,7 @@ key_retire(ctl_t *ctl)
                                      "id", ctl->args[1], "retired", 1));
     }
 
-    printf("key %s of tenant %s is removed from the gateway\n"
+    output("key %s of tenant %s is removed from the gateway\n"
            "next: delete the key in Ampersand's project settings, if it is "
            "still valid there\n", ctl->args[1], ctl->args[0]);
 

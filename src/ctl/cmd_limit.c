@@ -32,14 +32,27 @@ static const ctl_option_t  limit_set_options[] = {
     { LIMIT_CONCURRENCY, "concurrency", "N",
       "requests in flight on one gateway, of all classes; or none", 0 },
 
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
 
-/* {"tenant": ..., "limits": {...}}, or the same as a table. */
+/* {"limits": {...}} */
 
-static int
-limit_print(ctl_t *ctl, const json_t *record)
+static json_t *
+limit_view(const json_t *record)
+{
+    json_t  *limits;
+
+    limits = json_object_get(record, "limits");
+
+    return json_pack("{s:o}", "limits", limits ? json_incref(limits)
+                                               : json_object());
+}
+
+
+static void
+limit_print(const json_t *record)
 {
     char                       burst[32];
     json_t                    *limits, *limit;
@@ -49,13 +62,6 @@ limit_print(ctl_t *ctl, const json_t *record)
     static const char *const   heads[] = { "CLASS", "RATE", "BURST" };
 
     limits = json_object_get(record, "limits");
-
-    if (ctl->json) {
-        return output_json(json_pack("{s:s, s:o}", "tenant", ctl->args[0],
-                                     "limits", limits ? json_incref(limits)
-                                                      : json_object()));
-    }
-
     n = 0;
     table = output_table(3, heads);
 
@@ -84,8 +90,6 @@ limit_print(ctl_t *ctl, const json_t *record)
     }
 
     output_table_print(table);
-
-    return CTL_DONE;
 }
 
 
@@ -113,7 +117,7 @@ limit_change(json_t *record, void *data, ctl_error_t *error)
 }
 
 
-static const policy_t  limit_policy = { limit_change, limit_print };
+static const policy_t  limit_policy = { limit_change, limit_view, limit_print };
 
 
 static int

@@ -148,13 +148,13 @@ masterkey_new(ctl_t *ctl)
                                      "id", id.data, id.len));
     }
 
-    printf("master key %.*s written to %s\n"
+    output("master key %.*s written to %s\n"
            "keep a copy outside of Redis: without the master key no sealed key "
            "can be opened\n",
            (int) id.len, id.data, ctl->args[0]);
 
     if (strcmp(ctl->args[0], CTL_MASTER_KEY_FILE) != 0) {
-        printf("next: export AMPERSAND_MASTER_KEY_FILE=%s\n", ctl->args[0]);
+        output("next: export AMPERSAND_MASTER_KEY_FILE=%s\n", ctl->args[0]);
     }
 
     return CTL_DONE;
@@ -213,7 +213,7 @@ rewrap_report(ctl_t *ctl, unsigned resealed, unsigned already, json_t *failed)
                               (int) already, "failed", failed));
 
     } else {
-        printf("keys sealed again with master key %.*s: %u; sealed with it "
+        output("keys sealed again with master key %.*s: %u; sealed with it "
                "before: %u\n", (int) id.len, id.data, resealed, already);
 
         json_array_foreach(failed, i, item) {

@@ -96,7 +96,7 @@ tenant_list(ctl_t *ctl)
     }
 
     if (json_array_size(list) == 0) {
-        printf("there are no tenants\n"
+        output("there are no tenants\n"
                "next: add one: ampctl tenant add ID --project PROJECT_ID\n");
     } else {
         tenant_list_print(list);
@@ -116,12 +116,12 @@ tenant_show_limits(const json_t *record)
 
     json_object_foreach(json_object_get(record, "limits"), name, limit) {
         if (*record_text(limit, "rate") != '\0') {
-            printf("limit     %s %s, burst %lld\n", name,
+            output("limit     %s %s, burst %lld\n", name,
                    record_text(limit, "rate"), (long long)
                    json_integer_value(json_object_get(limit, "burst")));
 
         } else if (json_is_integer(limit)) {
-            printf("limit     %s %lld\n", name,
+            output("limit     %s %lld\n", name,
                    (long long) json_integer_value(limit));
         }
     }
@@ -138,28 +138,28 @@ tenant_show_print(const json_t *record, size_t tokens)
     project = json_object_get(record, "project");
     grants = json_object_get(record, "grants");
 
-    printf("tenant    %s\n", record_text(record, "id"));
-    printf("state     %s\n", json_is_true(json_object_get(record, "disabled"))
+    output("tenant    %s\n", record_text(record, "id"));
+    output("state     %s\n", json_is_true(json_object_get(record, "disabled"))
                              ? "disabled" : "enabled");
-    printf("revision  %lld\n", (long long)
+    output("revision  %lld\n", (long long)
            json_integer_value(json_object_get(record, "rev")));
-    printf("project   %s%s%s\n", record_text(project, "id"),
+    output("project   %s%s%s\n", record_text(project, "id"),
            *record_text(project, "name") ? " " : "",
            record_text(project, "name"));
 
     json_array_foreach(json_object_get(record, "keys"), i, key) {
-        printf("key       %s %s, master key %s\n", record_text(key, "id"),
+        output("key       %s %s, master key %s\n", record_text(key, "id"),
                record_text(key, "state"), record_text(key, "master"));
     }
 
-    printf("allow     %s\n", output_words(json_object_get(grants, "allow"),
+    output("allow     %s\n", output_words(json_object_get(grants, "allow"),
                                           words, sizeof(words)));
-    printf("deny      %s\n", output_words(json_object_get(grants, "deny"),
+    output("deny      %s\n", output_words(json_object_get(grants, "deny"),
                                           words, sizeof(words)));
-    printf("groups    %s\n", output_words(json_object_get(record, "groups"),
+    output("groups    %s\n", output_words(json_object_get(record, "groups"),
                                           words, sizeof(words)));
     tenant_show_limits(record);
-    printf("tokens    %u\n", (unsigned) tokens);
+    output("tokens    %u\n", (unsigned) tokens);
 
     return CTL_DONE;
 }
@@ -239,11 +239,11 @@ tenant_switch(ctl_t *ctl, int disabled)
     }
 
     if (disabled) {
-        printf("tenant %s is disabled: the gateways refuse its requests\n"
+        output("tenant %s is disabled: the gateways refuse its requests\n"
                "next: to enable it again: ampctl tenant enable %s\n",
                ctl->args[0], ctl->args[0]);
     } else {
-        printf("tenant %s is enabled\n", ctl->args[0]);
+        output("tenant %s is enabled\n", ctl->args[0]);
     }
 
     return CTL_DONE;
@@ -285,7 +285,7 @@ tenant_remove_command(ctl_t *ctl)
                                      "removed", 1, "tokens", (int) tokens));
     }
 
-    printf("tenant %s is removed with %u token%s\n", ctl->args[0], tokens,
+    output("tenant %s is removed with %u token%s\n", ctl->args[0], tokens,
            tokens == 1 ? "" : "s");
 
     return CTL_DONE;

@@ -65,6 +65,12 @@ token_issue_values(ctl_t *ctl, amp_span_t *label, int64_t *lifetime)
     if (text != NULL) {
         ms = ctl_duration(text);
 
+        /* a bare number would be seconds, and is meant as days */
+
+        if (*text != '\0' && strspn(text, "0123456789") == strlen(text)) {
+            ms = -1;
+        }
+
         if (ms < 1000 || ms / 1000 > TOKEN_LIFETIME_MAX) {
             ctl_error(&ctl->error, CTL_USAGE, "usage",
                       "\"%s\" is not a lifetime", text);
@@ -166,7 +172,7 @@ token_list_print(const char *tenant, const json_t *list)
     };
 
     if (json_array_size(list) == 0) {
-        printf("tenant %s has no tokens\n"
+        output("tenant %s has no tokens\n"
                "next: issue one: ampctl token issue %s\n", tenant, tenant);
         return;
     }
@@ -278,7 +284,7 @@ token_revoke_command(ctl_t *ctl)
                                      "revoked", 1));
     }
 
-    printf("token %s is revoked\n", ctl->args[0]);
+    output("token %s is revoked\n", ctl->args[0]);
 
     return CTL_DONE;
 }

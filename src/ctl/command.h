@@ -34,6 +34,13 @@ typedef struct {
 
 #define CTL_OPTION  512
 
+/* In the tables of commands that change something: what would they change? */
+
+#define CTL_DRY_RUN  1024
+
+#define CTL_OPTION_DRY_RUN                                                    \
+    { CTL_DRY_RUN, "dry-run", NULL, "show the change, and make none", 0 }
+
 
 typedef struct {
     const char          *noun;      /* NULL ends the table                    */

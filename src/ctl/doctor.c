@@ -109,11 +109,11 @@ doctor_report(doctor_t *doctor)
         json_array_foreach(doctor->checks, i, check) {
             remedy = record_text(check, "remedy");
 
-            printf("%-4s  %s: %s\n", record_text(check, "status"),
+            output("%-4s  %s: %s\n", record_text(check, "status"),
                    record_text(check, "check"), record_text(check, "message"));
 
             if (*remedy != '\0') {
-                printf("      %s\n", remedy);
+                output("      %s\n", remedy);
             }
         }
 

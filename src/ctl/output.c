@@ -2,6 +2,8 @@
  * Errors, JSON documents, tables and times as ampctl prints them.
  */
 
+#define _GNU_SOURCE                 /* vasprintf() under -std=gnu99 */
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +21,60 @@ struct output_table_s {
 };
 
 
-static void
-output_clean(char *text)
+/*
+ * The bytes of the control character at p, 0 where there is none: C0, DEL, C1
+ * (U+009B begins a command of a terminal), line separators, and what changes
+ * the direction of the text around it.
+ */
+
+static size_t
+output_control(const char *text)
 {
-    char    *p;
+    const unsigned char  *p = (const unsigned char *) text;
+
+    if (p[0] < 0x20 || p[0] == 0x7f) {
+        return 1;
+    }
+
+    if ((p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+        || (p[0] == 0xd8 && p[1] == 0x9c))
+    {
+        return 2;
+    }
+
+    if (p[0] == 0xe2
+        && ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f
+                              || (p[2] >= 0xa8 && p[2] <= 0xae)))
+            || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
+    {
+        return 3;
+    }
+
+    return 0;
+}
+
+
+/* Each control character becomes "?", but those of keep stay. */
+
+static void
+output_clean(char *text, const char *keep)
+{
+    char    *p, *to;
+    size_t   len;
     json_t  *probe;
 
-    for (p = text; *p != '\0'; p++) {
-        if ((unsigned char) *p < 0x20 || *p == 0x7f) {
-            *p = '?';
+    for (p = text, to = text; *p != '\0'; p += len) {
+        len = output_control(p);
+
+        if (len != 0 && strchr(keep, *p) == NULL) {
+            *to++ = '?';
+        } else {
+            len = 1;
+            *to++ = *p;
         }
     }
+
+    *to = '\0';
 
     /* an argument may hold any bytes, a JSON document only UTF-8 */
 
@@ -47,6 +92,26 @@ output_clean(char *text)
 }
 
 
+void
+output(const char *fmt, ...)
+{
+    char     *text;
+    va_list   args;
+
+    va_start(args, fmt);
+
+    if (vasprintf(&text, fmt, args) < 0) {
+        abort();
+    }
+
+    va_end(args);
+
+    output_clean(text, "\n");
+    fputs(text, stdout);
+    free(text);
+}
+
+
 int
 ctl_error(ctl_error_t *error, int code, const char *word, const char *fmt, ...)
 {
@@ -60,7 +125,7 @@ ctl_error(ctl_error_t *error, int code, const char *word, const char *fmt, ...)
     vsnprintf(error->message, sizeof(error->message), fmt, args);
     va_end(args);
 
-    output_clean(error->message);
+    output_clean(error->message, "");
 
     return -1;
 }
@@ -75,7 +140,7 @@ ctl_remedy(ctl_error_t *error, const char *fmt, ...)
     vsnprintf(error->remedy, sizeof(error->remedy), fmt, args);
     va_end(args);
 
-    output_clean(error->remedy);
+    output_clean(error->remedy, "");
 
     return -1;
 }
@@ -118,15 +183,51 @@ output_warning(const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
 
-    output_clean(text);
+    output_clean(text, "");
     fprintf(stderr, "ampctl: warning: %s\n", text);
+}
+
+
+/*
+ * Writes a part of a JSON document: control characters of a text, which JSON
+ * permits there as they are, become "\\uXXXX".  jansson cuts no character.
+ */
+
+static int
+output_json_part(const char *part, size_t size, void *data)
+{
+    char        last[3];
+    size_t      i, len;
+    unsigned    c;
+
+    for (i = 0; i < size; i++) {
+        memset(last, 0, sizeof(last));
+        memcpy(last, part + i, size - i < 3 ? size - i : 3);
+
+        len = output_control(last);
+
+        if (len < 2) {
+            putchar(part[i]);
+            continue;
+        }
+
+        c = (unsigned char) last[0] & (len == 2 ? 0x1f : 0x0f);
+        c = c << 6 | ((unsigned char) last[1] & 0x3f);
+        c = len == 2 ? c : (c << 6 | ((unsigned char) last[2] & 0x3f));
+
+        printf("\\u%04x", c);
+        i += len - 1;
+    }
+
+    return 0;
 }
 
 
 int
 output_json(json_t *doc)
 {
-    json_dumpf(doc, stdout, JSON_COMPACT|JSON_PRESERVE_ORDER|JSON_ENCODE_ANY);
+    json_dump_callback(doc, output_json_part, NULL,
+                       JSON_COMPACT|JSON_PRESERVE_ORDER|JSON_ENCODE_ANY);
     putchar('\n');
     json_decref(doc);
 
@@ -203,7 +304,7 @@ output_cell(output_table_t *table, const char *text)
         abort();
     }
 
-    output_clean(copy);
+    output_clean(copy, "");
     table->cells[table->ncells++] = copy;
 }
 

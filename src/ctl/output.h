@@ -30,8 +30,9 @@ typedef struct {
 
 /*
  * ctl_error() fills all but the remedy, which it clears; ctl_remedy() fills the
- * remedy.  Both return -1.  Control bytes and bytes that are not UTF-8 become
- * "?".
+ * remedy.  Both return -1.  Here and in all other output, control characters
+ * (C0, C1, line separators, marks of direction) become "?", and so do bytes
+ * that are not UTF-8.
  */
 
 int ctl_error(ctl_error_t *error, int code, const char *word, const char *fmt,
@@ -51,7 +52,14 @@ int output_error(const ctl_error_t *error, int json);
 
 void output_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Prints the document, releases it and returns CTL_DONE. */
+/* As printf(), but of control characters only the line feed is printed. */
+
+void output(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Prints the document, releases it and returns CTL_DONE.  Control characters
+ * are escaped, so they reach no terminal and are not lost.
+ */
 
 int output_json(json_t *doc);
 
@@ -69,8 +77,7 @@ const char *output_words(const json_t *array, char *text, size_t size);
 
 /*
  * A table of n columns with their heads; then rows of n texts each (const char
- * *), of which NULL and "" print as "-".  Printing releases the table.  Control
- * bytes become "?".
+ * *), of which NULL and "" print as "-".  Printing releases the table.
  */
 
 typedef struct output_table_s  output_table_t;

@@ -15,9 +15,10 @@ typedef struct {
 
     tenant_change_pt   change;
 
-    /* Prints the policy of a record and returns CTL_DONE. */
+    /* The policy of a record for --json, and as text. */
 
-    int              (*print)(ctl_t *ctl, const json_t *record);
+    json_t          *(*view)(const json_t *record);
+    void             (*print)(const json_t *record);
 } policy_t;
 
 
@@ -29,21 +30,29 @@ typedef struct {
 int policy_show(ctl_t *ctl, const policy_t *policy);
 
 /*
- * Changes the policy of that tenant, and prints what was written.  The change
- * is tried on a record "trial" first, which is released here: what fails there
- * is wrong usage for any tenant, and found without Redis.  CTL_DONE, or -1 with
- * ctl->error filled, also when no such tenant exists.
+ * Changes the policy of that tenant, and prints it as it was and as it is now;
+ * with --dry-run as it would be.  The change is tried on a record "trial"
+ * first, which is released here: what fails there is wrong usage for any
+ * tenant, and found without Redis.  CTL_DONE, or -1 with ctl->error filled,
+ * also when no such tenant exists.
  */
 
 int policy_set(ctl_t *ctl, const policy_t *policy, json_t *trial);
 
 /*
- * Replaces a list of the record's grants, "allow" or "deny", by what a
+ * Changes a list of the record's grants, "allow" or "deny", by what a
  * repeatable option (its id in the command's table) names, see record_grant();
  * leaves it when the option was not given.  0, or -1 with ctl->error filled.
  */
 
-int policy_grants(ctl_t *ctl, json_t *record, const char *name, int option);
+typedef enum {
+    POLICY_REPLACE = 0,
+    POLICY_ADD,
+    POLICY_REMOVE
+} policy_grants_e;
+
+int policy_grants(ctl_t *ctl, json_t *record, const char *name, int option,
+    policy_grants_e how);
 
 
 #endif /* CTL_POLICY_H */

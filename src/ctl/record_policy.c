@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "../core/amp_json.h"
 #include "../core/amp_lease.h"
 #include "../core/amp_tenant.h"
 #include "record.h"
@@ -208,6 +210,18 @@ record_append(json_t *list, const char *text)
 }
 
 
+static int
+record_no_grant(const char *item, ctl_error_t *error)
+{
+    ctl_error(error, CTL_USAGE, "usage",
+              "\"%s\" names no operation that the gateway serves", item);
+
+    return ctl_remedy(error, "give a class (catalog, read, write, data, "
+                      "secrets), a tag (tag:connection) or an operationId "
+                      "(listIntegrations) that ampctl operations lists");
+}
+
+
 int
 record_grant(json_t *list, const char *item, ctl_error_t *error)
 {
@@ -235,11 +249,82 @@ record_grant(json_t *list, const char *item, ctl_error_t *error)
     if (amp_grant_expand(record_span(item), set) == 0
         || record_append(list, item) != 0)
     {
-        ctl_error(error, CTL_USAGE, "usage",
-                  "\"%s\" names no operation that the gateway serves", item);
-        return ctl_remedy(error, "give a class (catalog, read, write, data, "
-                          "secrets), a tag (tag:connection) or an operationId "
-                          "(listIntegrations) that ampctl operations lists");
+        return record_no_grant(item, error);
+    }
+
+    return 0;
+}
+
+
+/* 1 removed, 0 it was not in the list. */
+
+static int
+record_remove(json_t *list, const char *text)
+{
+    size_t   i;
+    json_t  *item;
+
+    json_array_foreach(list, i, item) {
+        if (json_is_string(item)
+            && strcasecmp(json_string_value(item), text) == 0)
+        {
+            json_array_remove(list, i);
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
+record_grant_remove(json_t *list, const char *name, const char *item,
+    ctl_error_t *error)
+{
+    size_t     i, word;
+    json_t    *other, *all;
+    uint64_t   set[AMP_OPERATIONS_MAX / 64], named[AMP_OPERATIONS_MAX / 64];
+
+    if (strcmp(item, "default") == 0) {
+        all = record_default_grants();
+
+        json_array_foreach(all, i, other) {
+            (void) record_remove(list, json_string_value(other));
+        }
+
+        json_decref(all);
+        return 0;
+    }
+
+    memset(set, 0, sizeof(set));
+
+    if (amp_grant_expand(record_span(item), set) == 0) {
+        return record_no_grant(item, error);
+    }
+
+    if (record_remove(list, item)) {
+        return 0;
+    }
+
+    json_array_foreach(list, i, other) {
+        memset(named, 0, sizeof(named));
+        (void) amp_grant_expand(amp_json_text(other), named);
+
+        for (word = 0; word < sizeof(set) / sizeof(set[0]); word++) {
+            if ((set[word] & named[word]) == 0) {
+                continue;
+            }
+
+            ctl_error(error, CTL_REFUSED, "granted", "\"%s\" is not in the "
+                      "list, and \"%s\", which is, names it too", item,
+                      json_string_value(other));
+
+            return strcmp(name, "allow") == 0
+                   ? ctl_remedy(error, "remove \"%s\" as well, or add --deny "
+                                "%s: deny wins", json_string_value(other), item)
+                   : ctl_remedy(error, "remove \"%s\" as well",
+                                json_string_value(other));
+        }
     }
 
     return 0;

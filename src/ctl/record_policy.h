@@ -36,6 +36,15 @@ int record_concurrency(json_t *record, const char *text, ctl_error_t *error);
 
 int record_grant(json_t *list, const char *item, ctl_error_t *error);
 
+/*
+ * Removes an item, or "default", from a list of grants, whose name is "allow"
+ * or "deny".  An error where the item is not in the list, and others in the
+ * list name some of its operations: they would still be allowed, or denied.
+ */
+
+int record_grant_remove(json_t *list, const char *name, const char *item,
+    ctl_error_t *error);
+
 /* Adds a group to those that the tenant is bound to. */
 
 int record_group(json_t *record, const char *group, ctl_error_t *error);

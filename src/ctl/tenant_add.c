@@ -151,8 +151,10 @@ tenant_add_record(ctl_t *ctl)
 
     if (((rate != NULL || burst != NULL)
          && record_limit(record, NULL, rate, burst, &ctl->error) != 0)
-        || policy_grants(ctl, record, "allow", TENANT_GRANT) != 0
-        || policy_grants(ctl, record, "deny", TENANT_DENY) != 0
+        || policy_grants(ctl, record, "allow", TENANT_GRANT, POLICY_REPLACE)
+           != 0
+        || policy_grants(ctl, record, "deny", TENANT_DENY, POLICY_REPLACE)
+           != 0
         || tenant_add_groups(ctl, record) != 0
         || tenant_add_key(ctl, record) != 0)
     {
@@ -185,10 +187,10 @@ tenant_add_report(ctl_t *ctl, json_t *record, token_issued_t *issued)
            "%s\n\n", id, issued->id, issued->token);
 
     if (key == NULL) {
-        printf("next: set its Ampersand key: ampctl key set %s --key-file "
+        output("next: set its Ampersand key: ampctl key set %s --key-file "
                "FILE\n", id);
     } else {
-        printf("next: check with Ampersand that its key is accepted: ampctl "
+        output("next: check with Ampersand that its key is accepted: ampctl "
                "key verify %s\n"
                "then call the gateway with the header X-Api-Key: TOKEN\n", id);
     }

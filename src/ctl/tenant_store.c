@@ -284,12 +284,13 @@ tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
         rev = tenant_rev(record);
         rc = change(record, data, error);
 
-        if (rc == 0) {
+        if (rc == 0 || rc == 2) {
             snprintf(expected, sizeof(expected), "%llu",
                      (unsigned long long) rev);
             text = tenant_text(error, id, record, rev + 1);
-            rc = text == NULL ? -1 : tenant_write(store, error, id, expected,
-                                                  text, rev + 1);
+            rc = text == NULL ? -1
+                 : rc == 2 ? 1
+                 : tenant_write(store, error, id, expected, text, rev + 1);
             free(text);
         }
 

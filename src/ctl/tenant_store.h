@@ -30,8 +30,8 @@ int tenant_load(store_t *store, ctl_error_t *error, amp_span_t id,
 
 /*
  * Changes the record in place.  0 to write it, 1 when nothing is to be changed,
- * -1 with the error filled.  Called again with the new record when another
- * command has changed it in between.
+ * 2 when it is to be checked and not written, -1 with the error filled.  Called
+ * again with the new record when another command has changed it in between.
  */
 
 typedef int (*tenant_change_pt)(json_t *record, void *data,

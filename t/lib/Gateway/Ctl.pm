@@ -68,7 +68,7 @@ sub start {
         $ENV{$_} = $env{$_} for grep { defined $env{$_} } keys %env;
         delete $ENV{POSIXLY_CORRECT};
         open STDIN,  '<', $stdin          or POSIX::_exit(126);
-        open STDOUT, '>', $how->{stdout} // "$base.out" or POSIX::_exit(126);
+        open STDOUT, ref $how->{stdout} ? '>&' : '>', $how->{stdout} // "$base.out" or POSIX::_exit(126);
         open STDERR, '>', "$base.err"     or POSIX::_exit(126);
         exec { binary() } 'ampctl', @args or POSIX::_exit(127);
     }
