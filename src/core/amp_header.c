@@ -140,6 +140,32 @@ static const amp_span_t  amp_header_declared[] = {
 };
 
 
+/* Forwarded, and the same answer whatever they say; see also "if-" below. */
+
+static const amp_span_t  amp_header_neutral[] = {
+    amp_header_name("cache-control"),
+    amp_header_name("pragma"),
+    amp_header_name("range"),
+    amp_header_name("traceparent"),
+    amp_header_name("tracestate"),
+    amp_header_name("baggage"),
+    amp_header_name("b3"),
+    amp_header_name("sentry-trace"),
+    amp_header_name("uber-trace-id"),
+    amp_header_name("x-correlation-id"),
+    amp_header_name("x-cloud-trace-context"),
+    { 0, NULL }
+};
+
+
+static const amp_span_t  amp_header_neutral_prefixes[] = {
+    amp_header_name("if-"),
+    amp_header_name("x-b3-"),
+    amp_header_name("x-datadog-"),
+    { 0, NULL }
+};
+
+
 static int
 amp_header_allowed(const amp_header_policy_t *policy, amp_span_t name)
 {
@@ -323,6 +349,14 @@ amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name)
     }
 
     return !amp_header_listed(policy->connection, name);
+}
+
+
+int
+amp_header_selects(amp_span_t name)
+{
+    return !amp_header_in(amp_header_neutral, name)
+           && !amp_header_prefixed(amp_header_neutral_prefixes, name);
 }
 
 

@@ -33,6 +33,14 @@ typedef struct {
 
 int amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name);
 
+/*
+ * 1 when a forwarded header of this name, in lower case, may select the answer:
+ * all do, but those of tracing, and those that speak to caches.  Conditional
+ * ones and Range are not forwarded where the answer may be stored.
+ */
+
+int amp_header_selects(amp_span_t name);
+
 /* Is the name, in any case, one of the words of the list? */
 
 int amp_header_listed(amp_span_t list, amp_span_t name);

@@ -119,7 +119,7 @@ static const amp_operation_t  amp_table[] = {
     OP(SEARCH, POST, P "/integrations/{integrationId}", "searchRecords", "Search", DATA, PATH, QUERY, 0, 0, 0, "groupRef!", "", "", "objectName!,fieldFilters!"),
     OP(PLATFORM, POST, P "/groups", "createGroup", "Group", WRITE, PATH, BODY, 0, 0, F(GROUPS), "", "", "", "groupRef!,groupName!"),
     OP(PLATFORM, POST, P "/consumers", "createConsumer", "Consumer", WRITE, PATH, NOWHERE, 0, 0, F(GROUPS), "", "", "", "consumerRef!,consumerName!"),
-    OP(PROXY, ANY, "/{path}", "proxyRequest", "Proxy", DATA, HEADER, HEADER, 0, F(PROXY), 0, "", "", "", ""),
+    OP(PROXY, ANY, "/{path}", "proxyRequest", "Proxy", DATA, HEADER, HEADER, 0, F(PROXY), F(PROXY), "", "", "", ""),
 };
 
 #define AMP_TABLE_LEN  (sizeof(amp_table) / sizeof(amp_table[0]))

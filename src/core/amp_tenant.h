@@ -67,9 +67,10 @@ typedef struct {
                                        and its tag checked, amp_seal_reveal()
                                        is enough                              */
     uint16_t     ngroups;
-    unsigned char  owner[AMP_TENANT_OWNER];     /* the start of SHA-256 of
-                                       id and project.id, in [A-Za-z0-9_-]:
-                                       short enough for cache keys            */
+    unsigned char  owner[AMP_TENANT_OWNER];     /* the start of SHA-256 of id,
+                                       project.id and groups, in
+                                       [A-Za-z0-9_-]: short enough for cache
+                                       keys                                   */
     amp_field_t  id;
     amp_field_t  project_id;
     amp_field_t  project_name;      /* lower case; empty if there is none     */

@@ -106,7 +106,9 @@ amp_tenant_set_owner(amp_tenant_t *t)
 {
     size_t         i;
     amp_buf_t      buf;
-    unsigned char  text[AMP_TENANT_ID_MAX + 1 + AMP_PROJECT_ID_MAX];
+    amp_span_t     groups;
+    unsigned char  text[AMP_TENANT_ID_MAX + 1 + AMP_PROJECT_ID_MAX + 1
+                        + SHA256_DIGEST_LENGTH];
     unsigned char  digest[SHA256_DIGEST_LENGTH];
 
     static const char  letters[] =
@@ -116,6 +118,17 @@ amp_tenant_set_owner(amp_tenant_t *t)
     amp_buf_span(&buf, amp_tenant_field(t, t->id));
     amp_buf_byte(&buf, '/');
     amp_buf_span(&buf, amp_tenant_field(t, t->project_id));
+
+    if (t->ngroups) {
+        groups = amp_tenant_field(t, t->groups);
+
+        if (SHA256(groups.data, groups.len, digest) == NULL) {
+            return "OpenSSL failed to compute SHA-256";
+        }
+
+        amp_buf_byte(&buf, '/');
+        amp_buf_put(&buf, digest, sizeof(digest));
+    }
 
     if (SHA256(text, amp_buf_written(&buf).len, digest) == NULL) {
         return "OpenSSL failed to compute SHA-256";
@@ -474,10 +487,6 @@ amp_tenant_read(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
     }
 
     if (error == NULL) {
-        error = amp_tenant_set_owner(t);
-    }
-
-    if (error == NULL) {
         error = amp_tenant_read_keys(json, t, out);
     }
 
@@ -487,6 +496,10 @@ amp_tenant_read(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 
     if (error == NULL) {
         error = amp_tenant_read_groups(json, t, out);
+    }
+
+    if (error == NULL) {
+        error = amp_tenant_set_owner(t);
     }
 
     if (error == NULL) {

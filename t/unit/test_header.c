@@ -163,6 +163,35 @@ a_list_is_read_word_by_word(void **state)
 }
 
 
+static void
+selects(void **state)
+{
+    size_t  i;
+
+    static const char *const  do_select[] = {
+        "accept", "accept-language", "user-agent", "x-amp-installation-id",
+        "x-amp-group-ref", "xero-tenant-id", "x-custom", "traceparents", "i"
+    };
+    static const char *const  do_not[] = {
+        "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid",
+        "x-correlation-id", "cache-control", "pragma", "range", "if-range",
+        "if-none-match"
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(do_select) / sizeof(do_select[0]); i++) {
+        assert_true(amp_header_selects(amp_span_make(do_select[i],
+                                                     strlen(do_select[i]))));
+    }
+
+    for (i = 0; i < sizeof(do_not) / sizeof(do_not[0]); i++) {
+        assert_false(amp_header_selects(amp_span_make(do_not[i],
+                                                      strlen(do_not[i]))));
+    }
+}
+
+
 int
 main(void)
 {
@@ -172,7 +201,8 @@ main(void)
         cmocka_unit_test(the_proxy_api_gets_all_but_the_denied_headers),
         cmocka_unit_test(what_connection_names_is_not_forwarded),
         cmocka_unit_test(a_spelling_that_servers_fold_is_like_the_name),
-        cmocka_unit_test(a_list_is_read_word_by_word)
+        cmocka_unit_test(a_list_is_read_word_by_word),
+        cmocka_unit_test(selects)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,22 +81,25 @@ field_is(const amp_tenant_t *t, amp_field_t f, const char *value)
 }
 
 
-/* The owner differs for each pair of tenant and project. */
+/* The owner differs for each tenant, project and list of groups. */
 
 static void
-owner_of_tenant_and_project(void **state)
+owner_of_tenant_project_and_groups(void **state)
 {
     char           json[256];
     size_t         i, j;
-    unsigned char  owner[4][AMP_TENANT_OWNER];
+    unsigned char  owner[8][AMP_TENANT_OWNER];
 
-    static const char *const  ids[][2] = {
-        { "a", "bc" }, { "ab", "c" }, { "a", "c" }, { "ab", "bc" }
+    static const char *const  ids[8][3] = {
+        { "a", "bc", "" }, { "ab", "c", "" }, { "a", "c", "" },
+        { "ab", "bc", "" }, { "a", "bc", "\"g1\"" }, { "a", "bc", "\"g2\"" },
+        { "a", "bc", "\"g1\",\"g2\"" }, { "a", "bc", "\"g1g2\"" }
     };
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 8; i++) {
         snprintf(json, sizeof(json), "{\"v\":1,\"rev\":1,\"id\":\"%s\","
-                 "\"project\":{\"id\":\"%s\"}}", ids[i][0], ids[i][1]);
+                 "\"project\":{\"id\":\"%s\"},\"groups\":[%s]}",
+                 ids[i][0], ids[i][1], ids[i][2]);
         memcpy(owner[i], decode(json)->owner, AMP_TENANT_OWNER);
 
         for (j = 0; j < i; j++) {
@@ -138,7 +141,7 @@ a_record_with_all_members(void **state)
     assert_true(field_is(t, t->project_id, "7f0e-P"));
     assert_true(field_is(t, t->project_name, "my-project"));
     assert_true(field_is(t, t->key_id, "k2"));
-    assert_memory_equal(t->owner, "bFfR0eLGKi19A1iZ", AMP_TENANT_OWNER);
+    assert_memory_equal(t->owner, "sBhyetbmZgslrQ67", AMP_TENANT_OWNER);
     assert_int_equal(t->sealed.len, AMP_MASTER_KEY_ID_LEN + 30);
     assert_memory_equal(amp_tenant_field(t, t->sealed).data, "0123abcd", 8);
 
@@ -693,7 +696,7 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(owner_of_tenant_and_project),
+        cmocka_unit_test(owner_of_tenant_project_and_groups),
         cmocka_unit_test(a_record_with_all_members),
         cmocka_unit_test(cache_lifetimes),
         cmocka_unit_test(a_record_with_required_members_only),

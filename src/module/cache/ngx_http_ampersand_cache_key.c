@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_cache_key.h"
+#include "ngx_http_ampersand_header_list.h"
 #include "amp_escape.h"
 #include "amp_path.h"
 
@@ -10,6 +11,8 @@
 #define NGX_HTTP_AMPERSAND_CACHE_KEY_LONG  1024
 
 
+static ngx_int_t ngx_http_ampersand_cache_key_headers(ngx_http_request_t *r,
+    const amp_header_policy_t *policy, amp_span_t *selects);
 static ngx_int_t ngx_http_ampersand_cache_key_digest(ngx_pool_t *pool,
     amp_span_t *rest, amp_span_t *accept);
 
@@ -17,7 +20,8 @@ static ngx_int_t ngx_http_ampersand_cache_key_digest(ngx_pool_t *pool,
 ngx_int_t
 ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     const ngx_ampersand_record_t *record, const amp_operation_t *op,
-    const ngx_str_t *uri, amp_span_t accept, ngx_str_t *key)
+    const ngx_str_t *uri, const amp_header_policy_t *policy, amp_span_t accept,
+    ngx_str_t *key)
 {
     size_t       len;
     u_char      *p;
@@ -34,6 +38,12 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     if (op->class == AMP_CLASS_CATALOG) {
         owner = amp_span("*");
         reads = 0;
+    }
+
+    if (policy->proxy
+        && ngx_http_ampersand_cache_key_headers(r, policy, &accept) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     if (rest.len + accept.len > NGX_HTTP_AMPERSAND_CACHE_KEY_LONG) {
@@ -83,6 +93,61 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     }
 
     key->len = p - key->data;
+
+    return NGX_OK;
+}
+
+
+/* The headers of a request to the proxy API that select its answer. */
+
+static ngx_int_t
+ngx_http_ampersand_cache_key_headers(ngx_http_request_t *r,
+    const amp_header_policy_t *policy, amp_span_t *selects)
+{
+    size_t                      len;
+    u_char                     *p, *text, digest[AMP_TOKEN_DIGEST];
+    amp_span_t                  name;
+    ngx_table_elt_t            *h;
+    ngx_http_ampersand_walk_t   walk;
+
+    len = 1 + AMP_TOKEN_DIGEST_HEX;
+
+    walk.part = &r->headers_in.headers.part;
+    walk.i = 0;
+
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+        len += h->key.len + h->value.len + sizeof(":\n") - 1;
+    }
+
+    text = ngx_pnalloc(r->pool, len);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = text;
+
+    walk.part = &r->headers_in.headers.part;
+    walk.i = 0;
+
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+        name = amp_span_make(h->lowcase_key, h->key.len);
+
+        if (amp_header_selects(name) && amp_header_forwarded(policy, name)) {
+            p = ngx_cpymem(p, name.data, name.len);
+            *p++ = ':';
+            p = ngx_cpymem(p, h->value.data, h->value.len);
+            *p++ = LF;
+        }
+    }
+
+    if (amp_token_digest(amp_span_make(text, p - text), digest) != 0) {
+        return NGX_ERROR;
+    }
+
+    *text = '#';
+    amp_hex(digest, sizeof(digest), text + 1);
+
+    *selects = amp_span_make(text, 1 + AMP_TOKEN_DIGEST_HEX);
 
     return NGX_OK;
 }

@@ -443,10 +443,22 @@ ngx_http_ampersand_prepare(ngx_http_request_t *r,
     amp_query_t *query)
 {
     unsigned  index;
+    uint32_t  ttl;
 
-    /* a GET changes something by a parameter only */
+    index = amp_operation_index(ctx->op);
+    ttl = alcf->ttl[index];
 
-    if (query->changes || ctx->op->method != AMP_METHOD_GET) {
+    (void) amp_tenant_lifetime(ctx->record.tenant, index, &ttl);
+
+    /*
+     * A GET changes something by a parameter only.  Where no answer of the
+     * proxy API is stored, its writes need not be published.
+     */
+
+    if (ctx->op->method == AMP_METHOD_ANY
+        ? (ttl && !(r->method & NGX_HTTP_AMPERSAND_SAFE))
+        : (query->changes || ctx->op->method != AMP_METHOD_GET))
+    {
         ctx->writes = ctx->op->writes;
     }
 
@@ -463,10 +475,7 @@ ngx_http_ampersand_prepare(ngx_http_request_t *r,
         && !ctx->headers.uncacheable && !ctx->headers.no_store
         && r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)
     {
-        index = amp_operation_index(ctx->op);
-        ctx->ttl = alcf->ttl[index];
-
-        (void) amp_tenant_lifetime(ctx->record.tenant, index, &ctx->ttl);
+        ctx->ttl = ttl;
     }
 }
 
@@ -548,6 +557,7 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 {
     if (ctx->ttl
         && ngx_http_ampersand_cache_key(r, &ctx->record, ctx->op, &ctx->uri,
+                                     &ctx->policy,
                                      ngx_ampersand_span(ctx->headers.accept),
                                      &ctx->cache_key)
            != NGX_OK)

@@ -20,6 +20,12 @@
     (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_PUT|NGX_HTTP_DELETE                  \
      |NGX_HTTP_OPTIONS|NGX_HTTP_TRACE)
 
+/* RFC 9110, section 9.2.1: what changes nothing */
+
+#define NGX_HTTP_AMPERSAND_SAFE                                               \
+    (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS|NGX_HTTP_TRACE               \
+     |NGX_HTTP_PROPFIND)
+
 #define NGX_HTTP_AMPERSAND_ID_MAX  128          /* bytes of a client's id     */
 
 
