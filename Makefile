@@ -60,6 +60,10 @@ DEPEND := -MMD -MP -ffile-prefix-map=$(CURDIR)=.
 
 LIBS    := -ljansson -lcrypto
 
+# for the simulations, which run lease.lua
+LUA_INC := -I/usr/include/lua5.1
+LUA_LIB := -llua5.1
+
 so     := $(BUILD)/ngx_http_ampersand_module.so
 ampctl := $(BUILD)/ampctl
 
@@ -82,7 +86,7 @@ help:
 	@echo 'make asan         the tests with AddressSanitizer and UBSan in the module and ampctl'
 	@echo 'make fuzz         run each fuzzer of t/fuzz for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make bench        measure the gateway against plain nginx'
-	@echo 'make simulate     simulate the limits of 1 to 1,000 gateways'
+	@echo 'make simulate     simulate the limits of 1 to 1,000 gateways; SEEDS=$(SEEDS) random runs'
 	@echo 'make install      DESTDIR= PREFIX=$(PREFIX) NGINX_MODULES=$(NGINX_MODULES)'
 	@echo 'make deb          build the Debian packages under build/deb'
 	@echo 'make image-check  build and try the Dockerfile without an engine (root, network)'
@@ -206,7 +210,8 @@ $(SAN_OBJ): $(BUILD)/san/%.o: %.c $(BUILD)/settings
 $(UNIT_BIN): $(BUILD)/unit/%: t/unit/%.c $(SAN_OBJ)
 	@mkdir -p $(@D)
 	@echo '$(CC) -fsanitize $<'
-	@$(CC) $(C99) $(SAN) $(SAN_WARN) $(DEPEND) -o $@ $< $(SAN_OBJ) -lcmocka $(LIBS) -lm
+	@$(CC) $(C99) $(SAN) $(SAN_WARN) $(DEPEND) $(LUA_INC) -o $@ $< $(SAN_OBJ) \
+	    -lcmocka $(LUA_LIB) $(LIBS) -lm
 
 unit: $(UNIT_BIN)
 	@for t in $^; do \
@@ -235,10 +240,13 @@ LEASE_OBJ := $(patsubst src/%.c,$(BUILD)/src/%.o,\
 
 $(BUILD)/limits: t/bench/limits.c $(LEASE_OBJ)
 	@echo '$(CC) $<'
-	@$(CC) $(C99) $(CFLAGS) $(WARN) $(DEPEND) -o $@ $< $(LEASE_OBJ) -lm
+	@$(CC) $(C99) $(CFLAGS) $(WARN) $(DEPEND) $(LUA_INC) -o $@ $< $(LEASE_OBJ) $(LUA_LIB) -lm
+
+SEEDS := 1000
 
 simulate: $(BUILD)/limits
 	@$(BUILD)/limits
+	@$(BUILD)/limits seeds 1 $(SEEDS)
 
 
 # Sub-makes, so that with make -j the steps still run one after another
@@ -353,7 +361,7 @@ lint-shell:
 lint-compilers: $(BUILD)/nginx/Makefile $(scripts)
 	$(call need,gcc clang)
 	@for cc in gcc 'clang -Wconditional-uninitialized'; do \
-	    $(call each,$(C99_FILES),$$cc $(C99) -O2 $(WARN) -fsyntax-only) || exit 1; \
+	    $(call each,$(C99_FILES),$$cc $(C99) $(LUA_INC) -O2 $(WARN) -fsyntax-only) || exit 1; \
 	    $(call each,$(CORE) $(MODULE),$$cc $(MODULE_FLAGS) -O2 $(WARN) -fsyntax-only) || exit 1; \
 	done
 
@@ -407,7 +415,8 @@ $(FUZZ_BIN): $(BUILD)/fuzz/%: t/fuzz/%.c $(CORE) $(wildcard src/core/*.h) $(scri
 	@mkdir -p $@.corpus
 	@echo 'clang -fsanitize=fuzzer $<'
 	@clang $(C99) -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=undefined -o $@ $< $(CORE) $(LIBS) -lm
+	    -fno-sanitize-recover=undefined $(LUA_INC) -o $@ $< $(CORE) \
+	    $(LUA_LIB) $(LIBS) -lm
 
 fuzz: $(FUZZ_BIN)
 	@for f in $^; do \

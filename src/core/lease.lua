@@ -15,8 +15,7 @@
 --          where the algorithm and its promise are described.
 -- Returns  six integers, see amp_lease_answer_t.
 --
--- t/unit/lease_model.h is the same algorithm in C for simulations;
--- t/lease_script.t compares the two.  Change both together.
+-- t/unit/lease_server.h runs this text for simulations.
 
 local key = KEYS[1]
 local unit, window = tonumber(ARGV[1]), tonumber(ARGV[2])

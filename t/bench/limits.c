@@ -17,6 +17,7 @@
  *   limits NAME      scenarios whose name begins with NAME
  *   limits script    prints the script
  *   limits trace N   N random calls: their 12 arguments, the time, the answer
+ *   limits seeds FIRST N   N random scenarios, from this seed on
  */
 
 #include <stdio.h>
@@ -105,6 +106,10 @@ static const scenario_t  scenarios[] = {
 };
 
 
+#define RANDOM_LEAST  .80       /* of what GCRA admits: bursts of 150 ms and
+                                   more, near Redis, without faults           */
+
+
 static unsigned
 draw(unsigned below)
 {
@@ -119,7 +124,7 @@ draw(unsigned below)
 
 
 static void
-trace_one(model_t *m, const amp_rate_t *rate, double now)
+trace_one(server_t *m, const amp_rate_t *rate, double now)
 {
     int                         gateway, run;
     double                      since;
@@ -151,7 +156,7 @@ trace_one(model_t *m, const amp_rate_t *rate, double now)
     amp_lease_argv(&ask, amp_span_make(names + gateway, 1),
                    amp_span_make(names + run, 1), (uint64_t) since, text, argv);
 
-    model_call(m, &ask, gateway, run, since, now, &answer);
+    server_call(m, &ask, gateway, run, since, now, &answer);
 
     for (i = 0; i < AMP_LEASE_ARGS; i++) {
         printf("%.*s ", (int) argv[i].len, (const char *) argv[i].data);
@@ -170,7 +175,7 @@ static void
 trace(unsigned n)
 {
     double      now = 1763000000123456;
-    model_t     m;
+    server_t    m;
     unsigned    kind;
     amp_rate_t  rate;
 
@@ -196,6 +201,122 @@ trace(unsigned n)
 }
 
 
+/* A random scenario: a seed gives the same one, and the same run, again. */
+
+static void
+random_scenario(scenario_t *s, uint64_t seed)
+{
+    world_t     dice;
+    unsigned    faults;
+    amp_rate_t  rate;
+
+    static const char *const  rates[] = {
+        "50/s", "100/s", "200/s", "7/s", "1/s", "600/m", "5000/h", "10000/d",
+        "1000/s", "333/s"
+    };
+    static const uint32_t  bursts[] = { 1, 2, 7, 20, 50, 100, 300, 1000 };
+    static const unsigned  gateways[] = { 1, 1, 2, 2, 2, 3, 4, 4, 8, 16 };
+
+#define DRAW(n)  ((unsigned) world_draw(&dice, n))
+#define PICK(a)  a[DRAW(sizeof(a) / sizeof(a[0]))]
+
+    memset(s, 0, sizeof(*s));
+    dice.seed = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+
+    (void) DRAW(2);
+    s->name = "random";
+    s->rate = PICK(rates);
+    s->burst = PICK(bursts);
+    s->gateways = DRAW(200) ? PICK(gateways) : 64;
+    s->skew = DRAW(4) == 0;
+    s->seconds = 2 + DRAW(s->gateways > 8 ? 2 : 5);
+    s->delay = DRAW(4) ? 400 : DRAW(90000);
+
+    /* a slow rate is no less busy: its bucket empties in the run */
+
+    (void) amp_rate_parse(amp_span_make(s->rate, strlen(s->rate)), &rate);
+    s->demand = (.1 + DRAW(40) / 10.)
+                * (1 + (double) s->burst * rate.period / rate.count
+                       / s->seconds);
+
+    faults = DRAW(64);
+    s->loss = (faults & 1) ? 1 + DRAW(60) : 0;
+    s->deaths = (faults & 2) ? 1 + DRAW(10) : 0;
+    s->moves = ((faults & 12) == 4) ? 1 + DRAW(3) : 0;
+    s->failovers = ((faults & 12) == 8) ? 1 + DRAW(3) : 0;
+    s->lossless = (int) DRAW(2);
+
+    /* gateways and replies may get lost, or writes, but not both */
+
+    if (s->failovers && !s->lossless) {
+        s->deaths = 0;
+        s->loss = 0;
+    }
+
+    if ((faults & 48) == 48 && s->failovers + s->moves == 0) {
+        s->then = PICK(rates);
+        s->then_burst = PICK(bursts);
+        s->spread = DRAW(2) ? 0 : 100;
+        s->delay = 400;
+        s->loss = 0;
+    }
+#undef DRAW
+#undef PICK
+}
+
+
+static int
+random_runs(uint64_t first, unsigned n)
+{
+    int         little, rc = 0;
+    double      share, unit, least = 1;
+    size_t      admitted = 0;
+    world_t     w;
+    uint64_t    excess, seed;
+    scenario_t  s;
+
+    for (seed = first; seed < first + n; seed++) {
+        random_scenario(&s, seed);
+        world_run(&w, &s, seed * 2 + 1);
+
+        excess = world_excess(&w);
+        share = w.one ? world_share(&w) : 1;
+        admitted += w.n;
+
+        unit = (double) amp_rate_interval(&w.rate);
+        little = 0;
+
+        if (s.delay <= 400 && s.burst * unit >= .15 * SECOND && s.burst >= 7
+            && s.gateways <= 8 && !s.loss && !s.deaths && !s.moves
+            && !s.failovers && !s.then)
+        {
+            least = fmin(least, share);
+            little = w.n + s.gateways < RANDOM_LEAST * w.one;
+        }
+
+        if (excess || little) {
+            printf("seed %llu: %s, burst %u, %u gateways, %u s, demand %g,"
+                   " delay %u, loss %u, deaths %u, moves %u, failovers %u%s,"
+                   " then %s: %zu of %zu, %g units%s%s\n",
+                   (unsigned long long) seed, s.rate, s.burst, s.gateways,
+                   s.seconds, s.demand, s.delay, s.loss, s.deaths, s.moves,
+                   s.failovers, s.lossless ? " without loss" : "",
+                   s.then ? s.then : "none", w.n, w.one, excess / unit,
+                   excess ? " ABOVE THE LIMIT" : "",
+                   little ? " too little" : "");
+            rc = 1;
+        }
+
+        world_end(&w);
+    }
+
+    printf("%u random runs, %zu requests admitted; of GCRA at least %.1f%%"
+           " where it has to be much\n", n, admitted, 100 * least);
+
+    return rc;
+}
+
+
 int
 main(int argc, char **argv)
 {
@@ -214,6 +335,11 @@ main(int argc, char **argv)
     if (argc > 2 && strcmp(argv[1], "trace") == 0) {
         trace((unsigned) atoi(argv[2]));
         return 0;
+    }
+
+    if (argc > 3 && strcmp(argv[1], "seeds") == 0) {
+        return random_runs(strtoull(argv[2], NULL, 10),
+                           (unsigned) atoi(argv[3]));
     }
 
     printf("%-15s %8s %6s %5s %8s %8s %8s %8s %7s %7s %7s %6s\n", "", "rate",

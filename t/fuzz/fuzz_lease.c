@@ -79,7 +79,7 @@ step(world_t *w, uint8_t what, uint8_t n)
     case 3:
         if (g->calling && !g->answered) {
             g->answered = 1;
-            model_call(w->redis, &g->ask, (int) (g - w->gateways), 0, 0,
+            server_call(w->redis, &g->ask, (int) (g - w->gateways), 0, 0,
                        world_clock(w), &g->answer);
         }
         break;
@@ -121,8 +121,8 @@ static void
 promise(const uint8_t *data, size_t size)
 {
     size_t      i;
-    model_t     redis;
     world_t     w;
+    server_t    redis;
     gateway_t   gateways[GATEWAYS];
     scenario_t  s;
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "lease_model.h"
+#include "lease_server.h"
 
 
 #define MS      UINT64_C(1000000)
@@ -19,7 +19,7 @@
 typedef struct {
     amp_lease_t  lease;
     amp_rate_t   rate;
-    model_t      redis;
+    server_t      redis;
     uint64_t     now;               /* monotonic                              */
     double       zero;              /* Redis time when now is 0, microseconds */
     int          me;
@@ -53,7 +53,7 @@ one_call(one_t *o)
     assert_false(amp_lease_due(&o->lease, &o->rate, o->now));
 
     o->now += 200000;
-    model_call(&o->redis, &ask, o->me, o->run, 0,
+    server_call(&o->redis, &ask, o->me, o->run, 0,
                o->zero + (double) (o->now / 1000), &answer);
     o->now += 200000;
 
@@ -74,7 +74,7 @@ one_lease(one_t *o, unsigned n, unsigned waiting)
     amp_lease_ask(&o->lease, &o->rate, o->now, TIMEOUT, &ask);
     o->lease.waiting = waiting;
     ask.wanted = n;
-    model_call(&o->redis, &ask, o->me, o->run, 0,
+    server_call(&o->redis, &ask, o->me, o->run, 0,
                o->zero + (double) (o->now / 1000), &answer);
     assert_int_equal(amp_lease_answer(&o->lease, &answer, o->now, o->now), 0);
 }

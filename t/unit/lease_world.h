@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-#include "lease_model.h"
+#include "lease_server.h"
 
 
 /* scenarios name only the members that they need */
@@ -48,6 +48,9 @@ typedef struct {
     const char  *then;          /* rate of the second half                    */
     uint32_t     then_burst;    /* and its burst                              */
     unsigned     spread;        /* ms until all gateways use them             */
+    unsigned     moves;         /* to another server, as a slot of a cluster:
+                                   nothing is lost, calls go on               */
+    int          lossless;      /* fail-overs lose no write                   */
 } scenario_t;
 
 
@@ -83,8 +86,8 @@ typedef struct {
     uint64_t           changed;     /* since when the new rate is checked     */
     uint64_t           now;
     uint64_t           seed;
-    model_t           *redis;
-    model_t           *replica;     /* some calls behind                      */
+    server_t          *redis;
+    server_t          *replica;     /* some calls behind                      */
     int                run;
     double             zero;        /* the server's clock at 0, microseconds  */
     gateway_t         *gateways;
@@ -258,7 +261,7 @@ gateway_receive(world_t *w, gateway_t *g)
             }
 
             g->asked = w->zero;
-            model_call(w->redis, &g->ask, (int) (g - w->gateways), g->run,
+            server_call(w->redis, &g->ask, (int) (g - w->gateways), g->run,
                        g->since, world_clock(w), &g->answer);
         } else {
             g->lost = 1;
@@ -305,7 +308,11 @@ gateway_receive(world_t *w, gateway_t *g)
 static void
 world_fail_over(world_t *w)
 {
-    model_t  *lost;
+    server_t  *lost;
+
+    if (w->s->lossless) {
+        *w->replica = *w->redis;
+    }
 
     lost = w->redis;
     w->redis = w->replica;
@@ -313,6 +320,19 @@ world_fail_over(world_t *w)
     *w->replica = *w->redis;
     w->run++;
     w->zero += (double) world_draw(w, 4000000) - 2000000;
+}
+
+
+static void
+world_move(world_t *w)
+{
+    unsigned  i;
+
+    w->run++;
+
+    for (i = 0; i < w->s->gateways; i++) {
+        w->gateways[i].run = w->run;
+    }
 }
 
 
@@ -446,15 +466,15 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
 {
     double    part, sum;
     unsigned  i;
-    uint64_t  end, next_death, next_fail;
+    uint64_t  end, next_death, next_fail, next_move;
 
     memset(w, 0, sizeof(*w));
 
     w->s = s;
     w->seed = seed;
     w->zero = 1763000000e6 + (double) world_draw(w, 1000000);
-    w->redis = calloc(1, sizeof(model_t));
-    w->replica = s->failovers ? calloc(1, sizeof(model_t)) : NULL;
+    w->redis = calloc(1, sizeof(server_t));
+    w->replica = s->failovers ? calloc(1, sizeof(server_t)) : NULL;
     w->gateways = calloc(s->gateways, sizeof(gateway_t));
 
     (void) amp_rate_parse(amp_span_make(s->rate, strlen(s->rate)), &w->rate);
@@ -489,6 +509,7 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
     end = s->seconds * SECOND;
     next_death = s->deaths ? end / (s->deaths + 1) : UINT64_MAX;
     next_fail = s->failovers ? end / (s->failovers + 1) : UINT64_MAX;
+    next_move = s->moves ? end / (s->moves + 2) : UINT64_MAX;
 
     while (w->now <= end) {
         world_steps(w, STEP);
@@ -505,6 +526,11 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
         if (w->now >= next_fail) {
             world_fail_over(w);
             next_fail += end / (s->failovers + 1);
+        }
+
+        if (w->now >= next_move) {
+            world_move(w);
+            next_move += end / (s->moves + 2);
         }
     }
 }
