@@ -102,6 +102,69 @@ subtest 'a kept connection ends' => sub {
     $gw->finish;
 };
 
+# nginx itself would try each of the kept connections, whatever the budget.
+
+subtest 'many kept connections end, each with a request' => sub {
+    my $up = Gateway::Upstream->start(sub { return $_[0]{target} =~ /first/ ? { hold => 1 } : { drop => 1 } });
+    my $gw = Gateway->start(upstream => $up->url);
+    my $token = $gw->tenant('acme', project => 'p-1');
+    for my $method (qw(GET PUT DELETE POST)) {
+        my @clients = map { $gw->connect } 1 .. 8;
+        syswrite $_, "GET /proxy/first HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\n\r\n" for @clients;
+        my $held = 0;
+        ok $gw->wait_for(sub { ($held += $up->take) == 8 }), 'eight connections';
+        $up->release;
+        is scalar(grep { Gateway::read_response($_)->{status} == 200 } @clients), 8, 'are kept';
+        my $res = $gw->request($method, '/proxy/x', token => $token, body => $method =~ /^P/ ? 'x' : undef);
+        my $sent = $up->take;
+        is $res->{status}, 502, "$method: 502";
+        is $sent, $method eq 'POST' ? 1 : 2, "sent $sent times";
+    }
+    $gw->finish;
+};
+
+# error_page leads to another upstream, which does not answer either.
+
+subtest 'what error_page makes of a request that was sent' => sub {
+    my $up = Gateway::Upstream->start(sub { return { drop => 1 } });
+    my $gw = Gateway->start(upstream => $up->url, http => block('down', @closed), server => <<'E');
+        error_page 502 504 = @other;
+        location @other {
+            ampersand platform;
+            ampersand_upstream http://down;
+            include PROXY;
+        }
+E
+    my $token = $gw->tenant('acme', project => 'p-1');
+    for my $method (qw(POST PUT PATCH DELETE)) {
+        my $path = $method eq 'POST' ? '/v1/topics' : $method eq 'PUT' ? '/v1/integrations:batch' : '/v1/topics/x';
+        my $res = $gw->request($method, $path, token => $token, json => {});
+        is $res->{status}, 502, "$method: 502";
+        is !!Gateway->json($res)->{retryable}, scalar($method =~ /PUT|DELETE/), 'retryable, only if it is idempotent';
+    }
+    $gw->finish;
+};
+
+subtest 'the cache after a write that failed' => sub {
+    my $gw = Gateway->start(upstream => $up[0]->url, http => 'ampersand_cache_ttl default 1h;' . block('down', @closed), server => <<'E');
+        location = /v1/topics/not-sent {
+            ampersand platform;
+            ampersand_upstream http://down;
+            include PROXY;
+        }
+E
+    my $token = $gw->tenant('acme', project => 'p-1');
+    my $get = sub { $gw->get('/v1/topics', token => $token)->{headers}{'x-cache-status'} };
+    is $get->(), 'MISS', 'stored';
+    is $gw->request('PATCH', '/v1/topics/not-sent', token => $token, json => {})->{status}, 502, 'a write that was not sent';
+    is $get->(), 'HIT', 'does not invalidate';
+    $up[0]->answer({ drop => 1 });
+    is $gw->request('PATCH', '/v1/topics/x', token => $token, json => {})->{status}, 502, 'one that was sent';
+    $up[0]->answer(undef);
+    is $get->(), 'MISS', 'does';
+    $gw->finish;
+};
+
 # nginx's own default is 60 seconds, for all.
 
 subtest 'how long an answer may take depends on the class' => sub {

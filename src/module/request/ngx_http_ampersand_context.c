@@ -82,6 +82,7 @@ ngx_http_ampersand_context_next(ngx_http_request_t *r)
     ctx->headers = dropped->headers;
     ctx->request_id = dropped->request_id;
     ctx->limited = dropped->limited;
+    ctx->unknown = dropped->unknown;
     ctx->resolve.token = dropped->resolve.token;
     ngx_memcpy(ctx->resolve.digest, dropped->resolve.digest,
                sizeof(ctx->resolve.digest));

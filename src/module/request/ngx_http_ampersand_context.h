@@ -73,6 +73,8 @@ typedef struct {
     unsigned                         identified:1; /* record.tenant is filled */
     unsigned                         checked:1; /* the body is to be checked  */
     unsigned                         observed:1; /* would have been refused   */
+    unsigned                         unknown:1; /* it was sent, got no answer,
+                                                   and must not be repeated   */
     unsigned                         wrap:1;    /* listProjects: the answer
                                                    becomes an array           */
     unsigned                         wrapped:1;
@@ -106,8 +108,8 @@ typedef struct {
  *
  * ngx_http_ampersand_context_next() is for the access phase in the location of
  * a redirect, where all is decided anew: a new context, which has the request
- * id of the dropped one, its headers, and what it was charged.  NULL: no
- * memory.
+ * id of the dropped one, its headers, what it was charged, and whether it may
+ * have been done.  NULL: no memory.
  */
 
 ngx_http_ampersand_ctx_t *ngx_http_ampersand_known(ngx_http_request_t *r);

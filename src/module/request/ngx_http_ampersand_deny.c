@@ -8,8 +8,6 @@
 
 static ngx_int_t ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, amp_reason_e reason);
-static ngx_uint_t ngx_http_ampersand_deny_unknown(ngx_http_request_t *r,
-    amp_reason_e reason);
 static ngx_int_t ngx_http_ampersand_deny_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, amp_reason_e reason);
 static ngx_int_t ngx_http_ampersand_deny_allow(ngx_http_request_t *r,
@@ -112,7 +110,7 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
                ngx_http_ampersand_deny_time(ngx_time() + ctx->retry, later));
     }
 
-    facts.unknown = ngx_http_ampersand_deny_unknown(r, reason);
+    facts.unknown = ctx->unknown;
 
     if (ctx->op) {
         facts.operation = amp_span_make(ctx->op->id, ngx_strlen(ctx->op->id));
@@ -160,20 +158,6 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
     ngx_ampersand_count(counters, reasons[reason]);
 
     return ngx_http_ampersand_deny_headers(r, ctx, reason);
-}
-
-
-/* Was the request sent, and is it one that has its effect each time? */
-
-static ngx_uint_t
-ngx_http_ampersand_deny_unknown(ngx_http_request_t *r, amp_reason_e reason)
-{
-    if (reason != AMP_UPSTREAM_FAILED && reason != AMP_UPSTREAM_TIMEOUT) {
-        return 0;
-    }
-
-    return r->upstream && r->upstream->request_sent
-           && !(r->method & NGX_HTTP_AMPERSAND_IDEMPOTENT);
 }
 
 

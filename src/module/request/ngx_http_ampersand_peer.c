@@ -1,63 +1,39 @@
 #include "ngx_http_ampersand_peer.h"
 
 
-#if (NGX_HTTP_SSL)
-
-
-/* What the balancer (with keepalive) has set; its data stays its own. */
-
-typedef struct {
-    ngx_uint_t                     api;
-    void                          *data;
-    ngx_event_get_peer_pt          get;
-    ngx_event_free_peer_pt         free;
-    ngx_event_notify_peer_pt       notify;
-} ngx_http_ampersand_peer_data_t;
-
-
 static ngx_int_t ngx_http_ampersand_peer_get(ngx_peer_connection_t *pc,
     void *data);
 static void ngx_http_ampersand_peer_free(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static void ngx_http_ampersand_peer_notify(ngx_peer_connection_t *pc,
     void *data, ngx_uint_t type);
-static ngx_int_t ngx_http_ampersand_peer_no_session(ngx_peer_connection_t *pc,
-    void *data);
-static void ngx_http_ampersand_peer_forget_session(ngx_peer_connection_t *pc,
-    void *data);
 static ngx_pool_cleanup_t *ngx_http_ampersand_peer_mark(ngx_connection_t *c);
 static void ngx_http_ampersand_peer_marked(void *data);
 static void ngx_http_ampersand_peer_close(ngx_connection_t *c);
 
+#if (NGX_HTTP_SSL)
+static ngx_uint_t ngx_http_ampersand_peer_shared(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us, ngx_uint_t api);
+static ngx_int_t ngx_http_ampersand_peer_set_session(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_ampersand_peer_save_session(ngx_peer_connection_t *pc,
+    void *data);
+#endif
 
-ngx_int_t
+
+void
 ngx_http_ampersand_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us)
+    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_data_t *peer)
 {
-    ngx_peer_connection_t           *pc;
-    ngx_http_ampersand_srv_conf_t   *ascf;
-    ngx_http_ampersand_loc_conf_t   *alcf;
-    ngx_http_ampersand_peer_data_t  *peer;
+    ngx_peer_connection_t          *pc;
+    ngx_http_ampersand_loc_conf_t  *alcf;
 
-    if (us->srv_conf == NULL || !r->upstream->ssl) {
-        return NGX_OK;
-    }
-
-    ascf = ngx_http_conf_upstream_srv_conf(us, ngx_http_ampersand_module);
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
-
-    if (ascf->apis == ((ngx_uint_t) 1 << alcf->api)) {
-        return NGX_OK;
-    }
-
-    peer = ngx_palloc(r->pool, sizeof(*peer));
-    if (peer == NULL) {
-        return NGX_ERROR;
-    }
-
     pc = &r->upstream->peer;
 
+    peer->upstream = r->upstream;
     peer->api = alcf->api;
+    peer->shared = 0;
     peer->data = pc->data;
     peer->get = pc->get;
     peer->free = pc->free;
@@ -71,11 +47,38 @@ ngx_http_ampersand_peer(ngx_http_request_t *r,
         pc->notify = ngx_http_ampersand_peer_notify;
     }
 
-    pc->set_session = ngx_http_ampersand_peer_no_session;
-    pc->save_session = ngx_http_ampersand_peer_forget_session;
+#if (NGX_HTTP_SSL)
 
-    return NGX_OK;
+    peer->set_session = pc->set_session;
+    peer->save_session = pc->save_session;
+
+    pc->set_session = ngx_http_ampersand_peer_set_session;
+    pc->save_session = ngx_http_ampersand_peer_save_session;
+
+    peer->shared = ngx_http_ampersand_peer_shared(r, us, alcf->api);
+
+#endif
 }
+
+
+#if (NGX_HTTP_SSL)
+
+static ngx_uint_t
+ngx_http_ampersand_peer_shared(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us, ngx_uint_t api)
+{
+    ngx_http_ampersand_srv_conf_t  *ascf;
+
+    if (us->srv_conf == NULL || !r->upstream->ssl) {
+        return 0;
+    }
+
+    ascf = ngx_http_conf_upstream_srv_conf(us, ngx_http_ampersand_module);
+
+    return ascf->apis != ((ngx_uint_t) 1 << api);
+}
+
+#endif
 
 
 static ngx_int_t
@@ -92,14 +95,21 @@ ngx_http_ampersand_peer_get(ngx_peer_connection_t *pc, void *data)
         return rc;
     }
 
-    mark = ngx_http_ampersand_peer_mark(pc->connection);
+    if (!peer->upstream->request_sent) {
 
-    if (mark && *(ngx_uint_t *) mark->data == peer->api) {
-        return rc;
+        if (!peer->shared) {
+            return rc;
+        }
+
+        mark = ngx_http_ampersand_peer_mark(pc->connection);
+
+        if (mark && *(ngx_uint_t *) mark->data == peer->api) {
+            return rc;
+        }
     }
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, pc->log, 0,
-                   "ampersand: kept connection was verified for another host");
+                   "ampersand: kept connection is not used");
 
     ngx_http_ampersand_peer_close(pc->connection);
 
@@ -125,7 +135,9 @@ ngx_http_ampersand_peer_free(ngx_peer_connection_t *pc, void *data,
 
     c = pc->connection;
 
-    if (c && c->pool && ngx_http_ampersand_peer_mark(c) == NULL) {
+    if (peer->shared && c && c->pool
+        && ngx_http_ampersand_peer_mark(c) == NULL)
+    {
         mark = ngx_pool_cleanup_add(c->pool, sizeof(ngx_uint_t));
 
         /* without memory: no mark, so that it is not used again */
@@ -150,17 +162,28 @@ ngx_http_ampersand_peer_notify(ngx_peer_connection_t *pc, void *data,
 }
 
 
+#if (NGX_HTTP_SSL)
+
 static ngx_int_t
-ngx_http_ampersand_peer_no_session(ngx_peer_connection_t *pc, void *data)
+ngx_http_ampersand_peer_set_session(ngx_peer_connection_t *pc, void *data)
 {
-    return NGX_OK;
+    ngx_http_ampersand_peer_data_t *peer = data;
+
+    return peer->shared ? NGX_OK : peer->set_session(pc, peer->data);
 }
 
 
 static void
-ngx_http_ampersand_peer_forget_session(ngx_peer_connection_t *pc, void *data)
+ngx_http_ampersand_peer_save_session(ngx_peer_connection_t *pc, void *data)
 {
+    ngx_http_ampersand_peer_data_t *peer = data;
+
+    if (!peer->shared) {
+        peer->save_session(pc, peer->data);
+    }
 }
+
+#endif
 
 
 /* The API whose host the connection was verified for; NULL: not marked. */
@@ -195,6 +218,8 @@ ngx_http_ampersand_peer_marked(void *data)
 static void
 ngx_http_ampersand_peer_close(ngx_connection_t *c)
 {
+#if (NGX_HTTP_SSL)
+
     if (c->ssl) {
         c->ssl->no_wait_shutdown = 1;
         c->ssl->no_send_shutdown = 1;
@@ -202,18 +227,8 @@ ngx_http_ampersand_peer_close(ngx_connection_t *c)
         (void) ngx_ssl_shutdown(c);
     }
 
+#endif
+
     ngx_destroy_pool(c->pool);
     ngx_close_connection(c);
 }
-
-
-#else
-
-ngx_int_t
-ngx_http_ampersand_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us)
-{
-    return NGX_OK;
-}
-
-#endif

@@ -1,15 +1,17 @@
 /*
- * Connections of an upstream{} that several of Ampersand's hosts share.
+ * Which of the kept connections of an upstream{} a request may use.
  *
- * nginx keeps connections and TLS sessions for each address, whatever name they
- * were verified for.  Where one upstream{} with TLS stands for several hosts
- * (ampersand_upstream https://NAME), a connection that was verified for one of
- * them would carry requests and keys of another (RFC 9110, 4.3.3), and a
- * session of one would be offered to another.  There a connection is used again
- * for its own host only, and no session is used again.
+ * 1. A request that was sent, and is tried once more, gets a new connection.
+ *    An upstream that ends each kept connection when a request comes would get
+ *    it once for each of them: nginx does not count those as tries.
  *
- * The five upstream{} of ampersand/upstreams.conf share nothing: nginx's own
- * handlers stay in place.
+ * 2. nginx keeps connections and TLS sessions for each address, whatever name
+ *    they were verified for.  Where one upstream{} with TLS stands for several
+ *    hosts (ampersand_upstream https://NAME), a connection that was verified
+ *    for one of them would carry requests and keys of another (RFC 9110,
+ *    4.3.3), and a session of one would be offered to another.  There a
+ *    connection is used again for its own host only, and no session is used
+ *    again.  The five upstream{} of ampersand/upstreams.conf share nothing.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_PEER_H
@@ -19,14 +21,31 @@
 #include "ngx_http_ampersand_conf.h"
 
 
+/* Of one upstream request.  What the balancer has set, and its data. */
+
+typedef struct {
+    ngx_http_upstream_t              *upstream;
+    ngx_uint_t                        api;
+    ngx_uint_t                        shared;   /* by several hosts, with TLS */
+    void                             *data;
+    ngx_event_get_peer_pt             get;
+    ngx_event_free_peer_pt            free;
+    ngx_event_notify_peer_pt          notify;
+#if (NGX_HTTP_SSL)
+    ngx_event_set_peer_session_pt     set_session;
+    ngx_event_save_peer_session_pt    save_session;
+#endif
+} ngx_http_ampersand_peer_data_t;
+
+
 /*
  * Called when an upstream request has its peer, before it connects: puts the
- * module between nginx and the balancer where the upstream{} is shared.
- * NGX_ERROR: no memory.
+ * module between nginx and the balancer.  *peer has to live as long as the
+ * upstream request.
  */
 
-ngx_int_t ngx_http_ampersand_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us);
+void ngx_http_ampersand_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_data_t *peer);
 
 
 #endif /* NGX_HTTP_AMPERSAND_PEER_H */

@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
 static void ngx_http_ampersand_upstream_answer(
     ngx_http_ampersand_upstream_t *up);
 static void ngx_http_ampersand_finished(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent);
+    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_upstream_t *up);
 static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
     ngx_chain_t *in);
 static void ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx,
@@ -123,7 +123,7 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    ngx_http_ampersand_finished(r, ctx, sent);
+    ngx_http_ampersand_finished(r, ctx, up);
 
     if (sent && ngx_http_ampersand_cache_lock_abandon(r)) {
         return NGX_OK;
@@ -302,7 +302,7 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
 
 static void
 ngx_http_ampersand_finished(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent)
+    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_upstream_t *up)
 {
     ngx_uint_t                       status;
     ngx_ampersand_counters_t        *counters;
@@ -311,7 +311,7 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
     counters = ngx_ampersand_zone_counters(amcf->zone);
 
-    if (!sent) {
+    if (!ngx_http_ampersand_upstream_sent(up)) {
         if (r->cached && ctx->state == NGX_HTTP_AMPERSAND_PASSED) {
             ngx_ampersand_count(counters, reasons[AMP_OK]);
             ngx_ampersand_count(counters, cache_hits);
@@ -327,6 +327,10 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
     if (ctx->state == NGX_HTTP_AMPERSAND_PASSED) {
         ngx_ampersand_count(counters, reasons[AMP_OK]);
         ngx_ampersand_count(counters, upstream);
+    }
+
+    if (up->state != NGX_HTTP_AMPERSAND_UPSTREAM_ANSWERED) {
+        return;
     }
 
     /*

@@ -2,7 +2,6 @@
 #include "ngx_http_ampersand_charge.h"
 #include "ngx_http_ampersand_deny.h"
 #include "ngx_http_ampersand_head.h"
-#include "ngx_http_ampersand_peer.h"
 #include "ngx_ampersand_log.h"
 
 
@@ -176,10 +175,12 @@ ngx_http_ampersand_init_peer(ngx_http_request_t *r,
     ngx_http_ampersand_upstream_replace(up);
 
     if (ngx_http_ampersand_upstream_time(up) != NGX_OK
-        || next(r, us) != NGX_OK || ngx_http_ampersand_peer(r, us) != NGX_OK)
+        || next(r, us) != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    ngx_http_ampersand_peer(r, us, &up->peer);
 
     up->state = NGX_HTTP_AMPERSAND_UPSTREAM_SENT;
     ngx_http_ampersand_ignore_abort(r, ctx);
@@ -384,9 +385,8 @@ ngx_http_ampersand_upstream_header(ngx_http_request_t *r)
 /*
  * Before a request that was sent is tried once more, and before a stale answer
  * is sent.  One such try is allowed, of an idempotent request, or of any with
- * "proxy_next_upstream non_idempotent"; nginx adds one for each idle connection
- * that upstream has closed.  It does not know that other methods than POST and
- * PATCH are not idempotent either.
+ * "proxy_next_upstream non_idempotent".  nginx does not know that other methods
+ * than POST and PATCH are not idempotent either.
  */
 
 static ngx_int_t
@@ -397,6 +397,8 @@ ngx_http_ampersand_upstream_reinit(ngx_http_request_t *r)
     ngx_http_ampersand_upstream_t  *up;
 
     up = ngx_http_ampersand_upstream(r);
+
+    up->reached |= r->upstream->request_sent;
 
     if (!(r->method & NGX_HTTP_AMPERSAND_IDEMPOTENT)
         && !(r->upstream->conf->next_upstream
@@ -644,9 +646,16 @@ ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
         return;
     }
 
-    /* sent, and not answered: a write may have succeeded */
+    up->reached |= r->upstream->request_sent;
 
-    if (up->state == NGX_HTTP_AMPERSAND_UPSTREAM_SENT) {
+    /* not answered: it may have been done, whatever error_page makes of it */
+
+    if (up->state == NGX_HTTP_AMPERSAND_UPSTREAM_SENT && up->reached) {
+
+        if (!(r->method & NGX_HTTP_AMPERSAND_IDEMPOTENT)) {
+            up->ctx->unknown = 1;
+        }
+
         ngx_http_ampersand_written(r, up->ctx);
     }
 

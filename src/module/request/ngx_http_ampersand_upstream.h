@@ -48,6 +48,7 @@
 #include "ngx_http_ampersand_answer.h"
 #include "ngx_http_ampersand_breaker.h"
 #include "ngx_http_ampersand_context.h"
+#include "ngx_http_ampersand_peer.h"
 
 
 /* In this order: what was sent is SENT or greater. */
@@ -77,8 +78,11 @@ typedef struct {
                                                        len 0: none, or wiped  */
     ngx_http_ampersand_answer_t           answer;
     ngx_http_ampersand_breaker_t          breaker;
+    ngx_http_ampersand_peer_data_t        peer;
     time_t                                suspended; /* seconds: not sent, a
                                                        stale answer may serve */
+    ngx_uint_t                            reached;  /* upstream may have got it,
+                                                       in one of the tries    */
     ngx_uint_t                            lost;     /* 502 or 504 of a request
                                                        that must not be tried
                                                        once more, or 0        */
