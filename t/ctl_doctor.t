@@ -69,6 +69,19 @@ subtest 'warnings leave the exit code 0' => sub {
     like $r->{checks}{'redis memory'}{remedy}, qr/noeviction/, 'remedy';
     like $r->{checks}{keys}{message}, qr/nokey/, 'the tenant without a key is named';
     like $r->{checks}{tokens}{message}, qr/notoken/, 'the tenant without a token is named';
+    like $r->{checks}{tokens}{message}, qr/^1 have no token: /, 'and says why';
+
+    $ctl->run(qw(token issue notoken --expires 1s));
+    Gateway::Redis::wait_for(sub { $r = doctor(); ($r->{checks}{tokens}{message} // '') =~ /expired/ });
+    like $r->{checks}{tokens}{message}, qr/^1 have no token that is valid, since all have expired: notoken$/,
+        'expired tokens are no tokens';
+    is $ctl->json(qw(tenant show notoken))->{doc}{tokens}, 0, 'tenant show does not count them';
+    like $ctl->run(qw(tenant show notoken))->{out}, qr/^tokens +0, and 1 expired$/m, 'and says so';
+    $ctl->run(qw(token issue notoken --expires 5d));
+    like doctor()->{checks}{tokens}{message}, qr/^1 whose last token expires within 14 days: notoken$/, 'the last one expires soon';
+    $ctl->run(qw(token issue notoken));
+    is status(doctor(), 'tokens'), undef, 'another one does not';
+
     $redis->command('CONFIG', 'SET', 'save', '3600 1');
     like doctor()->{checks}{'redis persistence'}{message}, qr/snapshots only/, 'snapshots';
     $redis->command(qw(CONFIG SET maxmemory-policy noeviction));

@@ -144,7 +144,7 @@ subtest 'error replies: each has its code and remedy' => sub {
         '-ERR DB index is out of range' => 'redis_database',
         '-ERR something new' => 'redis_error',
         'HTTP/1.1 400 Bad Request' => 'redis_protocol',
-        "-ERR unknown command 'SMEMBERS'" => 'redis_command',
+        "-ERR unknown command 'SSCAN'" => 'redis_command',
     );
     for my $answer (sort keys %codes) {
         my $listen = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
@@ -201,11 +201,25 @@ subtest 'malformed replies of Sentinels and cluster nodes: exit 3' => sub {
     }
     my $all = $slots->([ ":0\r\n", ":16383\r\n", $a->("\$-1\r\n", ":$port\r\n") ]);
     for my $reply ('-MOVED 1 :0', '-MOVED 1', '-ASK x', "-MOVED 3999 127.0.0.1:$port", "-ASK 3999 :$port", '-TRYAGAIN x', '-CLUSTERDOWN x') {
-        $fake->fault({ on => 'CLUSTER', reply => $all }, { on => 'SMEMBERS', reply => "$reply\r\n" });
+        $fake->fault({ on => 'CLUSTER', reply => $all }, { on => 'SSCAN', reply => "$reply\r\n" });
         is redis_at($url{CLUSTER}, qw(--timeout 300ms tenant list))->{code}, 3, $reply;
-        ok $fake->count('SMEMBERS') < 20, 'retried with pauses' or diag $fake->count('SMEMBERS');
+        ok $fake->count('SSCAN') < 20, 'retried with pauses' or diag $fake->count('SSCAN');
         $fake->clear;
     }
+};
+
+subtest 'tenants are read again when their server is replaced by another one' => sub {
+    my $fake = Gateway::FakeRedis->start(data => { map { ("amp:tenant:$_" =>
+        qq({"v":1,"rev":1,"id":"$_","project":{"id":"p"},"keys":[]})) } qw(a b c) });
+    my $slots = "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n\$9\r\n127.0.0.1\r\n:" . $fake->port . "\r\n";
+    my $part = sub { my ($cursor, @ids) = @_;
+        "*2\r\n\$1\r\n$cursor\r\n*" . @ids . "\r\n" . join '', map { "\$1\r\n$_\r\n" } @ids };
+    $fake->fault({ on => 'CLUSTER', reply => $slots },
+        { on => 'SSCAN', times => 1, reply => $part->(7, 'b') }, { on => 'SSCAN', times => 1, close => 1, cut => 0 },
+        { on => 'SSCAN', times => 1, reply => $part->(0, 'a') }, { on => 'SSCAN', reply => $part->(0, qw(c b a)) });
+    my $r = redis_at('redis+cluster://127.0.0.1:' . $fake->port, qw(tenant list));
+    is $r->{code}, 0, 'done';
+    is_deeply [ map { $_->{id} } @{ $r->{doc} } ], [qw(a b c)], 'all of them, each once';
 };
 
 subtest 'scripts work again after SCRIPT FLUSH' => sub {

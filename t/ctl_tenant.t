@@ -246,4 +246,25 @@ subtest 'three adds at once: one succeeds, and its token is valid' => sub {
 
 unlike $ctl->said, qr/sk_canary/, 'no command has printed a key';
 
+subtest 'many tenants: all are listed, in order, and Redis is never asked for all at once' => sub {
+    my $text = $redis->command('GET', 'amp:tenant:human');
+    for my $n (1 .. 2500) {
+        (my $record = $text) =~ s/"human"/"n$n"/;
+        $redis->command('SET', "amp:tenant:n$n", $record);
+    }
+    $redis->command('SADD', 'amp:tenants', 'n-without-a-record', map { "n$_" } 1 .. 2500);
+    $redis->command(qw(CONFIG RESETSTAT));
+    my @ids = map { $_->{id} } @{ $ctl->json(qw(tenant list))->{doc} };
+    is_deeply [ grep { /^n\d/ } @ids ], [ sort map { "n$_" } 1 .. 2500 ], 'JSON has each of them, once';
+    is_deeply \@ids, [ sort @ids ], 'in order';
+    my @rows = split /\n/, $ctl->run(qw(tenant list))->{out};
+    is scalar @rows, 1 + @ids, 'as text: a head, and a row for each';
+    is_deeply [ map { (split)[0] } @rows[1 .. $#rows] ], \@ids, 'in order';
+    $ctl->run('doctor');
+    my $stats = $redis->info('commandstats');
+    ok $stats->{cmdstat_sscan}, 'a part at a time';
+    ok !$stats->{cmdstat_smembers}, 'no SMEMBERS';
+    ok !$stats->{cmdstat_keys}, 'no KEYS';
+};
+
 done_testing;

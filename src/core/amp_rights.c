@@ -49,9 +49,9 @@ static const amp_right_t  amp_rights_list[] = {
     { "set", " % 1 x", amp_rights_on(TOKEN)|amp_rights_on(TENANT)
       |amp_rights_on(COOLDOWN)|amp_rights_on(GATEWAY)
       |amp_rights_on(DOCTOR), 0 },
-    { "smembers", " %", amp_rights_on(TENANTS), 0 },
     { "srandmember", " % 1", amp_rights_on(TENANTS), 0 },
     { "srem", " % x", amp_rights_on(TENANTS), 0 },
+    { "sscan", " % 0", amp_rights_on(TENANTS), 0 },
     { "subscribe", " %", amp_rights_on(EVENTS), 0 },
     { "time", "", 0, 0 }
 };

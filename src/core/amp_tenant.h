@@ -112,6 +112,13 @@ amp_tenant_field(const amp_tenant_t *t, amp_field_t f)
 size_t amp_tenant_decode(amp_span_t json, void *out, size_t cap,
     const char **error);
 
+/* The same from a JSON object, which was parsed already. */
+
+struct json_t;
+
+size_t amp_tenant_decode_object(const struct json_t *object, void *out,
+    size_t cap, const char **error);
+
 /*
  * The rate and burst of one limit: 1 and *rate filled, or 0 when the tenant
  * has no such limit.

@@ -521,15 +521,10 @@ amp_tenant_read(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 size_t
 amp_tenant_decode(amp_span_t json, void *out, size_t cap, const char **error)
 {
-    json_t        *object;
-    amp_buf_t      b;
-    amp_tenant_t  *t = out;
+    size_t   size;
+    json_t  *object;
 
-    if (cap > AMP_TENANT_FLAT_MAX) {
-        cap = AMP_TENANT_FLAT_MAX;
-    }
-
-    if (json.len > AMP_TENANT_JSON_MAX || cap < sizeof(*t)) {
+    if (json.len > AMP_TENANT_JSON_MAX) {
         *error = "the record is too large";
         return 0;
     }
@@ -537,6 +532,30 @@ amp_tenant_decode(amp_span_t json, void *out, size_t cap, const char **error)
     object = amp_json_object(json, error);
 
     if (object == NULL) {
+        return 0;
+    }
+
+    size = amp_tenant_decode_object(object, out, cap, error);
+
+    json_decref(object);
+
+    return size;
+}
+
+
+size_t
+amp_tenant_decode_object(const json_t *object, void *out, size_t cap,
+    const char **error)
+{
+    amp_buf_t      b;
+    amp_tenant_t  *t = out;
+
+    if (cap > AMP_TENANT_FLAT_MAX) {
+        cap = AMP_TENANT_FLAT_MAX;
+    }
+
+    if (cap < sizeof(*t)) {
+        *error = "the record is too large";
         return 0;
     }
 
@@ -548,8 +567,6 @@ amp_tenant_decode(amp_span_t json, void *out, size_t cap, const char **error)
     b.pos += sizeof(*t);
 
     *error = amp_tenant_read(object, t, &b);
-
-    json_decref(object);
 
     if (*error != NULL) {
         return 0;

@@ -237,6 +237,8 @@ cluster_redirect(cluster_t *cluster, nodes_t *nodes, const amp_redirect_t *to)
     node = to->unknown ? -1 : nodes_add(nodes, &to->host);
 
     if (!to->ask) {
+        nodes->changes++;
+
         if (node == -1) {
             cluster->mapped = 0;
 

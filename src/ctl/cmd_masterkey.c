@@ -21,8 +21,17 @@ typedef struct {
     amp_keyring_t  *ring;
     unsigned        resealed;       /* keys of the current record             */
     unsigned        already;        /* and those that need no new seal        */
-    json_t         *failed;         /* [ { tenant, key, error } ]             */
+    json_t         *failed;         /* [ { tenant, key, error } ], or NULL    */
 } rewrap_t;
+
+
+/* Of all tenants. */
+
+typedef struct {
+    unsigned        resealed;
+    unsigned        already;
+    json_t         *failed;
+} rewrap_sum_t;
 
 
 static int
@@ -171,7 +180,8 @@ rewrap_record(json_t *record, void *data, ctl_error_t *error)
 
     rewrap->resealed = 0;
     rewrap->already = 0;
-    json_array_clear(rewrap->failed);
+    json_decref(rewrap->failed);
+    rewrap->failed = NULL;
 
     first = amp_keyring_id(rewrap->ring, 0);
 
@@ -186,6 +196,10 @@ rewrap_record(json_t *record, void *data, ctl_error_t *error)
             rewrap->resealed++;
 
         } else {
+            if (rewrap->failed == NULL) {
+                rewrap->failed = json_array();
+            }
+
             json_array_append_new(rewrap->failed, json_pack("{s:s, s:s, s:o}",
                                   "tenant", record_text(record, "id"),
                                   "key", record_text(key, "id"),
@@ -198,25 +212,27 @@ rewrap_record(json_t *record, void *data, ctl_error_t *error)
 
 
 static int
-rewrap_report(ctl_t *ctl, unsigned resealed, unsigned already, json_t *failed)
+rewrap_report(ctl_t *ctl, const rewrap_sum_t *sum)
 {
     size_t       i, n;
     json_t      *item;
     amp_span_t   id;
 
-    n = json_array_size(failed);
+    n = json_array_size(sum->failed);
     id = amp_keyring_id(ctl->ring, 0);
 
     if (ctl->json) {
         output_json(json_pack("{s:s%, s:i, s:i, s:O}", "master", id.data,
-                              id.len, "resealed", (int) resealed, "already",
-                              (int) already, "failed", failed));
+                              id.len, "resealed", (int) sum->resealed,
+                              "already", (int) sum->already, "failed",
+                              sum->failed));
 
     } else {
         output("keys sealed again with master key %.*s: %u; sealed with it "
-               "before: %u\n", (int) id.len, id.data, resealed, already);
+               "before: %u\n", (int) id.len, id.data, sum->resealed,
+               sum->already);
 
-        json_array_foreach(failed, i, item) {
+        json_array_foreach(sum->failed, i, item) {
             fprintf(stderr, "ampctl: %s\n",
                     record_text(json_object_get(item, "error"), "message"));
         }
@@ -231,15 +247,60 @@ rewrap_report(ctl_t *ctl, unsigned resealed, unsigned already, json_t *failed)
 }
 
 
+/* 0, or -1 where Redis is out of reach. */
+
+static int
+rewrap_tenants(ctl_t *ctl, char *const *ids, size_t n, rewrap_sum_t *sum)
+{
+    int       rc, done[TENANT_BATCH];
+    size_t    i;
+    rewrap_t  rewraps[TENANT_BATCH];
+
+    memset(rewraps, 0, sizeof(rewraps));
+
+    for (i = 0; i < n; i++) {
+        rewraps[i].ring = ctl->ring;
+    }
+
+    tenant_change_many(ctl->store, ids, n, rewrap_record, rewraps,
+                       sizeof(rewraps[0]), done);
+
+    for (rc = 0, i = 0; i < n; i++) {
+
+        if (rc == 0 && done[i] == -1) {
+            done[i] = tenant_change(ctl->store, &ctl->error, ctl_span(ids[i]),
+                                    rewrap_record, &rewraps[i]);
+
+            if (done[i] == -1 && ctl->error.exit == CTL_REACH) {
+                rc = -1;
+
+            } else if (done[i] == -1) {
+                json_array_append_new(sum->failed, json_pack("{s:s, s:n, s:o}",
+                                      "tenant", ids[i], "key", "error",
+                                      ctl_error_json(&ctl->error)));
+            }
+        }
+
+        if (done[i] == 1) {
+            sum->resealed += rewraps[i].resealed;
+            sum->already += rewraps[i].already;
+            json_array_extend(sum->failed, rewraps[i].failed);
+        }
+
+        json_decref(rewraps[i].failed);
+    }
+
+    return rc;
+}
+
+
 static int
 masterkey_rewrap(ctl_t *ctl)
 {
-    int           rc;
-    size_t        i;
-    json_t       *failed;
-    rewrap_t      rewrap;
-    unsigned      resealed, already;
-    tenant_ids_t  ids;
+    int            rc;
+    size_t         i, n;
+    rewrap_sum_t   sum;
+    tenant_ids_t   ids;
 
     if (ctl_ring(ctl) == NULL || ctl_store(ctl) == NULL
         || tenant_ids(ctl->store, &ctl->error, &ids) != 0)
@@ -247,44 +308,23 @@ masterkey_rewrap(ctl_t *ctl)
         return -1;
     }
 
-    resealed = 0;
-    already = 0;
-    failed = json_array();
+    memset(&sum, 0, sizeof(sum));
+    sum.failed = json_array();
 
-    rewrap.ring = ctl->ring;
-    rewrap.failed = json_array();
+    for (rc = 0, i = 0; rc == 0 && i < ids.n; i += n) {
+        n = ids.n - i < TENANT_BATCH ? ids.n - i : TENANT_BATCH;
 
-    for (rc = 0, i = 0; i < ids.n; i++) {
-        rewrap.resealed = 0;
-        rewrap.already = 0;
-        json_array_clear(rewrap.failed);
-
-        rc = tenant_change(ctl->store, &ctl->error, ctl_span(ids.ids[i]),
-                           rewrap_record, &rewrap);
-
-        if (rc == -1 && ctl->error.exit == CTL_REACH) {
-            break;
-        }
-
-        if (rc == -1) {
-            json_array_append_new(failed, json_pack("{s:s, s:n, s:o}",
-                                  "tenant", ids.ids[i], "key",
-                                  "error", ctl_error_json(&ctl->error)));
-            rc = 0;
-            continue;
-        }
-
-        resealed += rewrap.resealed;
-        already += rewrap.already;
-        json_array_extend(failed, rewrap.failed);
+        output_progress("tenants", i, ids.n);
+        rc = rewrap_tenants(ctl, ids.ids + i, n, &sum);
     }
 
-    if (rc != -1) {
-        rc = rewrap_report(ctl, resealed, already, failed);
+    output_progress(NULL, 0, 0);
+
+    if (rc == 0) {
+        rc = rewrap_report(ctl, &sum);
     }
 
-    json_decref(failed);
-    json_decref(rewrap.failed);
+    json_decref(sum.failed);
     tenant_ids_free(&ids);
 
     return rc;

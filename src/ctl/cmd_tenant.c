@@ -9,7 +9,7 @@
 #include "record_key.h"
 #include "tenant_add.h"
 #include "tenant_list.h"
-#include "token_store.h"
+#include "token_count.h"
 
 
 /* The limit of all of the tenant's requests as rate+burst: "50/s+100". */
@@ -34,75 +34,94 @@ tenant_limit(const json_t *record, char *text, size_t size)
 }
 
 
+typedef struct {
+    size_t           n;
+    output_table_t  *table;         /* NULL: JSON                             */
+} tenant_list_t;
+
+
 static void
 tenant_list_one(const char *id, json_t *record, const char *why, void *data)
 {
-    json_t  *list = data;
+    char            limit[64];
+    json_t         *key, *project;
+    tenant_list_t  *list = data;
 
-    json_array_append_new(list, record ? record_view(record)
-                          : json_pack("{s:s, s:{s:s, s:s}}", "id", id, "error",
-                                      "code", "bad_record", "message", why));
+    if (list->table == NULL) {
+        output_item(&list->n, record ? record_view(record)
+                    : json_pack("{s:s, s:{s:s, s:s}}", "id", id, "error",
+                                "code", "bad_record", "message", why));
+        return;
+    }
+
+    key = record_active_key(record);
+    project = json_object_get(record, "project");
+
+    output_row(list->table, id, record == NULL ? "unreadable"
+               : json_is_true(json_object_get(record, "disabled"))
+                 ? "disabled" : "enabled",
+               record_text(project, "id"), record_text(project, "name"),
+               record_text(key, "id"),
+               tenant_limit(record, limit, sizeof(limit)));
+    list->n++;
 }
 
 
-static void
-tenant_list_print(const json_t *list)
+/*
+ * Ends what was printed before Redis was lost, so that a document stays one:
+ * its last element is the error.
+ */
+
+static int
+tenant_list_cut(ctl_t *ctl, tenant_list_t *list)
 {
-    char                      limit[64];
-    size_t                    i;
-    json_t                   *tenant, *key, *project;
-    output_table_t           *table;
-    static const char *const  heads[] = {
-        "TENANT", "STATE", "PROJECT", "NAME", "KEY", "LIMIT"
-    };
-
-    table = output_table(6, heads);
-
-    json_array_foreach(list, i, tenant) {
-        key = record_active_key(tenant);
-        project = json_object_get(tenant, "project");
-
-        output_row(table, record_text(tenant, "id"),
-                   json_object_get(tenant, "error") ? "unreadable"
-                   : json_is_true(json_object_get(tenant, "disabled"))
-                     ? "disabled" : "enabled",
-                   record_text(project, "id"), record_text(project, "name"),
-                   record_text(key, "id"),
-                   tenant_limit(tenant, limit, sizeof(limit)));
+    if (list->n == 0) {
+        return -1;
     }
 
-    output_table_print(table);
+    if (list->table != NULL) {
+        output_table_print(list->table);
+        return -1;
+    }
+
+    output_item(&list->n, json_pack("{s:o}", "error",
+                                    ctl_error_json(&ctl->error)));
+    output_items_end(list->n);
+
+    return ctl->error.exit;
 }
 
 
 static int
 tenant_list(ctl_t *ctl)
 {
-    json_t  *list;
+    tenant_list_t  list;
+
+    static const char *const  heads[] = {
+        "TENANT", "STATE", "PROJECT", "NAME", "KEY", "LIMIT"
+    };
 
     if (ctl_store(ctl) == NULL) {
         return -1;
     }
 
-    list = json_array();
+    list.n = 0;
+    list.table = ctl->json ? NULL : output_table(6, heads);
 
-    if (tenant_each(ctl->store, &ctl->error, tenant_list_one, list) != 0) {
-        json_decref(list);
-        return -1;
+    if (tenant_each(ctl->store, &ctl->error, tenant_list_one, &list) != 0) {
+        return tenant_list_cut(ctl, &list);
     }
 
-    if (ctl->json) {
-        return output_json(list);
-    }
+    if (list.table == NULL) {
+        output_items_end(list.n);
 
-    if (json_array_size(list) == 0) {
+    } else if (list.n != 0) {
+        output_table_print(list.table);
+
+    } else {
         output("there are no tenants\n"
                "next: add one: ampctl tenant add ID --project PROJECT_ID\n");
-    } else {
-        tenant_list_print(list);
     }
-
-    json_decref(list);
 
     return CTL_DONE;
 }
@@ -129,7 +148,7 @@ tenant_show_limits(const json_t *record)
 
 
 static int
-tenant_show_print(const json_t *record, size_t tokens)
+tenant_show_print(const json_t *record, const token_count_t *tokens)
 {
     char     words[1024];
     size_t   i;
@@ -159,7 +178,13 @@ tenant_show_print(const json_t *record, size_t tokens)
     output("groups    %s\n", output_words(json_object_get(record, "groups"),
                                           words, sizeof(words)));
     tenant_show_limits(record);
-    output("tokens    %u\n", (unsigned) tokens);
+    output("tokens    %u", tokens->active);
+
+    if (tokens->expired != 0) {
+        output(", and %u expired", tokens->expired);
+    }
+
+    output("\n");
 
     return CTL_DONE;
 }
@@ -168,17 +193,21 @@ tenant_show_print(const json_t *record, size_t tokens)
 static int
 tenant_show(ctl_t *ctl)
 {
-    int            rc;
-    json_t        *record, *view;
-    amp_span_t     id;
-    token_list_t   tokens;
+    int             rc;
+    json_t         *record, *view;
+    int64_t         now;
+    amp_span_t      id;
+    token_count_t   tokens;
 
     record = ctl_tenant_record(ctl, &id);
     if (record == NULL) {
         return -1;
     }
 
-    if (token_list(ctl->store, &ctl->error, id, &tokens) != 0) {
+    if (store_time(ctl->store, &ctl->error, id, &now) != 0
+        || token_counts(ctl->store, &ctl->error, now / 1000000, ctl->args, 1,
+                        &tokens) != 0)
+    {
         json_decref(record);
         return -1;
     }
@@ -187,16 +216,15 @@ tenant_show(ctl_t *ctl)
 
     if (ctl->json) {
         json_object_set_new(view, "tokens",
-                            json_integer((json_int_t) tokens.n));
+                            json_integer((json_int_t) tokens.active));
         rc = output_json(json_incref(view));
 
     } else {
-        rc = tenant_show_print(view, tokens.n);
+        rc = tenant_show_print(view, &tokens);
     }
 
     json_decref(view);
     json_decref(record);
-    token_list_free(&tokens);
 
     return rc;
 }

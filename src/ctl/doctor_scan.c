@@ -16,43 +16,10 @@
 #define SCAN_NAMES  5               /* tenants named in the line              */
 
 
-/* The ids of the records that were found. */
-
 typedef struct {
-    char      **ids;
-    size_t      n;
-    size_t      size;
-    unsigned    more:1;             /* there was no time for the other keys   */
+    tenant_ids_t   found;           /* ids of the records                     */
+    unsigned       more:1;          /* there was no time for the other keys   */
 } scan_t;
-
-
-static void
-scan_add(scan_t *scan, const redisReply *key, size_t prefix)
-{
-    size_t  size;
-
-    if (key->type != REDIS_REPLY_STRING || key->len <= prefix
-        || !amp_tenant_id_valid(amp_span_make(key->str + prefix,
-                                              key->len - prefix)))
-    {
-        return;
-    }
-
-    if (scan->n == scan->size) {
-        size = scan->size ? 2 * scan->size : 64;
-        scan->ids = realloc(scan->ids, size * sizeof(*scan->ids));
-        if (scan->ids == NULL) {
-            abort();
-        }
-
-        scan->size = size;
-    }
-
-    scan->ids[scan->n] = strndup(key->str + prefix, key->len - prefix);
-    if (scan->ids[scan->n++] == NULL) {
-        abort();
-    }
-}
 
 
 /* 0, or -1: Redis does not answer, or does not permit it. */
@@ -62,7 +29,7 @@ scan_keys(doctor_t *doctor, connection_t *c, scan_t *scan)
 {
     char          cursor[24], pattern[AMP_KEYS_MAX + 1];
     ctl_t        *ctl;
-    size_t        i;
+    size_t        i, skip;
     int64_t       deadline;
     amp_buf_t     out;
     redisReply   *reply, *keys;
@@ -103,7 +70,14 @@ scan_keys(doctor_t *doctor, connection_t *c, scan_t *scan)
         keys = reply->element[1];
 
         for (i = 0; i < keys->elements; i++) {
-            scan_add(scan, keys->element[i], amp_buf_written(&out).len - 1);
+            skip = amp_buf_written(&out).len - 1;
+
+            if (keys->element[i]->type == REDIS_REPLY_STRING
+                && keys->element[i]->len > skip)
+            {
+                tenant_ids_add(&scan->found, keys->element[i]->str + skip,
+                               keys->element[i]->len - skip);
+            }
         }
 
         snprintf(cursor, sizeof(cursor), "%s", reply->element[0]->str);
@@ -115,15 +89,6 @@ scan_keys(doctor_t *doctor, connection_t *c, scan_t *scan)
 }
 
 
-static int
-scan_order(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *) a, *(const char *const *) b);
-}
-
-
-/* SCAN may return a key twice. */
-
 static void
 scan_report(doctor_t *doctor, scan_t *scan, const tenant_ids_t *ids)
 {
@@ -134,16 +99,13 @@ scan_report(doctor_t *doctor, scan_t *scan, const tenant_ids_t *ids)
     n = 0;
     text[0] = '\0';
 
-    if (scan->n > 1) {
-        qsort(scan->ids, scan->n, sizeof(*scan->ids), scan_order);
-    }
+    /* SCAN may return a key twice */
 
-    for (i = 0; i < scan->n; i++) {
+    tenant_ids_sort(&scan->found);
 
-        if ((i != 0 && strcmp(scan->ids[i], scan->ids[i - 1]) == 0)
-            || (ids->n != 0 && bsearch(&scan->ids[i], ids->ids, ids->n,
-                                       sizeof(*ids->ids), scan_order) != NULL))
-        {
+    for (i = 0; i < scan->found.n; i++) {
+
+        if (tenant_ids_has(ids, scan->found.ids[i])) {
             continue;
         }
 
@@ -151,7 +113,7 @@ scan_report(doctor_t *doctor, scan_t *scan, const tenant_ids_t *ids)
 
         if (n++ < SCAN_NAMES) {
             snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "",
-                     scan->ids[i]);
+                     scan->found.ids[i]);
 
         } else if (n == SCAN_NAMES + 1) {
             snprintf(text + len, sizeof(text) - len, ", ...");
@@ -179,7 +141,6 @@ doctor_scan(doctor_t *doctor)
 {
     int            rc;
     ctl_t         *ctl;
-    size_t         i;
     scan_t         scan;
     route_t       *route;
     unsigned       node;
@@ -215,9 +176,5 @@ doctor_scan(doctor_t *doctor)
         tenant_ids_free(&ids);
     }
 
-    for (i = 0; i < scan.n; i++) {
-        free(scan.ids[i]);
-    }
-
-    free(scan.ids);
+    tenant_ids_free(&scan.found);
 }

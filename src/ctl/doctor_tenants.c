@@ -9,10 +9,11 @@
 #include "record_key.h"
 #include "secret.h"
 #include "tenant_list.h"
-#include "token_store.h"
+#include "token_count.h"
 
 
-#define DOCTOR_NAMES  5             /* tenants named in one line              */
+#define DOCTOR_NAMES    5           /* tenants named in one line              */
+#define DOCTOR_EXPIRES  (14 * 86400)
 
 
 /* Tenants that have the same fault. */
@@ -25,11 +26,14 @@ typedef struct {
 
 typedef struct {
     ctl_t           *ctl;
+    int64_t          now;           /* Redis' clock, by which tokens expire   */
     unsigned         tenants;
     unsigned         opened;
     doctor_names_t   unreadable;
     doctor_names_t   keyless;
     doctor_names_t   tokenless;
+    doctor_names_t   expired;       /* all of its tokens                      */
+    doctor_names_t   expiring;      /* the last of them, soon                 */
     doctor_names_t   unopened;      /* the active key does not open           */
 } doctor_tenants_t;
 
@@ -100,40 +104,75 @@ doctor_names_report(doctor_t *doctor, const char *name, doctor_e state,
 }
 
 
-/* Tenants without a token: reads each tenant's index of tokens. */
+/* Tenants that nobody can call, now or soon. */
 
 static int
-doctor_tokens(doctor_tenants_t *tenants)
+doctor_tokens(doctor_tenants_t *tenants, char *const *ids, size_t n)
 {
+    ctl_t          *ctl;
+    size_t          i;
+    token_count_t   counts[TENANT_BATCH];
+
+    ctl = tenants->ctl;
+
+    if (token_counts(ctl->store, &ctl->error, tenants->now, ids, n, counts)
+        != 0)
+    {
+        return -1;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (counts[i].active == 0) {
+            doctor_names_add(counts[i].expired ? &tenants->expired
+                                               : &tenants->tokenless, ids[i]);
+
+        } else if (counts[i].ends - tenants->now < DOCTOR_EXPIRES) {
+            doctor_names_add(&tenants->expiring, ids[i]);
+        }
+    }
+
+    return 0;
+}
+
+
+/* Reads all tenants and their tokens, a part at a time. */
+
+static int
+doctor_walk(doctor_tenants_t *tenants)
+{
+    int            rc;
     ctl_t         *ctl;
-    size_t         i;
-    token_list_t   tokens;
+    size_t         i, n;
+    int64_t        now;
     tenant_ids_t   ids;
 
     ctl = tenants->ctl;
 
-    if (tenant_ids(ctl->store, &ctl->error, &ids) != 0) {
+    if (store_time(ctl->store, &ctl->error, store_prefix(ctl->store), &now)
+        != 0
+        || tenant_ids(ctl->store, &ctl->error, &ids) != 0)
+    {
         return -1;
     }
 
-    for (i = 0; i < ids.n; i++) {
-        if (token_list(ctl->store, &ctl->error, ctl_span(ids.ids[i]), &tokens)
-            != 0)
-        {
-            tenant_ids_free(&ids);
-            return -1;
-        }
+    tenants->now = now / 1000000;
 
-        if (tokens.n == 0) {
-            doctor_names_add(&tenants->tokenless, ids.ids[i]);
-        }
+    for (rc = 0, i = 0; rc == 0 && i < ids.n; i += n) {
+        n = ids.n - i < TENANT_BATCH ? ids.n - i : TENANT_BATCH;
 
-        token_list_free(&tokens);
+        output_progress("tenants", i, ids.n);
+        rc = tenant_read(ctl->store, &ctl->error, ids.ids + i, n, doctor_tenant,
+                         tenants);
+
+        if (rc == 0) {
+            rc = doctor_tokens(tenants, ids.ids + i, n);
+        }
     }
 
+    output_progress(NULL, 0, 0);
     tenant_ids_free(&ids);
 
-    return 0;
+    return rc;
 }
 
 
@@ -148,17 +187,24 @@ doctor_tenants(doctor_t *doctor)
     memset(&tenants, 0, sizeof(tenants));
     tenants.ctl = ctl;
 
-    if (tenant_each(ctl->store, &ctl->error, doctor_tenant, &tenants) != 0
-        || doctor_tokens(&tenants) != 0)
-    {
+    if (doctor_walk(&tenants) != 0) {
         doctor_error(doctor, "tenants");
         return;
     }
 
-    doctor_add(doctor, "tenants", tenants.tenants ? DOCTOR_OK : DOCTOR_WARN,
-               "add a tenant: ampctl tenant add ID --project PROJECT_ID",
-               "%u in Redis, %u with an active key that opens", tenants.tenants,
-               tenants.opened);
+    if (tenants.tenants != 0 && ctl->ring == NULL) {
+        doctor_add(doctor, "tenants", DOCTOR_WARN, "name the gateway's master "
+                   "key file with --master-key", "%u in Redis, whose keys "
+                   "could not be checked without a master key",
+                   tenants.tenants);
+
+    } else {
+        doctor_add(doctor, "tenants",
+                   tenants.tenants ? DOCTOR_OK : DOCTOR_WARN,
+                   "add a tenant: ampctl tenant add ID --project PROJECT_ID",
+                   "%u in Redis, %u with an active key that opens",
+                   tenants.tenants, tenants.opened);
+    }
 
     doctor_names_report(doctor, "records", DOCTOR_FAIL, &tenants.unreadable,
                         "cannot be read", "repair the records in Redis, or "
@@ -176,6 +222,15 @@ doctor_tenants(doctor_t *doctor)
                         "ampctl key set ID --key-file FILE");
 
     doctor_names_report(doctor, "tokens", DOCTOR_WARN, &tenants.tokenless,
-                        "without a token", "issue a token (ampctl token issue "
+                        "have no token", "issue a token (ampctl token issue "
                         "ID) or remove the tenant (ampctl tenant remove ID)");
+
+    doctor_names_report(doctor, "tokens", DOCTOR_WARN, &tenants.expired,
+                        "have no token that is valid, since all have expired",
+                        "issue a token (ampctl token issue ID) or remove the "
+                        "tenant (ampctl tenant remove ID)");
+
+    doctor_names_report(doctor, "tokens", DOCTOR_WARN, &tenants.expiring,
+                        "whose last token expires within 14 days", "issue "
+                        "another one: ampctl token issue ID --expires 90d");
 }

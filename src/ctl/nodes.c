@@ -93,6 +93,7 @@ nodes_connect(nodes_t *nodes, unsigned i, int64_t deadline,
         node->connection = connection_open(&nodes->options, nodes->url.path[0]
                                            ? nodes->url.path : NULL,
                                            &node->host, deadline, error);
+        nodes->changes++;
     }
 
     node->lost = (node->connection == NULL);

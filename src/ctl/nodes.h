@@ -32,6 +32,7 @@ typedef struct {
 
     node_t                *list;
     unsigned               n;
+    unsigned               changes;         /* see store_changes()            */
     unsigned               retry:1;         /* after a failure: another
                                                attempt may succeed            */
 } nodes_t;

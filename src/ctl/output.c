@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "output.h"
 
@@ -17,6 +18,7 @@ struct output_table_s {
     unsigned   columns;
     size_t     ncells;
     size_t     size;
+    size_t    *widths;              /* once the first rows are printed        */
     char     **cells;               /* the heads are the first row            */
 };
 
@@ -223,13 +225,69 @@ output_json_part(const char *part, size_t size, void *data)
 }
 
 
-int
-output_json(json_t *doc)
+static void
+output_json_dump(json_t *doc)
 {
     json_dump_callback(doc, output_json_part, NULL,
                        JSON_COMPACT|JSON_PRESERVE_ORDER|JSON_ENCODE_ANY);
-    putchar('\n');
     json_decref(doc);
+}
+
+
+void
+output_item(size_t *n, json_t *item)
+{
+    putchar((*n)++ == 0 ? '[' : ',');
+    output_json_dump(item);
+}
+
+
+void
+output_items_end(size_t n)
+{
+    fputs(n == 0 ? "[]\n" : "]\n", stdout);
+}
+
+
+void
+output_progress(const char *what, size_t done, size_t all)
+{
+    struct timespec  now;
+
+    static int     shown;
+    static time_t  last;
+
+    if (what == NULL) {
+        if (shown) {
+            fputs("\r\033[K", stderr);
+            shown = 0;
+        }
+
+        return;
+    }
+
+    /* on a terminal where the output itself goes, it is the progress */
+
+    if (!isatty(STDERR_FILENO) || isatty(STDOUT_FILENO)) {
+        return;
+    }
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+
+    if (now.tv_sec != last) {
+        last = now.tv_sec;
+        shown = 1;
+        fprintf(stderr, "\r%s: %lu of %lu", what, (unsigned long) done,
+                (unsigned long) all);
+    }
+}
+
+
+int
+output_json(json_t *doc)
+{
+    output_json_dump(doc);
+    putchar('\n');
 
     return CTL_DONE;
 }
@@ -330,22 +388,6 @@ output_table(unsigned n, const char *const *heads)
 }
 
 
-void
-output_row(output_table_t *table, ...)
-{
-    va_list   args;
-    unsigned  i;
-
-    va_start(args, table);
-
-    for (i = 0; i < table->columns; i++) {
-        output_cell(table, va_arg(args, const char *));
-    }
-
-    va_end(args);
-}
-
-
 /* The width on a terminal, about: code points. */
 
 static size_t
@@ -381,35 +423,71 @@ output_column_width(const output_table_t *table, unsigned column)
 }
 
 
-void
-output_table_print(output_table_t *table)
+/* Prints the rows that are there, and forgets them. */
+
+static void
+output_rows(output_table_t *table)
 {
-    size_t  i, pad, *widths;
+    int     pad;
+    size_t  i, column;
 
-    widths = calloc(table->columns, sizeof(*widths));
-    if (widths == NULL) {
-        abort();
-    }
+    if (table->widths == NULL) {
+        table->widths = calloc(table->columns, sizeof(*table->widths));
+        if (table->widths == NULL) {
+            abort();
+        }
 
-    for (i = 0; i < table->columns; i++) {
-        widths[i] = output_column_width(table, i);
+        for (i = 0; i < table->columns; i++) {
+            table->widths[i] = output_column_width(table, i);
+        }
     }
 
     for (i = 0; i < table->ncells; i++) {
         fputs(table->cells[i], stdout);
+        column = i % table->columns;
 
-        if ((i + 1) % table->columns == 0) {
+        if (column + 1 == table->columns) {
             putchar('\n');
 
         } else {
-            pad = widths[i % table->columns] - output_width(table->cells[i]);
-            printf("%*s", (int) pad + 2, "");
+            pad = (int) table->widths[column]
+                  - (int) output_width(table->cells[i]);
+            printf("%*s", (pad > 0 ? pad : 0) + 2, "");
         }
 
         free(table->cells[i]);
     }
 
-    free(widths);
+    table->ncells = 0;
+}
+
+
+void
+output_row(output_table_t *table, ...)
+{
+    va_list   args;
+    unsigned  i;
+
+    va_start(args, table);
+
+    for (i = 0; i < table->columns; i++) {
+        output_cell(table, va_arg(args, const char *));
+    }
+
+    va_end(args);
+
+    if (table->ncells >= (size_t) table->columns * OUTPUT_ROWS) {
+        output_rows(table);
+    }
+}
+
+
+void
+output_table_print(output_table_t *table)
+{
+    output_rows(table);
+
+    free(table->widths);
     free(table->cells);
     free(table);
 }

@@ -57,6 +57,21 @@ void output_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void output(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
+ * Shows how much is done, on standard error where that is a terminal, and at
+ * most some times a second; what is NULL: takes the line away again.
+ */
+
+void output_progress(const char *what, size_t done, size_t all);
+
+/*
+ * A long JSON array, one element at a time; *n, zero at first, counts them.
+ * Each element is released.
+ */
+
+void output_item(size_t *n, json_t *item);
+void output_items_end(size_t n);
+
+/*
  * Prints the document, releases it and returns CTL_DONE.  Control characters
  * are escaped, so they reach no terminal and are not lost.
  */
@@ -77,8 +92,12 @@ const char *output_words(const json_t *array, char *text, size_t size);
 
 /*
  * A table of n columns with their heads; then rows of n texts each (const char
- * *), of which NULL and "" print as "-".  Printing releases the table.
+ * *), of which NULL and "" print as "-".  Printing releases the table.  The
+ * width of a column is that of its first OUTPUT_ROWS rows; a longer table is
+ * printed as it comes.
  */
+
+#define OUTPUT_ROWS  1000
 
 typedef struct output_table_s  output_table_t;
 

@@ -23,6 +23,7 @@ typedef struct {
     char             *text;
     connection_t     *c;            /* it was sent on; NULL when lost         */
     redisReply       *reply;
+    unsigned          written:1;
 } store_queued_t;
 
 
@@ -128,10 +129,9 @@ store_command(store_t *store, ctl_error_t *error, const char *fmt, ...)
 }
 
 
-void
-store_queue(store_t *store, const char *fmt, ...)
+static store_queued_t *
+store_queue_add(store_t *store)
 {
-    va_list          args;
     store_queued_t  *queued;
 
     if (store->nqueued == store->size) {
@@ -145,6 +145,18 @@ store_queue(store_t *store, const char *fmt, ...)
 
     queued = &store->queue[store->nqueued++];
     memset(queued, 0, sizeof(*queued));
+
+    return queued;
+}
+
+
+void
+store_queue(store_t *store, const char *fmt, ...)
+{
+    va_list          args;
+    store_queued_t  *queued;
+
+    queued = store_queue_add(store);
 
     va_start(args, fmt);
     store_format(&queued->command, &queued->text, fmt, args);
@@ -169,6 +181,50 @@ store_queue_lost(store_t *store, connection_t *c)
 }
 
 
+/*
+ * Writes the commands from the first on that are for its node, in one go.  0,
+ * or -1.
+ */
+
+static int
+store_queue_write(store_t *store, unsigned first, int64_t deadline)
+{
+    int              rc;
+    char            *text;
+    size_t           len;
+    unsigned         i;
+    ctl_error_t      fault;
+    connection_t    *c;
+    store_queued_t  *queued;
+
+    c = store->queue[first].c;
+
+    for (len = 0, i = first; i < store->nqueued; i++) {
+        len += store->queue[i].c == c ? store->queue[i].command.len : 0;
+    }
+
+    text = malloc(len);
+    if (text == NULL) {
+        abort();
+    }
+
+    for (len = 0, i = first; i < store->nqueued; i++) {
+        queued = &store->queue[i];
+
+        if (queued->c == c) {
+            memcpy(text + len, queued->command.text, queued->command.len);
+            len += queued->command.len;
+            queued->written = 1;
+        }
+    }
+
+    rc = connection_write(c, text, len, deadline, &fault);
+    free(text);
+
+    return rc;
+}
+
+
 static void
 store_queue_run(store_t *store)
 {
@@ -189,13 +245,15 @@ store_queue_run(store_t *store)
         if (queued->c == NULL) {
             break;
         }
+    }
 
-        if (connection_write(queued->c, queued->command.text,
-                             queued->command.len, deadline, &fault)
-            != 0)
+    for (i = 0; i < store->nqueued; i++) {
+        queued = &store->queue[i];
+
+        if (queued->c != NULL && !queued->written
+            && store_queue_write(store, i, deadline) != 0)
         {
             store_queue_lost(store, queued->c);
-            break;
         }
     }
 
@@ -394,49 +452,37 @@ store_prefix(const store_t *store)
 }
 
 
-static redisReply *
-store_script_call(store_t *store, ctl_error_t *error, unsigned idempotent,
-    amp_span_t key, int argc, const char **argv, const size_t *lens)
+unsigned
+store_changes(const store_t *store)
 {
-    int               len;
-    char             *text;
-    redisReply       *reply;
-    route_command_t   command;
-
-    len = redisFormatCommandArgv(&text, argc, argv, lens);
-    if (len < 0) {
-        abort();
-    }
-
-    command.text = text;
-    command.len = (size_t) len;
-    command.slot = amp_slot(key);
-    command.idempotent = idempotent;
-
-    reply = route_call(&store->route, &command, error);
-
-    redisFreeCommand(text);
-
-    return reply;
+    return store->route.nodes.changes;
 }
 
 
-int
-store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
-    unsigned idempotent, amp_span_t key, const amp_span_t *args, unsigned nargs,
-    long long *answer)
+/*
+ * EVALSHA, or where whole is set EVAL, of a script on one key; the text is
+ * redisFreeCommand()'s.
+ */
+
+static void
+store_script_format(route_command_t *command, char **text,
+    const amp_script_t *script, unsigned whole, amp_span_t key,
+    const amp_span_t *args, unsigned nargs)
 {
+    int          len;
     size_t       lens[STORE_SCRIPT_ARGS + 4];
     unsigned     i;
-    redisReply  *reply;
+    amp_span_t   code;
     const char  *argv[STORE_SCRIPT_ARGS + 4];
 
-    argv[0] = "EVALSHA";
-    argv[1] = (const char *) script->sha.data;
+    code = whole ? script->text : script->sha;
+
+    argv[0] = whole ? "EVAL" : "EVALSHA";
+    argv[1] = (const char *) code.data;
     argv[2] = "1";
     argv[3] = (const char *) key.data;
     lens[0] = strlen(argv[0]);
-    lens[1] = script->sha.len;
+    lens[1] = code.len;
     lens[2] = 1;
     lens[3] = key.len;
 
@@ -445,19 +491,54 @@ store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
         lens[i + 4] = args[i].len;
     }
 
-    reply = store_script_call(store, error, idempotent, key, (int) i + 4, argv,
-                              lens);
+    len = redisFormatCommandArgv(text, (int) i + 4, argv, lens);
+    if (len < 0) {
+        abort();
+    }
 
-    if (reply != NULL && fault_class(reply) == AMP_REDIS_ERROR_NOSCRIPT) {
+    command->text = *text;
+    command->len = (size_t) len;
+    command->slot = amp_slot(key);
+    command->idempotent = 1;
+}
+
+
+void
+store_queue_script(store_t *store, const amp_script_t *script, amp_span_t key,
+    const amp_span_t *args, unsigned nargs)
+{
+    store_queued_t  *queued;
+
+    queued = store_queue_add(store);
+    store_script_format(&queued->command, &queued->text, script, 0, key, args,
+                        nargs);
+}
+
+
+int
+store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
+    unsigned idempotent, amp_span_t key, const amp_span_t *args, unsigned nargs,
+    long long *answer)
+{
+    char             *text;
+    unsigned          whole;
+    redisReply       *reply;
+    route_command_t   command;
+
+    for (whole = 0; whole < 2; whole++) {
+        store_script_format(&command, &text, script, whole, key, args, nargs);
+        command.idempotent = idempotent;
+
+        reply = route_call(&store->route, &command, error);
+        redisFreeCommand(text);
+
+        if (whole || reply == NULL
+            || fault_class(reply) != AMP_REDIS_ERROR_NOSCRIPT)
+        {
+            break;
+        }
+
         freeReplyObject(reply);
-
-        argv[0] = "EVAL";
-        argv[1] = (const char *) script->text.data;
-        lens[0] = strlen(argv[0]);
-        lens[1] = script->text.len;
-
-        reply = store_script_call(store, error, idempotent, key, (int) i + 4,
-                                  argv, lens);
     }
 
     reply = store_not_error(reply);

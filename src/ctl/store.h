@@ -72,12 +72,26 @@ int store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
     long long *answer);
 
 /*
+ * Queues an idempotent script in a pipeline, see store_queue().  Its reply is
+ * NULL, too, where Redis does not have the script: store_script() loads it.
+ */
+
+void store_queue_script(store_t *store, const amp_script_t *script,
+    amp_span_t key, const amp_span_t *args, unsigned nargs);
+
+/*
  * The clock of the Redis that holds a key, microseconds since 1970.  0, or -1.
  */
 
 int store_time(store_t *store, ctl_error_t *error, amp_span_t key,
     int64_t *now);
 
+/*
+ * Grows with each new connection, and each slot that has moved: a cursor of
+ * SSCAN from before may be one of another server.
+ */
+
+unsigned store_changes(const store_t *store);
 
 /* The nodes and their connections, for ampctl doctor. */
 

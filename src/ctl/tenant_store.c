@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../core/amp_event.h"
+#include "../core/amp_json.h"
 #include "../core/amp_keys.h"
 #include "../core/amp_script.h"
 #include "record.h"
@@ -47,17 +48,19 @@ tenant_parse(amp_span_t id, const char *text, size_t len, const char **why)
     json_t         *record;
     tenant_flat_t   flat;
 
-    *why = "not JSON";
+    *why = "the record is too large";
 
-    if (amp_tenant_decode(amp_span_make(text, len), &flat, sizeof(flat), why)
-        == 0)
-    {
+    if (len > AMP_TENANT_JSON_MAX) {
         return NULL;
     }
 
-    record = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    record = amp_json_object(amp_span_make(text, len), why);
     if (record == NULL) {
-        *why = "not JSON";
+        return NULL;
+    }
+
+    if (amp_tenant_decode_object(record, &flat, sizeof(flat), why) == 0) {
+        json_decref(record);
         return NULL;
     }
 
@@ -70,6 +73,13 @@ tenant_parse(amp_span_t id, const char *text, size_t len, const char **why)
     }
 
     return record;
+}
+
+
+static amp_span_t
+tenant_span(const char *id)
+{
+    return amp_span_make(id, strlen(id));
 }
 
 
@@ -201,6 +211,46 @@ tenant_text(ctl_error_t *error, amp_span_t id, json_t *record, uint64_t rev)
 }
 
 
+/* The key and the arguments of the script that writes a record. */
+
+typedef struct {
+    amp_span_t      key;
+    amp_span_t      args[4];
+    unsigned char   key_buf[AMP_KEYS_MAX];
+    unsigned char   channel_buf[AMP_KEYS_MAX];
+    unsigned char   message_buf[AMP_EVENT_MAX];
+} tenant_script_t;
+
+
+static void
+tenant_script(store_t *store, amp_span_t id, const char *expected,
+    const char *text, uint64_t rev, tenant_script_t *script)
+{
+    amp_buf_t    key, channel, message;
+    amp_event_t  event;
+
+    memset(&event, 0, sizeof(event));
+    event.type = AMP_EVENT_TENANT;
+    event.rev = rev;
+    event.tenant_len = id.len;
+    memcpy(event.tenant, id.data, id.len);
+
+    amp_buf_init(&key, script->key_buf, sizeof(script->key_buf));
+    amp_buf_init(&channel, script->channel_buf, sizeof(script->channel_buf));
+    amp_buf_init(&message, script->message_buf, sizeof(script->message_buf));
+
+    amp_keys_tenant(store_prefix(store), id, &key);
+    amp_keys_events(store_prefix(store), &channel);
+    amp_event_write(&event, &message);
+
+    script->key = amp_buf_written(&key);
+    script->args[0] = amp_span_make(expected, strlen(expected));
+    script->args[1] = amp_span_make(text, text ? strlen(text) : 0);
+    script->args[2] = amp_buf_written(&channel);
+    script->args[3] = amp_buf_written(&message);
+}
+
+
 /*
  * Writes the text of a record with revision rev, or deletes the record when
  * text is NULL, and publishes an event with rev.  1, 0 when Redis has another
@@ -211,35 +261,14 @@ static int
 tenant_write(store_t *store, ctl_error_t *error, amp_span_t id,
     const char *expected, const char *text, uint64_t rev)
 {
-    int             rc;
-    amp_buf_t       key, channel, message;
-    amp_span_t      args[4];
-    long long       answer;
-    amp_event_t     event;
-    unsigned char   key_buf[AMP_KEYS_MAX], channel_buf[AMP_KEYS_MAX];
-    unsigned char   message_buf[AMP_EVENT_MAX];
+    int              rc;
+    long long        answer;
+    tenant_script_t  script;
 
-    memset(&event, 0, sizeof(event));
-    event.type = AMP_EVENT_TENANT;
-    event.rev = rev;
-    event.tenant_len = id.len;
-    memcpy(event.tenant, id.data, id.len);
-
-    amp_buf_init(&key, key_buf, sizeof(key_buf));
-    amp_buf_init(&channel, channel_buf, sizeof(channel_buf));
-    amp_buf_init(&message, message_buf, sizeof(message_buf));
-
-    amp_keys_tenant(store_prefix(store), id, &key);
-    amp_keys_events(store_prefix(store), &channel);
-    amp_event_write(&event, &message);
-
-    args[0] = amp_span_make(expected, strlen(expected));
-    args[1] = amp_span_make(text, text ? strlen(text) : 0);
-    args[2] = amp_buf_written(&channel);
-    args[3] = amp_buf_written(&message);
+    tenant_script(store, id, expected, text, rev, &script);
 
     rc = store_script(store, error, &amp_script_write_tenant,
-                      expected[0] != '\0', amp_buf_written(&key), args, 4,
+                      expected[0] != '\0', script.key, script.args, 4,
                       &answer);
 
     return rc == 0 ? answer == 1 : -1;
@@ -306,6 +335,109 @@ tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
     }
 
     return tenant_conflict(error, id);
+}
+
+
+/* Queues the write of a changed record.  0, or -1. */
+
+static int
+tenant_change_queue(store_t *store, ctl_error_t *error, amp_span_t id,
+    json_t *record)
+{
+    char             *text, expected[24];
+    uint64_t          rev;
+    tenant_script_t   script;
+
+    rev = tenant_rev(record);
+    text = tenant_text(error, id, record, rev + 1);
+
+    if (text == NULL) {
+        return -1;
+    }
+
+    snprintf(expected, sizeof(expected), "%llu", (unsigned long long) rev);
+    tenant_script(store, id, expected, text, rev + 1, &script);
+    store_queue_script(store, &amp_script_write_tenant, script.key, script.args,
+                       4);
+    free(text);
+
+    return 0;
+}
+
+
+void
+tenant_change_many(store_t *store, char *const *ids, size_t n,
+    tenant_change_pt change, void *data, size_t size, int *done)
+{
+    int             rc;
+    size_t          i;
+    json_t         *records[TENANT_BATCH];
+    amp_buf_t       key;
+    amp_span_t      id;
+    const char     *why;
+    redisReply     *reply;
+    ctl_error_t     error;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    for (i = 0; i < n; i++) {
+        done[i] = -1;
+        records[i] = NULL;
+
+        amp_buf_init(&key, buf, sizeof(buf));
+        amp_keys_tenant(store_prefix(store), tenant_span(ids[i]), &key);
+        store_queue(store, "GET %b", buf, amp_buf_written(&key).len);
+    }
+
+    for (i = 0; i < n; i++) {
+        reply = store_reply(store, &error);
+        if (reply == NULL) {
+            break;
+        }
+
+        if (reply->type == REDIS_REPLY_STRING) {
+            records[i] = tenant_parse(tenant_span(ids[i]), reply->str,
+                                      reply->len, &why);
+        }
+
+        freeReplyObject(reply);
+    }
+
+    for (i = 0; i < n; i++) {
+        if (records[i] == NULL) {
+            continue;
+        }
+
+        id = tenant_span(ids[i]);
+        rc = change(records[i], (char *) data + i * size, &error);
+
+        /* 2: its write is queued */
+
+        done[i] = rc == 1 ? 1
+                  : rc == 0 && tenant_change_queue(store, &error, id,
+                                                   records[i]) == 0
+                    ? 2 : -1;
+
+        json_decref(records[i]);
+    }
+
+    for (i = 0; i < n; i++) {
+        if (done[i] != 2) {
+            continue;
+        }
+
+        reply = store_reply(store, &error);
+
+        if (reply == NULL) {
+            for ( /* void */ ; i < n; i++) {
+                done[i] = done[i] == 2 ? -1 : done[i];
+            }
+
+            break;
+        }
+
+        done[i] = reply->integer == 1 ? 1 : -1;
+        freeReplyObject(reply);
+    }
 }
 
 

@@ -43,6 +43,17 @@ int tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
     tenant_change_pt change, void *data);
 
 /*
+ * The same for n tenants at once, at most TENANT_BATCH; the data of the i-th is
+ * at data + i * size.  done[i] is 1 as above, or -1: nothing was changed, and
+ * tenant_change() has to say why, or may succeed.
+ */
+
+#define TENANT_BATCH  256
+
+void tenant_change_many(store_t *store, char *const *ids, size_t n,
+    tenant_change_pt change, void *data, size_t size, int *done);
+
+/*
  * Disables a tenant whose record tenant_load() cannot read because it is too
  * large: gateways refuse it then, even if they know an older record.  0, or -1
  * with the error filled, also when the record has another fault.

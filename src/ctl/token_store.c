@@ -116,24 +116,12 @@ token_digest_valid(const redisReply *reply)
 }
 
 
-int
-token_list(store_t *store, ctl_error_t *error, amp_span_t tenant,
-    token_list_t *list)
+void
+token_entries(redisReply *reply, token_list_t *list)
 {
     size_t          i;
-    amp_buf_t       key;
-    redisReply     *reply, *id, *digest;
+    redisReply     *id, *digest;
     token_entry_t  *entry;
-    unsigned char   buf[AMP_KEYS_MAX];
-
-    amp_buf_init(&key, buf, sizeof(buf));
-    amp_keys_tokens(store_prefix(store), tenant, &key);
-
-    reply = store_command(store, error, "HGETALL %b", buf,
-                          amp_buf_written(&key).len);
-    if (reply == NULL) {
-        return -1;
-    }
 
     list->n = 0;
     list->entries = calloc(reply->elements / 2 + 1, sizeof(*list->entries));
@@ -157,6 +145,27 @@ token_list(store_t *store, ctl_error_t *error, amp_span_t tenant,
     if (list->n > 1) {
         qsort(list->entries, list->n, sizeof(*list->entries), token_order);
     }
+}
+
+
+int
+token_list(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    token_list_t *list)
+{
+    amp_buf_t       key;
+    redisReply     *reply;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_tokens(store_prefix(store), tenant, &key);
+
+    reply = store_command(store, error, "HGETALL %b", buf,
+                          amp_buf_written(&key).len);
+    if (reply == NULL) {
+        return -1;
+    }
+
+    token_entries(reply, list);
 
     return 0;
 }

@@ -42,6 +42,10 @@ int token_list(store_t *store, ctl_error_t *error, amp_span_t tenant,
 
 void token_list_free(token_list_t *list);
 
+/* The list from a reply to HGETALL, which is freed. */
+
+void token_entries(redisReply *reply, token_list_t *list);
+
 /*
  * Issues a token; lifetime in seconds, 0 for one that does not expire.  1, 0
  * when the tenant does not exist, -1 with the error filled.

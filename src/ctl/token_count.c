@@ -1,0 +1,122 @@
+/*
+ * How many tokens tenants have.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/amp_keys.h"
+#include "token_count.h"
+#include "token_store.h"
+
+
+/* The tokens of some tenants in one list. */
+
+typedef struct {
+    token_list_t     all;
+    unsigned        *owners;        /* of each token: index of its tenant     */
+    int64_t          now;
+    token_count_t   *counts;
+} token_counting_t;
+
+
+static void
+token_counting_add(token_counting_t *counting, redisReply *reply,
+    unsigned owner)
+{
+    size_t         i;
+    token_list_t   list, *all;
+
+    all = &counting->all;
+    token_entries(reply, &list);
+
+    if (list.n != 0) {
+        all->entries = realloc(all->entries,
+                               (all->n + list.n) * sizeof(*all->entries));
+        counting->owners = realloc(counting->owners, (all->n + list.n)
+                                   * sizeof(*counting->owners));
+
+        if (all->entries == NULL || counting->owners == NULL) {
+            abort();
+        }
+    }
+
+    for (i = 0; i < list.n; i++) {
+        all->entries[all->n] = list.entries[i];
+        counting->owners[all->n++] = owner;
+    }
+
+    token_list_free(&list);
+}
+
+
+static void
+token_counting_one(const token_entry_t *entry,
+    const amp_token_record_t *record, void *data)
+{
+    token_count_t     *count;
+    token_counting_t  *counting = data;
+
+    count = &counting->counts[counting->owners[entry - counting->all.entries]];
+
+    if (record == NULL
+        || (record->expires && record->expires <= counting->now))
+    {
+        count->expired++;
+        return;
+    }
+
+    count->active++;
+
+    if (record->expires == 0) {
+        count->ends = INT64_MAX;
+
+    } else if (record->expires > count->ends) {
+        count->ends = record->expires;
+    }
+}
+
+
+int
+token_counts(store_t *store, ctl_error_t *error, int64_t now,
+    char *const *tenants, size_t n, token_count_t *counts)
+{
+    int                rc;
+    size_t             i;
+    amp_buf_t          key;
+    redisReply        *reply;
+    unsigned char      buf[AMP_KEYS_MAX];
+    token_counting_t   counting;
+
+    memset(counts, 0, n * sizeof(*counts));
+    memset(&counting, 0, sizeof(counting));
+    counting.counts = counts;
+    counting.now = now;
+
+    for (i = 0; i < n; i++) {
+        amp_buf_init(&key, buf, sizeof(buf));
+        amp_keys_tokens(store_prefix(store),
+                        amp_span_make(tenants[i], strlen(tenants[i])), &key);
+        store_queue(store, "HGETALL %b", buf, amp_buf_written(&key).len);
+    }
+
+    for (rc = 0, i = 0; rc == 0 && i < n; i++) {
+        reply = store_reply(store, error);
+
+        if (reply != NULL) {
+            token_counting_add(&counting, reply, (unsigned) i);
+        } else {
+            rc = -1;
+        }
+    }
+
+    if (rc == 0) {
+        rc = token_each(store, error, &counting.all, token_counting_one,
+                        &counting);
+    }
+
+    token_list_free(&counting.all);
+    free(counting.owners);
+
+    return rc;
+}
