@@ -58,7 +58,7 @@ amp_breaker_failed(amp_breaker_t *breaker, uint64_t now, int probe)
         return breaker->pause;
     }
 
-    if (breaker->failures == 0 || now - breaker->since > AMP_BREAKER_WINDOW) {
+    if (breaker->failures == 0 || now > breaker->since + AMP_BREAKER_WINDOW) {
         breaker->since = now;
         breaker->failures = 0;
     }

@@ -13,7 +13,8 @@
  *             ── any answer ──────────────────▶ WORKING
  *
  * A probe that never ends (its worker died) holds up the next one for
- * AMP_BREAKER_PROBE.  Times are milliseconds of one monotonic clock.
+ * AMP_BREAKER_PROBE.  Times are milliseconds of one monotonic clock, which each worker
+ * reads now and then: now may be less than in the call before.
  */
 
 #ifndef AMP_BREAKER_H

@@ -84,6 +84,26 @@ failures_far_apart_do_not_count_together(void **state)
 }
 
 
+/* Workers read the clock at different moments. */
+
+static void
+failures_count_together_when_the_clock_goes_back(void **state)
+{
+    unsigned  i;
+
+    (void) state;
+
+    memset(&b, 0, sizeof(b));
+
+    for (i = 1; i < AMP_BREAKER_FAILURES; i++) {
+        assert_int_equal(amp_breaker_failed(&b, 1000 - i, 0), 0);
+    }
+
+    assert_int_equal(amp_breaker_failed(&b, 990, 0), AMP_BREAKER_FIRST);
+    assert_int_equal(amp_breaker_left(&b, 985), AMP_BREAKER_FIRST + 5);
+}
+
+
 static void
 one_request_probes(void **state)
 {
@@ -172,6 +192,7 @@ main(void)
         cmocka_unit_test(failures_that_follow_each_other_suspend),
         cmocka_unit_test(an_answer_in_between_starts_the_count_again),
         cmocka_unit_test(failures_far_apart_do_not_count_together),
+        cmocka_unit_test(failures_count_together_when_the_clock_goes_back),
         cmocka_unit_test(one_request_probes),
         cmocka_unit_test(a_probe_that_fails_doubles_the_pause),
         cmocka_unit_test(a_probe_without_an_outcome_makes_room)
