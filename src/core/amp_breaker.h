@@ -13,8 +13,9 @@
  *             ── any answer ──────────────────▶ WORKING
  *
  * A probe that never ends (its worker died) holds up the next one for
- * AMP_BREAKER_PROBE.  Times are milliseconds of one monotonic clock, which each worker
- * reads now and then: now may be less than in the call before.
+ * AMP_BREAKER_PROBE.  Times are milliseconds of one monotonic clock.  Each
+ * worker reads it once for several events, so now may be less than in the call
+ * before.
  */
 
 #ifndef AMP_BREAKER_H

@@ -4,7 +4,7 @@
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "request/ngx_http_ampersand_access.h"
 #include "request/ngx_http_ampersand_body.h"
-#include "request/ngx_http_ampersand_upstream.h"
+#include "request/ngx_http_ampersand_send.h"
 #include "request/ngx_http_ampersand_variables.h"
 #include "status/ngx_http_ampersand_ready.h"
 #include "status/ngx_http_ampersand_status.h"
@@ -564,7 +564,7 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return ngx_http_ampersand_upstream_init(cf);
+    return ngx_http_ampersand_send_init(cf);
 }
 
 

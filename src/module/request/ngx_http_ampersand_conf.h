@@ -46,7 +46,7 @@ typedef struct {
 typedef struct {
     ngx_http_upstream_srv_conf_t   *upstream;
     ngx_http_upstream_init_peer_pt  init;
-} ngx_http_ampersand_peer_t;
+} ngx_http_ampersand_implicit_t;
 
 
 /* http{} */
@@ -66,7 +66,7 @@ typedef struct {
     ngx_str_t                       status_path;
     ngx_uint_t                      unresolved; /* an ampersand_server found no
                                                    resolver                   */
-    ngx_array_t                     peers;      /* ngx_http_ampersand_peer_t  */
+    ngx_array_t                     implicit;   /* ..._implicit_t             */
     ngx_str_t                       status;     /* where it is, or empty      */
     ngx_str_t                       gateways;   /* the file with their number */
     ngx_http_ampersand_worker_t    *worker;     /* NULL in the master         */

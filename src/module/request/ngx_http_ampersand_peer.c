@@ -23,7 +23,7 @@ static void ngx_http_ampersand_peer_save_session(ngx_peer_connection_t *pc,
 
 void
 ngx_http_ampersand_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_data_t *peer)
+    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_t *peer)
 {
     ngx_peer_connection_t          *pc;
     ngx_http_ampersand_loc_conf_t  *alcf;
@@ -84,7 +84,7 @@ ngx_http_ampersand_peer_shared(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_ampersand_peer_get(ngx_peer_connection_t *pc, void *data)
 {
-    ngx_http_ampersand_peer_data_t *peer = data;
+    ngx_http_ampersand_peer_t *peer = data;
 
     ngx_int_t            rc;
     ngx_pool_cleanup_t  *mark;
@@ -128,7 +128,7 @@ static void
 ngx_http_ampersand_peer_free(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state)
 {
-    ngx_http_ampersand_peer_data_t *peer = data;
+    ngx_http_ampersand_peer_t *peer = data;
 
     ngx_connection_t    *c;
     ngx_pool_cleanup_t  *mark;
@@ -156,7 +156,7 @@ static void
 ngx_http_ampersand_peer_notify(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t type)
 {
-    ngx_http_ampersand_peer_data_t *peer = data;
+    ngx_http_ampersand_peer_t *peer = data;
 
     peer->notify(pc, peer->data, type);
 }
@@ -167,7 +167,7 @@ ngx_http_ampersand_peer_notify(ngx_peer_connection_t *pc, void *data,
 static ngx_int_t
 ngx_http_ampersand_peer_set_session(ngx_peer_connection_t *pc, void *data)
 {
-    ngx_http_ampersand_peer_data_t *peer = data;
+    ngx_http_ampersand_peer_t *peer = data;
 
     return peer->shared ? NGX_OK : peer->set_session(pc, peer->data);
 }
@@ -176,7 +176,7 @@ ngx_http_ampersand_peer_set_session(ngx_peer_connection_t *pc, void *data)
 static void
 ngx_http_ampersand_peer_save_session(ngx_peer_connection_t *pc, void *data)
 {
-    ngx_http_ampersand_peer_data_t *peer = data;
+    ngx_http_ampersand_peer_t *peer = data;
 
     if (!peer->shared) {
         peer->save_session(pc, peer->data);

@@ -35,7 +35,7 @@ typedef struct {
     ngx_event_set_peer_session_pt     set_session;
     ngx_event_save_peer_session_pt    save_session;
 #endif
-} ngx_http_ampersand_peer_data_t;
+} ngx_http_ampersand_peer_t;
 
 
 /*
@@ -45,7 +45,7 @@ typedef struct {
  */
 
 void ngx_http_ampersand_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_data_t *peer);
+    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_t *peer);
 
 
 #endif /* NGX_HTTP_AMPERSAND_PEER_H */

@@ -6,11 +6,9 @@
  * redirect to a gateway location (error_page).  Each is an object of its own,
  * and sends what it composed itself, or nothing.
  *
- * The object is made in peer.init of the upstream{}: nginx has looked into its
- * cache, has built an upstream request of its own (create_request), and has no
- * connection yet.  The module stands in front of each peer.init.  There the
- * object does all that has to be done before bytes are sent, so an answer from
- * the cache needs no object, no key and no unit.
+ * The object is made in peer.init of the upstream{}, and brought to SENT there,
+ * see ngx_http_ampersand_send.h.  From then on nginx calls the object's own
+ * handlers: for the head of an answer, before the next try, at the end.
  *
  *   NEW ── request line and header lines ──▶ COMPOSED ── key ──▶ KEYED
  *   KEYED ── cool-down, units, concurrency ──▶ CHARGED
@@ -20,7 +18,7 @@
  *
  *   KEYED ── units have to be leased ──▶ WAITING ── phase runs again ──▶ NEW
  *   NEW, COMPOSED, KEYED, CHARGED ── a reason, or no memory ──▶ UNSENT
- *   NEW ── the host is suspended ──▶ UNSENT: nginx finds no server, see below
+ *   NEW ── the host is suspended ──▶ UNSENT: nginx finds no server
  *
  * WAITING: peer.init cannot wait, so nginx's upstream request is ended as if it
  * had never been made, and the cache's lock is given back.  The content handler
@@ -33,7 +31,7 @@
  * the background of such a request, while nginx says that it made one
  * (r->parent->cache->background).  A subrequest that came through the phases
  * (mirror, auth_request, SSI) is refused before it is proxied, see
- * ngx_http_ampersand_subrequest_handler().  All else sends nothing.
+ * ngx_http_ampersand_send.h.  All else sends nothing.
  *
  * Memory: the object and its head are of the pool of the client request.  The
  * key stands in the head only, from KEYED on: nginx reads the head when it
@@ -78,7 +76,7 @@ typedef struct {
                                                        len 0: none, or wiped  */
     ngx_http_ampersand_answer_t           answer;
     ngx_http_ampersand_breaker_t          breaker;
-    ngx_http_ampersand_peer_data_t        peer;
+    ngx_http_ampersand_peer_t        peer;
     time_t                                suspended; /* seconds: not sent, a
                                                        stale answer may serve */
     ngx_uint_t                            reached;  /* upstream may have got it,
@@ -96,18 +94,6 @@ typedef struct {
 
 
 /*
- * Puts the module in front of every peer.init.  Whoever wants to hook into
- * nginx's upstream request (u->process_header, u->reinit_request, ...) does it
- * in ngx_http_ampersand_upstream_hook(), which runs once for each object, after
- * nginx has set its own handlers and before it connects.  nginx sets
- * u->process_header anew in u->reinit_request (before the next server is tried,
- * and before an answer from the cache is sent in place of upstream's) and after
- * the status line.  A hook finds its object with ngx_http_ampersand_upstream().
- */
-
-ngx_int_t ngx_http_ampersand_upstream_init(ngx_conf_t *cf);
-
-/*
  * The object of r->upstream; NULL where it has none, as an answer from the
  * cache or the upstream request of a location that is no gateway's.
  */
@@ -116,11 +102,21 @@ ngx_http_ampersand_upstream_t *ngx_http_ampersand_upstream(
     ngx_http_request_t *r);
 
 /*
- * The rewrite phase: a subrequest to a gateway location is refused, 403.  nginx
- * runs this phase for each subrequest but its own clones.
+ * A new object for r->upstream, or the one that has waited, with its handlers
+ * in place of nginx's.  ctx: by which r may go upstream.  NULL: no memory.
  */
 
-ngx_int_t ngx_http_ampersand_subrequest_handler(ngx_http_request_t *r);
+ngx_http_ampersand_upstream_t *ngx_http_ampersand_upstream_create(
+    ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx);
+
+/*
+ * Sets how long an answer may take: the time-out of the operation's class,
+ * unless proxy_read_timeout is another than nginx's default.  NGX_ERROR: no
+ * memory.
+ */
+
+ngx_int_t ngx_http_ampersand_upstream_timeout(
+    ngx_http_ampersand_upstream_t *up);
 
 /*
  * The write succeeded, or may have: invalidates the families that it writes,
