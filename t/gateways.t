@@ -1,5 +1,6 @@
-# The registry: which gateways live, what "ampctl gateway list" says of them, and the
-# share of the rates that each gateway takes without Redis.
+# The registry: which gateways live, what "ampctl gateway list" says of them, what
+# "ampctl gateway wait" waits for, and the share of the rates that each gateway takes
+# without Redis.
 
 use strict;
 use warnings;
@@ -9,6 +10,7 @@ use lib "$FindBin::Bin/lib";
 
 use Gateway;
 use Gateway::Redis;
+use Gateway::Redis::Cluster;
 use JSON::PP ();
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -60,6 +62,51 @@ subtest 'three gateways' => sub {
     cmp_ok abs(time - $one->{applied}), '<', 60, 'and when that was';
     like $gw->ctl('gateway', 'list'), qr/ tenant acme, revision $record->{rev} /, 'in the table, too';
     ok $gw->wait_for(sub { 3 == grep { saved($_) eq "3\n" } @on }), 'each has saved the number';
+};
+
+# "gateway wait": its exit code, and the document or the error.
+
+sub waits {
+    my ($exit, $out) = $gw->try_ctl('gateway', 'wait', @_, '--json');
+    return ($exit, JSON::PP::decode_json($out));
+}
+
+subtest 'ampctl gateway wait' => sub {
+    my $id = sub { my ($one) = @_; return (map { $_->{id} } grep { $_->{status} =~ /:@{[ $one->port ]}\// } listed())[0] };
+    my ($other, @ids) = map { $id->($_) } @on[ 1, 0 .. 2 ];
+
+    my @statuses;
+    for my $what ('disable', 'enable') {
+        $_->get($path, token => $token) for @on;
+        $gw->ctl('tenant', $what, 'acme');
+        my ($exit, $doc) = waits('--timeout', '60s');
+        push @statuses, map { $_->get($path, token => $token)->{status} } @on;
+        is $exit, 0, "$what: every gateway uses it";
+        is_deeply [ map { $_->{id} } @{ $doc->{gateways} } ], [ sort @ids ], 'the gateways';
+    }
+    is "@statuses", '401 401 401 200 200 200', 'the next request to each is answered so';
+    is $gw->ctl('gateway', 'wait', '--timeout', '60s'), "every gateway uses all changes made so far: 3\n", 'what it prints';
+
+    my @frozen = ($on[1]->pid, $on[1]->children);
+    kill 'STOP', @frozen;
+    my ($exit, $doc) = waits('--timeout', '3s');
+    kill 'CONT', @frozen;
+    is $exit, 1, 'one is stopped';
+    is $doc->{error}{code}, 'gateways_lag', 'the error';
+    is $doc->{error}{message}, "1 of 3 gateways may not use the last changes yet: $other (" . $on[1]->url . '/-/status)', 'names it';
+    like $doc->{error}{remedy}, qr/redis_events_up/, 'and says what to look at';
+    is +(waits('--timeout', '60s'))[0], 0, 'it goes on';
+
+    $redis->command('ACL', 'SETUSER', 'default', '-subscribe');
+    $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    ($exit, $doc) = waits('--timeout', '3s');
+    is $exit, 1, 'those that live and do not hear of changes';
+    like $doc->{error}{message}, qr/^3 of 3 gateways .*\b$_\b/, 'are named' for @ids;
+    $redis->command('ACL', 'SETUSER', 'default', '+subscribe');
+    is +(waits('--timeout', '60s'))[0], 0, 'they subscribe again';
+
+    is +($gw->try_ctl('gateway', 'wait', '--redis', 'redis://127.0.0.1:1'))[0], 3, 'Redis is out of reach';
+    is $gw->ctl('gateway', 'wait', '--prefix', 'other:'), "no gateway is in the registry\n", 'no gateway';
 };
 
 # POSTs until the first refusal: how many were admitted.
@@ -121,11 +168,25 @@ subtest 'Redis is emptied' => sub {
 
 subtest 'a gateway that dies' => sub {
     my $before = time;
+    my ($dead) = map { $_->{id} } grep { $_->{status} =~ /:@{[ $on[2]->port ]}\// } listed();
     $on[2]->crash;
-    ok $gw->wait_for(sub { listed() == 2 }), 'leaves the list';
+    my ($exit, $doc) = waits('--timeout', '60s');
+    is $exit, 0, '"gateway wait" waits for it as long as it is in the list';
+    is_deeply $doc->{gone}, [$dead], 'and says that it has gone';
+    ok $gw->wait_for(sub { listed() == 2 }), 'it leaves the list';
     cmp_ok time - $before, '>', 5, 'when its time is over';
     ok $gw->wait_for(sub { saved($gw) eq "2\n" }), 'and the others count without it';
 };
 
 $_->finish(killed => 1) for @on;
+
+subtest 'a cluster' => sub {
+    my $one = Gateway->start(redis => Gateway::Redis::Cluster->start);
+    ok $one->wait_for(sub { $one->linked && @{ JSON::PP::decode_json($one->ctl('gateway', 'list', '--json'))->{gateways} } == 1 }), 'a gateway is in the list';
+    is +($one->try_ctl('gateway', 'wait', '--timeout', '60s'))[0], 0, 'it uses all changes';
+    my ($record) = @{ JSON::PP::decode_json($one->ctl('gateway', 'list', '--json'))->{gateways} };
+    is scalar @{ $record->{marks} }, 3, 'of each master, since a cluster keeps no order between them';
+    $one->finish;
+};
+
 done_testing;

@@ -4,7 +4,7 @@
 
 
 static const char *const  amp_event_types[] = {
-    "tenant", "token", "generation", "purge", "cooldown"
+    "tenant", "token", "generation", "purge", "cooldown", "mark"
 };
 
 
@@ -13,7 +13,7 @@ amp_event_type(amp_span_t name, amp_event_e *type)
 {
     unsigned  i;
 
-    for (i = 0; i <= AMP_EVENT_COOLDOWN; i++) {
+    for (i = 0; i <= AMP_EVENT_MARK; i++) {
         if (amp_span_eq(name, amp_span_make(amp_event_types[i],
                                             strlen(amp_event_types[i]))))
         {
@@ -151,11 +151,17 @@ amp_event_read(const json_t *json, amp_event_t *event)
         return -1;
     }
 
-    if (event->type == AMP_EVENT_TENANT) {
-        return amp_event_tenant(json, event);
-    }
+    switch (event->type) {
 
-    return amp_event_family(json, event);
+    case AMP_EVENT_TENANT:
+        return amp_event_tenant(json, event);
+
+    case AMP_EVENT_MARK:
+        return 0;
+
+    default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE */
+        return amp_event_family(json, event);
+    }
 }
 
 
@@ -219,7 +225,7 @@ amp_event_write(const amp_event_t *event, amp_buf_t *out)
     if (event->type == AMP_EVENT_GENERATION || event->type == AMP_EVENT_PURGE) {
         amp_event_write_family(event, out);
 
-    } else {
+    } else if (event->type != AMP_EVENT_MARK) {
         amp_buf_text(out, ",\"tenant\":");
         amp_json_string(amp_span_make(event->tenant, event->tenant_len), out);
     }

@@ -8,10 +8,13 @@
  *   { "v": 1, "type": "purge", "project": "<id>", "family": "*", "rev": 3 }
  *   { "v": 1, "type": "cooldown", "tenant": "acme", "scope": "<sha256 hex>",
  *     "ms": 30000 }
+ *   { "v": 1, "type": "mark", "rev": 4711 }
  *
  * "rev" is the record's revision, or the new generation.  "ms" is how long a
  * cool-down lasts from now on: of the tenant, or of the part of its requests
  * that "scope" (optional) names.  It is a duration because clocks differ.
+ * A mark changes nothing: a gateway that has it in its record (amp_gateway.h)
+ * has applied all that the same server published before.
  */
 
 #ifndef AMP_EVENT_H
@@ -30,7 +33,8 @@ typedef enum {
     AMP_EVENT_TOKEN,
     AMP_EVENT_GENERATION,
     AMP_EVENT_PURGE,
-    AMP_EVENT_COOLDOWN
+    AMP_EVENT_COOLDOWN,
+    AMP_EVENT_MARK
 } amp_event_e;
 
 

@@ -5,6 +5,8 @@
 void
 amp_gateway_write(const amp_gateway_t *gateway, amp_buf_t *out)
 {
+    size_t  i;
+
     amp_buf_text(out, "{\"v\":1,\"id\":");
     amp_json_string(gateway->id, out);
     amp_buf_text(out, ",\"version\":");
@@ -22,6 +24,17 @@ amp_gateway_write(const amp_gateway_t *gateway, amp_buf_t *out)
         amp_event_write(gateway->event, out);
         amp_buf_text(out, ",\"applied\":");
         amp_json_number(gateway->applied, out);
+    }
+
+    if (gateway->nmarks) {
+        amp_buf_text(out, ",\"marks\":");
+
+        for (i = 0; i < gateway->nmarks; i++) {
+            amp_buf_byte(out, i ? ',' : '[');
+            amp_json_number(gateway->marks[i], out);
+        }
+
+        amp_buf_byte(out, ']');
     }
 
     amp_buf_byte(out, '}');

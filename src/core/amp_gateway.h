@@ -8,12 +8,14 @@
  *   { "v": 1, "id": "<16 hex>", "version": "0.1.0", "start": 1764378000,
  *     "status": "http://10.0.0.5:8080/-/status",
  *     "event": { "v": 1, "type": "tenant", "tenant": "acme", "rev": 8 },
- *     "applied": 1764378123 }
+ *     "applied": 1764378123, "marks": [ 4711 ] }
  *
  * start: when the gateway began, Unix seconds.  status: where it answers with
  * its status; absent without ampersand_status.  event: the last message on
  * amp:events that the gateway has applied, see amp_event.h, and when; absent
- * before the first.
+ * before the first.  marks: those that it has received, the last
+ * AMP_GATEWAY_MARKS in any order, for "ampctl gateway wait"; absent before the
+ * first.
  */
 
 #ifndef AMP_GATEWAY_H
@@ -26,7 +28,9 @@
 #define AMP_GATEWAY_LIFE    10000                   /* ms                     */
 #define AMP_GATEWAY_BEAT    2000                    /* ms                     */
 #define AMP_GATEWAY_STATUS  256                     /* bytes of the address   */
-#define AMP_GATEWAY_MAX     (AMP_EVENT_MAX + 6 * AMP_GATEWAY_STATUS + 256)
+#define AMP_GATEWAY_MARKS   16
+#define AMP_GATEWAY_MAX     (AMP_EVENT_MAX + 6 * AMP_GATEWAY_STATUS           \
+                             + 21 * AMP_GATEWAY_MARKS + 256)
 
 
 typedef struct {
@@ -36,6 +40,8 @@ typedef struct {
     uint64_t             start;         /* Unix seconds                       */
     uint64_t             applied;       /* Unix seconds, 0: no event so far   */
     const amp_event_t   *event;
+    const uint64_t      *marks;
+    size_t               nmarks;
 } amp_gateway_t;
 
 

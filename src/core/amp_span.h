@@ -120,7 +120,7 @@ amp_buf_byte(amp_buf_t *b, unsigned char c)
 }
 
 
-#define amp_buf_text(b, text)  amp_buf_put(b, text, sizeof(text) - 1)
+#define amp_buf_text(b, text)  amp_buf_put(b, "" text, sizeof(text) - 1)
 
 
 /* The bytes written so far; valid as long as the buffer. */

@@ -517,27 +517,6 @@ doctor_reach(doctor_t *doctor)
 
 
 int
-doctor_redis_serves(doctor_t *doctor, unsigned node)
-{
-    route_t  *route;
-
-    route = store_route(doctor->ctl->store);
-
-    switch (route->nodes.url.form) {
-
-    case AMP_REDIS_CLUSTER:
-        return route->nodes.list[node].slots != 0;
-
-    case AMP_REDIS_SENTINEL:
-        return route->sentinel.master == node + 1;
-
-    default: /* AMP_REDIS_SINGLE */
-        return 1;
-    }
-}
-
-
-int
 doctor_redis(doctor_t *doctor)
 {
     int            rc;
@@ -568,7 +547,7 @@ doctor_redis(doctor_t *doctor)
 
     for (i = 0; i < route->nodes.n; i++) {
 
-        if (!doctor_redis_serves(doctor, i)) {
+        if (!route_serves(route, i)) {
             continue;
         }
 

@@ -13,9 +13,5 @@
 
 int doctor_redis(doctor_t *doctor);
 
-/* Whether a server takes writes: a cluster's with slots, Sentinel's master. */
-
-int doctor_redis_serves(doctor_t *doctor, unsigned node);
-
 
 #endif /* CTL_DOCTOR_REDIS_H */

@@ -159,7 +159,7 @@ doctor_scan(doctor_t *doctor)
 
     for (node = 0; rc == 0 && node < route->nodes.n; node++) {
 
-        if (!doctor_redis_serves(doctor, node)) {
+        if (!route_serves(route, node)) {
             continue;
         }
 

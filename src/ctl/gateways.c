@@ -8,6 +8,7 @@
 #include "../core/amp_gateway.h"
 #include "../core/amp_json.h"
 #include "../core/amp_keys.h"
+#include "fault.h"
 #include "gateways.h"
 #include "record.h"
 
@@ -100,4 +101,72 @@ gateways_read(store_t *store, ctl_error_t *error)
     freeReplyObject(all);
 
     return list;
+}
+
+
+int
+gateways_mark(store_t *store, unsigned node, unsigned timeout, uint64_t mark,
+    ctl_error_t *error)
+{
+    int             rc;
+    int64_t         deadline;
+    route_t        *route;
+    amp_buf_t       channel, message;
+    redisReply     *reply;
+    amp_event_t     event;
+    connection_t   *c;
+    unsigned char   name[AMP_KEYS_MAX], text[AMP_EVENT_MAX];
+
+    memset(&event, 0, sizeof(event));
+    event.type = AMP_EVENT_MARK;
+    event.rev = mark;
+
+    amp_buf_init(&channel, name, sizeof(name));
+    amp_keys_events(store_prefix(store), &channel);
+    amp_buf_init(&message, text, sizeof(text));
+    amp_event_write(&event, &message);
+
+    route = store_route(store);
+    deadline = connection_clock() + timeout;
+
+    c = nodes_connect(&route->nodes, node, deadline, error);
+    if (c == NULL) {
+        return -1;
+    }
+
+    reply = connection_command(c, deadline, error, "PUBLISH %b %b",
+                               name, amp_buf_written(&channel).len,
+                               text, amp_buf_written(&message).len);
+
+    if (reply == NULL) {
+        route_lost(route, c);
+        return -1;
+    }
+
+    rc = (reply->type == REDIS_REPLY_ERROR)
+         ? fault_reply(error, connection_who(c), reply) : 0;
+
+    freeReplyObject(reply);
+
+    return rc;
+}
+
+
+int
+gateways_marked(const json_t *record, uint64_t mark)
+{
+    size_t         i;
+    json_t        *marks, *value;
+
+    marks = json_object_get(record, "marks");
+
+    json_array_foreach(marks, i, value) {
+        if (json_is_integer(value)
+            && (uint64_t) json_integer_value(value) == mark)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }

@@ -17,5 +17,17 @@
 
 json_t *gateways_read(store_t *store, ctl_error_t *error);
 
+/*
+ * Publishes a mark (amp_event.h) at one server of the store's route.  0, or -1
+ * with the error filled.
+ */
+
+int gateways_mark(store_t *store, unsigned node, unsigned timeout,
+    uint64_t mark, ctl_error_t *error);
+
+/* Whether a gateway has received a mark, as its record says. */
+
+int gateways_marked(const json_t *record, uint64_t mark);
+
 
 #endif /* CTL_GATEWAYS_H */

@@ -45,6 +45,23 @@ route_connection(route_t *route, unsigned slot, int64_t deadline,
 }
 
 
+int
+route_serves(const route_t *route, unsigned node)
+{
+    switch (route->nodes.url.form) {
+
+    case AMP_REDIS_CLUSTER:
+        return route->nodes.list[node].slots != 0;
+
+    case AMP_REDIS_SENTINEL:
+        return route->sentinel.master == node + 1;
+
+    default: /* AMP_REDIS_SINGLE */
+        return 1;
+    }
+}
+
+
 void
 route_lost(route_t *route, connection_t *c)
 {

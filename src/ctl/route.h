@@ -51,6 +51,10 @@ typedef struct {
 connection_t *route_connection(route_t *route, unsigned slot,
     int64_t deadline, ctl_error_t *error);
 
+/* Whether a server takes writes: a cluster's with slots, Sentinel's master. */
+
+int route_serves(const route_t *route, unsigned node);
+
 /* Closes a connection that is of no more use; its node is looked for again. */
 
 void route_lost(route_t *route, connection_t *c);

@@ -30,8 +30,9 @@ is_written(const amp_gateway_t *gateway, const char *want)
 static void
 a_record(void **state)
 {
-    amp_event_t    event;
-    amp_gateway_t  gateway;
+    amp_event_t     event;
+    amp_gateway_t   gateway;
+    const uint64_t  marks[] = { 4711, 0 };
 
     memset(&gateway, 0, sizeof(gateway));
     gateway.id = amp_span("0123456789abcdef");
@@ -56,6 +57,15 @@ a_record(void **state)
                "\"status\":\"http://10.0.0.5:8080/-/status\","
                "\"event\":{\"v\":1,\"type\":\"tenant\",\"tenant\":\"acme\","
                "\"rev\":8},\"applied\":1764378123}");
+
+    gateway.applied = 0;
+    gateway.status = amp_span("");
+    gateway.marks = marks;
+    gateway.nmarks = 2;
+
+    is_written(&gateway, "{\"v\":1,\"id\":\"0123456789abcdef\","
+               "\"version\":\"0.1.0\",\"start\":1764378000,"
+               "\"marks\":[4711,0]}");
 }
 
 
@@ -65,12 +75,14 @@ static void
 the_longest_record_fits(void **state)
 {
     json_t         *doc;
+    uint64_t        marks[AMP_GATEWAY_MARKS];
     amp_buf_t       out;
     const char     *why;
     amp_event_t     event;
     amp_gateway_t   gateway;
     unsigned char   status[AMP_GATEWAY_STATUS];
 
+    memset(marks, 0x7f, sizeof(marks));
     memset(&event, 0, sizeof(event));
     event.type = AMP_EVENT_PURGE;
     event.rev = UINT64_MAX >> 1;
@@ -85,6 +97,8 @@ the_longest_record_fits(void **state)
     gateway.start = UINT64_MAX >> 1;
     gateway.applied = UINT64_MAX >> 1;
     gateway.event = &event;
+    gateway.marks = marks;
+    gateway.nmarks = AMP_GATEWAY_MARKS;
 
     amp_buf_init(&out, bytes, sizeof(bytes));
     amp_gateway_write(&gateway, &out);

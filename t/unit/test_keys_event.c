@@ -192,6 +192,10 @@ each_type_of_event(void **state)
     assert_true(e.scoped);
     assert_int_equal(e.digest[31], 0xff);
 
+    canonical("{\"v\":1,\"type\":\"mark\",\"rev\":4711}", &e);
+    assert_int_equal(e.type, AMP_EVENT_MARK);
+    assert_int_equal(e.rev, 4711);
+
     assert_int_equal(amp_event_decode(text("{\"new\":[],\"rev\":1,\"v\":1,"
                                            "\"tenant\":\"a\","
                                            "\"type\":\"tenant\"}"), &e), 0);
@@ -247,6 +251,7 @@ malformed_events_are_refused(void **state)
         "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":\"1\"}",
         "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":1,\"rev\":2}",
         "{\"v\":1,\"type\":\"token\",\"tenant\":\"a\"}",
+        "{\"v\":1,\"type\":\"mark\"}",
         "{\"v\":1,\"type\":\"cooldown\",\"tenant\":\"a\"}",
         "{\"v\":1,\"type\":\"cooldown\",\"ms\":1}",
         "{\"v\":1,\"type\":\"cooldown\",\"tenant\":\"a\",\"ms\":-1}",

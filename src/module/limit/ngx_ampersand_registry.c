@@ -7,6 +7,7 @@
 #include "amp_version.h"
 
 
+#define NGX_AMPERSAND_REGISTRY_MARK  2          /* ms after a mark            */
 #define NGX_AMPERSAND_REGISTRY_SOON  100        /* ms after an event          */
 #define NGX_AMPERSAND_REGISTRY_REST  1000       /* ms between two for events */
 #define NGX_AMPERSAND_REGISTRY_TEXT  16         /* bytes of the file          */
@@ -61,6 +62,10 @@ ngx_ampersand_registry_event(ngx_ampersand_registry_t *registry)
                              - ngx_current_msec);
     rest = ngx_max(rest, NGX_AMPERSAND_REGISTRY_SOON);
 
+    if (registry->marks != registry->zone->sh->nmarks) {
+        rest = NGX_AMPERSAND_REGISTRY_MARK;
+    }
+
     if ((ngx_msec_int_t) (registry->timer.timer.key - ngx_current_msec) > rest)
     {
         ngx_del_timer(&registry->timer);
@@ -114,6 +119,7 @@ ngx_ampersand_registry_write(ngx_ampersand_registry_t *registry)
 {
     u_char                   name[AMP_KEYS_MAX], text[AMP_GATEWAY_MAX],
                              life[NGX_INT_T_LEN];
+    uint64_t                 marks[AMP_GATEWAY_MARKS];
     amp_buf_t                key, record;
     amp_span_t               argv[5];
     amp_event_t              event;
@@ -128,14 +134,19 @@ ngx_ampersand_registry_write(ngx_ampersand_registry_t *registry)
     gateway.version = amp_span(AMP_VERSION);
     gateway.status = ngx_ampersand_span(registry->status);
     gateway.event = &event;
+    gateway.marks = marks;
 
     ngx_ampersand_zone_lock(zone);
 
     gateway.start = sh->started;
     gateway.applied = sh->applied;
     event = sh->event;
+    ngx_memcpy(marks, sh->marks, sizeof(marks));
+    registry->marks = sh->nmarks;
 
     ngx_ampersand_zone_unlock(zone);
+
+    gateway.nmarks = ngx_min(registry->marks, AMP_GATEWAY_MARKS);
 
     amp_buf_init(&key, name, sizeof(name));
     amp_keys_gateway(ngx_ampersand_span(*registry->prefix), gateway.id, &key);

@@ -6,7 +6,7 @@
  *
  *   timer ──▶ SET of the record, and register.lua ──▶ the number ──▶ zone, file
  *     ▲                                     (NOSCRIPT: EVAL)
- *     └── an event was applied: soon, at most once a second
+ *     └── an event was applied: soon, at most once a second; a mark: at once
  */
 
 #ifndef NGX_AMPERSAND_REGISTRY_H
@@ -28,6 +28,7 @@ typedef struct {
 
     ngx_event_t             timer;
     ngx_msec_t              last;   /* ngx_current_msec of the last call      */
+    ngx_uint_t              marks;  /* zone->sh->nmarks, as written           */
     ngx_uint_t              failed; /* the file could not be written          */
 } ngx_ampersand_registry_t;
 
@@ -40,7 +41,7 @@ typedef struct {
 void ngx_ampersand_registry_init(ngx_ampersand_registry_t *registry,
     ngx_log_t *log, ngx_uint_t one);
 
-/* The zone has a new last event. */
+/* The zone has a new last event, or a mark, perhaps one that it had. */
 
 void ngx_ampersand_registry_event(ngx_ampersand_registry_t *registry);
 

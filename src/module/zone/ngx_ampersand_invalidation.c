@@ -3,6 +3,10 @@
 #include "ngx_ampersand_records.h"
 
 
+static void ngx_ampersand_invalidation_mark(ngx_ampersand_zone_t *zone,
+    uint64_t mark);
+
+
 void
 ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
     amp_span_t message)
@@ -15,6 +19,11 @@ ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
     }
 
     ngx_ampersand_count(ngx_ampersand_zone_counters(zone), events);
+
+    if (event.type == AMP_EVENT_MARK) {
+        ngx_ampersand_invalidation_mark(zone, event.rev);
+        return;
+    }
 
     if (event.type == AMP_EVENT_COOLDOWN) {
         id = event.scoped ? amp_span_make(event.digest, AMP_TOKEN_DIGEST)
@@ -30,6 +39,32 @@ ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
 
     zone->sh->event = event;
     zone->sh->applied = ngx_time();
+
+    ngx_ampersand_zone_unlock(zone);
+}
+
+
+/* During a reload two workers receive each message, and marks are repeated. */
+
+static void
+ngx_ampersand_invalidation_mark(ngx_ampersand_zone_t *zone, uint64_t mark)
+{
+    ngx_uint_t               i;
+    ngx_ampersand_shared_t  *sh;
+
+    sh = zone->sh;
+
+    ngx_ampersand_zone_lock(zone);
+
+    for (i = 0; i < ngx_min(sh->nmarks, AMP_GATEWAY_MARKS); i++) {
+        if (sh->marks[i] == mark) {
+            goto done;
+        }
+    }
+
+    sh->marks[sh->nmarks++ % AMP_GATEWAY_MARKS] = mark;
+
+done:
 
     ngx_ampersand_zone_unlock(zone);
 }

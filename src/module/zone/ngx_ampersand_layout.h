@@ -11,7 +11,7 @@
 
 #include "ngx_ampersand_counters.h"
 #include "amp_breaker.h"
-#include "amp_event.h"
+#include "amp_gateway.h"
 #include "amp_tenant.h"
 #include "amp_token.h"
 
@@ -193,6 +193,8 @@ typedef struct {
     time_t                     started; /* when the zone was made             */
     time_t                     applied; /* when this event was, 0: none       */
     amp_event_t                event;   /* the last one that was applied      */
+    uint64_t                   marks[AMP_GATEWAY_MARKS];
+    ngx_uint_t                 nmarks;  /* so far, of which the last are kept */
     ngx_ampersand_breaker_t    breakers[NGX_AMPERSAND_BREAKERS];
 } ngx_ampersand_shared_t;
 
