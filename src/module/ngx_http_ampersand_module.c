@@ -553,6 +553,9 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
            != NGX_OK
         || ngx_http_ampersand_handler(cf, NGX_HTTP_ACCESS_PHASE,
                                       ngx_http_ampersand_access_handler)
+           != NGX_OK
+        || ngx_http_ampersand_handler(cf, NGX_HTTP_PRECONTENT_PHASE,
+                                      ngx_http_ampersand_precontent_handler)
            != NGX_OK)
     {
         return NGX_ERROR;

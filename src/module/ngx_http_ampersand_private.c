@@ -144,6 +144,11 @@ static ngx_http_ampersand_order_t  ngx_http_ampersand_orders[] = {
     { "ngx_http_ampersand_module", "ngx_http_access_module", 1 },
     { "ngx_http_ampersand_module", "ngx_http_auth_basic_module", 1 },
 
+    /* of precontent handlers, too */
+
+    { "ngx_http_mirror_module", "ngx_http_ampersand_module", 1 },
+    { "ngx_http_try_files_module", "ngx_http_ampersand_module", 1 },
+
     /* of filters, too */
 
     { "ngx_http_headers_filter_module", "ngx_http_ampersand_filter_module", 0 },

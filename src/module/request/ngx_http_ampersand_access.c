@@ -26,9 +26,10 @@
  *   READING: NGX_DONE from the call that begins it, then NGX_AGAIN; nginx calls
  *   the body handler
  *   READ ── check and replace the body ───────────────▶ PASSED
- *   PASSED: the variables have their values; the content handler goes on
- *   (NGX_DECLINED), and is run again after a lease that the request waited for
- *   there.  What follows is in ngx_http_ampersand_upstream.h
+ *   PASSED: the variables have their values; NGX_OK, which is access for
+ *   "satisfy any", too.  The content handler goes on, and is run again after a
+ *   lease that the request waited for there.  What follows is in
+ *   ngx_http_ampersand_upstream.h
  *   any ── a reason ──▶ DENIED: answered here, nothing touched after; NGX_DONE,
  *   or what nginx returned when it discarded the body: a status or NGX_ERROR
  *   any but DENIED ── an internal redirect ──▶ LEFT, see
@@ -148,7 +149,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         return ngx_http_ampersand_pass(r, ctx);
 
     case NGX_HTTP_AMPERSAND_PASSED:
-        return NGX_DECLINED;
+        return NGX_OK;
 
     default: /* RESOLVING, READING, DENIED */
         return NGX_AGAIN;
@@ -216,6 +217,23 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
     }
 
     return ngx_http_ampersand_pass(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_ampersand_precontent_handler(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    if (r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_ampersand_access_handler(r);
+
+    /* NGX_OK would skip mirror and try_files here */
+
+    return rc == NGX_OK ? NGX_DECLINED : rc;
 }
 
 
@@ -574,5 +592,5 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     ctx->passed = r->loc_conf;
     ctx->state = NGX_HTTP_AMPERSAND_PASSED;
 
-    return NGX_DECLINED;
+    return NGX_OK;
 }
