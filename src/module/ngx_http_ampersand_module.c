@@ -4,6 +4,7 @@
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "request/ngx_http_ampersand_access.h"
 #include "request/ngx_http_ampersand_body.h"
+#include "request/ngx_http_ampersand_log.h"
 #include "request/ngx_http_ampersand_send.h"
 #include "request/ngx_http_ampersand_variables.h"
 #include "status/ngx_http_ampersand_ready.h"
@@ -20,6 +21,7 @@ static void *ngx_http_ampersand_create_srv_conf(ngx_conf_t *cf);
 static void *ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+static char *ngx_http_ampersand_logs(ngx_conf_t *cf);
 static char *ngx_http_ampersand_check(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
 static char *ngx_http_ampersand_check_upstream(ngx_conf_t *cf,
@@ -209,7 +211,7 @@ ngx_module_t  ngx_http_ampersand_module = {
     ngx_http_ampersand_commands,           /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_ampersand_log_init_module,    /* init module */
     ngx_http_ampersand_init_process,       /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -313,6 +315,10 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                              NGX_HTTP_AMPERSAND_BODY_MAX);
     ngx_conf_merge_ptr_value(conf->ttls, prev->ttls, NULL);
 
+    if (ngx_http_ampersand_logs(cf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->api == NGX_HTTP_AMPERSAND_OFF) {
         return NGX_CONF_OK;
     }
@@ -337,6 +343,33 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return ngx_http_ampersand_lifetimes(cf, conf);
+}
+
+
+/*
+ * Each server{} can get a client's token, before nginx knows whose it is; and
+ * each location{} of a gateway's server a client that has none.
+ */
+
+static char *
+ngx_http_ampersand_logs(ngx_conf_t *cf)
+{
+    ngx_http_core_loc_conf_t        *clcf;
+    ngx_http_ampersand_srv_conf_t   *ascf;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
+    ascf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ampersand_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (amcf->used && ngx_http_ampersand_log_conf(cf, &clcf->error_log,
+                                                  ascf->gateway)
+                      != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -1,6 +1,5 @@
 #include "ngx_http_ampersand_body.h"
 #include "ngx_http_ampersand_deny.h"
-#include "ngx_http_ampersand_log.h"
 #include "amp_scope.h"
 
 
@@ -48,9 +47,6 @@ ngx_http_ampersand_body_read(ngx_http_request_t *r,
 
         ctx->checked = 1;
     }
-
-    ctx->log_level = r->connection->log->log_level;
-    ngx_http_ampersand_log_quiet(r);
 
     /* the handler may be called before the call below returns */
 
@@ -108,7 +104,6 @@ ngx_http_ampersand_body_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_ampersand_ctx(r);
     ctx->state = NGX_HTTP_AMPERSAND_READ;
-    r->connection->log->log_level = ctx->log_level;
 
     r->preserve_body = 1;
     r->write_event_handler = ngx_http_core_run_phases;

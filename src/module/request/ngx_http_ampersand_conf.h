@@ -67,6 +67,7 @@ typedef struct {
     ngx_uint_t                      unresolved; /* an ampersand_server found no
                                                    resolver                   */
     ngx_array_t                     implicit;   /* ..._implicit_t             */
+    ngx_array_t                    *logs;       /* see ..._log.h              */
     ngx_str_t                       status;     /* where it is, or empty      */
     ngx_str_t                       gateways;   /* the file with their number */
     ngx_http_ampersand_worker_t    *worker;     /* NULL in the master         */

@@ -68,7 +68,6 @@ typedef struct {
     ngx_http_ampersand_limited_t    *limited;   /* of the client request      */
     ngx_http_ampersand_cache_wait_t  cache_wait;
     off_t                            body_seen;
-    ngx_uint_t                       log_level; /* the connection's, READING  */
 
     unsigned                         identified:1; /* record.tenant is filled */
     unsigned                         checked:1; /* the body is to be checked  */

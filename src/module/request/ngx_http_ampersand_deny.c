@@ -1,6 +1,5 @@
 #include "ngx_http_ampersand_deny.h"
 #include "ngx_http_ampersand_header_list.h"
-#include "ngx_http_ampersand_log.h"
 
 
 #define NGX_HTTP_AMPERSAND_RETRY  1             /* seconds after a 503        */
@@ -23,8 +22,6 @@ ngx_http_ampersand_deny(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "ampersand: refused: %s", amp_problem(reason)->name);
-
-    ngx_http_ampersand_log_quiet(r);
 
     rc = ngx_http_discard_request_body(r);
 

@@ -19,13 +19,22 @@ u_char *ngx_http_ampersand_log_handler(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
 
 /*
- * To be called before nginx reads or discards a chunked body: nginx reports a
- * malformed chunk at error level, and a client may not fill the error log.  The
- * next request's location sets the level anew
- * (ngx_http_update_location_config()).
+ * Makes copies of the logs of a server{} or location{} whose lines go through
+ * the module.  A token is masked, and what a client sent in place of a PROXY
+ * protocol header is left out.  With lower, nginx's lines of level error that
+ * a client causes alone (a malformed body, a forbidden address, a file that is
+ * not there) are of level info: no client may make the error log grow.
  */
 
-void ngx_http_ampersand_log_quiet(ngx_http_request_t *r);
+ngx_int_t ngx_http_ampersand_log_conf(ngx_conf_t *cf, ngx_log_t **log,
+    ngx_uint_t lower);
+
+/*
+ * nginx decides on its default log after it has read the configuration, and
+ * copies logs for the listening sockets: brings both up to date.
+ */
+
+ngx_int_t ngx_http_ampersand_log_init_module(ngx_cycle_t *cycle);
 
 
 #endif /* NGX_HTTP_AMPERSAND_LOG_H */
