@@ -123,6 +123,36 @@ subtest 'many kept connections end, each with a request' => sub {
     $gw->finish;
 };
 
+# By nginx's own count an address has failed then, and gets nothing for ten seconds.
+
+subtest 'requests that get no answer, at each address' => sub {
+    my $gw = Gateway->start(like => $first, location => 'ampersand_upstream http://two;',
+        http => 'upstream two { server 127.0.0.1:' . join('; server 127.0.0.1:', map { $_->port } @up[ 0, 1 ]) . '; keepalive 4; }');
+    for my $answer ({ drop => 1 }, { bytes => 'garbage', close => 1 }) {
+        $_->answer($answer) for @up;
+        is $gw->request('POST', '/proxy/x', token => $token, body => 'x')->{status}, 502, 'a POST without an answer' for 1 .. 4;
+        $_->answer(undef) for @up;
+        $_->take for @up;
+        is $gw->get('/proxy/x', token => $token)->{status}, 200, 'the next request is served' for 1 .. 4;
+        is_deeply [ map { scalar $_->take } @up[ 0, 1 ] ], [ 2, 2 ], 'by both addresses';
+    }
+    is scalar($gw->log_lines(qr/temporarily disabled|no live upstreams/)), 0, 'neither is given up';
+    $gw->finish;
+};
+
+subtest 'ampersand_server: addresses that refuse connections' => sub {
+    my @ports = map { Gateway::Redis::free_port() } 1 .. 2;
+    my $gw = Gateway->start(like => $first, location => 'ampersand_upstream http://two;',
+        http => "upstream two { ampersand_server 127.0.0.1:$ports[0]; ampersand_server 127.0.0.1:$ports[1]; }");
+    my $get = sub { $gw->get('/proxy/x', token => $token)->{status} };
+    is $get->(), 502, 'both are closed';
+    my $failed = time;
+    my $up = Gateway::Upstream->start(undef, port => $ports[1]);
+    ok $gw->wait_for(sub { $get->() == 200 }), 'one is tried again';
+    cmp_ok time - $failed, '<', 8, 'sooner than after ten seconds';
+    $gw->finish;
+};
+
 # error_page leads to another upstream, which does not answer either.
 
 subtest 'what error_page makes of a request that was sent' => sub {

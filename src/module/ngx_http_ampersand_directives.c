@@ -214,7 +214,7 @@ char *
 ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     char                            *rv;
-    ngx_str_t                       *words, zone[3];
+    ngx_str_t                       *value, *words, zone[3];
     ngx_uint_t                       n;
     ngx_http_conf_ctx_t             *http;
     ngx_http_core_loc_conf_t        *clcf;
@@ -224,13 +224,20 @@ ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
     n = cf->args->nelts;
 
-    words = ngx_palloc(cf->pool, (n + 1) * sizeof(ngx_str_t));
+    words = ngx_palloc(cf->pool, (n + 2) * sizeof(ngx_str_t));
     if (words == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    ngx_memcpy(words, cf->args->elts, n * sizeof(ngx_str_t));
+    /* nginx takes the last of two equal parameters: what is written counts */
+
+    value = cf->args->elts;
+
     ngx_str_set(&words[0], "server");
+    words[1] = value[1];
+    ngx_str_set(&words[2], "fail_timeout=1s");
+    ngx_memcpy(&words[3], &value[2], (n - 2) * sizeof(ngx_str_t));
+    n++;
 
     /* upstream{} has a loc_conf of its own: what http{} says so far */
 

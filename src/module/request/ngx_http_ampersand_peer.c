@@ -148,6 +148,11 @@ ngx_http_ampersand_peer_free(ngx_peer_connection_t *pc, void *data,
         }
     }
 
+    if (state == NGX_PEER_FAILED && peer->upstream->request_sent) {
+        peer->upstream->keepalive = 0;
+        state = NGX_PEER_NEXT;
+    }
+
     peer->free(pc, peer->data, state);
 }
 

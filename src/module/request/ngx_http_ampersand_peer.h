@@ -1,5 +1,6 @@
 /*
- * Which of the kept connections of an upstream{} a request may use.
+ * Between nginx and the balancer of an upstream{}: which of the kept
+ * connections a request may use, and which addresses have failed.
  *
  * 1. A request that was sent, and is tried once more, gets a new connection.
  *    An upstream that ends each kept connection when a request comes would get
@@ -12,6 +13,11 @@
  *    4.3.3), and a session of one would be offered to another.  There a
  *    connection is used again for its own host only, and no session is used
  *    again.  The five upstream{} of ampersand/upstreams.conf share nothing.
+ *
+ * 3. An address has failed where no connection is made.  A request that was
+ *    sent and got no answer says nothing about the address: nginx would send
+ *    nobody's request there for fail_timeout, and answer all with a 502 once
+ *    that has happened to each address.  That is for the breaker to decide.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_PEER_H
