@@ -7,6 +7,7 @@
 #include "request/ngx_http_ampersand_log.h"
 #include "request/ngx_http_ampersand_send.h"
 #include "request/ngx_http_ampersand_variables.h"
+#include "status/ngx_http_ampersand_account.h"
 #include "status/ngx_http_ampersand_ready.h"
 #include "status/ngx_http_ampersand_status.h"
 #include "amp_path.h"
@@ -48,6 +49,11 @@ static ngx_conf_enum_t  ngx_http_ampersand_limit_fallbacks[] = {
     { ngx_string("allow"), NGX_AMPERSAND_LEASE_ALLOW },
     { ngx_string("deny"), NGX_AMPERSAND_LEASE_DENY },
     { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_num_bounds_t  ngx_http_ampersand_status_tenants_bounds = {
+    ngx_conf_check_num_bounds, 1, NGX_AMPERSAND_METRICS_TENANTS_MAX
 };
 
 
@@ -186,6 +192,13 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ampersand_status_tenants"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_ampersand_main_conf_t, status_tenants),
+      &ngx_http_ampersand_status_tenants_bounds },
+
       ngx_null_command
 };
 
@@ -232,6 +245,7 @@ ngx_http_ampersand_create_main_conf(ngx_conf_t *cf)
     }
 
     amcf->limit.fallback = NGX_CONF_UNSET_UINT;
+    amcf->status_tenants = NGX_CONF_UNSET;
     amcf->tenant_ttl = NGX_CONF_UNSET_MSEC;
     amcf->tenant_grace = NGX_CONF_UNSET_MSEC;
 
@@ -248,9 +262,20 @@ ngx_http_ampersand_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_msec_value(amcf->tenant_ttl, 60000);
     ngx_conf_init_msec_value(amcf->tenant_grace, 3600000);
 
-    if (amcf->zone) {
-        amcf->zone->ttl = amcf->tenant_ttl;
-        amcf->zone->grace = amcf->tenant_grace;
+    ngx_conf_init_value(amcf->status_tenants, NGX_AMPERSAND_METRICS_TENANTS);
+
+    if (amcf->zone == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    amcf->zone->ttl = amcf->tenant_ttl;
+    amcf->zone->grace = amcf->tenant_grace;
+
+    amcf->metrics = ngx_ampersand_metrics_create(cf,
+                                           (ngx_uint_t) amcf->status_tenants,
+                                           &ngx_http_ampersand_module);
+    if (amcf->metrics == NULL) {
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -589,6 +614,9 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
            != NGX_OK
         || ngx_http_ampersand_handler(cf, NGX_HTTP_PRECONTENT_PHASE,
                                       ngx_http_ampersand_precontent_handler)
+           != NGX_OK
+        || ngx_http_ampersand_handler(cf, NGX_HTTP_LOG_PHASE,
+                                      ngx_http_ampersand_account_handler)
            != NGX_OK)
     {
         return NGX_ERROR;

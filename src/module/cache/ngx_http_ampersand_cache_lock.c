@@ -114,6 +114,7 @@ ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev)
 
         } else {
             ngx_queue_insert_tail(&cl->waiting, q);
+            ngx_ampersand_times_enter(wait->times, NGX_AMPERSAND_IN_COLD_KEY);
         }
     }
 

@@ -41,6 +41,7 @@
 
 #include "ngx_ampersand_compat.h"
 #include <ngx_http.h>
+#include "ngx_ampersand_times.h"
 #include "zone/ngx_ampersand_zone.h"
 
 
@@ -54,12 +55,13 @@ typedef struct {
 } ngx_http_ampersand_cache_lock_t;
 
 
-/* A request's; zeroed, in memory that lives as long as the request. */
+/* A request's; zeroed but for times, in memory that lives as long as it. */
 
 typedef struct {
     ngx_queue_t            queue;
     ngx_http_ampersand_cache_lock_t  *lock;
     ngx_http_request_t    *request;
+    ngx_ampersand_times_t *times;
     ngx_ampersand_zone_t  *zone;
     unsigned               queued:1;
     unsigned               failures:4;  /* failed upstream requests seen while

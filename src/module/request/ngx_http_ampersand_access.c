@@ -137,6 +137,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
             return NGX_AGAIN;
         }
 
+        ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_GATEWAY);
         break;
 
     case NGX_HTTP_AMPERSAND_READ:
@@ -167,6 +168,8 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 
             if (rc == NGX_AGAIN) {
                 ctx->state = NGX_HTTP_AMPERSAND_RESOLVING;
+                ngx_ampersand_times_enter(&ctx->times,
+                                          NGX_AMPERSAND_IN_LOOKUP);
                 return ngx_http_ampersand_suspend(r);
             }
 
@@ -205,6 +208,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 
     if (ctx->limited->wait.request) {
         ctx->state = NGX_HTTP_AMPERSAND_WAITING;
+        ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_LEASE);
         return ngx_http_ampersand_suspend(r);
     }
 
@@ -256,6 +260,7 @@ ngx_http_ampersand_resolved(ngx_http_ampersand_resolve_t *resolve)
     }
 
     ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
+    ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_GATEWAY);
 
     r->read_event_handler = ngx_http_block_reading;
 
@@ -587,6 +592,12 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "ampersand: would refuse: %s",
                       amp_problem(ctx->reason)->name);
+    }
+
+    /* nginx reads it next */
+
+    if (r->headers_in.content_length_n > 0 && r->request_body == NULL) {
+        ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_BODY);
     }
 
     ctx->passed = r->loc_conf;

@@ -51,6 +51,7 @@ ngx_http_ampersand_body_read(ngx_http_request_t *r,
     /* the handler may be called before the call below returns */
 
     ctx->state = NGX_HTTP_AMPERSAND_READING;
+    ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_BODY);
 
     rc = ngx_http_read_client_request_body(r,
                                            ngx_http_ampersand_body_handler);
@@ -104,6 +105,7 @@ ngx_http_ampersand_body_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_ampersand_ctx(r);
     ctx->state = NGX_HTTP_AMPERSAND_READ;
+    ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_GATEWAY);
 
     r->preserve_body = 1;
     r->write_event_handler = ngx_http_core_run_phases;

@@ -17,6 +17,7 @@
 #include "tenant/ngx_ampersand_sample.h"
 #include "tenant/ngx_http_ampersand_lookup.h"
 #include "zone/ngx_ampersand_breaker.h"
+#include "zone/ngx_ampersand_metrics.h"
 
 
 #define NGX_HTTP_AMPERSAND_OFF  AMP_API_COUNT   /* ampersand off;             */
@@ -59,6 +60,8 @@ typedef struct {
     ngx_msec_t                      tenant_ttl;
     ngx_msec_t                      tenant_grace;
     ngx_http_ampersand_limit_conf_t limit;
+    ngx_ampersand_metrics_t        *metrics;
+    ngx_int_t                       status_tenants;
     ngx_uint_t                      used;       /* some location is a gateway */
     ngx_array_t                    *upstreams;  /* loc_confs, to be checked   */
     ngx_http_core_srv_conf_t       *status_server; /* of ampersand_status, or

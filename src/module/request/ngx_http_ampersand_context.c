@@ -1,6 +1,13 @@
 #include "ngx_http_ampersand_context.h"
 
 
+ngx_str_t  ngx_http_ampersand_sources[NGX_HTTP_AMPERSAND_SOURCES] = {
+    ngx_string("gateway"),
+    ngx_string("upstream"),
+    ngx_string("cache")
+};
+
+
 static ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_refreshed(
     ngx_http_request_t *r);
 static ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_dropped(
@@ -80,6 +87,7 @@ ngx_http_ampersand_context_next(ngx_http_request_t *r)
     }
 
     ctx->headers = dropped->headers;
+    ctx->times = dropped->times;
     ctx->request_id = dropped->request_id;
     ctx->limited = dropped->limited;
     ctx->unknown = dropped->unknown;
@@ -175,6 +183,7 @@ ngx_http_ampersand_context_create(ngx_http_request_t *r)
 
     ctx->limited = &ctx->charge;
     ctx->resolve.record = &ctx->record;
+    ctx->cache_wait.times = &ctx->times;
 
     ngx_http_set_ctx(r, ctx, ngx_http_ampersand_module);
 
@@ -186,6 +195,8 @@ static ngx_int_t
 ngx_http_ampersand_context_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx)
 {
+    ngx_ampersand_times_begin(&ctx->times);
+
     if (ngx_http_ampersand_headers_read(r, &ctx->headers) != NGX_OK) {
         return NGX_ERROR;
     }

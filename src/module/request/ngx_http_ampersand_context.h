@@ -9,6 +9,7 @@
 
 #include "ngx_http_ampersand_conf.h"
 #include "ngx_http_ampersand_headers.h"
+#include "ngx_ampersand_times.h"
 #include "cache/ngx_http_ampersand_cache_store.h"
 #include "limit/ngx_http_ampersand_limit.h"
 #include "tenant/ngx_http_ampersand_resolve.h"
@@ -44,10 +45,22 @@ typedef enum {
 } ngx_http_ampersand_state_e;
 
 
+/* Whom the client's answer is from: X-Gateway-Source. */
+
+typedef enum {
+    NGX_HTTP_AMPERSAND_FROM_GATEWAY = 0,
+    NGX_HTTP_AMPERSAND_FROM_UPSTREAM,
+    NGX_HTTP_AMPERSAND_FROM_CACHE,
+    NGX_HTTP_AMPERSAND_SOURCES
+} ngx_http_ampersand_source_e;
+
+
 typedef struct {
     ngx_http_ampersand_state_e       state;
     amp_reason_e                     reason;    /* why it was, or would have
                                                    been, refused              */
+    ngx_http_ampersand_source_e      source;
+    ngx_ampersand_times_t            times;
     ngx_str_t                        request_id;
     ngx_http_ampersand_headers_t     headers;
 
@@ -87,6 +100,8 @@ typedef struct {
     u_char                           text[NGX_HTTP_AMPERSAND_CACHE_TEXT];
 } ngx_http_ampersand_ctx_t;
 
+
+extern ngx_str_t  ngx_http_ampersand_sources[NGX_HTTP_AMPERSAND_SOURCES];
 
 /* The context of the main request, also from a subrequest; may be NULL. */
 

@@ -106,6 +106,8 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_ANSWER);
+
     /*
      * After a 412 of a filter nginx drops the refresh that it has posted, and
      * would leave the entry marked as being refreshed for ever
@@ -261,7 +263,6 @@ static ngx_int_t
 ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent)
 {
-    ngx_str_t                        value;
     ngx_http_ampersand_loc_conf_t   *alcf;
     ngx_http_ampersand_main_conf_t  *amcf;
 
@@ -277,20 +278,21 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ctx->state != NGX_HTTP_AMPERSAND_PASSED || (!sent && !r->cached)) {
-        ngx_str_set(&value, "gateway");
-        return ngx_http_ampersand_header(r, "X-Gateway-Source", &value);
-    }
+    ctx->source = ctx->state != NGX_HTTP_AMPERSAND_PASSED
+                  ? NGX_HTTP_AMPERSAND_FROM_GATEWAY
+                  : r->cached ? NGX_HTTP_AMPERSAND_FROM_CACHE
+                  : sent ? NGX_HTTP_AMPERSAND_FROM_UPSTREAM
+                  : NGX_HTTP_AMPERSAND_FROM_GATEWAY;
 
-    if (r->cached) {
-        ngx_str_set(&value, "cache");
-
-    } else {
-        ngx_str_set(&value, "upstream");
-    }
-
-    if (ngx_http_ampersand_header(r, "X-Gateway-Source", &value) != NGX_OK) {
+    if (ngx_http_ampersand_header(r, "X-Gateway-Source",
+                                  &ngx_http_ampersand_sources[ctx->source])
+        != NGX_OK)
+    {
         return NGX_ERROR;
+    }
+
+    if (ctx->source == NGX_HTTP_AMPERSAND_FROM_GATEWAY) {
+        return NGX_OK;
     }
 
     return ngx_http_ampersand_cache_headers(r, ctx->text, sent,

@@ -110,6 +110,10 @@ ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
 
     if (r == r->main) {
         ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait);
+
+        if (ctx->times.part != NGX_AMPERSAND_IN_GATEWAY) {
+            ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_GATEWAY);
+        }
     }
 
     if (ctx->headers.only_if_cached) {
@@ -147,6 +151,10 @@ ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
 
     up->state = NGX_HTTP_AMPERSAND_UPSTREAM_SENT;
     ngx_http_ampersand_send_ignore_abort(r, ctx);
+
+    if (r == r->main) {
+        ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_UPSTREAM);
+    }
 
     return NGX_OK;
 }
@@ -356,6 +364,7 @@ ngx_http_ampersand_send_wait(ngx_http_ampersand_upstream_t *up)
 
     if (r == r->main) {
         (void) ngx_http_ampersand_suspend(r);
+        ngx_ampersand_times_enter(&up->ctx->times, NGX_AMPERSAND_IN_LEASE);
     }
 }
 

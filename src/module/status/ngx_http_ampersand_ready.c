@@ -1,5 +1,5 @@
 #include "ngx_http_ampersand_ready.h"
-#include "ngx_http_ampersand_status.h"
+#include "ngx_http_ampersand_text.h"
 #include "request/ngx_http_ampersand_conf.h"
 #include "zone/ngx_ampersand_records.h"
 #include "amp_tenant_key.h"
@@ -239,37 +239,31 @@ ngx_http_ampersand_ready_state(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_ampersand_ready_send(ngx_http_request_t *r, amp_reason_e reason)
 {
-    ngx_buf_t   *b;
-    const char  *detail, *remedy;
+    const char                 *detail, *remedy;
+    ngx_http_ampersand_text_t   text;
 
-    b = ngx_create_temp_buf(r->pool, NGX_HTTP_AMPERSAND_READY_SIZE);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    ngx_http_ampersand_text_init(&text, r);
 
     if (reason == AMP_OK) {
-        b->last = ngx_cpymem(b->last, "{\"ready\":true}\n",
-                             sizeof("{\"ready\":true}\n") - 1);
+        ngx_http_ampersand_text(&text, "{\"ready\":true}\n");
 
-    } else {
-        detail = "Redis is out of reach, and no tenant is known here";
-        remedy = "run ampctl doctor on this machine; the error log says why";
-
-        if (reason == AMP_NO_KEY) {
-            detail = "no tenant's key opens with the gateway's master keys";
-            remedy = "give the gateway the master key that sealed them "
-                     "(ampersand_master_key, AMPERSAND_MASTER_KEY_FILE)";
-        }
-
-        b->last = ngx_slprintf(b->last, b->end,
-                               "{\"ready\":false,\"reason\":\"%s\","
-                               "\"detail\":\"%s\",\"remedy\":\"%s\"}\n",
-                               amp_problem(reason)->name, detail, remedy);
+        return ngx_http_ampersand_text_send(&text, NGX_HTTP_OK,
+                                            "application/json");
     }
 
-    ngx_str_set(&r->headers_out.content_type, "application/json");
+    detail = "Redis is out of reach, and no tenant is known here";
+    remedy = "run ampctl doctor on this machine; the error log says why";
 
-    return ngx_http_ampersand_status_send(r, b, reason == AMP_OK
-                                             ? NGX_HTTP_OK
-                                             : NGX_HTTP_SERVICE_UNAVAILABLE);
+    if (reason == AMP_NO_KEY) {
+        detail = "no tenant's key opens with the gateway's master keys";
+        remedy = "give the gateway the master key that sealed them "
+                 "(ampersand_master_key, AMPERSAND_MASTER_KEY_FILE)";
+    }
+
+    ngx_http_ampersand_text(&text, "{\"ready\":false,\"reason\":\"%s\","
+                                   "\"detail\":\"%s\",\"remedy\":\"%s\"}\n",
+                            amp_problem(reason)->name, detail, remedy);
+
+    return ngx_http_ampersand_text_send(&text, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                        "application/json");
 }

@@ -1,18 +1,16 @@
 #include "ngx_http_ampersand_status.h"
+#include "ngx_http_ampersand_figures.h"
+#include "ngx_http_ampersand_prometheus.h"
+#include "ngx_http_ampersand_text.h"
 #include "request/ngx_http_ampersand_context.h"
 #include "amp_gateway.h"
 
 
 /*
- * One list of figures, in three formats: "?format=prometheus" (text format
- * 0.0.4), "?format=html", else JSON; without an argument the Accept header of a
- * browser or a scraper chooses.
+ * Three formats: "?format=prometheus" (text format 0.0.4), "?format=html", else
+ * JSON; without an argument the Accept header of a browser or a scraper
+ * chooses.
  */
-
-
-#define NGX_HTTP_AMPERSAND_STATUS_SIZE    32768
-#define NGX_HTTP_AMPERSAND_STATUS_SERVER  2048  /* bytes of one server        */
-
 
 typedef enum {
     NGX_HTTP_AMPERSAND_JSON = 0,
@@ -21,37 +19,25 @@ typedef enum {
 } ngx_http_ampersand_format_e;
 
 
-typedef struct {
-    const char         *name;
-    const char         *type;
-    const char         *help;
-    ngx_atomic_uint_t   value;
-} ngx_http_ampersand_figure_t;
-
-
 static ngx_http_conf_addr_t *ngx_http_ampersand_status_listen(ngx_conf_t *cf,
     ngx_http_core_srv_conf_t *server);
 static ngx_int_t ngx_http_ampersand_status_handler(ngx_http_request_t *r);
 static ngx_http_ampersand_format_e ngx_http_ampersand_status_format(
     ngx_http_request_t *r);
-static ngx_uint_t ngx_http_ampersand_figures(
-    ngx_http_ampersand_main_conf_t *amcf, ngx_http_ampersand_figure_t *f);
-static u_char *ngx_http_ampersand_status_json(u_char *p, u_char *last,
-    ngx_http_ampersand_figure_t *f, ngx_uint_t n,
+static void ngx_http_ampersand_status_json(ngx_http_ampersand_text_t *text,
+    ngx_http_ampersand_main_conf_t *amcf,
+    const ngx_http_ampersand_figure_t *f, ngx_uint_t n);
+static void ngx_http_ampersand_status_tenants(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_metrics_t *metrics);
+static void ngx_http_ampersand_status_tenant(ngx_http_ampersand_text_t *text,
+    const ngx_ampersand_metrics_tenant_t *tenant, const char *id, size_t len);
+static void ngx_http_ampersand_status_servers(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_main_conf_t *amcf);
-static u_char *ngx_http_ampersand_status_servers(u_char *p, u_char *last,
-    ngx_http_ampersand_main_conf_t *amcf);
-static u_char *ngx_http_ampersand_status_server(u_char *p, u_char *last,
+static void ngx_http_ampersand_status_server(ngx_http_ampersand_text_t *text,
     ngx_http_upstream_server_t *server);
-static u_char *ngx_http_ampersand_status_prometheus(u_char *p, u_char *last,
-    ngx_http_ampersand_figure_t *f, ngx_uint_t n,
-    ngx_ampersand_counters_t *counters);
-static u_char *ngx_http_ampersand_status_html(u_char *p, u_char *last,
-    ngx_http_ampersand_figure_t *f, ngx_uint_t n,
-    ngx_ampersand_counters_t *counters);
-
-
-#define NGX_HTTP_AMPERSAND_FIGURES  48
+static void ngx_http_ampersand_status_html(ngx_http_ampersand_text_t *text,
+    ngx_http_ampersand_main_conf_t *amcf,
+    const ngx_http_ampersand_figure_t *f, ngx_uint_t n);
 
 
 char *
@@ -175,11 +161,10 @@ ngx_http_ampersand_status_listen(ngx_conf_t *cf,
 static ngx_int_t
 ngx_http_ampersand_status_handler(ngx_http_request_t *r)
 {
-    u_char                          *p, *last;
     ngx_int_t                        rc;
-    ngx_buf_t                       *b;
     ngx_uint_t                       n;
-    ngx_ampersand_counters_t        *counters;
+    const char                      *type;
+    ngx_http_ampersand_text_t        text;
     ngx_http_ampersand_figure_t      figures[NGX_HTTP_AMPERSAND_FIGURES];
     ngx_http_ampersand_main_conf_t  *amcf;
 
@@ -193,65 +178,29 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    b = ngx_create_temp_buf(r->pool, NGX_HTTP_AMPERSAND_STATUS_SIZE);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    counters = ngx_ampersand_zone_counters(amcf->zone);
     n = ngx_http_ampersand_figures(amcf, figures);
 
-    p = b->pos;
-    last = b->end;
+    ngx_http_ampersand_text_init(&text, r);
 
     switch (ngx_http_ampersand_status_format(r)) {
 
     case NGX_HTTP_AMPERSAND_PROMETHEUS:
-        ngx_str_set(&r->headers_out.content_type, "text/plain; version=0.0.4");
-        p = ngx_http_ampersand_status_prometheus(p, last, figures, n, counters);
+        type = "text/plain; version=0.0.4";
+        ngx_http_ampersand_prometheus(&text, amcf, figures, n);
         break;
 
     case NGX_HTTP_AMPERSAND_HTML:
-        ngx_str_set(&r->headers_out.content_type, "text/html");
-        p = ngx_http_ampersand_status_html(p, last, figures, n, counters);
+        type = "text/html";
+        ngx_http_ampersand_status_html(&text, amcf, figures, n);
         break;
 
     default:
-        ngx_str_set(&r->headers_out.content_type, "application/json");
-        p = ngx_http_ampersand_status_json(p, last, figures, n, amcf);
+        type = "application/json";
+        ngx_http_ampersand_status_json(&text, amcf, figures, n);
     }
 
-    b->last = p;
-
-    return ngx_http_ampersand_status_send(r, b, NGX_HTTP_OK);
-}
-
-
-ngx_int_t
-ngx_http_ampersand_status_send(ngx_http_request_t *r, ngx_buf_t *b,
-    ngx_uint_t status)
-{
-    ngx_int_t    rc;
-    ngx_chain_t  out;
-
-    b->last_buf = (r == r->main);
-    b->last_in_chain = 1;
-
-    r->headers_out.status = status;
-    r->headers_out.content_length_n = b->last - b->pos;
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-
-    rc = ngx_http_send_header(r);
-
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
-        return rc;
-    }
-
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_ampersand_text_send(&text, NGX_HTTP_OK, type);
 }
 
 
@@ -293,181 +242,88 @@ ngx_http_ampersand_status_format(ngx_http_request_t *r)
 }
 
 
-static ngx_uint_t
-ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
-    ngx_http_ampersand_figure_t *f)
-{
-    ngx_uint_t                  i, up, degraded, workers, max;
-    ngx_core_conf_t            *ccf;
-    ngx_ampersand_counters_t   *c;
-    ngx_ampersand_zone_stat_t   zone;
-
-    c = ngx_ampersand_zone_counters(amcf->zone);
-    ngx_ampersand_zone_stat(amcf->zone, &zone);
-
-    up = 0;
-    degraded = 0;
-    workers = 0;
-
-    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
-                                           ngx_core_module);
-    max = ngx_min((ngx_uint_t) ccf->worker_processes, NGX_AMPERSAND_WORKERS);
-
-    for (i = 0; i < max; i++) {
-        workers += (c->up[i] != 0);
-        up += (c->up[i] == NGX_AMPERSAND_REDIS_UP);
-        degraded += (c->up[i] == NGX_AMPERSAND_REDIS_DEGRADED);
-    }
-
-    i = 0;
-
-#define ngx_http_ampersand_figure(n, t, h, v)                                 \
-    f[i].name = n; f[i].type = t; f[i].help = h; f[i++].value = v
-
-    ngx_http_ampersand_figure("redis_links_up", "gauge",
-                              "Workers whose link to Redis is up", up);
-    ngx_http_ampersand_figure("redis_links", "gauge",
-                              "Workers that have a link to Redis", workers);
-    ngx_http_ampersand_figure("redis_degraded", "gauge",
-                              "Workers for which Redis, or a part of its "
-                              "cluster, is out of reach", degraded);
-    ngx_http_ampersand_figure("redis_events_up", "gauge",
-                              "1 while subscribed to invalidations",
-                              c->events_up);
-    ngx_http_ampersand_figure("redis_connects_total", "counter",
-                              "Attempts to connect to Redis",
-                              c->redis.connects);
-    ngx_http_ampersand_figure("redis_failures_total", "counter",
-                              "Links lost and attempts failed",
-                              c->redis.failures);
-    ngx_http_ampersand_figure("redis_timeouts_total", "counter",
-                              "Replies that did not come in time",
-                              c->redis.timeouts);
-    ngx_http_ampersand_figure("redis_commands_total", "counter",
-                              "Commands sent to Redis", c->redis.commands);
-    ngx_http_ampersand_figure("redis_moves_total", "counter",
-                              "Links that went to another master",
-                              c->redis.moves);
-    ngx_http_ampersand_figure("redis_redirects_total", "counter",
-                              "Redirects of a cluster that were followed",
-                              c->redis.redirects);
-    ngx_http_ampersand_figure("redis_slot_maps_total", "counter",
-                              "Slot maps requested", c->redis.refreshes);
-    ngx_http_ampersand_figure("events_total", "counter",
-                              "Invalidations received", c->events);
-    ngx_http_ampersand_figure("lookups_total", "counter",
-                              "Look-ups of a tenant in Redis", c->lookups);
-    ngx_http_ampersand_figure("lookup_failures_total", "counter",
-                              "Look-ups without an answer from Redis",
-                              c->lookup_failures);
-    ngx_http_ampersand_figure("records_lost_total", "counter",
-                              "Tokens and tenants that Redis has lost without "
-                              "an event", c->records_lost);
-    ngx_http_ampersand_figure("lookups_refused_total", "counter",
-                              "Look-ups not made, above the look-up limit",
-                              c->lookups_refused);
-    ngx_http_ampersand_figure("stale_tenants_served_total", "counter",
-                              "Requests served with a stale record since "
-                              "Redis did not answer", c->stale_served);
-    ngx_http_ampersand_figure("cache_hits_total", "counter",
-                              "Requests answered from the cache",
-                              c->cache_hits);
-    ngx_http_ampersand_figure("upstream_requests_total", "counter",
-                              "Requests answered by Ampersand", c->upstream);
-    ngx_http_ampersand_figure("observed_total", "counter",
-                              "Requests that passed only because of "
-                              "ampersand_observe", c->observed);
-    ngx_http_ampersand_figure("limits_degraded", "gauge",
-                              "1 while limits are held without Redis",
-                              ngx_ampersand_lease_degraded(amcf->zone));
-    ngx_http_ampersand_figure("lease_calls_total", "counter",
-                              "Calls for leases", c->lease_calls);
-    ngx_http_ampersand_figure("lease_failures_total", "counter",
-                              "Calls for leases without an answer",
-                              c->lease_failures);
-    ngx_http_ampersand_figure("limit_fallbacks_total", "counter",
-                              "Requests decided on by "
-                              "ampersand_limit_fallback", c->limit_fallbacks);
-    ngx_http_ampersand_figure("cooldowns_total", "counter",
-                              "Cool-downs begun by a 429 of Ampersand",
-                              c->cooldowns);
-    ngx_http_ampersand_figure("upstream_suspensions_total", "counter",
-                              "Times that a host of Ampersand was suspended",
-                              c->suspensions);
-    ngx_http_ampersand_figure("upstream_platform_suspended", "gauge",
-                              "1 while the host of the platform API gets no "
-                              "requests",
-                              ngx_ampersand_breaker_count(amcf->zone,
-                                                           AMP_API_PLATFORM));
-    ngx_http_ampersand_figure("upstream_read_suspended", "gauge",
-                              "1 while the host of the read API gets no "
-                              "requests",
-                              ngx_ampersand_breaker_count(amcf->zone,
-                                                               AMP_API_READ));
-    ngx_http_ampersand_figure("upstream_write_suspended", "gauge",
-                              "1 while the host of the write API gets no "
-                              "requests",
-                              ngx_ampersand_breaker_count(amcf->zone,
-                                                               AMP_API_WRITE));
-    ngx_http_ampersand_figure("upstream_search_suspended", "gauge",
-                              "1 while the host of the search API gets no "
-                              "requests",
-                              ngx_ampersand_breaker_count(amcf->zone,
-                                                             AMP_API_SEARCH));
-    ngx_http_ampersand_figure("upstream_proxy_suspended", "gauge",
-                              "1 while the host of the proxy API gets no "
-                              "requests",
-                              ngx_ampersand_breaker_count(amcf->zone,
-                                                               AMP_API_PROXY));
-    ngx_http_ampersand_figure("zone_size_bytes", "gauge",
-                              "Size of the zone", zone.size);
-    ngx_http_ampersand_figure("zone_free_bytes", "gauge",
-                              "Free pages of the zone", zone.free_bytes);
-    ngx_http_ampersand_figure("zone_tenants", "gauge",
-                              "Tenants in the zone", zone.tenants);
-    ngx_http_ampersand_figure("zone_tokens", "gauge",
-                              "Tokens in the zone", zone.tokens);
-    ngx_http_ampersand_figure("zone_unknown_tokens", "gauge",
-                              "Tokens and tenants that do not exist",
-                              zone.negative);
-    ngx_http_ampersand_figure("zone_evictions_total", "counter",
-                              "Entries evicted from the zone",
-                              c->evictions);
-    ngx_http_ampersand_figure("zone_no_memory_total", "counter",
-                              "Entries not stored, the zone had no room",
-                              c->no_memory);
-
-    return i;
-}
-
-
-static u_char *
-ngx_http_ampersand_status_json(u_char *p, u_char *last,
-    ngx_http_ampersand_figure_t *f, ngx_uint_t n,
-    ngx_http_ampersand_main_conf_t *amcf)
+static void
+ngx_http_ampersand_status_json(ngx_http_ampersand_text_t *text,
+    ngx_http_ampersand_main_conf_t *amcf,
+    const ngx_http_ampersand_figure_t *f, ngx_uint_t n)
 {
     ngx_uint_t                 i;
     ngx_ampersand_counters_t  *counters;
 
     counters = ngx_ampersand_zone_counters(amcf->zone);
 
-    p = ngx_slprintf(p, last, "{\"requests\":{\"pass\":%uA",
-                     counters->reasons[AMP_OK]);
+    ngx_http_ampersand_text(text, "{\"requests\":{\"pass\":%uA",
+                            counters->reasons[AMP_OK]);
 
     for (i = 1; i < AMP_REASON_COUNT; i++) {
-        p = ngx_slprintf(p, last, ",\"%s\":%uA", amp_problem(i)->name,
-                         counters->reasons[i]);
+        ngx_http_ampersand_text(text, ",\"%s\":%uA", amp_problem(i)->name,
+                                counters->reasons[i]);
     }
 
-    p = ngx_slprintf(p, last, "}");
+    ngx_http_ampersand_text(text, "}");
 
     for (i = 0; i < n; i++) {
-        p = ngx_slprintf(p, last, ",\"%s\":%uA", f[i].name, f[i].value);
+        ngx_http_ampersand_text(text, ",\"%s\":%uA", f[i].name, f[i].value);
     }
 
-    p = ngx_http_ampersand_status_servers(p, last, amcf);
+    ngx_http_ampersand_status_tenants(text, amcf->metrics);
+    ngx_http_ampersand_status_servers(text, amcf);
 
-    return ngx_slprintf(p, last, "}\n");
+    ngx_http_ampersand_text(text, "}\n");
+}
+
+
+/* "tenants":{"acme":{"gateway":1,"upstream":20,"cache":300}} */
+
+static void
+ngx_http_ampersand_status_tenants(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_metrics_t *metrics)
+{
+    ngx_uint_t                       i;
+    ngx_ampersand_metrics_tenant_t  *tenant;
+
+    ngx_ampersand_metrics_expire(metrics);
+
+    ngx_http_ampersand_text(text, ",\"tenants\":{");
+
+    for (i = 0; i < metrics->n; i++) {
+        tenant = &metrics->sh->tenants[i];
+
+        if (tenant->len) {
+            ngx_http_ampersand_status_tenant(text, tenant, (char *) tenant->id,
+                                             tenant->len);
+            ngx_http_ampersand_text(text, ",");
+        }
+    }
+
+    ngx_http_ampersand_status_tenant(text, &metrics->sh->other, "other",
+                                     sizeof("other") - 1);
+    ngx_http_ampersand_text(text, "}");
+}
+
+
+static void
+ngx_http_ampersand_status_tenant(ngx_http_ampersand_text_t *text,
+    const ngx_ampersand_metrics_tenant_t *tenant, const char *id, size_t len)
+{
+    ngx_uint_t         api, class, source;
+    ngx_atomic_uint_t  n[NGX_AMPERSAND_METRICS_SOURCES];
+
+    ngx_memzero(n, sizeof(n));
+
+    for (api = 0; api < NGX_AMPERSAND_METRICS_APIS; api++) {
+        for (class = 0; class < NGX_AMPERSAND_METRICS_CLASSES; class++) {
+            for (source = 0; source < NGX_AMPERSAND_METRICS_SOURCES; source++) {
+                n[source] += tenant->requests[api][class][source];
+            }
+        }
+    }
+
+    ngx_http_ampersand_text(text, "\"%*s\":{\"gateway\":%uA,"
+                                  "\"upstream\":%uA,\"cache\":%uA}",
+                            len, id, n[NGX_HTTP_AMPERSAND_FROM_GATEWAY],
+                            n[NGX_HTTP_AMPERSAND_FROM_UPSTREAM],
+                            n[NGX_HTTP_AMPERSAND_FROM_CACHE]);
 }
 
 
@@ -477,17 +333,16 @@ ngx_http_ampersand_status_json(u_char *p, u_char *last,
  * "resolve" have none here: nginx follows their names.
  */
 
-static u_char *
-ngx_http_ampersand_status_servers(u_char *p, u_char *last,
+static void
+ngx_http_ampersand_status_servers(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_main_conf_t *amcf)
 {
-    u_char                          *begin;
-    ngx_uint_t                       i, j, n;
+    ngx_uint_t                       i, j, n, first;
     ngx_http_upstream_server_t      *server;
     ngx_http_ampersand_loc_conf_t  **alcf;
 
-    p = ngx_slprintf(p, last, ",\"servers\":{");
-    begin = p;
+    ngx_http_ampersand_text(text, ",\"servers\":{");
+    first = 1;
 
     n = amcf->upstreams ? amcf->upstreams->nelts : 0;
     alcf = n ? amcf->upstreams->elts : NULL;
@@ -506,86 +361,48 @@ ngx_http_ampersand_status_servers(u_char *p, u_char *last,
 
         for (j = 0; j < alcf[i]->target->servers->nelts; j++) {
 
-            if (server[j].naddrs == 0
-                || last - p < NGX_HTTP_AMPERSAND_STATUS_SERVER)
-            {
-                continue;
+            if (server[j].naddrs) {
+                ngx_http_ampersand_text(text, first ? "" : ",");
+                ngx_http_ampersand_status_server(text, &server[j]);
+                first = 0;
             }
-
-            if (p != begin) {
-                *p++ = ',';
-            }
-
-            p = ngx_http_ampersand_status_server(p, last, &server[j]);
         }
     }
 
-    return ngx_slprintf(p, last, "}");
+    ngx_http_ampersand_text(text, "}");
 }
 
 
-/* "name:443":["10.0.0.1:443"], in NGX_HTTP_AMPERSAND_STATUS_SERVER bytes. */
+/* "name:443":["10.0.0.1:443"] */
 
-static u_char *
-ngx_http_ampersand_status_server(u_char *p, u_char *last,
+static void
+ngx_http_ampersand_status_server(ngx_http_ampersand_text_t *text,
     ngx_http_upstream_server_t *server)
 {
-    u_char      *end;
-    ngx_uint_t   i;
+    ngx_uint_t  i;
 
-    end = p + NGX_HTTP_AMPERSAND_STATUS_SERVER - sizeof("]");
-    p = ngx_slprintf(p, end, "\"%V\":[", &server->name);
+    ngx_http_ampersand_text(text, "\"%V\":[", &server->name);
 
     for (i = 0; i < server->naddrs; i++) {
-
-        if (end - p > (ssize_t) server->addrs[i].name.len + 3) {
-            p = ngx_slprintf(p, end, "%s\"%V\"", i ? "," : "",
-                             &server->addrs[i].name);
-        }
+        ngx_http_ampersand_text(text, "%s\"%V\"", i ? "," : "",
+                                &server->addrs[i].name);
     }
 
-    return ngx_slprintf(p, last, "]");
+    ngx_http_ampersand_text(text, "]");
 }
 
 
-static u_char *
-ngx_http_ampersand_status_prometheus(u_char *p, u_char *last,
-    ngx_http_ampersand_figure_t *f, ngx_uint_t n,
-    ngx_ampersand_counters_t *counters)
+static void
+ngx_http_ampersand_status_html(ngx_http_ampersand_text_t *text,
+    ngx_http_ampersand_main_conf_t *amcf,
+    const ngx_http_ampersand_figure_t *f, ngx_uint_t n)
 {
-    ngx_uint_t  i;
+    ngx_uint_t                 i;
+    ngx_ampersand_counters_t  *counters;
 
-    p = ngx_slprintf(p, last,
-                     "# HELP ampersand_requests_total Requests by decision\n"
-                     "# TYPE ampersand_requests_total counter\n"
-                     "ampersand_requests_total{decision=\"pass\"} %uA\n",
-                     counters->reasons[AMP_OK]);
+    counters = ngx_ampersand_zone_counters(amcf->zone);
 
-    for (i = 1; i < AMP_REASON_COUNT; i++) {
-        p = ngx_slprintf(p, last,
-                         "ampersand_requests_total{decision=\"%s\"} %uA\n",
-                         amp_problem(i)->name, counters->reasons[i]);
-    }
-
-    for (i = 0; i < n; i++) {
-        p = ngx_slprintf(p, last,
-                         "# HELP ampersand_%s %s\n# TYPE ampersand_%s %s\n"
-                         "ampersand_%s %uA\n", f[i].name, f[i].help,
-                         f[i].name, f[i].type, f[i].name, f[i].value);
-    }
-
-    return p;
-}
-
-
-static u_char *
-ngx_http_ampersand_status_html(u_char *p, u_char *last,
-    ngx_http_ampersand_figure_t *f, ngx_uint_t n,
-    ngx_ampersand_counters_t *counters)
-{
-    ngx_uint_t  i;
-
-    p = ngx_slprintf(p, last,
+    ngx_http_ampersand_text(text,
                      "<!doctype html><meta charset=utf-8>"
                      "<title>Ampersand gateway</title>"
                      "<style>body{font:14px sans-serif;margin:2em}"
@@ -596,15 +413,16 @@ ngx_http_ampersand_status_html(u_char *p, u_char *last,
 
     for (i = 1; i < AMP_REASON_COUNT; i++) {
         if (counters->reasons[i]) {
-            p = ngx_slprintf(p, last, "<tr><td>refused: %s<td>%uA\n",
-                             amp_problem(i)->name, counters->reasons[i]);
+            ngx_http_ampersand_text(text, "<tr><td>refused: %s<td>%uA\n",
+                                    amp_problem(i)->name,
+                                    counters->reasons[i]);
         }
     }
 
     for (i = 0; i < n; i++) {
-        p = ngx_slprintf(p, last, "<tr><td>%s<td>%uA\n", f[i].help,
-                         f[i].value);
+        ngx_http_ampersand_text(text, "<tr><td>%s<td>%uA\n", f[i].help,
+                                f[i].value);
     }
 
-    return ngx_slprintf(p, last, "</table>\n");
+    ngx_http_ampersand_text(text, "</table>\n");
 }

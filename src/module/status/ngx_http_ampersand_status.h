@@ -17,15 +17,6 @@ char *ngx_http_ampersand_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /*
- * Answers with the bytes of b, which is of the request's pool;
- * headers_out.content_type is set by the caller.  Returns what a content
- * handler returns.
- */
-
-ngx_int_t ngx_http_ampersand_status_send(ngx_http_request_t *r, ngx_buf_t *b,
-    ngx_uint_t status);
-
-/*
  * In postconfiguration: where others find the status, for the registry, as
  * "http://10.0.0.5:8080/-/status"; the machine's name stands for an address
  * that means all of its addresses.  Of several locations that of the last.

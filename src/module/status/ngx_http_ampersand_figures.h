@@ -1,0 +1,33 @@
+/*
+ * The gateway's figures that have no labels: one list for all formats of the
+ * status.
+ */
+
+#ifndef NGX_HTTP_AMPERSAND_FIGURES_H
+#define NGX_HTTP_AMPERSAND_FIGURES_H
+
+
+#include "request/ngx_http_ampersand_conf.h"
+
+
+#define NGX_HTTP_AMPERSAND_FIGURES  48
+
+
+typedef struct {
+    const char         *name;       /* without "ampersand_"                   */
+    const char         *type;       /* "counter" or "gauge"                   */
+    const char         *help;
+    ngx_atomic_uint_t   value;
+} ngx_http_ampersand_figure_t;
+
+
+/*
+ * Fills f, which has room for NGX_HTTP_AMPERSAND_FIGURES, and returns how many
+ * there are.  Takes the zone's mutex.
+ */
+
+ngx_uint_t ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_http_ampersand_figure_t *f);
+
+
+#endif /* NGX_HTTP_AMPERSAND_FIGURES_H */
