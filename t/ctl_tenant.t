@@ -35,6 +35,7 @@ subtest 'add: the defaults' => sub {
 
     my $record = record('acme');
     ok delete $record->{rev} > 0, 'a revision';
+    ok delete $record->{incarnation} > 0, 'an incarnation';
     is_deeply $record, {
         v => 1, id => 'acme', project => { id => 'p-1', name => '' }, keys => [],
         grants => { allow => [qw(catalog read write data)], deny => [] },

@@ -72,6 +72,24 @@ subtest 'an expired token is listed as gone and can be revoked' => sub {
     ok !$redis->command('HEXISTS', 'amp:tokens:acme', $r->{doc}{id}), 'its index entry is removed';
 };
 
+subtest 'tokens that have expired leave the index' => sub {
+    my @short = map { $ctl->json(qw(token issue acme --expires 1s))->{doc} } 1 .. 3;
+    my $left = sub { scalar grep { $redis->command('EXISTS', 'amp:token:' . sha256_hex $_->{token}) } @short };
+    Gateway::Redis::wait_for(sub { !$left->() });
+    my $kept = $ctl->json(qw(token issue acme))->{doc};
+    my %index = @{ $redis->command('HGETALL', 'amp:tokens:acme') };
+    is scalar(grep { exists $index{ $_->{id} } } @short), 0, 'with the next one that is issued';
+    ok $index{ $kept->{id} }, 'which is listed';
+    ok $index{ $first->{id} }, 'and so are those that are valid';
+};
+
+subtest 'tokens that are issued at once are all listed' => sub {
+    $ctl->run(qw(tenant add many --project p));
+    my @jobs = map { $ctl->start(qw(token issue many --json)) } 1 .. 12;
+    my @ids = map { decode_json($ctl->wait($_)->{out})->{id} } @jobs;
+    is_deeply [ grep { !$redis->command('HEXISTS', 'amp:tokens:many', $_) } @ids ], [], 'each';
+};
+
 subtest 'revoke deletes record and entry, with an event' => sub {
     1 while defined $events->message(0.1);
     my $digest = sha256_hex $first->{token};

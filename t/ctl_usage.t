@@ -21,7 +21,7 @@ my @commands = (
     (map { [ 'token', $_ ] } qw(issue list revoke)),
     (map { [ 'key', $_ ] } qw(set list verify retire)),
     (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)), [qw(grant add)], [qw(grant remove)],
-    (map { [ 'cache', $_ ] } qw(set show purge)), [ 'gateway', 'list' ], ['operations'], ['doctor'],
+    (map { [ 'cache', $_ ] } qw(set show purge)), [ 'gateway', 'list' ], [qw(cooldown list)], [qw(cooldown clear)], ['operations'], ['doctor'],
 );
 
 subtest 'every command has its own help, and the overview names it' => sub {

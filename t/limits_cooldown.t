@@ -182,6 +182,33 @@ subtest 'the proxy API: a cool-down for each installation' => sub {
     is post($gw, $t)->{status}, 200, 'the other APIs: served';
 };
 
+subtest 'ampctl cooldown: they are listed, and ended on every gateway' => sub {
+    my ($t, $other) = (tenant(), tenant());
+    my $id = "t" . ($n - 1);
+    my @i1 = ('X-Amp-Installation-Id' => 'i-1');
+    my $ask = sub { return $_[0]->get('/proxy/x' . rand, token => $t, headers => \@i1)->{status} };
+    serve();
+    for my $g ($gw, $second) { post($g, $_) for $t, $other; $ask->($g) }
+    refuse('Retry-After' => 300);
+    $ask->($gw);
+    post($gw, $_) for $t, $other;
+    serve();
+    ok $gw->wait_for(sub { cooling($second, $t) && cooling($second, $other) && $ask->($second) == 429 }), 'both gateways cool down';
+
+    my @list = grep { $_->{tenant} eq $id } @{ JSON::PP::decode_json($gw->ctl(qw(cooldown list --json))) };
+    is_deeply [ map { defined $_->{scope} ? 1 : 0 } @list ], [ 0, 1 ], 'the list has that of the tenant and that of the installation';
+    is scalar(grep { $_->{ms} > 0 && $_->{ms} <= 300_000 } @list), 2, 'and how long they last';
+    like $gw->ctl(qw(cooldown list)), qr/^\Q$id\E +\d+ +all$/m, 'as text';
+
+    like $gw->ctl('cooldown', 'clear', $id), qr/has no cool-down any more; there were 2$/m, 'cleared';
+    for my $g ($gw, $second) {
+        ok $gw->wait_for(sub { post($g, $t)->{status} == 200 && $ask->($g) == 200 }), 'the gateway serves the tenant again';
+    }
+    ok cooling($_, $other), 'another tenant cools down as before' for $gw, $second;
+    unlike $gw->ctl(qw(cooldown list)), qr/^\Q$id\E /m, 'the list does not have it any more';
+    is scalar(($gw->try_ctl(qw(cooldown clear nobody)))[0]), 1, 'no such tenant';
+};
+
 subtest 'without Redis: a cool-down of one gateway' => sub {
     my $t = tenant();
     is post($gw, $t)->{status}, 200, 'the tenant is served';

@@ -12,9 +12,9 @@
  *
  * "rev" is the record's revision, or the new generation.  "ms" is how long a
  * cool-down lasts from now on: of the tenant, or of the part of its requests
- * that "scope" (optional) names.  It is a duration because clocks differ.
- * A mark changes nothing: a gateway that has it in its record (amp_gateway.h)
- * has applied all that the same server published before.
+ * that "scope" (optional) names; 0 ends it.  It is a duration because clocks
+ * differ.  A mark changes nothing: a gateway that has it in its record
+ * (amp_gateway.h) has applied all that the same server published before.
  */
 
 #ifndef AMP_EVENT_H

@@ -19,8 +19,8 @@ static const amp_right_t  amp_rights_list[] = {
     { "asking", "", 0, AMP_RIGHTS_CLUSTER },
     { "cluster|slots", "", 0, AMP_RIGHTS_CLUSTER },
     { "del", " %", amp_rights_on(TOKEN)|amp_rights_on(TOKENS)
-      |amp_rights_on(TENANT)|amp_rights_on(LIMIT)|amp_rights_on(GATEWAY)
-      |amp_rights_on(DOCTOR), 0 },
+      |amp_rights_on(TENANT)|amp_rights_on(LIMIT)|amp_rights_on(COOLDOWN)
+      |amp_rights_on(GATEWAY)|amp_rights_on(DOCTOR), 0 },
     { "eval", " return 1 %", AMP_RIGHTS_SCRIPTS, 0 },
     { "evalsha", " 0 1 %", AMP_RIGHTS_SCRIPTS, 0 },
     { "exists", " %", amp_rights_on(TOKEN), 0 },

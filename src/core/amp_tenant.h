@@ -68,7 +68,7 @@ typedef struct {
                                        is enough                              */
     uint16_t     ngroups;
     unsigned char  owner[AMP_TENANT_OWNER];     /* the start of SHA-256 of id,
-                                       project.id and groups, in
+                                       project.id, groups and incarnation, in
                                        [A-Za-z0-9_-]: short enough for cache
                                        keys                                   */
     amp_field_t  id;
@@ -103,7 +103,8 @@ amp_tenant_field(const amp_tenant_t *t, amp_field_t f)
  *
  * Required: "v", "rev", "id" and "project.id".  null means absent only for
  * "project.name".  Without "keys" the tenant has no key; without "grants" or
- * "grants.allow" it has every class but "secrets".  A limit of {} is no limit;
+ * "grants.allow" it has every class but "secrets".  "incarnation" is another
+ * number for each tenant that ever had this id.  A limit of {} is no limit;
  * a rate without "burst" has its count as burst.  "cache" is as in
  * amp_lifetime.h; its unknown names, and those of operations whose lifetime a
  * tenant cannot set, are ignored.

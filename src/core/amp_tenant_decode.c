@@ -102,13 +102,15 @@ amp_tenant_read_project(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
  */
 
 static const char *
-amp_tenant_set_owner(amp_tenant_t *t)
+amp_tenant_set_owner(const json_t *json, amp_tenant_t *t)
 {
     size_t         i;
+    json_t        *incarnation;
+    uint64_t       n;
     amp_buf_t      buf;
     amp_span_t     groups;
     unsigned char  text[AMP_TENANT_ID_MAX + 1 + AMP_PROJECT_ID_MAX + 1
-                        + SHA256_DIGEST_LENGTH];
+                        + SHA256_DIGEST_LENGTH + 21];
     unsigned char  digest[SHA256_DIGEST_LENGTH];
 
     static const char  letters[] =
@@ -128,6 +130,17 @@ amp_tenant_set_owner(amp_tenant_t *t)
 
         amp_buf_byte(&buf, '/');
         amp_buf_put(&buf, digest, sizeof(digest));
+    }
+
+    incarnation = json_object_get(json, "incarnation");
+
+    if (incarnation != NULL) {
+        if (amp_json_count(incarnation, &n) != 0) {
+            return "\"incarnation\" is not a whole number";
+        }
+
+        amp_buf_byte(&buf, '/');
+        amp_json_number(n, &buf);
     }
 
     if (SHA256(text, amp_buf_written(&buf).len, digest) == NULL) {
@@ -499,7 +512,7 @@ amp_tenant_read(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
     }
 
     if (error == NULL) {
-        error = amp_tenant_set_owner(t);
+        error = amp_tenant_set_owner(json, t);
     }
 
     if (error == NULL) {

@@ -14,7 +14,9 @@
  *
  * The revision of a new tenant is the clock of Redis in milliseconds: when a
  * tenant is removed and added again, its revision is higher than that of every
- * event about the removed one.
+ * event about the removed one.  The same number is its incarnation, which never
+ * changes: cached answers and cool-downs of the gateways belong to one
+ * incarnation.
  */
 
 #include <stdio.h>
@@ -523,6 +525,53 @@ tenant_set_of_ids(store_t *store, ctl_error_t *error, const char *command,
 }
 
 
+static int
+tenant_delete_key(store_t *store, ctl_error_t *error, const amp_buf_t *key)
+{
+    amp_span_t   name;
+    redisReply  *reply;
+
+    name = amp_buf_written(key);
+    reply = store_command(store, error, "DEL %b", name.data, name.len);
+
+    if (reply == NULL) {
+        return -1;
+    }
+
+    freeReplyObject(reply);
+
+    return 0;
+}
+
+
+/*
+ * Deletes the tenant's rate state and its cool-down; what the gateways lease of
+ * it expires.
+ */
+
+static int
+tenant_drop_limits(store_t *store, ctl_error_t *error, amp_span_t id)
+{
+    unsigned        i;
+    amp_buf_t       key;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    for (i = 0; i < AMP_LIMIT_COUNT; i++) {
+        amp_buf_init(&key, buf, sizeof(buf));
+        amp_keys_limit(store_prefix(store), id, i, &key);
+
+        if (tenant_delete_key(store, error, &key) != 0) {
+            return -1;
+        }
+    }
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_cooldown(store_prefix(store), id, amp_span_null, &key);
+
+    return tenant_delete_key(store, error, &key);
+}
+
+
 int
 tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
     json_t *record)
@@ -561,9 +610,12 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
 
     token_list_free(&stale);
 
-    if (rc != 0 || tenant_time(store, error, id, &now) != 0) {
+    if (rc != 0 || tenant_drop_limits(store, error, id) != 0
+        || tenant_time(store, error, id, &now) != 0) {
         return -1;
     }
+
+    json_object_set_new(record, "incarnation", json_integer((json_int_t) now));
 
     text = tenant_text(error, id, record, now);
     if (text == NULL) {
@@ -579,47 +631,6 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
     free(text);
 
     return rc;
-}
-
-
-static int
-tenant_delete_key(store_t *store, ctl_error_t *error, const amp_buf_t *key)
-{
-    amp_span_t   name;
-    redisReply  *reply;
-
-    name = amp_buf_written(key);
-    reply = store_command(store, error, "DEL %b", name.data, name.len);
-
-    if (reply == NULL) {
-        return -1;
-    }
-
-    freeReplyObject(reply);
-
-    return 0;
-}
-
-
-/* Deletes the tenant's rate state; what the gateways lease of it expires. */
-
-static int
-tenant_drop_limits(store_t *store, ctl_error_t *error, amp_span_t id)
-{
-    unsigned        i;
-    amp_buf_t       key;
-    unsigned char   buf[AMP_KEYS_MAX];
-
-    for (i = 0; i < AMP_LIMIT_COUNT; i++) {
-        amp_buf_init(&key, buf, sizeof(buf));
-        amp_keys_limit(store_prefix(store), id, i, &key);
-
-        if (tenant_delete_key(store, error, &key) != 0) {
-            return -1;
-        }
-    }
-
-    return 0;
 }
 
 

@@ -207,12 +207,17 @@ token_draw(ctl_error_t *error, amp_span_t tenant, token_issued_t *issued)
 }
 
 
-/* 1 when the tenant has a record, 0 when it has none, -1. */
+/*
+ * 1 when the tenant has a record, with its incarnation or 0; 0 when it has
+ * none; -1.
+ */
 
 static int
-token_tenant_exists(store_t *store, ctl_error_t *error, amp_span_t tenant)
+token_tenant(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    uint64_t *incarnation)
 {
     int             exists;
+    json_t         *record;
     amp_buf_t       key;
     redisReply     *reply;
     unsigned char   buf[AMP_KEYS_MAX];
@@ -220,13 +225,18 @@ token_tenant_exists(store_t *store, ctl_error_t *error, amp_span_t tenant)
     amp_buf_init(&key, buf, sizeof(buf));
     amp_keys_tenant(store_prefix(store), tenant, &key);
 
-    reply = store_command(store, error, "EXISTS %b", buf,
+    reply = store_command(store, error, "GET %b", buf,
                           amp_buf_written(&key).len);
     if (reply == NULL) {
         return -1;
     }
 
-    exists = (reply->integer == 1);
+    exists = (reply->type == REDIS_REPLY_STRING);
+    record = exists ? json_loadb(reply->str, reply->len, 0, NULL) : NULL;
+    *incarnation = (uint64_t) json_integer_value(
+                       json_object_get(record, "incarnation"));
+
+    json_decref(record);
     freeReplyObject(reply);
 
     return exists;
@@ -290,27 +300,92 @@ token_delete(store_t *store, ctl_error_t *error, amp_span_t tenant,
 
 static int
 token_settle(store_t *store, ctl_error_t *error, amp_span_t tenant,
-    const token_entry_t *written)
+    uint64_t incarnation, const token_entry_t *written)
 {
     int            rc;
+    uint64_t       now;
     long long      answer;
     token_entry_t  entry;
 
-    rc = token_tenant_exists(store, error, tenant);
-
-    if (rc == -1
-        || token_find(store, error, amp_span_make(written->id,
-                                                  strlen(written->id)), &entry)
-           != 0)
+    if (token_find(store, error, amp_span_make(written->id,
+                                               strlen(written->id)), &entry)
+        != 0)
     {
         return -1;
     }
 
-    if (rc == 1 && entry.digest[0] != '\0') {
-        return 1;
+    /* token_prune() may have taken the entry for one of a token that is gone */
+
+    if (entry.digest[0] == '\0'
+        && token_index(store, error, tenant, written->id, written->digest) != 0)
+    {
+        return -1;
+    }
+
+    rc = token_tenant(store, error, tenant, &now);
+
+    if (rc == -1 || (rc == 1 && now == incarnation)) {
+        return rc;
     }
 
     return token_delete(store, error, tenant, written, &answer);
+}
+
+
+/*
+ * Removes the entries of tokens that have expired, which Redis has deleted.
+ * 0, or -1.
+ */
+
+static int
+token_prune(store_t *store, ctl_error_t *error, amp_span_t tenant)
+{
+    int             rc;
+    size_t          i, n, end;
+    amp_buf_t       key;
+    redisReply     *reply;
+    token_list_t    list;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    if (token_list(store, error, tenant, &list) != 0) {
+        return -1;
+    }
+
+    for (rc = 0, i = 0; rc == 0 && i < list.n; i = end) {
+        end = list.n - i < TOKEN_PIPELINE ? list.n : i + TOKEN_PIPELINE;
+
+        for (n = i; n < end; n++) {
+            amp_buf_init(&key, buf, sizeof(buf));
+            amp_keys_token(store_prefix(store),
+                           amp_span_make(list.entries[n].digest,
+                                         AMP_TOKEN_DIGEST_HEX), &key);
+            store_queue(store, "EXISTS %b", buf, amp_buf_written(&key).len);
+        }
+
+        for (n = i; n < end; n++) {
+            reply = store_reply(store, error);
+            if (reply == NULL) {
+                rc = -1;
+                break;
+            }
+
+            if (reply->integer != 0) {
+                list.entries[n].id[0] = '\0';
+            }
+
+            freeReplyObject(reply);
+        }
+    }
+
+    for (i = 0; rc == 0 && i < list.n; i++) {
+        if (list.entries[i].id[0] != '\0') {
+            rc = token_index(store, error, tenant, list.entries[i].id, NULL);
+        }
+    }
+
+    token_list_free(&list);
+
+    return rc;
 }
 
 
@@ -320,6 +395,7 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
 {
     int                 rc;
     int64_t             now;
+    uint64_t            incarnation;
     amp_buf_t           key, text;
     long long           answer;
     token_entry_t       entry;
@@ -327,7 +403,7 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     unsigned char       key_buf[AMP_KEYS_MAX];
     amp_token_record_t  record;
 
-    rc = token_tenant_exists(store, error, tenant);
+    rc = token_tenant(store, error, tenant, &incarnation);
     if (rc != 1) {
         return rc;
     }
@@ -376,14 +452,15 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
         return ctl_remedy(error, "give a shorter --label");
     }
 
-    if (token_index(store, error, tenant, entry.id, entry.digest) != 0
+    if (token_prune(store, error, tenant) != 0
+        || token_index(store, error, tenant, entry.id, entry.digest) != 0
         || token_write(store, error, tenant, entry.digest,
                        amp_buf_written(&text), issued->expires, &answer) != 0)
     {
         return -1;
     }
 
-    return token_settle(store, error, tenant, &entry);
+    return token_settle(store, error, tenant, incarnation, &entry);
 }
 
 

@@ -47,8 +47,9 @@ void token_list_free(token_list_t *list);
 void token_entries(redisReply *reply, token_list_t *list);
 
 /*
- * Issues a token; lifetime in seconds, 0 for one that does not expire.  1, 0
- * when the tenant does not exist, -1 with the error filled.
+ * Issues a token, and removes expired ones from the index; lifetime in seconds,
+ * 0 for one that does not expire.  1, 0 when the tenant does not exist, -1 with
+ * the error filled.
  */
 
 int token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,

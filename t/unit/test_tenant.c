@@ -81,22 +81,24 @@ field_is(const amp_tenant_t *t, amp_field_t f, const char *value)
 }
 
 
-/* The owner differs for each tenant, project and list of groups. */
+/* The owner differs for each tenant, project, list of groups, incarnation. */
 
 static void
 owner_of_tenant_project_and_groups(void **state)
 {
     char           json[256];
     size_t         i, j;
-    unsigned char  owner[8][AMP_TENANT_OWNER];
+    unsigned char  owner[10][AMP_TENANT_OWNER];
 
-    static const char *const  ids[8][3] = {
+    static const char *const  ids[10][3] = {
         { "a", "bc", "" }, { "ab", "c", "" }, { "a", "c", "" },
         { "ab", "bc", "" }, { "a", "bc", "\"g1\"" }, { "a", "bc", "\"g2\"" },
-        { "a", "bc", "\"g1\",\"g2\"" }, { "a", "bc", "\"g1g2\"" }
+        { "a", "bc", "\"g1\",\"g2\"" }, { "a", "bc", "\"g1g2\"" },
+        { "a", "bc", "],\"incarnation\":7,\"x\":[" },
+        { "a", "bc", "\"g1\"],\"incarnation\":7,\"x\":[" }
     };
 
-    for (i = 0; i < 8; i++) {
+    for (i = 0; i < 10; i++) {
         snprintf(json, sizeof(json), "{\"v\":1,\"rev\":1,\"id\":\"%s\","
                  "\"project\":{\"id\":\"%s\"},\"groups\":[%s]}",
                  ids[i][0], ids[i][1], ids[i][2]);
@@ -466,6 +468,7 @@ malformed_records(void **state)
     refuse("{\"v\":true,\"rev\":1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}",
            "\"v\"");
     refuse("{\"v\":1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}", "\"rev\"");
+    refuse(HEAD ",\"incarnation\":\"1\"}", "\"incarnation\"");
     refuse("{\"v\":1,\"rev\":-1,\"id\":\"a\",\"project\":{\"id\":\"P\"}}",
            "\"rev\"");
     refuse("{\"v\":1,\"rev\":1,\"project\":{\"id\":\"P\"}}", "\"id\"");

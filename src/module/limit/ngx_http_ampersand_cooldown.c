@@ -37,7 +37,7 @@ ngx_http_ampersand_cooldown(ngx_http_request_t *r, ngx_ampersand_zone_t *zone,
         return 0;
     }
 
-    tenant = ngx_ampersand_cooldown_left(zone, scope->tenant);
+    tenant = ngx_ampersand_cooldown_left(zone, scope->owner);
 
     if (!scope->proxy
         || ngx_http_ampersand_cooldown_digest(r, scope, digest) != NGX_OK)
@@ -69,7 +69,7 @@ ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
     }
 
     digest = NULL;
-    id = scope->tenant;
+    id = scope->owner;
 
     if (scope->proxy) {
         if (ngx_http_ampersand_cooldown_digest(r, scope, buf) != NGX_OK) {
@@ -99,7 +99,7 @@ ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
 }
 
 
-/* Of the tenant and the installation; neither can hold the NUL between them. */
+/* Of the owner and the installation; neither can hold the NUL between them. */
 
 static ngx_int_t
 ngx_http_ampersand_cooldown_digest(ngx_http_request_t *r,
@@ -109,7 +109,7 @@ ngx_http_ampersand_cooldown_digest(ngx_http_request_t *r,
     size_t   len;
     u_char  *p, *text;
 
-    len = scope->tenant.len + scope->installation.len + scope->integration.len
+    len = scope->owner.len + scope->installation.len + scope->integration.len
           + scope->group.len + 2;
 
     text = ngx_pnalloc(r->pool, len);
@@ -117,7 +117,7 @@ ngx_http_ampersand_cooldown_digest(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(text, scope->tenant.data, scope->tenant.len);
+    p = ngx_cpymem(text, scope->owner.data, scope->owner.len);
     *p++ = '\0';
 
     if (scope->installation.len) {
@@ -301,13 +301,18 @@ ngx_http_ampersand_cooldown_read(ngx_ampersand_leasing_t *leasing,
 static void
 ngx_http_ampersand_cooldown_reply(void *data, ngx_int_t rc, redisReply *reply)
 {
-    ngx_http_ampersand_cooldown_read_t *read = data;
+    u_char                               owner[AMP_TENANT_OWNER];
+    ngx_http_ampersand_cooldown_read_t  *read = data;
 
     if (rc == NGX_OK && reply->type == REDIS_REPLY_INTEGER
-        && reply->integer > 0)
+        && reply->integer > 0
+        && ngx_ampersand_records_owner(read->zone,
+                                       amp_span_make(read->id, read->len),
+                                       owner)
+           == NGX_OK)
     {
         (void) ngx_ampersand_cooldown_set(read->zone,
-                                          amp_span_make(read->id, read->len),
+                                          amp_span_make(owner, sizeof(owner)),
                                           (ngx_msec_t) reply->integer);
     }
 

@@ -22,12 +22,14 @@
 #include <ngx_http.h>
 #include "ngx_ampersand_lease.h"
 #include "zone/ngx_ampersand_cooldown.h"
+#include "zone/ngx_ampersand_records.h"
 
 
 /* What a request would cool down. */
 
 typedef struct {
     amp_span_t  tenant;             /* its id                                 */
+    amp_span_t  owner;              /* see amp_tenant.h                       */
     unsigned    proxy:1;            /* the proxy API: the installation, ...   */
     amp_span_t  installation;       /* ... by its id, or by ...               */
     amp_span_t  integration;        /* ... both of these                      */

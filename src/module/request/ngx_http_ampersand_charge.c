@@ -145,6 +145,7 @@ ngx_http_ampersand_cooldown_scope(ngx_http_ampersand_ctx_t *ctx,
 {
     scope->tenant = amp_tenant_field(ctx->record.tenant,
                                      ctx->record.tenant->id);
+    scope->owner = amp_span_make(ctx->record.tenant->owner, AMP_TENANT_OWNER);
     scope->proxy = (ctx->op->api == AMP_API_PROXY);
     scope->installation = ngx_ampersand_span(ctx->headers.installation);
     scope->integration = ngx_ampersand_span(ctx->headers.integration);

@@ -371,8 +371,8 @@ ngx_http_ampersand_lookup_all(ngx_http_ampersand_lookup_t *lookup,
     {
         if (part[5]->type == REDIS_REPLY_INTEGER && part[5]->integer > 0) {
             (void) ngx_ampersand_cooldown_set(lookups->zone,
-                                           amp_span_make(lookup->id,
-                                                         lookup->id_len),
+                                           amp_span_make(tenant->owner,
+                                                         AMP_TENANT_OWNER),
                                            (ngx_msec_t) part[5]->integer);
         }
 

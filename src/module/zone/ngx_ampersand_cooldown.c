@@ -18,6 +18,16 @@ ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone, amp_span_t id,
 
     ngx_ampersand_zone_lock(zone);
 
+    if (ms == 0) {
+        node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_COOLDOWN, id);
+        if (node) {
+            ngx_ampersand_node_free(zone, node);
+        }
+
+        ngx_ampersand_zone_unlock(zone);
+        return 0;
+    }
+
     node = ngx_ampersand_node_obtain(zone, NGX_AMPERSAND_COOLDOWN, id,
                                    sizeof(*end));
     if (node) {

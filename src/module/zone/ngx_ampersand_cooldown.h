@@ -1,6 +1,7 @@
 /*
- * Cool-downs in the zone: under a tenant's id, or under the digest of one of
- * its installations (see limit/ngx_http_ampersand_cooldown.h).
+ * Cool-downs in the zone: under a tenant's owner (amp_tenant.h), or under the
+ * digest of one of its installations (see limit/ngx_http_ampersand_cooldown.h).
+ * Another tenant that gets the id of a removed one has another owner.
  */
 
 #ifndef NGX_AMPERSAND_COOLDOWN_H
@@ -16,7 +17,8 @@
 
 /*
  * Cools id down for ms from now on, unless a longer cool-down stands.  1: it is
- * longer by a second or more, so the other gateways should receive it.
+ * longer by a second or more, so the other gateways should receive it.  With 0
+ * ms the cool-down ends.
  */
 
 ngx_uint_t ngx_ampersand_cooldown_set(ngx_ampersand_zone_t *zone,

@@ -11,6 +11,7 @@ void
 ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
     amp_span_t message)
 {
+    u_char       owner[AMP_TENANT_OWNER];
     amp_span_t   id;
     amp_event_t  event;
 
@@ -27,9 +28,19 @@ ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
 
     if (event.type == AMP_EVENT_COOLDOWN) {
         id = event.scoped ? amp_span_make(event.digest, AMP_TOKEN_DIGEST)
-                          : amp_span_make(event.tenant, event.tenant_len);
+                          : amp_span_make(owner, AMP_TENANT_OWNER);
 
-        (void) ngx_ampersand_cooldown_set(zone, id, (ngx_msec_t) event.rev);
+        /* of a tenant that is not in the zone its look-up reads the key */
+
+        if (event.scoped
+            || ngx_ampersand_records_owner(zone,
+                                           amp_span_make(event.tenant,
+                                                         event.tenant_len),
+                                           owner)
+               == NGX_OK)
+        {
+            (void) ngx_ampersand_cooldown_set(zone, id, (ngx_msec_t) event.rev);
+        }
 
     } else {
         ngx_ampersand_records_invalidate(zone, &event);

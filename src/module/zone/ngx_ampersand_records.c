@@ -116,6 +116,32 @@ done:
 
 
 ngx_int_t
+ngx_ampersand_records_owner(ngx_ampersand_zone_t *zone, amp_span_t tenant,
+    u_char *owner)
+{
+    ngx_int_t                     rc;
+    ngx_ampersand_node_t         *node;
+    ngx_ampersand_tenant_node_t  *ten;
+
+    rc = NGX_DECLINED;
+
+    ngx_ampersand_zone_lock(zone);
+
+    node = ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_TENANT, tenant);
+
+    if (node && !node->negative) {
+        ten = ngx_ampersand_node_body(node);
+        ngx_memcpy(owner, ten->tenant.owner, AMP_TENANT_OWNER);
+        rc = NGX_OK;
+    }
+
+    ngx_ampersand_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_ampersand_records_recent(ngx_ampersand_zone_t *zone, ngx_uint_t place,
     amp_tenant_t *out)
 {

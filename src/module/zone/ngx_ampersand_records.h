@@ -34,6 +34,14 @@ ngx_ampersand_record_e ngx_ampersand_records_find(ngx_ampersand_zone_t *zone,
     const u_char *digest, amp_span_t tenant, ngx_ampersand_record_t *record);
 
 /*
+ * Copies the owner (AMP_TENANT_OWNER bytes, see amp_tenant.h) of the tenant
+ * with this id.  NGX_OK, or NGX_DECLINED: the zone does not have its record.
+ */
+
+ngx_int_t ngx_ampersand_records_owner(ngx_ampersand_zone_t *zone,
+    amp_span_t tenant, u_char *owner);
+
+/*
  * Copies the record of a tenant that may be served without Redis: that at this
  * place (from 0) among those used most recently; disabled tenants do not count,
  * and only NGX_AMPERSAND_RECORDS_RECENT nodes are looked at.  out has
