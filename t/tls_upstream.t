@@ -14,6 +14,7 @@ use POSIX ();
 use Test::More;
 
 use Gateway;
+use Gateway::Canary;
 
 my $tmp = File::Temp->newdir('tls.XXXXXX', TMPDIR => 1);
 chmod 0755, $tmp->dirname;
@@ -88,6 +89,26 @@ subtest 'the real name, signed by the authority that is trusted' => sub {
     is $line, "$port{real} api.withampersand.com api.withampersand.com key-of-acme",
         'which was asked for by name (SNI), with the Host and the key of the tenant';
     is scalar(grep { $_->[0] eq 'X-Api-Key' } @{ $res->{all} }), 0, 'the key is not in the answer';
+    $gw->finish;
+};
+
+subtest 'the memory of a worker, with an idle connection' => sub {
+    my $gw = gateway('real');
+    my $key = join '', map { ('a' .. 'z')[ rand 26 ] } 1 .. 40;
+    my $token = $gw->tenant('acme', key => $key);
+    my $big = 'x' x 20_000;
+    is $gw->request('POST', '/v1/topics', token => $token, json => { big => $big })->{status}, 200, 'a POST with a large body';
+    is $gw->get('/v1/integrations?n=1', token => $token)->{status}, 200, 'a GET';
+    is scalar(grep { /\Q$key\E/ } seen($port{real})), 2, 'were sent with the key';
+    is(($gw->connections_to($port{real}))[0], 1, 'the connection is kept');
+    for my $pid ($gw->workers_pids) {
+        my $heap = Gateway::Canary::heap($pid);
+        SKIP: {
+            skip "/proc/$pid/mem may not be read", 2 if !defined $heap || $heap eq '';
+            cmp_ok index($heap, 'api.withampersand.com'), '>=', 0, 'the heap holds the name of the host';
+            is index($heap, $key), -1, 'and no key';
+        }
+    }
     $gw->finish;
 };
 

@@ -18,12 +18,14 @@ static ngx_int_t ngx_http_ampersand_peer_set_session(ngx_peer_connection_t *pc,
     void *data);
 static void ngx_http_ampersand_peer_save_session(ngx_peer_connection_t *pc,
     void *data);
+static void ngx_http_ampersand_peer_wipe(ngx_connection_t *c, size_t head);
 #endif
 
 
 void
 ngx_http_ampersand_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_t *peer)
+    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_t *peer,
+    size_t head)
 {
     ngx_peer_connection_t          *pc;
     ngx_http_ampersand_loc_conf_t  *alcf;
@@ -32,6 +34,7 @@ ngx_http_ampersand_peer(ngx_http_request_t *r,
     pc = &r->upstream->peer;
 
     peer->upstream = r->upstream;
+    peer->head = head;
     peer->api = alcf->api;
     peer->shared = 0;
     peer->data = pc->data;
@@ -148,6 +151,10 @@ ngx_http_ampersand_peer_free(ngx_peer_connection_t *pc, void *data,
         }
     }
 
+#if (NGX_HTTP_SSL)
+    ngx_http_ampersand_peer_wipe(c, peer->head);
+#endif
+
     if (state == NGX_PEER_FAILED && peer->upstream->request_sent) {
         peer->upstream->keepalive = 0;
         state = NGX_PEER_NEXT;
@@ -185,6 +192,22 @@ ngx_http_ampersand_peer_save_session(ngx_peer_connection_t *pc, void *data)
 
     if (!peer->shared) {
         peer->save_session(pc, peer->data);
+    }
+}
+
+
+/* nginx's buffer in front of TLS has the head first, and is empty by now. */
+
+static void
+ngx_http_ampersand_peer_wipe(ngx_connection_t *c, size_t head)
+{
+    ngx_buf_t  *b;
+
+    b = (c && c->ssl) ? c->ssl->buf : NULL;
+
+    if (b && b->start) {
+        ngx_explicit_memzero(b->start,
+                             ngx_min(head, (size_t) (b->end - b->start)));
     }
 }
 

@@ -18,6 +18,9 @@
  *    sent and got no answer says nothing about the address: nginx would send
  *    nobody's request there for fail_timeout, and answer all with a 502 once
  *    that has happened to each address.  That is for the breaker to decide.
+ *
+ * And a connection that is given back holds no key: nginx copies what it sends
+ * into a buffer of the TLS connection, which lives as long as that.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_PEER_H
@@ -31,6 +34,7 @@
 
 typedef struct {
     ngx_http_upstream_t              *upstream;
+    size_t                            head;     /* its length                 */
     ngx_uint_t                        api;
     ngx_uint_t                        shared;   /* by several hosts, with TLS */
     void                             *data;
@@ -47,11 +51,12 @@ typedef struct {
 /*
  * Called when an upstream request has its peer, before it connects: puts the
  * module between nginx and the balancer.  *peer has to live as long as the
- * upstream request.
+ * upstream request, whose head has this length.
  */
 
 void ngx_http_ampersand_peer(ngx_http_request_t *r,
-    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_t *peer);
+    ngx_http_upstream_srv_conf_t *us, ngx_http_ampersand_peer_t *peer,
+    size_t head);
 
 
 #endif /* NGX_HTTP_AMPERSAND_PEER_H */

@@ -147,7 +147,7 @@ ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_http_ampersand_peer(r, us, &up->peer);
+    ngx_http_ampersand_peer(r, us, &up->peer, up->head.len);
 
     up->state = NGX_HTTP_AMPERSAND_UPSTREAM_SENT;
     ngx_http_ampersand_send_ignore_abort(r, ctx);
