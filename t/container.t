@@ -107,6 +107,8 @@ subtest 'what the entrypoint refuses' => sub {
         (map { [AMPERSAND_UPSTREAM => $_] } 'h:80', 'ftp://h', 'http://', 'http://h/v1', 'http://h; server x',
             'http://u@h', 'http://h:80:80', "http://h\nhttp://h", 'http://$h', 'http://h h'),
         (map { [GATEWAY_LISTEN => $_] } 'x', '0', '70000', 'h:', ':80', '127.0.0.1:80 ssl', '80;', "80\n81", 'unix:/x'),
+        [GATEWAY_STATUS_LISTEN => 'x'],
+        (map { [GATEWAY_STATUS_ALLOW => $_] } '', 'nobody', 'all; allow all', "10.0.0.0/8\nall", '10.0.0.0/8,::1'),
         (map { [GATEWAY_WORKERS => $_] } '0', '-1', 'many', '2;', "2\n"),
         (map { my $name = $_; map { [$name => $_] } '0', '-1', 'x', '5s', "2\n", '12345' } qw(GATEWAY_KEEPALIVE GATEWAY_KEEPALIVE_TIMEOUT)),
         (map { [GATEWAY_DIR => "$tmp/$_"] } 'a"b', 'a;b', "a\nb", 'a$b', 'a{'),
@@ -116,7 +118,8 @@ subtest 'what the entrypoint refuses' => sub {
     );
     for (@bad) {
         my ($name, $value) = @$_;
-        my $r = entrypoint({ $name => $value }, 'render');
+        my %also = $name eq 'GATEWAY_STATUS_ALLOW' ? (GATEWAY_STATUS_LISTEN => 9145) : ();
+        my $r = entrypoint({ %also, $name => $value }, 'render');
         my $shown = "$name=$value" =~ s/[^ -~]/?/gr;
         is $r->{status}, 2, "$shown: status";
         like $r->{text}, qr/^gateway: $name .*\n\z/, "$shown: says which";
@@ -139,6 +142,8 @@ subtest 'what it renders' => sub {
         ['workers', { GATEWAY_WORKERS => 3 }, qr/worker_processes +3;/],
         ['a port alone', { GATEWAY_LISTEN => '8089' }, qr/listen +8089;/],
         ['every address', { GATEWAY_LISTEN => '*:8089' }, qr/listen +\*:8089;/],
+        ['a listener for the status', { GATEWAY_STATUS_LISTEN => '*:9145', GATEWAY_STATUS_ALLOW => '10.0.0.0/8  ::1' },
+            qr/listen +\*:9145;\n\n +location = \/-\/status \{\n +ampersand_status;\n +access_log +off;\n +allow +10\.0\.0\.0\/8;\n +allow +::1;\n +deny +all;\n/],
         ['a folder with a blank, & and |', { GATEWAY_DIR => "$tmp/a b&c|d \@DIR\@" }, qr/"\Q$tmp\E\/a b&c\|d \@DIR\@\/cache"/],
         ['a password in the URL', { AMPERSAND_REDIS => 'redis://:p&a%3Bss@127.0.0.1:6379/2' }, qr/"redis:\/\/:p&a%3Bss\@127\.0\.0\.1:6379\/2";/],
     ) {
