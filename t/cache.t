@@ -16,6 +16,7 @@ use lib "$FindBin::Bin/lib";
 use Gateway;
 
 my $gw = Gateway->start(workers => 2, http => <<'E');
+    ampersand_cache_stale 60s;
     ampersand_cache_ttl listTopics 1s;
     ampersand_cache_ttl listProviderApps 1s;
     ampersand_cache_ttl listInstallationsForProject 1s;

@@ -38,7 +38,7 @@ my $h2 = Gateway::Redis::free_port();
 my $gw = Gateway->start(
     workers => 2, upstream => $up->url, redis_args => 'timeout=2s',
     server => Gateway::Versions::http2("127.0.0.1:$h2"),
-    http => 'keepalive_requests 1000000; proxy_cache_path small keys_zone=small:32k use_temp_path=off;',
+    http => 'ampersand_cache_stale 60s; keepalive_requests 1000000; proxy_cache_path small keys_zone=small:32k use_temp_path=off;',
 );
 my $n = 0;
 
@@ -206,7 +206,7 @@ $gw->finish;
 
 my $small = Gateway->start(
     like => $gw, workers => 2, proxy_conf => { proxy_cache => 'small' },
-    http => 'keepalive_requests 1000000; proxy_cache_path small keys_zone=small:32k use_temp_path=off;',
+    http => 'ampersand_cache_stale 60s; keepalive_requests 1000000; proxy_cache_path small keys_zone=small:32k use_temp_path=off;',
 );
 
 subtest 'a cache that is too small for its entries' => sub {

@@ -108,10 +108,14 @@ subtest 'a date' => sub {
     refuse('Retry-After' => 30, 'X-Amp-Retry-After' => $at{'X-Amp-Retry-After'}->(time + 500));
     post($gw, $t);
     ok left(cooling($gw, $t), 500, $begun), 'of two times the later one';
+    ($t, $begun) = (tenant(), time);
+    refuse('Retry-After' => '29.5');
+    post($gw, $t);
+    ok left(cooling($gw, $t), 30, $begun), 'a fraction of a second is rounded up';
 };
 
 subtest 'answers that open no cool-down' => sub {
-    for my $headers ([], [ 'Retry-After' => 'soon' ], [ 'Retry-After' => 0 ], [ 'Retry-After' => -5 ],
+    for my $headers ([], [ 'Retry-After' => 'soon' ], [ 'Retry-After' => '5.x' ], [ 'Retry-After' => 0 ], [ 'Retry-After' => -5 ],
         [ 'Retry-After' => 'Thu, 06 Mar 2025 22:09:49 GMT' ], [ 'Retry-After' => '' ])
     {
         my $t = tenant();

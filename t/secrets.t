@@ -85,7 +85,7 @@ my $gw = Gateway->start(
     workers => 2, count => 1, redis => $redis, redis_args => "timeout=150ms password_file=$pwfile",
     upstream => $upstream->url, gateway => $gateway,
     http => "upstream absent { server 127.0.0.1:$absent; }\nlog_subrequest on;\n"
-          . "ampersand_cache_ttl default 1m;",
+          . "ampersand_cache_stale 60s; ampersand_cache_ttl default 1m;",
 );
 
 my %master = (first => slurp($gw->dir . '/master.key'));

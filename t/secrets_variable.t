@@ -45,6 +45,7 @@ close $f;
 
 my $absent = Gateway::Redis::free_port();
 my $gw = Gateway->start(upstream => $upstream->url, count => 1, http => <<"E", gateway => <<"G");
+    ampersand_cache_stale 60s;
     log_format spy '\$status \$ampersand_operation <\$ampersand_api_key>';
     access_log logs/spy.log spy;
     log_subrequest on;

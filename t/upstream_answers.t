@@ -124,7 +124,7 @@ subtest 'bytes behind an answer' => sub {
 
 subtest 'a broken answer and a stale entry' => sub {
     my $gw = Gateway->start(upstream => $up->url, proxy_conf => { proxy_cache_background_update => 'off' },
-        http => 'ampersand_cache_ttl default 1s;');
+        http => 'ampersand_cache_stale 60s; ampersand_cache_ttl default 1s;');
     my $token = $gw->tenant('acme', project => 'p-1');
     $up->answer({ body => 'stored' });
     is $gw->get('/v1/integrations', token => $token)->{body}, 'stored', 'stored';

@@ -23,7 +23,7 @@ my $key = 'amp-key-0123456789';
 sub gateway {
     my (%o) = @_;
     my @args = @{ delete $o{args} || [] };
-    my $gw = Gateway->start(%o);
+    my $gw = Gateway->start(%o, http => 'ampersand_cache_stale 60s; ' . ($o{http} // ''));
     return ($gw, $gw->tenant('acme', project => 'p1', key => $key, args => \@args));
 }
 

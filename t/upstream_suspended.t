@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 use Gateway;
 
 my $up = Gateway::Upstream->start;
-my $gw = Gateway->start(upstream => $up->url, workers => 2, http => 'ampersand_suspend on; ampersand_cache_ttl default 1s;',
+my $gw = Gateway->start(upstream => $up->url, workers => 2, http => 'ampersand_suspend on; ampersand_cache_stale 60s; ampersand_cache_ttl default 1s;',
     proxy_conf => { proxy_cache_background_update => 'off' });
 my $token = $gw->tenant('acme', project => 'p-1');
 my $n = 0;

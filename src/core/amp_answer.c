@@ -548,3 +548,66 @@ amp_answer_clean(unsigned char *head, size_t len, const char **fault)
 
     return (size_t) (out - head);
 }
+
+
+/*
+ * Names, and prefixes that end with "-".  Set-Cookie stays, since nginx does
+ * not store an answer that has it, and does not pass it on.
+ */
+
+static int
+amp_answer_shared(amp_span_t name)
+{
+    size_t  i, len;
+
+    static const char *const  shared[] = {
+        "content-", "access-control-", "cache-control", "connection",
+        "transfer-encoding", "date", "expires", "age", "pragma", "warning",
+        "etag", "last-modified", "vary", "link", "accept-ranges", "allow",
+        "location", "retry-after", "set-cookie", "www-authenticate",
+        "x-content-type-options", "deprecation", "sunset"
+    };
+
+    for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+        len = strlen(shared[i]);
+
+        if (name.len == len || (name.len > len && shared[i][len - 1] == '-')) {
+            if (amp_span_caseeq(amp_span_make(name.data, len),
+                                amp_span_make(shared[i], len)))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+size_t
+amp_answer_share(unsigned char *head, size_t len)
+{
+    amp_span_t      rest, line, name;
+    unsigned char  *out;
+
+    rest = amp_span_make(head, len);
+    line = amp_span_null;
+
+    (void) amp_answer_line(&rest, &line);
+    out = head + line.len;
+
+    while (amp_answer_line(&rest, &line)) {
+
+        if (!amp_answer_empty(line)
+            && amp_answer_field_of(line, &name) == AMP_ANSWER_PASSED
+            && !amp_answer_shared(name))
+        {
+            continue;
+        }
+
+        memmove(out, line.data, line.len);
+        out += line.len;
+    }
+
+    return (size_t) (out - head);
+}

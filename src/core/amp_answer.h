@@ -61,4 +61,13 @@ amp_answer_e amp_answer_read(amp_span_t bytes, amp_answer_t *answer);
 size_t amp_answer_clean(unsigned char *head, size_t len, const char **fault);
 
 
+/*
+ * Removes from a cleaned head, in place, what describes neither the resource
+ * nor the message: limits and ids of who asked (RateLimit, X-Request-Id, ...).
+ * For an answer that several tenants share.  Returns the length that is left.
+ */
+
+size_t amp_answer_share(unsigned char *head, size_t len);
+
+
 #endif /* AMP_ANSWER_H */

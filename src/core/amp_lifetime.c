@@ -57,6 +57,13 @@ amp_lifetime_rank(amp_span_t name, const amp_operation_t *op)
 
 
 int
+amp_lifetime_polled(const amp_operation_t *op)
+{
+    return (op->reads & AMP_F(OPERATIONS)) != 0;
+}
+
+
+int
 amp_lifetime_parse(amp_span_t text, uint32_t *seconds)
 {
     size_t    i;

@@ -39,6 +39,13 @@ amp_lifetime_e amp_lifetime_name(amp_span_t name);
 unsigned amp_lifetime_rank(amp_span_t name, const amp_operation_t *op);
 
 /*
+ * 1 for progress and status, which clients poll: a stale answer would always be
+ * that of the poll before.
+ */
+
+int amp_lifetime_polled(const amp_operation_t *op);
+
+/*
  * Parses a time: "90", "90s", "15m", "1h", "1d" or "0" (never cached), at most
  * AMP_LIFETIME_MAX seconds.  0 with *seconds filled, or -1.
  */

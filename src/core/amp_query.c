@@ -5,6 +5,10 @@
 #define AMP_KEY_NAME   "apikey"
 #define AMP_KEY_MAX    64               /* four levels of encoding           */
 
+/* With one of these the answer of any operation may have secrets. */
+
+#define AMP_QUERY_SECRET  "includeCreds,includeRefreshToken,includeSecrets"
+
 
 static const unsigned char *amp_query_plain(const unsigned char *p,
     const unsigned char *last, amp_query_arg_t *arg);
@@ -228,7 +232,9 @@ amp_query_take(const amp_operation_t *op, amp_query_arg_t *arg,
         return AMP_BAD_QUERY;
     }
 
-    if (amp_query_is_on(op->secret_query, arg)) {
+    if (amp_query_is_on(op->secret_query, arg)
+        || amp_query_is_on(AMP_QUERY_SECRET, arg))
+    {
         q->secret = 1;
     }
 

@@ -52,7 +52,8 @@ typedef struct {
  *
  * A parameter asks for secrets or changes state when its name equals one that
  * the operation lists for that, without regard to case, and its value is not
- * "false".
+ * "false".  includeCreds, includeRefreshToken and includeSecrets ask for
+ * secrets of every operation.
  *
  * AMP_OK
  * AMP_KEY_IN_QUERY  "apikey" in any case or encoding; in the proxy API also

@@ -56,7 +56,9 @@ amp_scope_grant(const amp_tenant_t *t, const amp_operation_t *op,
                ? AMP_SECRETS_NOT_GRANTED : AMP_NOT_GRANTED;
     }
 
-    if (q->secret && !t->secrets) {
+    /* of the proxy API it is the provider's parameter */
+
+    if (q->secret && !t->secrets && op->api != AMP_API_PROXY) {
         return AMP_SECRETS_NOT_GRANTED;
     }
 

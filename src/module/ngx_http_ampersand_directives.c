@@ -390,6 +390,53 @@ ngx_http_ampersand_set_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 char *
+ngx_http_ampersand_set_stale(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    time_t      *seconds;
+    ngx_str_t   *value, text;
+    ngx_uint_t   i;
+
+    if (alcf->stale != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        text = value[i];
+        seconds = &alcf->stale;
+
+        if (i == 2) {
+            if (ngx_strncmp(text.data, "error=", 6) != 0) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "invalid parameter \"%V\", write for "
+                                   "example error=10m", &value[i]);
+                return NGX_CONF_ERROR;
+            }
+
+            text.data += 6;
+            text.len -= 6;
+            seconds = &alcf->stale_error;
+        }
+
+        *seconds = (ngx_strcmp(text.data, "off") == 0)
+                   ? 0 : ngx_parse_time(&text, 1);
+
+        if (*seconds == (time_t) NGX_ERROR) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid time \"%V\", write for example 30s, "
+                               "or off", &text);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_ampersand_main_conf_t *amcf = conf;

@@ -185,6 +185,13 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ampersand_cache_stale"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_ampersand_set_stale,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("ampersand_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_ampersand_status,
@@ -315,6 +322,8 @@ ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf)
     alcf->limit_headers = NGX_CONF_UNSET_UINT;
     alcf->body_max = NGX_CONF_UNSET;
     alcf->ttls = NGX_CONF_UNSET_PTR;
+    alcf->stale = NGX_CONF_UNSET;
+    alcf->stale_error = NGX_CONF_UNSET;
 
     return alcf;
 }
@@ -339,6 +348,10 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_off_value(conf->body_max, prev->body_max,
                              NGX_HTTP_AMPERSAND_BODY_MAX);
     ngx_conf_merge_ptr_value(conf->ttls, prev->ttls, NULL);
+    ngx_conf_merge_sec_value(conf->stale, prev->stale,
+                             NGX_HTTP_AMPERSAND_CACHE_STALE_DEFAULT);
+    ngx_conf_merge_sec_value(conf->stale_error, prev->stale_error,
+                             NGX_HTTP_AMPERSAND_CACHE_STALE_ERROR);
 
     if (ngx_http_ampersand_logs(cf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;

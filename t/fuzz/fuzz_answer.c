@@ -69,6 +69,11 @@ clean(const uint8_t *data, size_t size, unsigned status)
 
         again = amp_answer_clean(head, len, &fault);
         check(again == len);
+
+        again = amp_answer_share(head, len);
+        check(again <= len);
+        check(amp_answer_share(head, again) == again);
+        check(read_of(head, again, &answer) == AMP_ANSWER_FINAL);
     }
 
     free(head);

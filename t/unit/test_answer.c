@@ -273,6 +273,38 @@ the_length_of_the_body_is_stated_once(void **state)
 }
 
 
+static void
+an_answer_that_tenants_share(void **state)
+{
+    size_t         len;
+    unsigned char  head[] =
+        "HTTP/1.1 200 OK\r\n"
+        "X-RateLimit-Remaining: 1\r\n"
+        "CONTENT-TYPE: a/b\r\n"
+        "ETag: \"1\"\r\n"
+        "ETag-X: 2\r\n"
+        "Content-Length: 0\r\n"
+        "Server: x\r\n"
+        "Cache-Control: max-age=1\r\n"
+        "C: d\r\n"
+        "\r\n";
+
+    static const char  left[] =
+        "HTTP/1.1 200 OK\r\n"
+        "CONTENT-TYPE: a/b\r\n"
+        "ETag: \"1\"\r\n"
+        "Content-Length: 0\r\n"
+        "Cache-Control: max-age=1\r\n"
+        "\r\n";
+
+    (void) state;
+
+    len = amp_answer_share(head, sizeof(head) - 1);
+    assert_int_equal(len, sizeof(left) - 1);
+    assert_memory_equal(head, left, len);
+}
+
+
 int
 main(void)
 {
@@ -282,7 +314,8 @@ main(void)
         cmocka_unit_test(what_is_no_answer_is_invalid_at_once),
         cmocka_unit_test(fields_of_one_connection_or_origin_are_removed),
         cmocka_unit_test(what_connection_lists_is_removed),
-        cmocka_unit_test(the_length_of_the_body_is_stated_once)
+        cmocka_unit_test(the_length_of_the_body_is_stated_once),
+        cmocka_unit_test(an_answer_that_tenants_share)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,7 +198,7 @@ ngx_http_ampersand_cache_key_digest(ngx_pool_t *pool, amp_span_t *rest,
  */
 
 ngx_int_t
-ngx_http_ampersand_cache_bypass(ngx_http_request_t *r)
+ngx_http_ampersand_cache_conf(ngx_http_request_t *r, ngx_uint_t bypass)
 {
     ngx_http_upstream_t       *u;
     ngx_http_upstream_conf_t  *conf;
@@ -208,13 +208,22 @@ ngx_http_ampersand_cache_bypass(ngx_http_request_t *r)
 
     u = r->upstream;
 
+    if (!bypass && !(u->conf->cache_use_stale & NGX_HTTP_UPSTREAM_FT_UPDATING))
+    {
+        return NGX_OK;
+    }
+
     conf = ngx_palloc(r->pool, sizeof(*conf));
     if (conf == NULL) {
         return NGX_ERROR;
     }
 
     *conf = *u->conf;
-    conf->cache_bypass = &always;
+    conf->cache_use_stale &= ~(ngx_uint_t) NGX_HTTP_UPSTREAM_FT_UPDATING;
+
+    if (bypass) {
+        conf->cache_bypass = &always;
+    }
 
     u->conf = conf;
 

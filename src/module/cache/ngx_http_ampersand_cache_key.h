@@ -42,11 +42,14 @@ ngx_int_t ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     ngx_str_t *key);
 
 /*
- * While nginx evaluates proxy_cache_key: no stored answer serves this request,
- * its own answer may be stored.  NGX_ERROR: no memory.
+ * While nginx evaluates proxy_cache_key.  bypass: no stored answer serves this
+ * request, its own answer may be stored.  And "proxy_cache_use_stale updating"
+ * has no effect, since it has no bound: each entry knows its own.  NGX_ERROR:
+ * no memory.
  */
 
-ngx_int_t ngx_http_ampersand_cache_bypass(ngx_http_request_t *r);
+ngx_int_t ngx_http_ampersand_cache_conf(ngx_http_request_t *r,
+    ngx_uint_t bypass);
 
 
 #endif /* NGX_HTTP_AMPERSAND_CACHE_KEY_H */

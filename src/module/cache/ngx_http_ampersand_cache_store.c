@@ -1,11 +1,19 @@
 #include "ngx_http_ampersand_cache_store.h"
 #include "ngx_http_ampersand_cache_lock.h"
 #include "ngx_http_ampersand_header_list.h"
-#include "amp_escape.h"
+#include "amp_freshness.h"
 
 
+static void ngx_http_ampersand_cache_decline(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_ampersand_cache_writes(ngx_http_request_t *r);
+static void ngx_http_ampersand_cache_said(ngx_http_request_t *r,
+    amp_freshness_t *said);
 static time_t ngx_http_ampersand_cache_lifetime(ngx_http_request_t *r,
-    const ngx_http_ampersand_cache_terms_t *terms);
+    const ngx_http_ampersand_cache_terms_t *terms,
+    const amp_freshness_t *said);
+static void ngx_http_ampersand_cache_fresh(ngx_http_request_t *r,
+    const ngx_http_ampersand_cache_terms_t *terms,
+    const amp_freshness_t *said, time_t lifetime);
 static ngx_int_t ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
     const amp_header_policy_t *policy);
 static ngx_int_t ngx_http_ampersand_cache_vary_names(ngx_http_request_t *r,
@@ -13,11 +21,6 @@ static ngx_int_t ngx_http_ampersand_cache_vary_names(ngx_http_request_t *r,
 static void ngx_http_ampersand_cache_forget(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_ampersand_cache_sent(
     const amp_header_policy_t *policy, amp_span_t name);
-static u_char *ngx_http_ampersand_cache_status(ngx_http_request_t *r,
-    u_char *p, ngx_uint_t forwarded, ngx_uint_t no_store);
-static const char *ngx_http_ampersand_cache_forwarded(ngx_http_request_t *r,
-    ngx_uint_t forwarded, ngx_uint_t no_store);
-static time_t ngx_http_ampersand_cache_age(ngx_http_request_t *r);
 
 
 void
@@ -25,8 +28,9 @@ ngx_http_ampersand_cache_store(ngx_http_request_t *r,
     ngx_ampersand_zone_t *zone,
     const ngx_http_ampersand_cache_terms_t *terms)
 {
-    time_t                valid;
+    time_t                lifetime;
     ngx_uint_t            status;
+    amp_freshness_t       said;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
@@ -37,18 +41,25 @@ ngx_http_ampersand_cache_store(ngx_http_request_t *r,
 
     status = u->headers_in.status_n;
 
-    if (u->cacheable) {
-        valid = ngx_http_ampersand_cache_lifetime(r, terms);
+    if (u->cacheable && !ngx_http_ampersand_cache_writes(r)) {
+        ngx_http_ampersand_cache_decline(r);
+        ngx_http_ampersand_cache_lock_unshared(r, zone);
+        return;
+    }
 
-        if (valid
+    if (u->cacheable) {
+        ngx_http_ampersand_cache_said(r, &said);
+        lifetime = ngx_http_ampersand_cache_lifetime(r, terms, &said);
+
+        if (lifetime > 0
             && ngx_http_ampersand_cache_vary(r, terms->headers) == NGX_OK)
         {
-            r->cache->valid_sec = valid;
+            ngx_http_ampersand_cache_fresh(r, terms, &said, lifetime);
             return;
         }
     }
 
-    u->cacheable = 0;
+    ngx_http_ampersand_cache_decline(r);
 
     if (status >= NGX_HTTP_OK && status < NGX_HTTP_INTERNAL_SERVER_ERROR
         && status != NGX_HTTP_TOO_MANY_REQUESTS)
@@ -59,33 +70,109 @@ ngx_http_ampersand_cache_store(ngx_http_request_t *r,
 }
 
 
-/* Until when the answer is fresh, Unix time; 0: it is not stored. */
+/*
+ * As ngx_http_upstream_process_headers() does where it decides itself: an
+ * answer that is not stored has no tag of the gateway to compare with.
+ */
+
+static void
+ngx_http_ampersand_cache_decline(ngx_http_request_t *r)
+{
+    r->upstream->cacheable = 0;
+    r->disable_not_modified = 1;
+}
+
+
+/*
+ * Does nginx write this answer?  Not without proxy_buffering, nor where
+ * proxy_no_cache says so; and what answers a HEAD is no answer to a GET.
+ */
+
+static ngx_uint_t
+ngx_http_ampersand_cache_writes(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    return u->buffering
+           && (r->method != NGX_HTTP_HEAD || u->method.len)
+           && ngx_http_test_predicates(r, u->conf->no_cache) == NGX_OK;
+}
+
+
+/* What the answer, or the entry in its place, says of its freshness. */
+
+static void
+ngx_http_ampersand_cache_said(ngx_http_request_t *r, amp_freshness_t *said)
+{
+    time_t                      date, expires;
+    ngx_table_elt_t            *h;
+    ngx_http_ampersand_walk_t   walk;
+
+    amp_freshness_init(said);
+
+    date = ngx_time();
+    expires = 0;
+
+    walk.part = &r->upstream->headers_in.headers.part;
+    walk.i = 0;
+
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+
+        if (ngx_http_ampersand_is(h, "cache-control")) {
+            amp_freshness_control(said, ngx_ampersand_span(h->value));
+
+        } else if (ngx_http_ampersand_is(h, "age")) {
+            said->age = amp_freshness_seconds(ngx_ampersand_span(h->value));
+            said->age = ngx_max(said->age, 0);
+
+        } else if (ngx_http_ampersand_is(h, "expires")) {
+            expires = ngx_parse_http_time(h->value.data, h->value.len);
+
+        } else if (ngx_http_ampersand_is(h, "date") && !r->cached) {
+            date = ngx_parse_http_time(h->value.data, h->value.len);
+
+            if (date == NGX_ERROR) {
+                date = ngx_time();
+            }
+        }
+    }
+
+    if (expires) {
+        said->expires = (expires > date) ? expires - date : 0;
+    }
+
+    if (r->cached) {
+        said->age = 0;
+    }
+}
+
+
+/* How long the answer is fresh from now on, s; 0: it is not stored. */
 
 static time_t
 ngx_http_ampersand_cache_lifetime(ngx_http_request_t *r,
-    const ngx_http_ampersand_cache_terms_t *terms)
+    const ngx_http_ampersand_cache_terms_t *terms,
+    const amp_freshness_t *said)
 {
-    time_t  valid, most;
-
-    valid = r->cache->valid_sec;
+    time_t  left;
 
     if (terms->ttl == 0) {
         return 0;
     }
 
+    left = amp_freshness_left(said);
+
     switch (r->upstream->headers_in.status_n) {
 
     case NGX_HTTP_OK:
-        return valid ? valid : ngx_time() + (time_t) terms->ttl;
+    case NGX_HTTP_NOT_MODIFIED:
+        return (left < 0) ? (time_t) terms->ttl : left;
 
     case NGX_HTTP_NOT_FOUND:
-        if (terms->ttl_missing == 0) {
-            return 0;
-        }
-
-        most = ngx_time() + terms->ttl_missing;
-
-        return (valid && valid < most) ? valid : most;
+        return (left < 0) ? terms->ttl_missing
+                          : ngx_min(left, terms->ttl_missing);
 
     default:
 
@@ -93,6 +180,112 @@ ngx_http_ampersand_cache_lifetime(ngx_http_request_t *r,
 
         return 0;
     }
+}
+
+
+static void
+ngx_http_ampersand_cache_fresh(ngx_http_request_t *r,
+    const ngx_http_ampersand_cache_terms_t *terms,
+    const amp_freshness_t *said, time_t lifetime)
+{
+    time_t             stale, error;
+    ngx_http_cache_t  *c;
+
+    c = r->cache;
+
+    stale = terms->stale;
+    error = terms->stale_error;
+
+    if (stale == NGX_HTTP_AMPERSAND_CACHE_STALE_DEFAULT) {
+        stale = ngx_min(lifetime, NGX_HTTP_AMPERSAND_CACHE_STALE_MOST);
+    }
+
+    if (stale && said->updating >= 0) {
+        stale = said->updating;
+    }
+
+    if (error && said->error >= 0) {
+        error = said->error;
+    }
+
+    c->valid_sec = ngx_time() + lifetime;
+    c->updating_sec = said->revalidate ? 0 : stale;
+    c->error_sec = said->revalidate ? 0 : error;
+}
+
+
+void
+ngx_http_ampersand_cache_validated(ngx_http_request_t *r,
+    const ngx_http_ampersand_cache_terms_t *terms)
+{
+    time_t                lifetime;
+    ngx_uint_t            again;
+    amp_freshness_t       said;
+    ngx_http_cache_t     *c;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    c = r->cache;
+
+    if (c == NULL) {
+        return;
+    }
+
+    again = (r->cached && u->cache_status == NGX_HTTP_CACHE_REVALIDATED
+             && c->valid_sec == 0);
+
+    if (!again
+        && (r->cached || u->cache_status != NGX_HTTP_CACHE_EXPIRED
+            || u->headers_in.status_n != NGX_HTTP_NOT_MODIFIED
+            || !u->conf->cache_revalidate))
+    {
+        return;
+    }
+
+    ngx_http_ampersand_cache_said(r, &said);
+
+    /* silent: the head of the entry is read next, and decides */
+
+    if (!again && amp_freshness_left(&said) < 0) {
+        c->valid_sec = 0;
+        return;
+    }
+
+    lifetime = ngx_http_ampersand_cache_lifetime(r, terms, &said);
+
+    if (lifetime > 0) {
+        ngx_http_ampersand_cache_fresh(r, terms, &said, lifetime);
+
+    } else {
+
+        /* it answers this request, and is as stale as before */
+
+        c->valid_sec = ngx_time() - 1;
+        c->updating_sec = 0;
+        c->error_sec = 0;
+    }
+}
+
+
+ngx_uint_t
+ngx_http_ampersand_cache_serves_errors(ngx_http_request_t *r)
+{
+    ngx_uint_t         serves;
+    ngx_http_cache_t  *c;
+
+    c = r->cache;
+
+    if (c == NULL || r->upstream->cache_status != NGX_HTTP_CACHE_EXPIRED) {
+        return 1;
+    }
+
+    serves = c->stale_error;
+
+    /* nginx would serve it for a 404, too: proxy_cache_use_stale decides */
+
+    c->stale_error = 0;
+
+    return serves;
 }
 
 
@@ -110,6 +303,8 @@ ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
     ngx_table_elt_t            *h;
     ngx_http_ampersand_walk_t   walk;
 
+    static ngx_str_t  accept_encoding = ngx_string("Accept-Encoding");
+
     if (r->upstream->conf->ignore_headers & NGX_HTTP_UPSTREAM_IGN_VARY) {
         return NGX_OK;
     }
@@ -126,6 +321,16 @@ ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
         {
             return NGX_DECLINED;
         }
+    }
+
+    /* without Vary it would be sent to who cannot read it */
+
+    if (r->upstream->headers_in.content_encoding
+        && !amp_header_listed(ngx_ampersand_span(r->cache->vary),
+                              amp_span("accept-encoding")))
+    {
+        return ngx_http_ampersand_cache_vary_names(r, policy,
+                                                   &accept_encoding);
     }
 
     return NGX_OK;
@@ -239,141 +444,4 @@ ngx_http_ampersand_cache_forget(ngx_http_request_t *r)
     if (existed) {
         (void) ngx_delete_file(c->file.name.data);
     }
-}
-
-
-ngx_int_t
-ngx_http_ampersand_cache_headers(ngx_http_request_t *r, u_char *text,
-    ngx_uint_t forwarded, ngx_uint_t no_store)
-{
-    ngx_str_t         found, status, age;
-    ngx_uint_t        n;
-    static ngx_str_t  bypass = ngx_string("BYPASS");
-
-    n = r->upstream->cache_status;
-    found = n ? ngx_http_cache_status[n - 1] : bypass;
-
-    status.data = text;
-    age.data = ngx_http_ampersand_cache_status(r, text, forwarded, no_store);
-    status.len = age.data - status.data;
-    age.len = amp_decimal(age.data, ngx_http_ampersand_cache_age(r)) - age.data;
-
-    if (ngx_http_ampersand_header(r, "X-Cache-Status", &found) != NGX_OK
-        || ngx_http_ampersand_header(r, "Cache-Status", &status) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_ampersand_header(r, "Age", &age);
-}
-
-
-/* Writes the value of Cache-Status at p and returns its end. */
-
-static u_char *
-ngx_http_ampersand_cache_status(ngx_http_request_t *r, u_char *p,
-    ngx_uint_t forwarded, ngx_uint_t no_store)
-{
-    time_t                ttl;
-    const char           *reason;
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-    reason = ngx_http_ampersand_cache_forwarded(r, forwarded, no_store);
-
-    if (reason == NULL) {
-        p = ngx_cpymem(p, "ampersand; hit", sizeof("ampersand; hit") - 1);
-
-    } else {
-        p = ngx_cpymem(p, "ampersand; fwd=", sizeof("ampersand; fwd=") - 1);
-        p = ngx_cpymem(p, reason, ngx_strlen(reason));
-
-        if (!r->cached) {
-            if (u->cacheable && r->cache && r->cache->valid_sec) {
-                p = ngx_cpymem(p, "; stored", sizeof("; stored") - 1);
-            }
-
-        } else if (!forwarded) {
-            p = ngx_cpymem(p, "; collapsed", sizeof("; collapsed") - 1);
-
-        } else if (u->state && u->state->status) {
-            p = ngx_sprintf(p, "; fwd-status=%ui", u->state->status);
-        }
-    }
-
-    if (r->cache && r->cache->valid_sec && (r->cached || u->cacheable)) {
-        ttl = r->cache->valid_sec - ngx_time();
-        p = ngx_cpymem(p, "; ttl=", sizeof("; ttl=") - 1);
-
-        if (ttl < 0) {
-            *p++ = '-';
-            ttl = -ttl;
-        }
-
-        p = amp_decimal(p, ttl);
-    }
-
-    return p;
-}
-
-
-/* Why the request went upstream (RFC 9211, 2.2); NULL: it did not. */
-
-static const char *
-ngx_http_ampersand_cache_forwarded(ngx_http_request_t *r,
-    ngx_uint_t forwarded, ngx_uint_t no_store)
-{
-    if (r->cached) {
-        return forwarded ? "stale" : r->cache->wait_time ? "miss" : NULL;
-    }
-
-    switch (r->upstream->cache_status) {
-
-    case NGX_HTTP_CACHE_MISS:
-        return r->cache->secondary ? "vary-miss" : "miss";
-
-    case NGX_HTTP_CACHE_EXPIRED:
-        return "stale";
-
-    case NGX_HTTP_CACHE_BYPASS:
-        return "request";
-
-    default:
-        if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-            return "method";
-        }
-
-        return no_store ? "request" : "bypass";
-    }
-}
-
-
-/* RFC 9111, 4.2.3: the time in this cache, and the age that upstream gave. */
-
-static time_t
-ngx_http_ampersand_cache_age(ngx_http_request_t *r)
-{
-    time_t                      age;
-    ngx_int_t                   n;
-    ngx_table_elt_t            *h;
-    ngx_http_ampersand_walk_t   walk;
-
-    age = 0;
-
-    if (r->cached && r->cache) {
-        age = ngx_max(ngx_time() - r->cache->date, 0);
-    }
-
-    walk.part = &r->upstream->headers_in.headers.part;
-    walk.i = 0;
-
-    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
-        if (ngx_http_ampersand_is(h, "age")) {
-            n = ngx_atoi(h->value.data, h->value.len);
-            age += (n > 0 && n < NGX_MAX_INT32_VALUE) ? n : 0;
-            break;
-        }
-    }
-
-    return age;
 }

@@ -1,26 +1,15 @@
 /*
- * What is stored, for how long, and what an answer says of it.
+ * What is stored, for how long, and how long it may serve when it is stale.
  *
  * Only a 200 of an operation with a lifetime is stored, and a 404 where
  * "ampersand_cache_ttl 404" gives it one.  Where upstream says nothing of
  * lifetimes, the configuration and then the operations table do; a 404 never
  * lives longer than configured.
  *
- * Cache-Status (RFC 9211), by what nginx found:
- *
- *   HIT                               hit
- *   HIT, after another's upstream     fwd=miss; collapsed
- *   STALE, UPDATING                   hit, with a negative ttl
- *   STALE, after upstream failed      fwd=stale; fwd-status=<status, if any>
- *   REVALIDATED                       fwd=stale; fwd-status=304
- *   EXPIRED                           fwd=stale
- *   MISS                              fwd=miss, fwd=vary-miss
- *   BYPASS, by Cache-Control          fwd=request
- *   never cached                      fwd=bypass, fwd=method
- *
- * and "stored" where the answer will be, and "ttl" where an entry exists.  The
- * gateway's own refusals and nginx's errors did not come through the cache, and
- * say nothing (RFC 9211, section 2).
+ * Each entry has in its file how long it may serve stale: while it is
+ * refreshed, and while upstream fails (nginx's updating_sec and error_sec).
+ * What upstream says (stale-while-revalidate, stale-if-error, must-revalidate)
+ * comes before the configuration.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_CACHE_STORE_H
@@ -33,11 +22,14 @@
 #include "amp_header.h"
 
 
-/* bytes of the texts of Cache-Status and Age together */
+/* While an entry is refreshed: its lifetime, but not more than this, s. */
 
-#define NGX_HTTP_AMPERSAND_CACHE_TEXT                                         \
-    (sizeof("ampersand; fwd=vary-miss; fwd-status=; collapsed; stored; ttl=") \
-     + NGX_INT_T_LEN + 2 * NGX_TIME_T_LEN)
+#define NGX_HTTP_AMPERSAND_CACHE_STALE_DEFAULT  -2
+#define NGX_HTTP_AMPERSAND_CACHE_STALE_MOST     30
+
+/* While upstream fails, s. */
+
+#define NGX_HTTP_AMPERSAND_CACHE_STALE_ERROR    600
 
 
 /* What the request says of storing. */
@@ -45,6 +37,8 @@
 typedef struct {
     uint32_t              ttl;          /* of a 200, s; 0: never stored       */
     time_t                ttl_missing;  /* of a 404, s; 0: never stored       */
+    time_t                stale;        /* while it is refreshed, s; 0: not   */
+    time_t                stale_error;  /* while upstream fails, s; 0: not    */
     amp_header_policy_t  *headers;      /* which headers went upstream        */
 } ngx_http_ampersand_cache_terms_t;
 
@@ -59,13 +53,21 @@ void ngx_http_ampersand_cache_store(ngx_http_request_t *r,
     const ngx_http_ampersand_cache_terms_t *terms);
 
 /*
- * Adds Cache-Status, X-Cache-Status and Age.  text: room for their values,
- * NGX_HTTP_AMPERSAND_CACHE_TEXT bytes that live as long as the request.
- * forwarded: an upstream request was sent.  NGX_ERROR: no memory.
+ * After each head that nginx has parsed, of upstream or of an entry: where
+ * upstream has answered 304 to the question of nginx (proxy_cache_revalidate)
+ * the entry is fresh again, as the 304 says, else as the entry itself does,
+ * else as the terms do.
  */
 
-ngx_int_t ngx_http_ampersand_cache_headers(ngx_http_request_t *r,
-    u_char *text, ngx_uint_t forwarded, ngx_uint_t no_store);
+void ngx_http_ampersand_cache_validated(ngx_http_request_t *r,
+    const ngx_http_ampersand_cache_terms_t *terms);
+
+/*
+ * May an expired entry, for which r goes upstream, be served when upstream
+ * fails?  1 where there is none.
+ */
+
+ngx_uint_t ngx_http_ampersand_cache_serves_errors(ngx_http_request_t *r);
 
 
 #endif /* NGX_HTTP_AMPERSAND_CACHE_STORE_H */

@@ -185,7 +185,7 @@ ngx_http_ampersand_cooldown_seconds(ngx_http_request_t *r)
 static time_t
 ngx_http_ampersand_cooldown_parse(ngx_str_t *value, time_t date)
 {
-    size_t     i;
+    size_t     i, end;
     time_t     until;
     ngx_int_t  n;
 
@@ -195,9 +195,20 @@ ngx_http_ampersand_cooldown_parse(ngx_str_t *value, time_t date)
         }
     }
 
-    if (i && i == value->len) {
-        n = ngx_atoi(value->data, value->len);
-        return n == NGX_ERROR ? NGX_AMPERSAND_COOLDOWN_MAX : n;
+    /* some servers send a fraction: it is a second more */
+
+    for (end = i + 1; i && end < value->len; end++) {
+        if (value->data[i] != '.' || value->data[end] < '0'
+            || value->data[end] > '9')
+        {
+            break;
+        }
+    }
+
+    if (i && end >= value->len) {
+        n = ngx_atoi(value->data, i);
+        return n == NGX_ERROR ? NGX_AMPERSAND_COOLDOWN_MAX
+                              : n + (i < value->len);
     }
 
     /* nginx does not read the zone, so Ampersand's "UTC" passes for "GMT" */

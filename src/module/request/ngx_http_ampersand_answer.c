@@ -73,6 +73,12 @@ ngx_http_ampersand_answer_final(ngx_http_request_t *r,
         return ngx_http_ampersand_answer_refuse(r, fault);
     }
 
+    if (answer->shared && (head->status == NGX_HTTP_OK
+                           || head->status == NGX_HTTP_NOT_FOUND))
+    {
+        len = amp_answer_share(b->pos, len);
+    }
+
     ngx_http_ampersand_answer_cut(b, len, head->len - len);
 
     version = r->http_version;

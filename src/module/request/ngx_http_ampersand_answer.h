@@ -36,6 +36,7 @@ typedef struct {
     ngx_int_t  (*process_header)(ngx_http_request_t *r);    /* nginx's own    */
     ngx_int_t  (*reinit_request)(ngx_http_request_t *r);
     size_t       interim;       /* bytes of interim answers, in all tries     */
+    unsigned     shared:1;      /* the entry belongs to all tenants           */
 } ngx_http_ampersand_answer_t;
 
 

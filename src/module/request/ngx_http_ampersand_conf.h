@@ -106,9 +106,11 @@ typedef struct {
     ngx_http_upstream_srv_conf_t   *target;     /* the upstream{}             */
     ngx_ampersand_breaker_t        *breaker;    /* of target, in a worker;
                                                    NULL: never suspended      */
-    ngx_http_upstream_conf_t       *timed[AMP_CLASS_COUNT]; /* nginx's, with
-                                                   the time-out of a class; in
-                                                   a worker                   */
+    ngx_http_upstream_conf_t       *confs[AMP_CLASS_COUNT + 1][2]; /* nginx's,
+                                                   with the time-out of a class
+                                                   or its own, and without or
+                                                   with stale answers; in a
+                                                   worker                     */
     ngx_http_complex_value_t       *identity;
     ngx_flag_t                      observe;
     ngx_flag_t                      suspend;
@@ -118,6 +120,8 @@ typedef struct {
     ngx_array_t                    *ttls;       /* ngx_http_ampersand_ttl_t   */
     uint32_t                       *ttl;        /* by operation, seconds      */
     time_t                          ttl_missing; /* of a 404, 0: not stored   */
+    time_t                          stale;      /* see cache_terms_t          */
+    time_t                          stale_error;
     u_char                         *file;       /* where "ampersand" stands   */
     ngx_uint_t                      line;
 } ngx_http_ampersand_loc_conf_t;

@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_context.h"
+#include "amp_lifetime.h"
 
 
 ngx_str_t  ngx_http_ampersand_sources[NGX_HTTP_AMPERSAND_SOURCES] = {
@@ -280,4 +281,20 @@ ngx_http_ampersand_context_leave(void *data)
 
     ngx_http_ampersand_cache_lock_leave(&ctx->cache_wait);
     ngx_http_ampersand_lease_wait_leave(&ctx->limited->wait);
+}
+
+
+void
+ngx_http_ampersand_terms(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
+    ngx_http_ampersand_cache_terms_t *terms)
+{
+    ngx_http_ampersand_loc_conf_t  *alcf;
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
+
+    terms->ttl = ctx->ttl;
+    terms->ttl_missing = alcf->ttl_missing;
+    terms->stale = amp_lifetime_polled(ctx->op) ? 0 : alcf->stale;
+    terms->stale_error = alcf->stale_error;
+    terms->headers = &ctx->policy;
 }

@@ -10,6 +10,7 @@
 #include "ngx_http_ampersand_conf.h"
 #include "ngx_http_ampersand_headers.h"
 #include "ngx_ampersand_times.h"
+#include "cache/ngx_http_ampersand_cache_status.h"
 #include "cache/ngx_http_ampersand_cache_store.h"
 #include "limit/ngx_http_ampersand_limit.h"
 #include "tenant/ngx_http_ampersand_resolve.h"
@@ -139,6 +140,11 @@ ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_next(
  */
 
 ngx_http_ampersand_ctx_t *ngx_http_ampersand_passed(ngx_http_request_t *r);
+
+/* What the request and its location say of storing the answer to it. */
+
+void ngx_http_ampersand_terms(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_cache_terms_t *terms);
 
 
 #endif /* NGX_HTTP_AMPERSAND_CONTEXT_H */

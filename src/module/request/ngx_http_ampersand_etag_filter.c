@@ -1,15 +1,19 @@
-#include "ngx_http_ampersand_context.h"
+#include "ngx_http_ampersand_charge.h"
+#include "ngx_http_ampersand_upstream.h"
 #include "cache/ngx_http_ampersand_cache_etag.h"
 
 
 /*
- * The header filter that sets ETag.  An nginx module of its own, since it has
- * to run before not_modified, which is the last in nginx's order of modules and
- * so the first of its filters (see config).
+ * The header filter that decides whether an answer is stored, and then sets its
+ * ETag.  An nginx module of its own, since it has to run before not_modified,
+ * which is the last in nginx's order of modules and so the first of its filters
+ * (see config).
  */
 
 
 static ngx_int_t ngx_http_ampersand_etag_filter(ngx_http_request_t *r);
+static void ngx_http_ampersand_upstream_answer(
+    ngx_http_ampersand_upstream_t *up);
 static ngx_int_t ngx_http_ampersand_etag_filter_init(ngx_conf_t *cf);
 
 
@@ -50,12 +54,27 @@ ngx_module_t  ngx_http_ampersand_etag_filter_module = {
 static ngx_int_t
 ngx_http_ampersand_etag_filter(ngx_http_request_t *r)
 {
-    ngx_int_t                  rc;
-    ngx_http_ampersand_ctx_t  *ctx;
+    ngx_int_t                       rc;
+    ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_upstream_t  *up;
+    ngx_http_ampersand_srv_conf_t  *ascf;
 
-    if (r->cache == NULL || r->upstream == NULL
-        || r->headers_out.status != NGX_HTTP_OK || r->headers_out.etag)
-    {
+    ascf = ngx_http_get_module_srv_conf(r, ngx_http_ampersand_module);
+
+    if (!ascf->gateway || r->upstream == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (!r->cached) {
+        up = ngx_http_ampersand_upstream(r);
+
+        if (up && up->state == NGX_HTTP_AMPERSAND_UPSTREAM_SENT) {
+            up->state = NGX_HTTP_AMPERSAND_UPSTREAM_ANSWERED;
+            ngx_http_ampersand_upstream_answer(up);
+        }
+    }
+
+    if (r->cache == NULL || r->headers_out.status != NGX_HTTP_OK) {
         return ngx_http_next_header_filter(r);
     }
 
@@ -65,16 +84,55 @@ ngx_http_ampersand_etag_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    /* RFC 9110, section 13.1: nginx's filter would test both */
+
+    if (r->headers_in.if_none_match) {
+        r->headers_in.if_modified_since = NULL;
+    }
+
+    if (r->headers_in.if_match) {
+        r->headers_in.if_unmodified_since = NULL;
+    }
+
     rc = NGX_OK;
 
-    if (r->cached) {
-        rc = ngx_http_ampersand_cache_etag_hit(r);
+    if (r->headers_out.etag == NULL) {
 
-    } else if (r->upstream->cacheable && ctx->ttl) {
-        rc = ngx_http_ampersand_cache_etag_store(r);
+        if (r->cached) {
+            rc = ngx_http_ampersand_cache_etag_hit(r);
+
+        } else if (r->upstream->cacheable && ctx->ttl) {
+            rc = ngx_http_ampersand_cache_etag_store(r);
+        }
     }
 
     return (rc == NGX_OK) ? ngx_http_next_header_filter(r) : NGX_ERROR;
+}
+
+
+/* For the request and for its background refresh. */
+
+static void
+ngx_http_ampersand_upstream_answer(ngx_http_ampersand_upstream_t *up)
+{
+    ngx_http_request_t                   *r;
+    ngx_http_ampersand_ctx_t             *ctx;
+    ngx_http_ampersand_main_conf_t       *amcf;
+    ngx_http_ampersand_cache_terms_t      terms;
+    ngx_http_ampersand_cooldown_scope_t   scope;
+
+    r = up->request;
+    ctx = up->ctx;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    ngx_http_ampersand_terms(r, ctx, &terms);
+    ngx_http_ampersand_cache_store(r, amcf->zone, &terms);
+
+    if (r->upstream->headers_in.status_n == NGX_HTTP_TOO_MANY_REQUESTS) {
+        ngx_http_ampersand_cooldown_scope(ctx, &scope);
+        ngx_http_ampersand_cooldown_start(r, &amcf->worker->limits.leasing,
+                                          &scope);
+    }
 }
 
 

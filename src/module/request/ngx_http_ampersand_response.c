@@ -3,7 +3,6 @@
 #include "ngx_http_ampersand_header_list.h"
 #include "ngx_http_ampersand_log.h"
 #include "ngx_http_ampersand_upstream.h"
-#include "cache/ngx_http_ampersand_cache_store.h"
 #include "limit/ngx_http_ampersand_limit_headers.h"
 
 
@@ -21,8 +20,6 @@ static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent);
-static void ngx_http_ampersand_upstream_answer(
-    ngx_http_ampersand_upstream_t *up);
 static void ngx_http_ampersand_finished(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_upstream_t *up);
 static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
@@ -97,11 +94,6 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
     up = ngx_http_ampersand_upstream(r);
     sent = ngx_http_ampersand_upstream_sent(up);
 
-    if (sent && up->state == NGX_HTTP_AMPERSAND_UPSTREAM_SENT && !r->cached) {
-        up->state = NGX_HTTP_AMPERSAND_UPSTREAM_ANSWERED;
-        ngx_http_ampersand_upstream_answer(up);
-    }
-
     if (r != r->main) {
         return ngx_http_next_header_filter(r);
     }
@@ -155,38 +147,6 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
-}
-
-
-/* For the request and for its background refresh. */
-
-static void
-ngx_http_ampersand_upstream_answer(ngx_http_ampersand_upstream_t *up)
-{
-    ngx_http_request_t                   *r;
-    ngx_http_ampersand_ctx_t             *ctx;
-    ngx_http_ampersand_loc_conf_t        *alcf;
-    ngx_http_ampersand_main_conf_t       *amcf;
-    ngx_http_ampersand_cache_terms_t      terms;
-    ngx_http_ampersand_cooldown_scope_t   scope;
-
-    r = up->request;
-    ctx = up->ctx;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-    alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
-
-    terms.ttl = ctx->ttl;
-    terms.ttl_missing = alcf->ttl_missing;
-    terms.headers = &ctx->policy;
-
-    ngx_http_ampersand_cache_store(r, amcf->zone, &terms);
-
-    if (r->upstream->headers_in.status_n == NGX_HTTP_TOO_MANY_REQUESTS) {
-        ngx_http_ampersand_cooldown_scope(ctx, &scope);
-        ngx_http_ampersand_cooldown_start(r, &amcf->worker->limits.leasing,
-                                          &scope);
-    }
 }
 
 

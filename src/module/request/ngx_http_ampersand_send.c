@@ -121,6 +121,10 @@ ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    if (ngx_http_ampersand_upstream_conf(up) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     wait = ngx_http_ampersand_breaker_admit(r, &up->breaker);
 
     if (wait) {
@@ -141,9 +145,7 @@ ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
 
     ngx_http_ampersand_send_replace(up);
 
-    if (ngx_http_ampersand_upstream_timeout(up) != NGX_OK
-        || next(r, us) != NGX_OK)
-    {
+    if (next(r, us) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -118,6 +118,8 @@ ngx_http_ampersand_upstream_hook(ngx_http_ampersand_upstream_t *up)
     up->finalize = u->finalize_request;
     u->finalize_request = ngx_http_ampersand_upstream_finalize;
 
+    up->answer.shared = (up->ctx->ttl
+                         && up->ctx->op->class == AMP_CLASS_CATALOG);
     up->answer.process_header = u->process_header;
     u->process_header = ngx_http_ampersand_upstream_header;
 
@@ -132,32 +134,45 @@ ngx_http_ampersand_upstream_hook(ngx_http_ampersand_upstream_t *up)
  */
 
 ngx_int_t
-ngx_http_ampersand_upstream_timeout(ngx_http_ampersand_upstream_t *up)
+ngx_http_ampersand_upstream_conf(ngx_http_ampersand_upstream_t *up)
 {
+    ngx_uint_t                       class, serves;
     ngx_http_upstream_t             *u;
-    ngx_http_upstream_conf_t       **timed;
+    ngx_http_upstream_conf_t       **conf;
     ngx_http_ampersand_loc_conf_t   *alcf;
 
     u = up->upstream;
+    serves = ngx_http_ampersand_cache_serves_errors(up->request);
 
-    if (u->conf->read_timeout != NGX_HTTP_AMPERSAND_READ_TIMEOUT) {
+    class = (u->conf->read_timeout == NGX_HTTP_AMPERSAND_READ_TIMEOUT)
+            ? (ngx_uint_t) up->ctx->op->class : AMP_CLASS_COUNT;
+
+    if (class == AMP_CLASS_COUNT && serves) {
         return NGX_OK;
     }
 
     alcf = ngx_http_get_module_loc_conf(up->request, ngx_http_ampersand_module);
-    timed = &alcf->timed[up->ctx->op->class];
+    conf = &alcf->confs[class][serves];
 
-    if (*timed == NULL) {
-        *timed = ngx_palloc(ngx_cycle->pool, sizeof(**timed));
-        if (*timed == NULL) {
+    if (*conf == NULL) {
+        *conf = ngx_palloc(ngx_cycle->pool, sizeof(**conf));
+        if (*conf == NULL) {
             return NGX_ERROR;
         }
 
-        **timed = *u->conf;
-        (*timed)->read_timeout = amp_class_timeout(up->ctx->op->class);
+        **conf = *u->conf;
+
+        if (class != AMP_CLASS_COUNT) {
+            (*conf)->read_timeout = amp_class_timeout(class);
+        }
+
+        if (!serves) {
+            (*conf)->cache_use_stale = NGX_CONF_BITMASK_SET
+                                       |NGX_HTTP_UPSTREAM_FT_OFF;
+        }
     }
 
-    u->conf = *timed;
+    u->conf = *conf;
 
     return NGX_OK;
 }
@@ -166,8 +181,9 @@ ngx_http_ampersand_upstream_timeout(ngx_http_ampersand_upstream_t *up)
 static ngx_int_t
 ngx_http_ampersand_upstream_header(ngx_http_request_t *r)
 {
-    ngx_int_t                       rc;
-    ngx_http_ampersand_upstream_t  *up;
+    ngx_int_t                          rc;
+    ngx_http_ampersand_upstream_t     *up;
+    ngx_http_ampersand_cache_terms_t   terms;
 
     up = ngx_http_ampersand_upstream(r);
     rc = ngx_http_ampersand_answer_header(r, &up->answer);
@@ -175,6 +191,11 @@ ngx_http_ampersand_upstream_header(ngx_http_request_t *r)
     if (rc == NGX_OK && !r->cached) {
         ngx_http_ampersand_breaker_answered(r, &up->breaker,
                                             r->upstream->headers_in.status_n);
+    }
+
+    if (rc == NGX_OK && r->upstream->conf->cache_revalidate) {
+        ngx_http_ampersand_terms(r, up->ctx, &terms);
+        ngx_http_ampersand_cache_validated(r, &terms);
     }
 
     return rc;

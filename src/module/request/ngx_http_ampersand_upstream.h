@@ -111,12 +111,11 @@ ngx_http_ampersand_upstream_t *ngx_http_ampersand_upstream_create(
 
 /*
  * Sets how long an answer may take: the time-out of the operation's class,
- * unless proxy_read_timeout is another than nginx's default.  NGX_ERROR: no
- * memory.
+ * unless proxy_read_timeout is another than nginx's default; and that no stale
+ * entry is served that may not be.  NGX_ERROR: no memory.
  */
 
-ngx_int_t ngx_http_ampersand_upstream_timeout(
-    ngx_http_ampersand_upstream_t *up);
+ngx_int_t ngx_http_ampersand_upstream_conf(ngx_http_ampersand_upstream_t *up);
 
 /*
  * The write succeeded, or may have: invalidates the families that it writes,

@@ -284,6 +284,7 @@ static ngx_int_t
 ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_uint_t                       bypass;
     ngx_http_ampersand_ctx_t        *ctx;
     ngx_http_ampersand_main_conf_t  *amcf;
 
@@ -297,12 +298,13 @@ ngx_http_ampersand_variable_cache_key(ngx_http_request_t *r,
 
     if (r == r->main && r->cache && r->cache->header_start == 0) {
 
-        if (ctx->ttl == 0 || ctx->headers.no_cache) {
-            if (ngx_http_ampersand_cache_bypass(r) != NGX_OK) {
-                return NGX_ERROR;
-            }
+        bypass = (ctx->ttl == 0 || ctx->headers.no_cache);
 
-        } else {
+        if (ngx_http_ampersand_cache_conf(r, bypass) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (!bypass) {
             amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
             ngx_http_ampersand_cache_lock_enter(&amcf->worker->cache_lock,
                                                 &ctx->cache_wait, r,
