@@ -96,7 +96,7 @@ subtest 'variables' => sub {
 
 my $ctl = slurp(glob "$root/src/ctl/*.c");
 my $scripts = slurp("$root/tools/run-local", "$root/docker/entrypoint") =~ s/^\s*#.*$//mgr;
-my @environment = ($ctl =~ /"(AMPERSAND_[A-Z_]+)"/g, $scripts =~ /\$\{?((?:AMPERSAND|GATEWAY)_[A-Z_]+)/g);
+my @environment = ($ctl =~ /"(AMPERSAND_[A-Z_]+)"/g, $scripts =~ /(?:\$\{?|\bplain )((?:AMPERSAND|GATEWAY)_[A-Z_]+)/g);
 
 subtest 'environment variables' => sub {
     same('docs/configuration.md', \@environment, [ grep { !/^\$/ } column('configuration.md', 'variable') ]);
