@@ -1,5 +1,7 @@
 #include "ngx_http_ampersand_variables.h"
+#include "ngx_http_ampersand_header_list.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
+#include "amp_trace.h"
 
 
 /*
@@ -13,7 +15,17 @@
 typedef struct {
     ngx_str_t                    name;
     ngx_http_get_variable_pt     handler;
+    uintptr_t                    data;
 } ngx_http_ampersand_variable_t;
+
+
+/* What a variable for the log tells, as the handler's data. */
+
+typedef enum {
+    NGX_HTTP_AMPERSAND_LOG_API = 0,
+    NGX_HTTP_AMPERSAND_LOG_PATH,
+    NGX_HTTP_AMPERSAND_LOG_SOURCE
+} ngx_http_ampersand_log_word_e;
 
 
 static ngx_http_ampersand_ctx_t *ngx_http_ampersand_variable_passed(
@@ -25,6 +37,12 @@ static ngx_int_t ngx_http_ampersand_variable_tenant(ngx_http_request_t *r,
 static ngx_int_t ngx_http_ampersand_variable_project(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_operation(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_word(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_trace_id(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_user_agent(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_decision(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -47,22 +65,35 @@ static ngx_int_t ngx_http_ampersand_variable_request_id(ngx_http_request_t *r,
 
 
 static ngx_http_ampersand_variable_t  ngx_http_ampersand_variables[] = {
-    { ngx_string("ampersand_tenant"), ngx_http_ampersand_variable_tenant },
-    { ngx_string("ampersand_project"), ngx_http_ampersand_variable_project },
+    { ngx_string("ampersand_tenant"), ngx_http_ampersand_variable_tenant, 0 },
+    { ngx_string("ampersand_project"), ngx_http_ampersand_variable_project, 0 },
     { ngx_string("ampersand_operation"),
-      ngx_http_ampersand_variable_operation },
-    { ngx_string("ampersand_decision"), ngx_http_ampersand_variable_decision },
-    { ngx_string("ampersand_upstream"), ngx_http_ampersand_variable_upstream },
-    { ngx_string("ampersand_host"), ngx_http_ampersand_variable_host },
-    { ngx_string("ampersand_uri"), ngx_http_ampersand_variable_uri },
+      ngx_http_ampersand_variable_operation, 0 },
+    { ngx_string("ampersand_decision"), ngx_http_ampersand_variable_decision,
+      0 },
+    { ngx_string("ampersand_upstream"), ngx_http_ampersand_variable_upstream,
+      0 },
+    { ngx_string("ampersand_host"), ngx_http_ampersand_variable_host, 0 },
+    { ngx_string("ampersand_uri"), ngx_http_ampersand_variable_uri, 0 },
     { ngx_string("ampersand_cache_key"),
-      ngx_http_ampersand_variable_cache_key },
-    { ngx_string("ampersand_cache"), ngx_http_ampersand_variable_cache },
-    { ngx_string("ampersand_no_cache"), ngx_http_ampersand_variable_no_cache },
-    { ngx_string("ampersand_api_key"), ngx_http_ampersand_variable_api_key },
+      ngx_http_ampersand_variable_cache_key, 0 },
+    { ngx_string("ampersand_cache"), ngx_http_ampersand_variable_cache, 0 },
+    { ngx_string("ampersand_no_cache"), ngx_http_ampersand_variable_no_cache,
+      0 },
+    { ngx_string("ampersand_api_key"), ngx_http_ampersand_variable_api_key, 0 },
     { ngx_string("ampersand_request_id"),
-      ngx_http_ampersand_variable_request_id },
-    { ngx_null_string, NULL }
+      ngx_http_ampersand_variable_request_id, 0 },
+    { ngx_string("ampersand_api"), ngx_http_ampersand_variable_word,
+      NGX_HTTP_AMPERSAND_LOG_API },
+    { ngx_string("ampersand_path"), ngx_http_ampersand_variable_word,
+      NGX_HTTP_AMPERSAND_LOG_PATH },
+    { ngx_string("ampersand_source"), ngx_http_ampersand_variable_word,
+      NGX_HTTP_AMPERSAND_LOG_SOURCE },
+    { ngx_string("ampersand_trace_id"), ngx_http_ampersand_variable_trace_id,
+      0 },
+    { ngx_string("ampersand_user_agent"),
+      ngx_http_ampersand_variable_user_agent, 0 },
+    { ngx_null_string, NULL, 0 }
 };
 
 
@@ -79,6 +110,7 @@ ngx_http_ampersand_add_variables(ngx_conf_t *cf)
         }
 
         var->get_handler = v->handler;
+        var->data = v->data;
     }
 
     return NGX_OK;
@@ -181,6 +213,104 @@ ngx_http_ampersand_variable_operation(ngx_http_request_t *r,
     }
 
     ngx_http_ampersand_variable_set(v, ctx->op->id, ngx_strlen(ctx->op->id));
+
+    return NGX_OK;
+}
+
+
+/* What else the log tells of a request. */
+
+static ngx_int_t
+ngx_http_ampersand_variable_word(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                 *source;
+    const char                *word;
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_known(r);
+
+    if (ctx && data == NGX_HTTP_AMPERSAND_LOG_SOURCE
+        && ctx->state >= NGX_HTTP_AMPERSAND_PASSED)
+    {
+        source = &ngx_http_ampersand_sources[ctx->source];
+        ngx_http_ampersand_variable_set(v, source->data, source->len);
+        return NGX_OK;
+    }
+
+    if (ctx == NULL || ctx->op == NULL || data == NGX_HTTP_AMPERSAND_LOG_SOURCE)
+    {
+        v->not_found = 1;
+        v->no_cacheable = 1;
+        return NGX_OK;
+    }
+
+    word = data == NGX_HTTP_AMPERSAND_LOG_API ? amp_api_name(ctx->op->api)
+                                              : ctx->op->path;
+    ngx_http_ampersand_variable_set(v, word, ngx_strlen(word));
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_variable_trace_id(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    amp_span_t                  id;
+    ngx_table_elt_t            *h;
+    ngx_http_ampersand_walk_t   walk = { &r->headers_in.headers.part, 0 };
+
+    (void) data;
+
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+
+        if (ngx_http_ampersand_is(h, "traceparent")) {
+            id = amp_trace_id(ngx_ampersand_span(h->value));
+
+            if (id.len) {
+                ngx_http_ampersand_variable_set(v, id.data, id.len);
+                return NGX_OK;
+            }
+        }
+    }
+
+    v->not_found = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * A client may send its token anywhere, and bytes that are no UTF-8: no log has
+ * them.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_variable_user_agent(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char           *p, *last;
+    ngx_table_elt_t  *h;
+
+    (void) data;
+
+    h = r->headers_in.user_agent;
+    p = h ? h->value.data : NULL;
+    last = h ? p + h->value.len : NULL;
+
+    while (p < last && *p < 0x80) {
+        p++;
+    }
+
+    if (h == NULL || p != last
+        || ngx_strlcasestrn(h->value.data, last, (u_char *) "agw_", 4 - 1))
+    {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    ngx_http_ampersand_variable_set(v, h->value.data, h->value.len);
 
     return NGX_OK;
 }
