@@ -1,5 +1,5 @@
 #include "ngx_http_ampersand_account.h"
-#include "zone/ngx_ampersand_metrics.h"
+#include "zone/ngx_ampersand_history.h"
 #include "request/ngx_http_ampersand_context.h"
 
 
@@ -33,6 +33,8 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
     sh = amcf->metrics->sh;
 
+    ngx_ampersand_history(sh);
+
     ngx_ampersand_times_enter(&ctx->times,
                               NGX_AMPERSAND_IN_ANSWER);
 
@@ -45,8 +47,10 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
 
     tenant = ngx_ampersand_metrics_tenant(amcf->metrics, id);
     (void) ngx_atomic_fetch_add(&tenant->requests[api][class][ctx->source], 1);
+    (void) ngx_atomic_fetch_add(&sh->sources[ctx->source], 1);
 
     if (ctx->source == NGX_HTTP_AMPERSAND_FROM_GATEWAY && !ctx->observed) {
+        (void) ngx_atomic_fetch_add(&sh->refusals[ctx->reason], 1);
         (void) ngx_atomic_fetch_add(&tenant->refusals[ctx->reason], 1);
     }
 

@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_prometheus.h"
+#include "ngx_http_ampersand_labels.h"
 #include "request/ngx_http_ampersand_context.h"
 #include "amp_version.h"
 
@@ -41,34 +42,6 @@ static void ngx_http_ampersand_prometheus_upstream(
     ngx_http_ampersand_text_t *text, ngx_ampersand_metrics_shared_t *sh);
 static void ngx_http_ampersand_prometheus_cache(
     ngx_http_ampersand_text_t *text, ngx_ampersand_metrics_shared_t *sh);
-static const char *ngx_http_ampersand_prometheus_api(ngx_uint_t api);
-
-
-/* By ngx_ampersand_part_e: the metric, and what a wait was for. */
-
-static const struct {
-    const char  *metric;
-    const char  *wait;
-} ngx_http_ampersand_parts[NGX_AMPERSAND_IN_PARTS] = {
-    { "gateway", NULL },
-    { "upstream", NULL },
-    { "wait", "lookup" },
-    { "wait", "lease" },
-    { "wait", "cold-key" }
-};
-
-
-static const char  *ngx_http_ampersand_tries[NGX_AMPERSAND_TRY_FAILURES] = {
-    "connect", "timeout", "invalid", "status"
-};
-
-
-/* By NGX_HTTP_CACHE_..., from NGX_HTTP_CACHE_MISS on. */
-
-static const char  *ngx_http_ampersand_cached[NGX_AMPERSAND_METRICS_CACHE] = {
-    "miss", "bypass", "expired", "stale", "updating", "revalidated", "hit",
-    "scarce"
-};
 
 
 void
@@ -205,7 +178,7 @@ ngx_http_ampersand_prometheus_requests(ngx_http_ampersand_text_t *text,
                 ngx_http_ampersand_text(text,
                         "ampersand_tenant_requests_total{tenant=\"%*s\","
                         "api=\"%s\",class=\"%s\",source=\"%V\"} %uA\n",
-                        len, id, ngx_http_ampersand_prometheus_api(api),
+                        len, id, ngx_http_ampersand_label_api(api),
                         amp_class_name(class),
                         &ngx_http_ampersand_sources[source],
                         tenant->requests[api][class][source]);
@@ -315,15 +288,16 @@ ngx_http_ampersand_prometheus_histogram(ngx_http_ampersand_text_t *text,
         return;
     }
 
-    metric = ngx_http_ampersand_parts[part].metric;
+    metric = part < NGX_AMPERSAND_IN_LOOKUP ? ngx_http_ampersand_parts[part]
+                                            : "wait";
 
     last = ngx_sprintf(labels, "api=\"%s\",class=\"%s\"",
-                       ngx_http_ampersand_prometheus_api(api),
+                       ngx_http_ampersand_label_api(api),
                        amp_class_name(class));
 
-    if (ngx_http_ampersand_parts[part].wait) {
+    if (part >= NGX_AMPERSAND_IN_LOOKUP) {
         last = ngx_sprintf(last, ",for=\"%s\"",
-                           ngx_http_ampersand_parts[part].wait);
+                           ngx_http_ampersand_parts[part]);
     }
 
     for (i = 0; i < AMP_HISTOGRAM_BUCKETS; i++) {
@@ -397,11 +371,4 @@ ngx_http_ampersand_prometheus_cache(ngx_http_ampersand_text_t *text,
                                       "status=\"%s\"} %uA\n",
                                 ngx_http_ampersand_cached[i], sh->cache[i]);
     }
-}
-
-
-static const char *
-ngx_http_ampersand_prometheus_api(ngx_uint_t api)
-{
-    return api < AMP_API_COUNT ? amp_api_name(api) : "none";
 }

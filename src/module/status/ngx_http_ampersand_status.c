@@ -1,8 +1,10 @@
 #include "ngx_http_ampersand_status.h"
 #include "ngx_http_ampersand_figures.h"
+#include "ngx_http_ampersand_json.h"
 #include "ngx_http_ampersand_prometheus.h"
 #include "ngx_http_ampersand_text.h"
 #include "request/ngx_http_ampersand_context.h"
+#include "zone/ngx_ampersand_history.h"
 #include "amp_gateway.h"
 
 
@@ -24,17 +26,7 @@ static ngx_http_conf_addr_t *ngx_http_ampersand_status_listen(ngx_conf_t *cf,
 static ngx_int_t ngx_http_ampersand_status_handler(ngx_http_request_t *r);
 static ngx_http_ampersand_format_e ngx_http_ampersand_status_format(
     ngx_http_request_t *r);
-static void ngx_http_ampersand_status_json(ngx_http_ampersand_text_t *text,
-    ngx_http_ampersand_main_conf_t *amcf,
-    const ngx_http_ampersand_figure_t *f, ngx_uint_t n);
-static void ngx_http_ampersand_status_tenants(ngx_http_ampersand_text_t *text,
-    ngx_ampersand_metrics_t *metrics);
-static void ngx_http_ampersand_status_tenant(ngx_http_ampersand_text_t *text,
-    const ngx_ampersand_metrics_tenant_t *tenant, const char *id, size_t len);
-static void ngx_http_ampersand_status_servers(ngx_http_ampersand_text_t *text,
-    ngx_http_ampersand_main_conf_t *amcf);
-static void ngx_http_ampersand_status_server(ngx_http_ampersand_text_t *text,
-    ngx_http_upstream_server_t *server);
+static ngx_uint_t ngx_http_ampersand_status_history(ngx_http_request_t *r);
 static void ngx_http_ampersand_status_html(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_main_conf_t *amcf,
     const ngx_http_ampersand_figure_t *f, ngx_uint_t n);
@@ -179,6 +171,7 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
     }
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    ngx_ampersand_history(amcf->metrics->sh);
     n = ngx_http_ampersand_figures(amcf, figures);
 
     ngx_http_ampersand_text_init(&text, r);
@@ -197,7 +190,8 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
 
     default:
         type = "application/json";
-        ngx_http_ampersand_status_json(&text, amcf, figures, n);
+        ngx_http_ampersand_json(&text, amcf, figures, n,
+                                ngx_http_ampersand_status_history(r));
     }
 
     return ngx_http_ampersand_text_send(&text, NGX_HTTP_OK, type);
@@ -242,153 +236,21 @@ ngx_http_ampersand_status_format(ngx_http_request_t *r)
 }
 
 
-static void
-ngx_http_ampersand_status_json(ngx_http_ampersand_text_t *text,
-    ngx_http_ampersand_main_conf_t *amcf,
-    const ngx_http_ampersand_figure_t *f, ngx_uint_t n)
+/* "?history=60": the seconds of the past that JSON has, at most all. */
+
+static ngx_uint_t
+ngx_http_ampersand_status_history(ngx_http_request_t *r)
 {
-    ngx_uint_t                 i;
-    ngx_ampersand_counters_t  *counters;
+    ngx_int_t  n;
+    ngx_str_t  value;
 
-    counters = ngx_ampersand_zone_counters(amcf->zone);
-
-    ngx_http_ampersand_text(text, "{\"requests\":{\"pass\":%uA",
-                            counters->reasons[AMP_OK]);
-
-    for (i = 1; i < AMP_REASON_COUNT; i++) {
-        ngx_http_ampersand_text(text, ",\"%s\":%uA", amp_problem(i)->name,
-                                counters->reasons[i]);
+    if (ngx_http_arg(r, (u_char *) "history", 7, &value) != NGX_OK) {
+        return 0;
     }
 
-    ngx_http_ampersand_text(text, "}");
+    n = ngx_atoi(value.data, value.len);
 
-    for (i = 0; i < n; i++) {
-        ngx_http_ampersand_text(text, ",\"%s\":%uA", f[i].name, f[i].value);
-    }
-
-    ngx_http_ampersand_status_tenants(text, amcf->metrics);
-    ngx_http_ampersand_status_servers(text, amcf);
-
-    ngx_http_ampersand_text(text, "}\n");
-}
-
-
-/* "tenants":{"acme":{"gateway":1,"upstream":20,"cache":300}} */
-
-static void
-ngx_http_ampersand_status_tenants(ngx_http_ampersand_text_t *text,
-    ngx_ampersand_metrics_t *metrics)
-{
-    ngx_uint_t                       i;
-    ngx_ampersand_metrics_tenant_t  *tenant;
-
-    ngx_ampersand_metrics_expire(metrics);
-
-    ngx_http_ampersand_text(text, ",\"tenants\":{");
-
-    for (i = 0; i < metrics->n; i++) {
-        tenant = &metrics->sh->tenants[i];
-
-        if (tenant->len) {
-            ngx_http_ampersand_status_tenant(text, tenant, (char *) tenant->id,
-                                             tenant->len);
-            ngx_http_ampersand_text(text, ",");
-        }
-    }
-
-    ngx_http_ampersand_status_tenant(text, &metrics->sh->other, "other",
-                                     sizeof("other") - 1);
-    ngx_http_ampersand_text(text, "}");
-}
-
-
-static void
-ngx_http_ampersand_status_tenant(ngx_http_ampersand_text_t *text,
-    const ngx_ampersand_metrics_tenant_t *tenant, const char *id, size_t len)
-{
-    ngx_uint_t         api, class, source;
-    ngx_atomic_uint_t  n[NGX_AMPERSAND_METRICS_SOURCES];
-
-    ngx_memzero(n, sizeof(n));
-
-    for (api = 0; api < NGX_AMPERSAND_METRICS_APIS; api++) {
-        for (class = 0; class < NGX_AMPERSAND_METRICS_CLASSES; class++) {
-            for (source = 0; source < NGX_AMPERSAND_METRICS_SOURCES; source++) {
-                n[source] += tenant->requests[api][class][source];
-            }
-        }
-    }
-
-    ngx_http_ampersand_text(text, "\"%*s\":{\"gateway\":%uA,"
-                                  "\"upstream\":%uA,\"cache\":%uA}",
-                            len, id, n[NGX_HTTP_AMPERSAND_FROM_GATEWAY],
-                            n[NGX_HTTP_AMPERSAND_FROM_UPSTREAM],
-                            n[NGX_HTTP_AMPERSAND_FROM_CACHE]);
-}
-
-
-/*
- * The addresses that nginx uses until it reloads, for ampctl doctor: of each
- * upstream{} that a gateway location has, those of "server" lines.  Lines with
- * "resolve" have none here: nginx follows their names.
- */
-
-static void
-ngx_http_ampersand_status_servers(ngx_http_ampersand_text_t *text,
-    ngx_http_ampersand_main_conf_t *amcf)
-{
-    ngx_uint_t                       i, j, n, first;
-    ngx_http_upstream_server_t      *server;
-    ngx_http_ampersand_loc_conf_t  **alcf;
-
-    ngx_http_ampersand_text(text, ",\"servers\":{");
-    first = 1;
-
-    n = amcf->upstreams ? amcf->upstreams->nelts : 0;
-    alcf = n ? amcf->upstreams->elts : NULL;
-
-    for (i = 0; i < n; i++) {
-
-        for (j = 0; j < i && alcf[j]->target != alcf[i]->target; j++) {
-            /* void */
-        }
-
-        if (j < i || alcf[i]->target->servers == NULL) {
-            continue;
-        }
-
-        server = alcf[i]->target->servers->elts;
-
-        for (j = 0; j < alcf[i]->target->servers->nelts; j++) {
-
-            if (server[j].naddrs) {
-                ngx_http_ampersand_text(text, first ? "" : ",");
-                ngx_http_ampersand_status_server(text, &server[j]);
-                first = 0;
-            }
-        }
-    }
-
-    ngx_http_ampersand_text(text, "}");
-}
-
-
-/* "name:443":["10.0.0.1:443"] */
-
-static void
-ngx_http_ampersand_status_server(ngx_http_ampersand_text_t *text,
-    ngx_http_upstream_server_t *server)
-{
-    ngx_uint_t  i;
-
-    ngx_http_ampersand_text(text, "\"%V\":[", &server->name);
-
-    for (i = 0; i < server->naddrs; i++) {
-        ngx_http_ampersand_text(text, "%s\"%V\"", i ? "," : "",
-                                &server->addrs[i].name);
-    }
-
-    ngx_http_ampersand_text(text, "]");
+    return n < 0 ? 0 : ngx_min((ngx_uint_t) n, NGX_AMPERSAND_HISTORY);
 }
 
 

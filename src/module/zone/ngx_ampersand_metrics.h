@@ -34,6 +34,11 @@
 #define NGX_AMPERSAND_METRICS_STATUSES     6        /* others, 1xx .. 5xx     */
 #define NGX_AMPERSAND_METRICS_CACHE        8        /* NGX_HTTP_CACHE_...     */
 
+#define NGX_AMPERSAND_HISTORY              900      /* seconds                */
+#define NGX_AMPERSAND_HISTORY_PARTS        2        /* of a request, from
+                                                       NGX_AMPERSAND_IN_GATEWAY
+                                                       on                     */
+
 
 /* Why a try of an upstream request failed. */
 
@@ -64,8 +69,24 @@ typedef struct {
 } ngx_ampersand_metrics_tenant_t;
 
 
+/* Counts of the whole gateway at one moment, see ngx_ampersand_history.h. */
+
+typedef struct {
+    ngx_atomic_t                    second; /* when, by ngx_current_msec; 0:
+                                               never, or being written        */
+    uint32_t                        sources[NGX_AMPERSAND_METRICS_SOURCES];
+    uint32_t                        refusals[AMP_REASON_COUNT];
+    uint32_t                        durations[NGX_AMPERSAND_HISTORY_PARTS]
+                                             [AMP_HISTOGRAM_BUCKETS];
+} ngx_ampersand_moment_t;
+
+
 typedef struct {
     size_t                          layout; /* bytes of all this              */
+    ngx_atomic_t                    kept;   /* second of the last moment      */
+    ngx_ampersand_moment_t          history[NGX_AMPERSAND_HISTORY];
+    ngx_atomic_uint_t               sources[NGX_AMPERSAND_METRICS_SOURCES];
+    ngx_atomic_uint_t               refusals[AMP_REASON_COUNT];
     ngx_atomic_uint_t               operations[AMP_OPERATIONS_MAX]
                                               [NGX_AMPERSAND_METRICS_STATUSES]
                                               [NGX_AMPERSAND_METRICS_SOURCES];
