@@ -38,14 +38,14 @@ sub header {
     return %found;
 }
 
-# unit, window, reach, wanted, gateway, run, since, tail, back, charge, resume: 50/s, burst 100
+# unit, window, reach, wanted, gateway, run, since, tail, back, charge, resume, peers: 50/s, burst 100
 my %ask = (unit => 20e6, window => 1980e6, reach => 125e6, wanted => 1, gateway => 'a', run => 'r1', since => 0,
-    tail_us => 0, tail_ns => 0, back => 0, charge => 0, resume => 0);
+    tail_us => 0, tail_ns => 0, back => 0, charge => 0, resume => 0, peers => 0);
 
 sub ask {
     my %a = (%ask, @_);
     my $answer = $redis->command('EVALSHA', sha1_hex($script), 1, $a{key} // $key,
-        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume)});
+        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume peers)});
     return { map { ((qw(now lead granted gateways ahead wait))[$_] => $answer->[$_]) } 0 .. 5 };
 }
 
@@ -85,13 +85,15 @@ subtest 'a fail-over, a new rate' => sub {
     is ask(wanted => 10, reach => 0, run => 'r2')->{granted}, 0, 'a state that another server wrote: the bucket is empty';
     cmp_ok ask(wanted => 100, reach => 0, run => 'r2')->{granted}, '<=', 1, 'and stays empty';
 
-    is ask(wanted => 10, reach => 0, run => 'r3', resume => 1)->{granted}, 0, 'also when the gateway names a lower TAT: it may not be the only one';
+    is ask(wanted => 10, reach => 0, run => 'r3', resume => 1, peers => 2)->{granted}, 0, 'also when the gateway names a lower TAT: it may not be the only one';
+    is ask(wanted => 10, reach => 0, run => 'r3', resume => 1, gateway => 'b', peers => 2)->{granted}, 10, 'when both have told what they know it continues';
     $redis->command('DEL', $key);
     ask();
-    cmp_ok ask(wanted => 10, reach => 0, run => 'r3', resume => 1)->{granted}, '>=', 10, 'the only gateway: the bucket continues';
-    is ask(wanted => 10, reach => 0, run => 'r4', resume => 1600e6 + 1)->{lead}, 1600e6, 'from the TAT that this gateway names, if the state lacks it';
+    cmp_ok ask(wanted => 10, reach => 0, run => 'r3', resume => 1, peers => 1)->{granted}, '>=', 10, 'the only gateway: the bucket continues';
+    is ask(wanted => 10, reach => 0, run => 'r4', resume => 1600e6 + 1, peers => 1)->{lead}, 1600e6, 'from the TAT that this gateway names, if the state lacks it';
     is ask(wanted => 1, reach => 0, gateway => 'b', run => 'r4')->{granted}, 1, 'a second gateway';
-    is ask(wanted => 10, reach => 0, run => 'r5', resume => 1)->{granted}, 0, 'which may have had other answers: the bucket is empty';
+    is ask(wanted => 10, reach => 0, run => 'r5', resume => 1, peers => 2)->{granted}, 0, 'which may have had other answers: the bucket is empty';
+    is ask(wanted => 10, reach => 0, gateway => 'b', run => 'r5', resume => 1900e6 + 1, peers => 2)->{lead}, 1900e6, 'until it has told of them';
 
     my $new = 'amp:limit:{acme}:read';
     is ask(key => $new, wanted => 10, reach => 0, since => $time->(), resume => 1)->{granted}, 0, 'no state, since is set: the bucket is empty';
@@ -107,12 +109,12 @@ subtest 'a fail-over, a new rate' => sub {
 };
 
 subtest 'random calls: Redis and the Lua of the simulations answer the same' => sub {
-    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[13] \/ 1000000), ARGV[13] % 1000000 }/
+    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[14] \/ 1000000), ARGV[14] % 1000000 }/
         or die 'no TIME in the script';
     $redis->command('DEL', $key);
     my ($n, @wrong) = (0);
     for (split /\n/, `$limits trace 4000`) {
-        my ($call, $expected) = /^((?:\S+ ){12}\S+) (.*)$/ or die $_;
+        my ($call, $expected) = /^((?:\S+ ){13}\S+) (.*)$/ or die $_;
         my $answer = join ' ', @{ $redis->command('EVAL', $other, 1, $key, split / /, $call) };
         push @wrong, "$call: $answer, not $expected" if $answer ne $expected;
         $n++;

@@ -318,9 +318,10 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     tail = (tail > now) ? tail : now;
 
-    if (lease->gateways == 1) {
+    if (lease->redis != 0) {
         ask->resume = 1 + (tail - now)
                     + (now - lease->received) / AMP_LEASE_DRIFT;
+        ask->peers = lease->gateways;
     }
 
     if (lease->local > tail) {
@@ -379,6 +380,28 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     amp_lease_begin(lease, rate, now, timeout, ask);
     lease->size = 0;
+
+    return 1;
+}
+
+
+int
+amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    uint64_t timeout, amp_lease_ask_t *ask)
+{
+    memset(ask, 0, sizeof(*ask));
+
+    if (amp_lease_calling(lease, now) || lease->redis == 0
+        || amp_lease_tail(lease, amp_rate_interval(rate)) <= now)
+    {
+        return 0;
+    }
+
+    if (!amp_lease_fits(lease, rate)) {
+        amp_lease_drop(lease);
+    }
+
+    amp_lease_begin(lease, rate, now, timeout, ask);
 
     return 1;
 }
@@ -452,12 +475,15 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     redis = answer->now * 1000;
     amp_lease_unreserve(lease);
 
-    if (!amp_lease_steady(lease, redis, sent, received)) {
+    if (answer->server != lease->server
+        || !amp_lease_steady(lease, redis, sent, received))
+    {
         amp_lease_drop(lease);
     }
 
     delay = (received - sent) / 1000 + 2;       /* R is in microseconds */
 
+    lease->server = answer->server;
     lease->redis = redis;
     lease->received = received;
     lease->delay = (delay < UINT32_MAX) ? (uint32_t) delay : UINT32_MAX;
@@ -617,7 +643,8 @@ amp_lease_number(uint64_t n, unsigned char *text)
 
 void
 amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
-    uint64_t since, unsigned char text[AMP_LEASE_ARGS][AMP_LEASE_TEXT],
+    uint64_t since, unsigned gateways,
+    unsigned char text[AMP_LEASE_ARGS][AMP_LEASE_TEXT],
     amp_span_t argv[AMP_LEASE_ARGS])
 {
     argv[0] = amp_lease_number(ask->unit, text[0]);
@@ -632,4 +659,6 @@ amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
     argv[9] = amp_lease_number(ask->back, text[9]);
     argv[10] = amp_lease_number(ask->charge, text[10]);
     argv[11] = amp_lease_number(ask->resume, text[11]);
+    argv[12] = amp_lease_number(ask->peers > gateways ? ask->peers : gateways,
+                                text[12]);
 }

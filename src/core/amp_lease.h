@@ -39,16 +39,24 @@
  * AMP_LEASE_PACE, until the waiting requests were admitted.  Blocks are dropped
  * AMP_LEASE_LIFE after the last answer, before the clocks have drifted apart.
  *
- * Fail-over.  A replica that becomes the master may lack the last leases.
- * They end before t + W + T + AMP_LEASE_AHEAD, with t the old master's time at
- * fail-over; so the script moves the TAT of a state that is missing, or was
- * written by another server, to since + W + T + AMP_LEASE_AHEAD: the bucket
- * starts empty.  since is when the gateways first saw the new server.  If only
- * one gateway leases, according to that state and to the gateway itself, the
- * gateway has all answers and names the TAT (resume): the bucket continues.
- * Not covered: two masters at the same time, a Redis whose clock jumps forward,
- * keys that are deleted or evicted, a second gateway whose first calls were all
- * lost.  Each of these costs at most one burst.
+ * Another server.  A state that another server wrote may lack the last leases.
+ * If it may not, because a slot of a cluster moved, TAT is right but for the
+ * clocks of the two servers.  Else each gateway tells the new server the TAT
+ * that it knows, once; the largest is not before the end of any block that a
+ * living gateway has (with the answer it drops those of the old server).  Until
+ * all of them have, or for two seconds,
+ *   - all units of the old server that are left lie before since + W + T +
+ *     AMP_LEASE_AHEAD, with since not before the fail-over, and they lapse as
+ *     time passes; the new server grants no more than time has passed since
+ *     then, less AMP_LEASE_AHEAD.  So at no moment more than burst are left,
+ *     whatever places the new ones have;
+ *   - new blocks begin at the largest TAT told so far.  One that is told later
+ *     is raised by all that was granted before, which counts from then on as if
+ *     it had been granted behind that TAT.
+ * Then TAT is ordinary again.  Not covered: writes that are lost with the
+ * gateway that had the answers, or a second time within those two seconds; two
+ * masters at the same time; a Redis whose clock jumps forward; keys that are
+ * deleted or evicted.  Each of these costs at most one burst.
  *
  * Changes.  The promise holds for the new rate and burst from the moment when
  * all gateways use them.  Until then the script sees calls with either: the
@@ -80,7 +88,7 @@
 #include "amp_lease_state.h"
 
 
-#define AMP_LEASE_ARGS     12
+#define AMP_LEASE_ARGS     13
 #define AMP_LEASE_ANSWER   6
 #define AMP_LEASE_TEXT     32                       /* bytes for a number     */
 
@@ -102,6 +110,8 @@ typedef struct {
     uint64_t  gateways;         /* that called lately, with this one      */
     uint64_t  ahead;            /* TAT - now, ns                              */
     uint64_t  wait;             /* ns before which another call is useless    */
+    uint32_t  server;           /* not from the script: a number for the server
+                                   that answered                              */
 } amp_lease_answer_t;
 
 
@@ -184,6 +194,14 @@ int amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
 void amp_lease_failed(amp_lease_t *lease, uint64_t sent, uint64_t now);
 
 /*
+ * Begins a call that only tells a new server what this gateway knows: 1 with
+ * *ask filled, or 0 when it knows nothing of use, or a call is under way.
+ */
+
+int amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    uint64_t timeout, amp_lease_ask_t *ask);
+
+/*
  * Whoever made the call that began at sent does not wait for its answer any
  * more: another call may begin at once.
  */
@@ -223,11 +241,12 @@ uint32_t amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
  * text is room for the numbers; argv points into it.  gateway: 1 .. 64 bytes
  * that are different for each gateway (machine).  run: the run_id of the server
  * that is called, or empty.  since: Redis time, microseconds, when this gateway
- * first saw that server, if it has seen another one before; else 0.
+ * first saw that server, if it has seen another one before; else 0.  gateways:
+ * how many there are as far as the caller knows, 0 if it does not.
  */
 
 void amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway,
-    amp_span_t run, uint64_t since,
+    amp_span_t run, uint64_t since, unsigned gateways,
     unsigned char text[AMP_LEASE_ARGS][AMP_LEASE_TEXT],
     amp_span_t argv[AMP_LEASE_ARGS]);
 

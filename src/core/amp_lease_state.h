@@ -57,6 +57,7 @@ typedef struct {
     uint32_t           failed;      /* the last call failed                   */
     uint32_t           spent;       /* units spent without Redis since the
                                        current call began                     */
+    uint32_t           server;      /* of the last answer                     */
 } amp_lease_t;
 
 
@@ -69,9 +70,9 @@ typedef struct {
     uint64_t  tail;             /* the TAT from which back is subtracted      */
     uint64_t  back;             /* ns of the time line handed back            */
     uint64_t  charge;           /* ns of it spent without Redis               */
-    uint64_t  resume;           /* 1 + how far TAT is ahead, from a gateway
-                                   that is the only one as far as it has seen;
-                                   else 0                                     */
+    uint64_t  resume;           /* 1 + how far TAT is ahead, as far as this
+                                   gateway knows; 0: it has had no answer     */
+    uint32_t  peers;            /* gateways of the last answer                */
     uint32_t  wanted;           /* units                                      */
 } amp_lease_ask_t;
 

@@ -5,13 +5,18 @@
 --            ahead    TAT - at, nanoseconds.  Both are whole numbers below
 --                     2^53, which Lua's numbers hold exactly.
 --            unit     the time of one unit (T) that "ahead" was computed with
---            run      run_id of the server that wrote the state
+--            run      run_id of the server that wrote the state.  While the
+--                     gateways tell a new server what they know, four numbers
+--                     follow it: since when this is the server, when the first
+--                     one called, units granted since then, gateways that have
+--                     called.  Version 0.1.0 takes that for another server's
+--                     state and empties the bucket.
 --            swept    when gateways that no longer call were last removed
 --            g:<id>   for each gateway: when it last called, and the moment
 --                     up to which it has received its share
 -- ARGV     unit, window, reach, wanted, gateway id, run_id, since, tail
 --          (microseconds, then the nanoseconds below one), back, charge,
---          resume: see amp_lease_ask_t and amp_lease_argv() in amp_lease.h,
+--          resume, peers: see amp_lease_ask_t and amp_lease_argv() in amp_lease.h,
 --          where the algorithm and its promise are described.
 -- Returns  six integers, see amp_lease_answer_t.
 --
@@ -22,7 +27,11 @@ local unit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local reach, wanted = tonumber(ARGV[3]), tonumber(ARGV[4])
 local me, run, since = 'g:' .. ARGV[5], ARGV[6], tonumber(ARGV[7])
 local back, charge = tonumber(ARGV[10]), tonumber(ARGV[11])
-local resume = tonumber(ARGV[12])
+local resume, peers = tonumber(ARGV[12]), tonumber(ARGV[13])
+
+-- How long a new server waits for gateways that have not told what they know,
+-- microseconds.
+local patience = 2000000
 
 -- tostring() would round to 14 digits
 local function text(n) return string.format('%.0f', n) end
@@ -43,9 +52,45 @@ local depth = window + unit + span
 
 -- How far TAT is ahead of now.
 
+local swept = tonumber(old[5] or 0)
+local writer, from, began, given, told =
+  string.match(old[4] or '', '^(%S+) (%d+) (%d+) (%d+) (%d+)$')
+if writer == run then
+  since, began = tonumber(from), tonumber(began)
+  given, told = tonumber(given), tonumber(told)
+else
+  began = nil
+end
+
+local foreign = old[1] and old[4] ~= run and not began
+
+-- A slot moves without a loss.  A master of a cluster that never was a replica
+-- has a state of another server only because its slot moved.
+local function moved()
+  local info = redis.pcall('INFO')
+  if type(info) ~= 'string' then return false end
+  local up = tonumber(string.match(info, '\nuptime_in_seconds:(%d+)'))
+  return string.find(info, '\ncluster_enabled:1', 1, true)
+    and string.find(info, '\nrole:master', 1, true)
+    and string.find(info, '\nmaster_replid2:' .. string.rep('0', 40), 1, true)
+    and up and old[1] - (now - up * 1000000) > 10000000
+end
+
+-- Otherwise the last leases may be lost, and the gateways tell what they know.
+local lost, skew = false, 0
+if foreign then
+  lost, skew = true, 2000000
+  if moved() then lost, skew = false, 100000 end
+  if peers == 1 and others == 0 and resume > 0 then skew = 0 end
+  if since > 0 and now - since > patience then lost = false end
+elseif not old[1] then
+  lost = since > 0 and now - since <= patience
+end
+
 local ahead = 0
 if old[1] then
-  ahead = math.max(0, old[2] - (now - old[1]) * 1000)
+  local past = math.max(0, now - old[1] - skew)
+  ahead = math.max(0, old[2] - past * 1000)
 
   -- Units come back only if no other gateway leased behind them: TAT must
   -- still be the one that the gateway names.
@@ -58,28 +103,37 @@ if old[1] then
   if old[3] ~= ARGV[1] then
     ahead = math.ceil(ahead / tonumber(old[3]) * unit)
   end
+end
 
-  -- Another server wrote the state, and its last leases may be lost.  The only
-  -- gateway has all answers and names the TAT; otherwise the bucket starts
-  -- empty.
-  if old[4] ~= run and resume > 0 and others == 0 then
-    ahead = math.max(ahead, resume - 1)
-    since = 0
-  elseif old[4] ~= run and since == 0 then
-    since = now
+if lost then
+  if since == 0 or since > now then since = now end
+  began, given, told, swept = now, 0, 0, now
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'g:' then
+      redis.call('HSET', key, all[i], '0 ' .. text(now))
+    end
   end
+  if old[6] then old[6] = '0 ' .. text(now) end
 end
 
--- An empty bucket, which has been filling since this server became the master.
-
-if since > 0 and old[4] ~= run then
-  ahead = math.max(ahead, depth - (now - since) * 1000)
+if foreign and not lost then
+  ahead = math.max(ahead, resume - 1)
+elseif began and (not old[6]
+  or tonumber(string.match(old[6], '^%d+')) < began) then
+  if resume > 0 then ahead = math.max(ahead, resume - 1 + given * unit) end
+  told = told + 1
 end
+
+if began and (now - began > patience
+  or (peers > 0 and told >= math.max(peers, others + 1))) then
+  began = nil
+end
+
 ahead = math.min(depth, ahead + charge)
 
 -- Once a second: remove gateways that have not called for two.
 
-local swept = tonumber(old[5] or 0)
 if now - swept > 1000000 or swept > now then
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
@@ -130,6 +184,17 @@ if wanted > 0 then
 end
 
 local n = math.max(0, math.min(want, most))
+
+-- Before all have told what they know, only what an empty bucket has received
+-- since this is the server.
+
+local earned = 0
+if began then
+  earned = (now - since) * 1000 - span - given * unit
+  n = math.min(n, math.max(0, math.floor(earned / unit)))
+  given = given + n
+end
+
 local lead = ahead
 ahead = ahead + n * unit
 had = math.min(had + n * share, span + 2 * share)
@@ -138,7 +203,9 @@ had = math.min(had + n * share, span + 2 * share)
 -- is of no use.
 
 local wait = 0
-if n < wanted and n >= most then
+if began and n < wanted then
+  wait = math.min(100000000, math.max(1, (n + 1) * unit - earned))
+elseif n < wanted and n >= most then
   wait = ahead - window - reach
   if others > 0 then
     wait = math.max(wait, math.min(had - reach,
@@ -146,9 +213,13 @@ if n < wanted and n >= most then
   end
 end
 
+if began then
+  run = run .. ' ' .. text(since) .. ' ' .. text(began) .. ' ' .. text(given)
+    .. ' ' .. text(told)
+end
 redis.call('HSET', key, 'at', text(now), 'ahead', text(ahead),
   'unit', ARGV[1], 'run', run, 'swept', text(swept))
-if wanted > 0 then
+if wanted > 0 or began then
   redis.call('HSET', key, me,
     text(now) .. ' ' .. text(math.floor(now + had / 1000)))
 else

@@ -16,7 +16,7 @@
  *   limits           all scenarios
  *   limits NAME      scenarios whose name begins with NAME
  *   limits script    prints the script
- *   limits trace N   N random calls: their 12 arguments, the time, the answer
+ *   limits trace N   N random calls: their 13 arguments, the time, the answer
  *   limits seeds FIRST N   N random scenarios, from this seed on
  */
 
@@ -128,7 +128,7 @@ trace_one(server_t *m, const amp_rate_t *rate, double now)
 {
     int                         gateway, run;
     double                      since;
-    unsigned                    i;
+    unsigned                    i, many;
     amp_span_t                  argv[AMP_LEASE_ARGS];
     unsigned char               text[AMP_LEASE_ARGS][AMP_LEASE_TEXT];
     amp_lease_ask_t             ask;
@@ -147,6 +147,7 @@ trace_one(server_t *m, const amp_rate_t *rate, double now)
     ask.wanted = draw(8) ? 1 + draw(draw(2) ? 3 : 40) : 0;
     ask.charge = draw(30) ? 0 : draw(1000000000);
     ask.resume = draw(2) ? 0 : 1 + draw(2000000000);
+    many = draw(4);
 
     if (draw(6) == 0) {
         ask.tail = answer.now * 1000 + answer.ahead + (draw(4) == 0);
@@ -154,9 +155,10 @@ trace_one(server_t *m, const amp_rate_t *rate, double now)
     }
 
     amp_lease_argv(&ask, amp_span_make(names + gateway, 1),
-                   amp_span_make(names + run, 1), (uint64_t) since, text, argv);
+                   amp_span_make(names + run, 1), (uint64_t) since, many, text,
+                   argv);
 
-    server_call(m, &ask, gateway, run, since, now, &answer);
+    server_call(m, &ask, gateway, run, since, many, now, &answer);
 
     for (i = 0; i < AMP_LEASE_ARGS; i++) {
         printf("%.*s ", (int) argv[i].len, (const char *) argv[i].data);
@@ -185,6 +187,7 @@ trace(unsigned n)
     };
 
     memset(&m, 0, sizeof(m));
+    m.promoted = 1;
     rate = rates[0];
 
     while (n--) {
@@ -246,11 +249,11 @@ random_scenario(scenario_t *s, uint64_t seed)
     s->failovers = ((faults & 12) == 8) ? 1 + DRAW(3) : 0;
     s->lossless = (int) DRAW(2);
 
-    /* gateways and replies may get lost, or writes, but not both */
+    /* gateways may die, or writes get lost, but not both, nor writes twice */
 
     if (s->failovers && !s->lossless) {
         s->deaths = 0;
-        s->loss = 0;
+        s->failovers = 1;
     }
 
     if ((faults & 48) == 48 && s->failovers + s->moves == 0) {

@@ -79,7 +79,7 @@ step(world_t *w, uint8_t what, uint8_t n)
     case 3:
         if (g->calling && !g->answered) {
             g->answered = 1;
-            server_call(w->redis, &g->ask, (int) (g - w->gateways), 0, 0,
+            server_call(w->redis, &g->ask, (int) (g - w->gateways), 0, 0, 0,
                        world_clock(w), &g->answer);
         }
         break;

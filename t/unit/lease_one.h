@@ -53,7 +53,7 @@ one_call(one_t *o)
     assert_false(amp_lease_due(&o->lease, &o->rate, o->now));
 
     o->now += 200000;
-    server_call(&o->redis, &ask, o->me, o->run, 0,
+    server_call(&o->redis, &ask, o->me, o->run, 0, 0,
                o->zero + (double) (o->now / 1000), &answer);
     o->now += 200000;
 
@@ -74,7 +74,7 @@ one_lease(one_t *o, unsigned n, unsigned waiting)
     amp_lease_ask(&o->lease, &o->rate, o->now, TIMEOUT, &ask);
     o->lease.waiting = waiting;
     ask.wanted = n;
-    server_call(&o->redis, &ask, o->me, o->run, 0,
+    server_call(&o->redis, &ask, o->me, o->run, 0, 0,
                o->zero + (double) (o->now / 1000), &answer);
     assert_int_equal(amp_lease_answer(&o->lease, &answer, o->now, o->now), 0);
 }

@@ -34,6 +34,7 @@ typedef struct {
     int       there;
     double    expires;                  /* the server's clock, microseconds   */
     unsigned  calls;
+    int       promoted;                 /* it was a replica before            */
     unsigned  n;                        /* gateways that have a field         */
     char      fields[SERVER_FIELDS][SERVER_TEXT];
     char      gateways[SERVER_GATEWAYS][48];
@@ -171,6 +172,15 @@ server_command(lua_State *lua)
         return 1;
     }
 
+    if (strcmp(name, "INFO") == 0) {
+        lua_pushfstring(lua, "# Server\r\nuptime_in_seconds:3600\r\n"
+                        "role:master\r\nmaster_replid2:%s\r\n"
+                        "cluster_enabled:1\r\n", s->promoted
+                        ? "8a4ddd4fcf4d3ce8d4c8e46a57f8d0f2e21bd6c9"
+                        : "0000000000000000000000000000000000000000");
+        return 1;
+    }
+
     if (strcmp(name, "HGETALL") == 0) {
         return server_all(lua, s);
     }
@@ -211,6 +221,8 @@ server_start(void)
     lua_newtable(server_lua);
     lua_pushcfunction(server_lua, server_command);
     lua_setfield(server_lua, -2, "call");
+    lua_pushcfunction(server_lua, server_command);
+    lua_setfield(server_lua, -2, "pcall");
     lua_setglobal(server_lua, "redis");
 
     server_check(luaL_loadbuffer(server_lua,
@@ -233,9 +245,10 @@ server_eval(server_t *s, const amp_span_t *argv, double now,
     }
 
     if (s->there && now >= s->expires) {
-        i = (int) s->calls;
-        memset(s, 0, sizeof(*s));
-        s->calls = (unsigned) i;
+        s->there = 0;
+        s->n = 0;
+        memset(s->fields, 0, sizeof(s->fields));
+        memset(s->gateways, 0, sizeof(s->gateways));
     }
 
     s->calls++;
@@ -271,11 +284,14 @@ server_eval(server_t *s, const amp_span_t *argv, double now,
 }
 
 
-/* now: microseconds of the server's clock. */
+/*
+ * now: microseconds of the server's clock; many: the number of gateways, 0: not
+ * known.
+ */
 
 static void
 server_call(server_t *s, const amp_lease_ask_t *ask, int me, int run,
-    double since, double now, amp_lease_answer_t *answer)
+    double since, unsigned many, double now, amp_lease_answer_t *answer)
 {
     char           id[16], run_id[16];
     uint64_t       numbers[AMP_LEASE_ANSWER];
@@ -287,7 +303,7 @@ server_call(server_t *s, const amp_lease_ask_t *ask, int me, int run,
 
     amp_lease_argv(ask, amp_span_make(id, strlen(id)),
                    amp_span_make(run_id, strlen(run_id)), (uint64_t) since,
-                   text, argv);
+                   many, text, argv);
 
     server_eval(s, argv, now, numbers);
 
@@ -297,6 +313,7 @@ server_call(server_t *s, const amp_lease_ask_t *ask, int me, int run,
     answer->gateways = numbers[3];
     answer->ahead = numbers[4];
     answer->wait = numbers[5];
+    answer->server = (uint32_t) run;
 }
 
 

@@ -65,6 +65,8 @@ typedef struct {
     uint64_t        changes;    /* world's clock: when it gets the new rate   */
     int             run;        /* of the server to which it is connected     */
     double          since;
+    uint64_t        notices;    /* world's clock: that there is another one   */
+    int             tells;      /* it has to tell that one what it knows      */
     double          asked;      /* zero of the server that was called last    */
     double          server;     /* zero of the server that answered last      */
     int             calling;
@@ -196,6 +198,7 @@ gateway_start(world_t *w, gateway_t *g)
     g->changes = w->change;
     g->changes += w->s->spread ? world_draw(w, w->s->spread * 1000000) : 0;
     g->run = w->run;
+    g->tells = 0;
     g->server = w->zero;
     g->since = 0;
 }
@@ -212,6 +215,15 @@ gateway_call(world_t *w, gateway_t *g)
 
     if (amp_lease_due(&g->lease, gateway_rate(w, g), now)) {
         amp_lease_ask(&g->lease, gateway_rate(w, g), now, TIMEOUT, &g->ask);
+
+    } else if (g->tells) {
+        g->tells = 0;
+
+        if (!amp_lease_tell(&g->lease, gateway_rate(w, g), now, TIMEOUT,
+                            &g->ask))
+        {
+            return;
+        }
 
     } else if (w->s->deaths == 0 || world_draw(w, 20000) != 0
                || !amp_lease_return(&g->lease, gateway_rate(w, g), now,
@@ -262,7 +274,7 @@ gateway_receive(world_t *w, gateway_t *g)
 
             g->asked = w->zero;
             server_call(w->redis, &g->ask, (int) (g - w->gateways), g->run,
-                       g->since, world_clock(w), &g->answer);
+                        g->since, w->s->gateways, world_clock(w), &g->answer);
         } else {
             g->lost = 1;
         }
@@ -276,13 +288,6 @@ gateway_receive(world_t *w, gateway_t *g)
 
     if (g->lost || !g->answered) {
         amp_lease_failed(&g->lease, g->sent, now);
-
-        /* the gateway connects to the new server */
-
-        if (g->run != w->run) {
-            g->run = w->run;
-            g->since = world_clock(w);
-        }
 
         g->waiting = 0;
         return;
@@ -308,6 +313,7 @@ gateway_receive(world_t *w, gateway_t *g)
 static void
 world_fail_over(world_t *w)
 {
+    unsigned   i;
     server_t  *lost;
 
     if (w->s->lossless) {
@@ -318,8 +324,34 @@ world_fail_over(world_t *w)
     w->redis = w->replica;
     w->replica = lost;
     *w->replica = *w->redis;
+    w->redis->promoted = 1;
     w->run++;
     w->zero += (double) world_draw(w, 4000000) - 2000000;
+
+    for (i = 0; i < w->s->gateways; i++) {
+        w->gateways[i].notices = w->now + world_draw(w, SECOND / 4);
+    }
+}
+
+
+/* The gateway connects to the new server.  Its call to the old one fails. */
+
+static void
+gateway_notice(world_t *w, gateway_t *g)
+{
+    if (g->run == w->run || w->now < g->notices) {
+        return;
+    }
+
+    g->run = w->run;
+    g->since = world_clock(w);
+    g->tells = 1;
+
+    if (g->calling && !g->answered) {
+        g->lost = 1;
+        g->arrives = UINT64_MAX;
+        g->returns = w->now;
+    }
 }
 
 
@@ -329,9 +361,11 @@ world_move(world_t *w)
     unsigned  i;
 
     w->run++;
+    w->zero += (double) world_draw(w, 100000) - 50000;
 
     for (i = 0; i < w->s->gateways; i++) {
         w->gateways[i].run = w->run;
+        w->gateways[i].since = 0;
     }
 }
 
@@ -407,6 +441,7 @@ world_step(world_t *w, gateway_t *g)
     n += world_draw(w, 1000000) < (uint64_t) ((g->demand - n) * 1000000);
 
     world_requests(w, g, n);
+    gateway_notice(w, g);
 
     if (g->demand != 0 || g->waiting != 0 || g->calling) {
         gateway_call(w, g);

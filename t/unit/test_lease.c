@@ -541,14 +541,16 @@ arguments_of_the_script(void **state)
 
     static const amp_lease_ask_t  ask = {
         20000000, 1980000000, 0, UINT64_C(1763000000123456789), UINT64_MAX, 0,
-        7, UINT32_MAX
+        7, 2, UINT32_MAX
     };
     static const char *const  expected[AMP_LEASE_ARGS] = {
         "20000000", "1980000000", "0", "4294967295", "gw", "run", "17",
-        "1763000000123456", "789", "18446744073709551615", "0", "7"
+        "1763000000123456", "789", "18446744073709551615", "0", "7",
+        "3"
     };
 
-    amp_lease_argv(&ask, amp_span("gw"), amp_span("run"), 17, text, argv);
+    amp_lease_argv(&ask, amp_span("gw"), amp_span("run"), 17, 3, text,
+                   argv);
 
     for (i = 0; i < AMP_LEASE_ARGS; i++) {
         assert_true(amp_span_eq(argv[i], amp_span_make(expected[i],

@@ -15,6 +15,9 @@
 #define NGX_AMPERSAND_LEASE_IDLE    AMP_LEASE_SECOND
 #define NGX_AMPERSAND_LEASE_RECENT  256         /* nodes tested in one turn   */
 #define NGX_AMPERSAND_LEASE_RETURN  8           /* calls in one turn          */
+#define NGX_AMPERSAND_LEASE_CALLS   256         /* calls that tell, in one    */
+#define NGX_AMPERSAND_LEASE_TELLING (3 * AMP_LEASE_SECOND)  /* lease.lua waits
+                                                   for two seconds            */
 
 
 typedef struct {
@@ -29,12 +32,25 @@ typedef struct {
 } ngx_ampersand_lease_round_t;
 
 
+/* Begins a call for a lease, with the lock held: 1, or 0 where none is due. */
+
+typedef ngx_uint_t (*ngx_ampersand_lease_ask_pt)(
+    ngx_ampersand_leasing_t *leasing, ngx_ampersand_leased_t *leased,
+    uint64_t now, amp_lease_ask_t *ask);
+
+
 static ngx_int_t ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round);
 static ngx_int_t ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round,
     ngx_uint_t make);
 static void ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round);
-static ngx_uint_t ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing,
-    uint64_t unused);
+static ngx_uint_t ngx_ampersand_lease_walk(ngx_ampersand_leasing_t *leasing,
+    ngx_uint_t nodes, ngx_uint_t most, ngx_ampersand_lease_ask_pt ask);
+static ngx_uint_t ngx_ampersand_lease_ask_return(
+    ngx_ampersand_leasing_t *leasing, ngx_ampersand_leased_t *leased,
+    uint64_t now, amp_lease_ask_t *ask);
+static ngx_uint_t ngx_ampersand_lease_ask_tell(
+    ngx_ampersand_leasing_t *leasing, ngx_ampersand_leased_t *leased,
+    uint64_t now, amp_lease_ask_t *ask);
 static ngx_int_t ngx_ampersand_lease_sum(ngx_ampersand_lease_round_t *round,
     uint64_t *wait);
 static amp_lease_e ngx_ampersand_lease_fallback(
@@ -267,7 +283,9 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
 void
 ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing)
 {
-    (void) ngx_ampersand_lease_return(leasing, NGX_AMPERSAND_LEASE_IDLE);
+    (void) ngx_ampersand_lease_walk(leasing, NGX_AMPERSAND_LEASE_RECENT,
+                                    NGX_AMPERSAND_LEASE_RETURN,
+                                    ngx_ampersand_lease_ask_return);
 }
 
 
@@ -277,26 +295,58 @@ ngx_ampersand_lease_exit(ngx_ampersand_leasing_t *leasing, ngx_uint_t last)
     leasing->closing = 1;
 
     while (last && !ngx_ampersand_lease_degraded(leasing->zone)
-           && ngx_ampersand_lease_return(leasing, 0))
+           && ngx_ampersand_lease_walk(leasing, NGX_AMPERSAND_LEASE_RECENT,
+                                       NGX_AMPERSAND_LEASE_RETURN,
+                                       ngx_ampersand_lease_ask_return))
     {
         /* void */
     }
 }
 
 
-/* Returns units of leases not used for so many ns; the number of calls made. */
+ngx_uint_t
+ngx_ampersand_lease_tell(ngx_ampersand_leasing_t *leasing)
+{
+    ngx_ampersand_leases_t  *leases;
+
+    leases = &leasing->zone->sh->leases;
+
+    if (leases->successor == 0) {
+        return 0;
+    }
+
+    if (ngx_ampersand_lease_now() - leases->successor
+            > NGX_AMPERSAND_LEASE_TELLING
+        || ngx_ampersand_lease_walk(leasing, NGX_MAX_INT_T_VALUE,
+                                    NGX_AMPERSAND_LEASE_CALLS,
+                                    ngx_ampersand_lease_ask_tell) == 0)
+    {
+        leases->successor = 0;
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/*
+ * Makes and sends the calls that "ask" begins for leases among so many nodes
+ * used last, at most "most" calls.  Returns their number.
+ */
 
 static ngx_uint_t
-ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
+ngx_ampersand_lease_walk(ngx_ampersand_leasing_t *leasing, ngx_uint_t nodes,
+    ngx_uint_t most, ngx_ampersand_lease_ask_pt ask)
 {
     u_char                      *id;
     uint64_t                     now;
     ngx_uint_t                   i, n;
     ngx_queue_t                 *q;
+    amp_lease_ask_t              asked;
     ngx_ampersand_node_t        *node;
     ngx_ampersand_zone_t        *zone;
     ngx_ampersand_leased_t      *leased;
-    ngx_ampersand_lease_call_t  *call, *calls[NGX_AMPERSAND_LEASE_RETURN];
+    ngx_ampersand_lease_call_t  *call, *calls[NGX_AMPERSAND_LEASE_CALLS];
 
     zone = leasing->zone;
     n = 0;
@@ -306,8 +356,7 @@ ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
     now = ngx_ampersand_lease_now();
 
     for (i = 0, q = ngx_queue_head(&zone->sh->lru);
-         i < NGX_AMPERSAND_LEASE_RECENT && n < NGX_AMPERSAND_LEASE_RETURN
-         && q != ngx_queue_sentinel(&zone->sh->lru);
+         i < nodes && n < most && q != ngx_queue_sentinel(&zone->sh->lru);
          i++, q = ngx_queue_next(q))
     {
         node = ngx_queue_data(q, ngx_ampersand_node_t, queue);
@@ -318,10 +367,7 @@ ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
 
         leased = ngx_ampersand_node_state(node);
 
-        if (leased->lease.size == 0 || leased->rate.count == 0
-            || now < leased->lease.received + unused
-            || now < leased->lease.counted + unused)
-        {
+        if (leased->rate.count == 0 || !ask(leasing, leased, now, &asked)) {
             continue;
         }
 
@@ -331,27 +377,11 @@ ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
                                         amp_span_make(id, node->len - 2),
                                         id[node->len - 1], now);
         if (call == NULL) {
+            amp_lease_give_up(&leased->lease, now);
             break;
         }
 
-        /*
-         * no later call follows, so the time between two calls does not
-         * matter
-         */
-
-        if (leasing->closing) {
-            leased->lease.calls = 0;
-        }
-
-        if (!amp_lease_return(&leased->lease, &leased->rate, now,
-                              ngx_ampersand_lease_timeout(leasing),
-                              &call->ask))
-        {
-            leased->lease.size = 0;
-            ngx_ampersand_lease_call_free(call);
-            continue;
-        }
-
+        call->ask = asked;
         calls[n++] = call;
     }
 
@@ -362,6 +392,51 @@ ngx_ampersand_lease_return(ngx_ampersand_leasing_t *leasing, uint64_t unused)
     }
 
     return n;
+}
+
+
+/* Returns the units of a lease that has not been used lately. */
+
+static ngx_uint_t
+ngx_ampersand_lease_ask_return(ngx_ampersand_leasing_t *leasing,
+    ngx_ampersand_leased_t *leased, uint64_t now, amp_lease_ask_t *ask)
+{
+    uint64_t      unused;
+    amp_lease_t  *lease;
+
+    lease = &leased->lease;
+    unused = leasing->closing ? 0 : NGX_AMPERSAND_LEASE_IDLE;
+
+    if (lease->size == 0 || now < lease->received + unused
+        || now < lease->counted + unused)
+    {
+        return 0;
+    }
+
+    /* no later call follows, so the time between two calls does not matter */
+
+    if (leasing->closing) {
+        lease->calls = 0;
+    }
+
+    if (!amp_lease_return(lease, &leased->rate, now,
+                          ngx_ampersand_lease_timeout(leasing), ask))
+    {
+        lease->size = 0;
+        return 0;
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_ampersand_lease_ask_tell(ngx_ampersand_leasing_t *leasing,
+    ngx_ampersand_leased_t *leased, uint64_t now, amp_lease_ask_t *ask)
+{
+    return leased->lease.received < leasing->zone->sh->leases.successor
+           && amp_lease_tell(&leased->lease, &leased->rate, now,
+                             ngx_ampersand_lease_timeout(leasing), ask);
 }
 
 

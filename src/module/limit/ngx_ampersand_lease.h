@@ -73,6 +73,14 @@ ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
 void ngx_ampersand_lease_idle(ngx_ampersand_leasing_t *leasing);
 
 /*
+ * Tells a Redis server that followed another one what this gateway knows of
+ * the limits: see amp_lease.h.  1: call again after 100 ms; 0: all is told, or
+ * there is no such server.  To be called by one worker.
+ */
+
+ngx_uint_t ngx_ampersand_lease_tell(ngx_ampersand_leasing_t *leasing);
+
+/*
  * The worker exits: calls that end from now on do not change the degraded flag,
  * and wake no request.  last: it is the gateway's last worker, so it returns
  * the units of all leases among the 256 nodes used last, as far as Redis takes

@@ -162,7 +162,11 @@ ngx_ampersand_lease_evaluate(ngx_ampersand_lease_call_t *call, amp_span_t key,
                    amp_span_make(zone->sh->leases.gateway,
                                  NGX_AMPERSAND_GATEWAY_ID),
                    amp_span_make(server->run_id, server->run_id_len),
-                   since, text, &argv[4]);
+                   since, (unsigned) zone->sh->leases.registered, text,
+                   &argv[4]);
+
+    call->server = ngx_murmur_hash2((u_char *) server->run_id,
+                                    server->run_id_len);
 
     rc = ngx_ampersand_redis_command(leasing->redis, key, 4 + AMP_LEASE_ARGS,
                                      argv, ngx_ampersand_lease_reply, call);
@@ -235,6 +239,7 @@ ngx_ampersand_lease_since(ngx_ampersand_zone_t *zone,
     {
         since = server->time ? server->time
                              : (uint64_t) ngx_time() * 1000000;
+        leases->successor = ngx_ampersand_lease_now();
     }
 
     seen = &leases->servers[leases->nservers++ % NGX_AMPERSAND_SERVERS];
@@ -272,6 +277,7 @@ ngx_ampersand_lease_reply(void *data, ngx_int_t rc, redisReply *reply)
     }
 
     if (rc == NGX_OK && ngx_ampersand_lease_read(reply, &answer) == NGX_OK) {
+        answer.server = call->server;
         ngx_ampersand_lease_end(call, &answer);
         return;
     }

@@ -83,6 +83,7 @@ typedef struct {
     amp_limit_e              limit;
     amp_lease_ask_t          ask;
     uint64_t                 sent;      /* ngx_ampersand_lease_now()          */
+    uint32_t                 server;    /* hash of its run_id                 */
     ngx_uint_t               eval;      /* with the script's text             */
     ngx_uint_t               pinged;    /* the link has answered              */
     ngx_uint_t               unsent;    /* no link to Redis                   */

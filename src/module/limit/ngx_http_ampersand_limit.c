@@ -3,6 +3,7 @@
 
 
 #define NGX_HTTP_AMPERSAND_IDLE  1000       /* ms                             */
+#define NGX_HTTP_AMPERSAND_TELL  100
 
 
 /*
@@ -22,6 +23,8 @@ static void ngx_http_ampersand_limit_wake(void *data, uint32_t tenant);
 static amp_reason_e ngx_http_ampersand_limit_concurrency(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
     const amp_tenant_t *tenant);
+static void ngx_http_ampersand_limit_server(void *data,
+    const ngx_ampersand_server_t *server);
 static void ngx_http_ampersand_limit_end(void *data);
 static amp_reason_e ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
@@ -47,8 +50,7 @@ ngx_http_ampersand_limit_init(ngx_http_ampersand_limits_t *limits,
     limits->leasing.data = limits;
 
     ngx_ampersand_redis_on_server(limits->leasing.redis,
-                                  ngx_ampersand_lease_server,
-                                  limits->leasing.zone);
+                                  ngx_http_ampersand_limit_server, limits);
 
     if (ngx_worker != 0) {
         return;
@@ -66,14 +68,34 @@ ngx_http_ampersand_limit_init(ngx_http_ampersand_limits_t *limits,
 static void
 ngx_http_ampersand_limit_idle(ngx_event_t *ev)
 {
+    ngx_uint_t                    tells;
     ngx_http_ampersand_limits_t  *limits;
 
     limits = ev->data;
 
-    ngx_ampersand_lease_idle(&limits->leasing);
+    tells = ngx_ampersand_lease_tell(&limits->leasing);
+
+    if (!tells) {
+        ngx_ampersand_lease_idle(&limits->leasing);
+    }
 
     if (!ngx_exiting) {
-        ngx_add_timer(ev, NGX_HTTP_AMPERSAND_IDLE);
+        ngx_add_timer(ev, tells ? NGX_HTTP_AMPERSAND_TELL
+                                : NGX_HTTP_AMPERSAND_IDLE);
+    }
+}
+
+
+static void
+ngx_http_ampersand_limit_server(void *data,
+    const ngx_ampersand_server_t *server)
+{
+    ngx_http_ampersand_limits_t *limits = data;
+
+    ngx_ampersand_lease_server(limits->leasing.zone, server);
+
+    if (limits->idle.timer_set && !ngx_exiting) {
+        ngx_add_timer(&limits->idle, NGX_HTTP_AMPERSAND_TELL);
     }
 }
 

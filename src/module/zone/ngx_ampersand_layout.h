@@ -136,6 +136,9 @@ typedef struct {
     uint64_t                   began;   /* when the zone was made             */
     ngx_ampersand_seen_t       servers[NGX_AMPERSAND_SERVERS];
     ngx_uint_t                 nservers;
+    uint64_t                   successor; /* monotonic: when the last one was
+                                           first seen that followed another;
+                                           0: all leases are told to it       */
     unsigned                   gateways; /* that leased, as an answer says,   */
     uint64_t                   counted; /* ... and when                       */
     ngx_atomic_t               registered; /* gateways that live, as Redis or
