@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_cache_store.h"
 #include "ngx_http_ampersand_cache_lock.h"
+#include "ngx_http_ampersand_cache_room.h"
 #include "ngx_http_ampersand_header_list.h"
 #include "amp_freshness.h"
 
@@ -50,6 +51,12 @@ ngx_http_ampersand_cache_store(ngx_http_request_t *r,
     if (u->cacheable) {
         ngx_http_ampersand_cache_said(r, &said);
         lifetime = ngx_http_ampersand_cache_lifetime(r, terms, &said);
+
+        if (lifetime > 0 && !ngx_http_ampersand_cache_room(r)) {
+            ngx_http_ampersand_cache_decline(r);
+            ngx_http_ampersand_cache_lock_unshared(r, zone);
+            return;
+        }
 
         if (lifetime > 0
             && ngx_http_ampersand_cache_vary(r, terms->headers) == NGX_OK)
