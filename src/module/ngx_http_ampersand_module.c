@@ -690,7 +690,7 @@ ngx_http_ampersand_registry(ngx_conf_t *cf,
                             store)
                 - file->data - 1;
 
-    return ngx_http_ampersand_status_address(cf, &amcf->status);
+    return ngx_http_ampersand_status_address(cf, &amcf->status_address);
 }
 
 

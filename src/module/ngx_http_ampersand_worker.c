@@ -211,7 +211,7 @@ ngx_http_ampersand_worker_registry(ngx_http_ampersand_main_conf_t *amcf,
     registry->zone = amcf->zone;
     registry->redis = amcf->worker->redis;
     registry->prefix = &amcf->redis_conf->prefix;
-    registry->status = amcf->status;
+    registry->status = amcf->status_address;
     registry->file = amcf->gateways;
 
     ngx_ampersand_registry_init(registry, cycle->log, ngx_worker == 0);

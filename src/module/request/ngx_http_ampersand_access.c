@@ -50,6 +50,10 @@ static void ngx_http_ampersand_resolved(
     ngx_http_ampersand_resolve_t *resolve);
 static ngx_int_t ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_find_tenant(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx);
+static amp_reason_e ngx_http_ampersand_check(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
 static amp_reason_e ngx_http_ampersand_parse(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_target_t *target);
 static amp_reason_e ngx_http_ampersand_authorize(ngx_http_request_t *r,
@@ -94,12 +98,10 @@ ngx_http_ampersand_post_read_handler(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                        rc;
-    amp_reason_e                     reason, parsed;
-    ngx_http_ampersand_ctx_t        *ctx;
-    ngx_http_ampersand_target_t      target;
-    ngx_http_ampersand_loc_conf_t   *alcf;
-    ngx_http_ampersand_main_conf_t  *amcf;
+    ngx_int_t                       rc;
+    amp_reason_e                    reason;
+    ngx_http_ampersand_ctx_t       *ctx;
+    ngx_http_ampersand_loc_conf_t  *alcf;
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
 
@@ -116,20 +118,23 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         }
     }
 
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
-
     switch (ctx->state) {
 
     case NGX_HTTP_AMPERSAND_NEW:
         rc = ngx_http_ampersand_identify(r, alcf, ctx);
 
+        if (rc == NGX_OK) {
+            rc = ngx_http_ampersand_find_tenant(r, ctx);
+        }
+
         if (rc != NGX_OK) {
             return rc;
         }
 
-        break;
+        /* fall through */
 
     case NGX_HTTP_AMPERSAND_RESOLVED:
+        reason = ngx_http_ampersand_check(r, alcf, ctx);
         break;
 
     case NGX_HTTP_AMPERSAND_WAITING:
@@ -138,6 +143,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
         }
 
         ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_GATEWAY);
+        reason = AMP_OK;
         break;
 
     case NGX_HTTP_AMPERSAND_READ:
@@ -154,40 +160,6 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
 
     default: /* RESOLVING, READING, DENIED */
         return NGX_AGAIN;
-    }
-
-    reason = AMP_OK;
-
-    if (ctx->state != NGX_HTTP_AMPERSAND_WAITING) {
-
-        if (ctx->state == NGX_HTTP_AMPERSAND_NEW) {
-            ctx->resolve.handler = ngx_http_ampersand_resolved;
-
-            rc = ngx_http_ampersand_resolve(r, &amcf->worker->lookups,
-                                            &ctx->resolve);
-
-            if (rc == NGX_AGAIN) {
-                ctx->state = NGX_HTTP_AMPERSAND_RESOLVING;
-                ngx_ampersand_times_enter(&ctx->times,
-                                          NGX_AMPERSAND_IN_LOOKUP);
-                return ngx_http_ampersand_suspend(r);
-            }
-
-            if (rc != NGX_OK) {
-                return rc;
-            }
-
-            ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
-        }
-
-        reason = ctx->resolve.reason;
-
-        if (reason == AMP_OK) {
-            ctx->identified = 1;
-            parsed = ngx_http_ampersand_parse(r, alcf, &target);
-            reason = ngx_http_ampersand_authorize(r, alcf, ctx, &target,
-                                                  parsed);
-        }
     }
 
     if (reason == AMP_OK) {
@@ -269,7 +241,7 @@ ngx_http_ampersand_resolved(ngx_http_ampersand_resolve_t *resolve)
 }
 
 
-/* Who sends the request?  Anything but NGX_OK is what the handler returns. */
+/* Who sends the request?  Anything but NGX_OK is for the handler to return. */
 
 static ngx_int_t
 ngx_http_ampersand_identify(ngx_http_request_t *r,
@@ -294,6 +266,60 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * The records of token and tenant.  Anything but NGX_OK is for the handler to
+ * return.
+ */
+
+static ngx_int_t
+ngx_http_ampersand_find_tenant(ngx_http_request_t *r,
+    ngx_http_ampersand_ctx_t *ctx)
+{
+    ngx_int_t                        rc;
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    ctx->resolve.handler = ngx_http_ampersand_resolved;
+
+    rc = ngx_http_ampersand_resolve(r, &amcf->worker->lookups, &ctx->resolve);
+
+    if (rc == NGX_AGAIN) {
+        ctx->state = NGX_HTTP_AMPERSAND_RESOLVING;
+        ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_LOOKUP);
+
+        return ngx_http_ampersand_suspend(r);
+    }
+
+    if (rc == NGX_OK) {
+        ctx->state = NGX_HTTP_AMPERSAND_RESOLVED;
+    }
+
+    return rc;
+}
+
+
+/* May this tenant make this request? */
+
+static amp_reason_e
+ngx_http_ampersand_check(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
+{
+    amp_reason_e                 parsed;
+    ngx_http_ampersand_target_t  target;
+
+    if (ctx->resolve.reason != AMP_OK) {
+        return ctx->resolve.reason;
+    }
+
+    ctx->identified = 1;
+
+    parsed = ngx_http_ampersand_parse(r, alcf, &target);
+
+    return ngx_http_ampersand_authorize(r, alcf, ctx, &target, parsed);
 }
 
 

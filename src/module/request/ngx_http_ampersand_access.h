@@ -18,9 +18,9 @@ ngx_int_t ngx_http_ampersand_post_read_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_ampersand_access_handler(ngx_http_request_t *r);
 
 /*
- * The precontent phase: the same, before mirror and try_files, for a request
- * that the access handler has not seen.  With "satisfy any" nginx skips it when
- * another module grants access, and the tenant is still to be identified.
+ * The precontent phase, before mirror and try_files: decides on a request that
+ * the access handler has not seen.  With "satisfy any" nginx skips that handler
+ * when another module grants access, and the tenant is still to be identified.
  */
 
 ngx_int_t ngx_http_ampersand_precontent_handler(ngx_http_request_t *r);

@@ -8,7 +8,7 @@ static ngx_int_t ngx_http_ampersand_body_gather(ngx_http_request_t *r,
     amp_span_t *body);
 static ngx_int_t ngx_http_ampersand_body_replace(ngx_http_request_t *r,
     amp_span_t body);
-static ngx_int_t ngx_http_ampersand_body_filter(ngx_http_request_t *r,
+static ngx_int_t ngx_http_ampersand_body_count(ngx_http_request_t *r,
     ngx_chain_t *in);
 
 
@@ -21,7 +21,7 @@ ngx_http_ampersand_body_init(ngx_conf_t *cf)
     (void) cf;
 
     ngx_http_next_request_body_filter = ngx_http_top_request_body_filter;
-    ngx_http_top_request_body_filter = ngx_http_ampersand_body_filter;
+    ngx_http_top_request_body_filter = ngx_http_ampersand_body_count;
 
     return NGX_OK;
 }
@@ -224,10 +224,13 @@ ngx_http_ampersand_body_replace(ngx_http_request_t *r, amp_span_t body)
 }
 
 
-/* client_max_body_size would write a line at error level for each. */
+/*
+ * The filter of the request's body.  client_max_body_size could count it, too,
+ * but writes a line at level error for each body that is too large.
+ */
 
 static ngx_int_t
-ngx_http_ampersand_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+ngx_http_ampersand_body_count(ngx_http_request_t *r, ngx_chain_t *in)
 {
     ngx_chain_t                    *cl;
     ngx_http_ampersand_ctx_t       *ctx;

@@ -49,7 +49,10 @@ ngx_http_ampersand_charge(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
 }
 
 
-/* For the tenant and the class of this request? */
+/*
+ * Has the request been charged already, to this tenant and for this class?  If
+ * not, what an earlier charge has left is removed.
+ */
 
 static ngx_uint_t
 ngx_http_ampersand_charged(ngx_http_ampersand_ctx_t *ctx,

@@ -71,7 +71,8 @@ typedef struct {
                                                    resolver                   */
     ngx_array_t                     implicit;   /* ..._implicit_t             */
     ngx_array_t                    *logs;       /* see ..._log.h              */
-    ngx_str_t                       status;     /* where it is, or empty      */
+    ngx_str_t                       status_address; /* for the registry, or
+                                                   empty                      */
     ngx_str_t                       gateways;   /* the file with their number */
     ngx_http_ampersand_worker_t    *worker;     /* NULL in the master         */
 } ngx_http_ampersand_main_conf_t;

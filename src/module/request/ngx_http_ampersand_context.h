@@ -70,7 +70,8 @@ typedef struct {
     const amp_operation_t           *op;
     unsigned                         methods;   /* Allow of a 405             */
     time_t                           retry;     /* seconds, for Retry-After   */
-    time_t                           suspended; /* the host is, so long       */
+    time_t                           suspended; /* seconds for which the host
+                                                   is suspended, or 0         */
 
     void                           **passed;    /* r->loc_conf of the location
                                                    that passed it             */
@@ -86,19 +87,20 @@ typedef struct {
     unsigned                         identified:1; /* record.tenant is filled */
     unsigned                         checked:1; /* the body is to be checked  */
     unsigned                         observed:1; /* would have been refused   */
-    unsigned                         unknown:1; /* it was sent, got no answer,
-                                                   and must not be repeated   */
+    unsigned                         unknown:1; /* a request that was sent got
+                                                   no answer, and has its
+                                                   effect each time           */
     unsigned                         wrap:1;    /* listProjects: the answer
                                                    becomes an array           */
-    unsigned                         wrapped:1;
+    unsigned                         wrapped:1; /* its "[" was sent           */
     unsigned                         replace:1; /* the body is a problem      */
     ngx_chain_t                     *problem;
 
-    /* room for limited, request_id where it is not the client's, headers */
+    /* room for what limited, request_id and the cache headers point to */
 
     ngx_http_ampersand_limited_t     charge;
     u_char                           id[NGX_HTTP_AMPERSAND_ID];
-    u_char                           text[NGX_HTTP_AMPERSAND_CACHE_TEXT];
+    u_char                           cache_text[NGX_HTTP_AMPERSAND_CACHE_TEXT];
 } ngx_http_ampersand_ctx_t;
 
 

@@ -12,8 +12,7 @@
 
 
 static ngx_int_t ngx_http_ampersand_etag_filter(ngx_http_request_t *r);
-static void ngx_http_ampersand_upstream_answer(
-    ngx_http_ampersand_upstream_t *up);
+static void ngx_http_ampersand_answered(ngx_http_ampersand_upstream_t *up);
 static ngx_int_t ngx_http_ampersand_etag_filter_init(ngx_conf_t *cf);
 
 
@@ -70,7 +69,7 @@ ngx_http_ampersand_etag_filter(ngx_http_request_t *r)
 
         if (up && up->state == NGX_HTTP_AMPERSAND_UPSTREAM_SENT) {
             up->state = NGX_HTTP_AMPERSAND_UPSTREAM_ANSWERED;
-            ngx_http_ampersand_upstream_answer(up);
+            ngx_http_ampersand_answered(up);
         }
     }
 
@@ -110,10 +109,13 @@ ngx_http_ampersand_etag_filter(ngx_http_request_t *r)
 }
 
 
-/* For the request and for its background refresh. */
+/*
+ * What an answer of upstream means for later requests: it may be stored, and a
+ * 429 begins a cool-down.  Also for a background refresh.
+ */
 
 static void
-ngx_http_ampersand_upstream_answer(ngx_http_ampersand_upstream_t *up)
+ngx_http_ampersand_answered(ngx_http_ampersand_upstream_t *up)
 {
     ngx_http_request_t                   *r;
     ngx_http_ampersand_ctx_t             *ctx;

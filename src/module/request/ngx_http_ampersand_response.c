@@ -22,7 +22,7 @@ static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent);
 static void ngx_http_ampersand_finished(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_upstream_t *up);
-static ngx_int_t ngx_http_ampersand_body_out(ngx_http_request_t *r,
+static ngx_int_t ngx_http_ampersand_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static void ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx,
     ngx_chain_t *in);
@@ -255,7 +255,7 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    return ngx_http_ampersand_cache_headers(r, ctx->text, sent,
+    return ngx_http_ampersand_cache_headers(r, ctx->cache_text, sent,
                                             ctx->headers.no_store);
 }
 
@@ -312,7 +312,7 @@ ngx_http_ampersand_finished(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
+ngx_http_ampersand_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
     ngx_http_ampersand_ctx_t  *ctx;
 
@@ -336,7 +336,10 @@ ngx_http_ampersand_body_out(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
-/* A connection may stay open for seconds after the end of its answer. */
+/*
+ * With the last buffer the request is no longer in flight; the request itself
+ * may live for seconds more, until a slow client has read its answer.
+ */
 
 static void
 ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
@@ -451,7 +454,7 @@ ngx_http_ampersand_filter_init(ngx_conf_t *cf)
     ngx_http_top_header_filter = ngx_http_ampersand_header_filter;
 
     ngx_http_next_body_filter = ngx_http_top_body_filter;
-    ngx_http_top_body_filter = ngx_http_ampersand_body_out;
+    ngx_http_top_body_filter = ngx_http_ampersand_body_filter;
 
     return NGX_OK;
 }

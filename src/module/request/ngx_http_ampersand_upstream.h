@@ -26,12 +26,12 @@
  * UNSENT: it is ended in the same way, and the client gets the problem from
  * ngx_http_ampersand_deny().  A refresh gets nginx's 500, which nobody sees.
  *
- * Whose it is: the main request's, when the access phase has passed it and no
- * internal redirect followed; or that of a refresh, which is a subrequest in
- * the background of such a request, while nginx says that it made one
- * (r->parent->cache->background).  A subrequest that came through the phases
- * (mirror, auth_request, SSI) is refused before it is proxied, see
- * ngx_http_ampersand_send.h.  All else sends nothing.
+ * Two kinds of requests have one: the main request, when the access phase has
+ * passed it and no internal redirect followed; and a refresh, which is a
+ * subrequest in the background of such a request, while nginx says that it made
+ * one (r->parent->cache->background).  A subrequest that came through the
+ * phases (mirror, auth_request, SSI) is refused before it is proxied, see
+ * ngx_http_ampersand_send.h.  Any other request sends nothing.
  *
  * Memory: the object and its head are of the pool of the client request.  The
  * key stands in the head only, from KEYED on: nginx reads the head when it
@@ -49,7 +49,7 @@
 #include "ngx_http_ampersand_peer.h"
 
 
-/* In this order: what was sent is SENT or greater. */
+/* The order matters: an upstream request that was sent is SENT or greater. */
 
 typedef enum {
     NGX_HTTP_AMPERSAND_UPSTREAM_NEW = 0,
@@ -81,9 +81,10 @@ typedef struct {
                                                        stale answer may serve */
     ngx_uint_t                            reached;  /* upstream may have got it,
                                                        in one of the tries    */
-    ngx_uint_t                            lost;     /* 502 or 504 of a request
-                                                       that must not be tried
-                                                       once more, or 0        */
+    ngx_uint_t                            lost;     /* 502 or 504 of a try
+                                                       after which no other is
+                                                       allowed (nginx answers
+                                                       500 then), or 0        */
     void                                (*finalize)(ngx_http_request_t *r,
                                                     ngx_int_t rc);
 } ngx_http_ampersand_upstream_t;

@@ -374,7 +374,10 @@ ngx_http_ampersand_variable_upstream(ngx_http_request_t *r,
 }
 
 
-/* The Host header and TLS name: the API's own, whoever stands in for it. */
+/*
+ * The Host header and the name in TLS: the API's own, also where
+ * ampersand_upstream names another server.
+ */
 
 static ngx_int_t
 ngx_http_ampersand_variable_host(ngx_http_request_t *r,
@@ -476,7 +479,7 @@ ngx_http_ampersand_variable_cache(ngx_http_request_t *r,
 
 /*
  * For proxy_cache_bypass and proxy_no_cache of locations that name a cache
- * themselves: "1" where a stored answer may not serve, and in doubt.
+ * themselves: "1" where no stored answer may be used, and in doubt.
  */
 
 static ngx_int_t
@@ -499,7 +502,7 @@ ngx_http_ampersand_variable_no_cache(ngx_http_request_t *r,
 
 
 /*
- * The key is nobody's to read: it stands in the upstream request only, see
+ * Always empty: the key stands in the upstream request only, see
  * ngx_http_ampersand_head.h.  The name is kept for configurations that have it.
  */
 
