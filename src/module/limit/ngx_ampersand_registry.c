@@ -204,12 +204,23 @@ ngx_ampersand_registry_reply(void *data, ngx_int_t rc, redisReply *reply)
         return;
     }
 
+    if (ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_WRONGTYPE)
+        && !registry->foreign)
+    {
+        registry->foreign = 1;
+        ngx_log_error(NGX_LOG_ERR, registry->timer.log, 0,
+                      "ampersand: the gateways are not counted: "
+                      "\"%Vgateways\" in Redis is not a hash; remove it",
+                      registry->prefix);
+    }
+
     if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 1
         || reply->integer > NGX_AMPERSAND_GATEWAYS)
     {
         return;
     }
 
+    registry->foreign = 0;
     gateways = ngx_ampersand_lease_registered(registry->zone,
                                               (ngx_uint_t) reply->integer);
     if (gateways) {

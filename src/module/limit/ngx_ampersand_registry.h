@@ -30,6 +30,7 @@ typedef struct {
     ngx_msec_t              last;   /* ngx_current_msec of the last call      */
     ngx_uint_t              marks;  /* zone->sh->nmarks, as written           */
     ngx_uint_t              failed; /* the file could not be written          */
+    ngx_uint_t              foreign; /* the key's other type was logged       */
 } ngx_ampersand_registry_t;
 
 

@@ -14,6 +14,8 @@ static amp_reason_e ngx_http_ampersand_lookup_unknown(
     ngx_http_ampersand_lookup_t *lookup);
 static void ngx_http_ampersand_lookup_lost(
     ngx_http_ampersand_lookup_t *lookup);
+static void ngx_http_ampersand_lookup_went_back(
+    ngx_http_ampersand_lookup_t *lookup);
 static ngx_uint_t ngx_http_ampersand_lookup_restart(
     ngx_http_ampersand_lookup_t *lookup);
 static ngx_int_t ngx_http_ampersand_lookup_newer(
@@ -212,6 +214,10 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
         return AMP_STORE_DOWN;
     }
 
+    if (rc == NGX_BUSY) {
+        ngx_http_ampersand_lookup_went_back(lookup);
+    }
+
     token = NGX_OK;
 
     if (rc != NGX_DECLINED && lookup->by_token) {
@@ -246,23 +252,31 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
 static void
 ngx_http_ampersand_lookup_lost(ngx_http_ampersand_lookup_t *lookup)
 {
-    ngx_ampersand_record_t         record;
-    ngx_http_ampersand_lookups_t  *lookups;
-
-    lookups = lookup->lookups;
+    ngx_ampersand_record_t  record;
 
     ngx_memzero(&record, sizeof(record));
 
     /* no room for a record: LARGE where there is one that may serve */
 
-    if (ngx_ampersand_records_find(lookups->zone,
+    if (ngx_ampersand_records_find(lookup->lookups->zone,
                                    lookup->by_token ? lookup->digest : NULL,
                                    amp_span_make(lookup->id, lookup->id_len),
                                    &record)
-        != NGX_AMPERSAND_RECORD_LARGE)
+        == NGX_AMPERSAND_RECORD_LARGE)
     {
-        return;
+        ngx_http_ampersand_lookup_went_back(lookup);
     }
+}
+
+
+/* Redis has an older state than the zone. */
+
+static void
+ngx_http_ampersand_lookup_went_back(ngx_http_ampersand_lookup_t *lookup)
+{
+    ngx_http_ampersand_lookups_t  *lookups;
+
+    lookups = lookup->lookups;
 
     ngx_ampersand_count(ngx_ampersand_zone_counters(lookups->zone),
                         records_lost);
@@ -270,9 +284,9 @@ ngx_http_ampersand_lookup_lost(ngx_http_ampersand_lookup_t *lookup)
     if (ngx_ampersand_log_due(&lookups->lost, NGX_HTTP_AMPERSAND_LOOKUP_LOST)) {
         ngx_log_error(NGX_LOG_ERR, lookup->log, 0,
                       "ampersand: Redis \"%V\" has lost a token or tenant "
-                      "that it had, and no change was announced: was it "
-                      "emptied or restored, or is it another database or "
-                      "prefix?", &lookups->conf->display);
+                      "that it had, or a change of one, and announced "
+                      "nothing: was it emptied or restored, or is it another "
+                      "database or prefix?", &lookups->conf->display);
     }
 }
 

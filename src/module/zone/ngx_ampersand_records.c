@@ -295,6 +295,10 @@ ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
             goto done;
         }
 
+        if (tenant->rev < ten->rev) {
+            rc = NGX_BUSY;
+        }
+
         ngx_ampersand_node_free(zone, node);
     }
 

@@ -70,7 +70,8 @@ ngx_int_t ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone,
 /*
  * Stores a tenant record.  As above; and for a record older than the last
  * revision seen NGX_DONE: the zone's record stays, and serves; or NGX_ABORT:
- * the zone's record was invalidated, neither may serve.
+ * the zone's record was invalidated, neither may serve.  That revision counts
+ * for the zone's ttl; after it the older record is stored: NGX_BUSY.
  */
 
 ngx_int_t ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone,
