@@ -205,11 +205,14 @@ subtest 'a late reply does not undo a change' => sub {
         $gw->wait_for(sub { $gw->status->{redis_events_up} });
         my $digest = Digest::SHA::sha256_hex($t);
         my %e = (v => 1, %$event, $event->{type} eq 'token' ? (token => $digest) : ());
-        $fake->fault({ on => $on, key => $key, hold => 1, publish => JSON::PP::encode_json(\%e), times => 1 });
+        my $events = $gw->status->{events_total};
+        $fake->fault({ on => $on, key => $key, hold => 1, times => 1 });
         my $s = $gw->connect;
         syswrite $s, "GET $path HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: $t\r\n\r\n";
         $gw->wait_for(sub { $fake->count($on, qr/$key/) });    # the old reply is held back
         $change->($digest);
+        $fake->publish('amp:events', JSON::PP::encode_json(\%e));
+        ok $gw->wait_for(sub { $gw->status->{events_total} > $events }), "$name: the event is applied";
         $fake->release;
         is Gateway::read_response($s)->{status}, $expected, "$name: the request gets the new state";
         is $gw->get($path, token => $t)->{status}, $expected, 'and so does the next';

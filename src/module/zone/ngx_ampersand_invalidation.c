@@ -19,10 +19,9 @@ ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
         return;
     }
 
-    ngx_ampersand_count(ngx_ampersand_zone_counters(zone), events);
-
     if (event.type == AMP_EVENT_MARK) {
         ngx_ampersand_invalidation_mark(zone, event.rev);
+        ngx_ampersand_count(ngx_ampersand_zone_counters(zone), events);
         return;
     }
 
@@ -52,6 +51,8 @@ ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
     zone->sh->applied = ngx_time();
 
     ngx_ampersand_zone_unlock(zone);
+
+    ngx_ampersand_count(ngx_ampersand_zone_counters(zone), events);
 }
 
 

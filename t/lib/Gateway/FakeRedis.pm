@@ -302,6 +302,7 @@ sub answer {
         return _array(ref $value ? map { ($_, $value->{$_}) } sort keys %$value : ());
     }
     return _bulk($value) if $name eq 'GET';
+    return _array(int time, 0) if $name eq 'TIME';
     return $self->{script} ? $self->lookup(@args) : "-ERR unknown command 'EVALSHA'\r\n" if $name eq 'LOOKUP';
     return ":0\r\n";
 }
