@@ -183,6 +183,16 @@ $(so): $(BUILD)/nginx/Makefile $(CORE) $(MODULE) src/module/exports.map \
 
 CTL_OBJ := $(CTL:%.c=$(BUILD)/%.o) $(CORE:%.c=$(BUILD)/%.o)
 
+# The JSON Schema that ampctl config checks with, as a C string.
+
+schema := $(BUILD)/ctl_schema_text.h
+
+$(schema): docs/config.schema.json $(BUILD)/settings
+	@{ echo '#define CTL_SCHEMA_TEXT \'; \
+	   sed -e 's/[\"]/\\&/g' -e 's/.*/    "&\\n"/' -e '$$!s/$$/ \\/' $<; } > $@
+
+$(BUILD)/src/ctl/schema.o: $(schema)
+
 $(CTL_OBJ): $(BUILD)/%.o: %.c $(BUILD)/settings
 	@mkdir -p $(@D)
 	@echo '$(CC) $<'
@@ -358,7 +368,7 @@ lint-shell:
 	$(call need,shellcheck)
 	@shellcheck $(call scripts_of,(ba)?sh)
 
-lint-compilers: $(BUILD)/nginx/Makefile $(scripts)
+lint-compilers: $(BUILD)/nginx/Makefile $(scripts) $(schema)
 	$(call need,gcc clang)
 	@for cc in gcc 'clang -Wconditional-uninitialized'; do \
 	    $(call each,$(C99_FILES),$$cc $(C99) $(LUA_INC) -O2 $(WARN) -fsyntax-only) || exit 1; \
@@ -367,7 +377,7 @@ lint-compilers: $(BUILD)/nginx/Makefile $(scripts)
 
 # varFuncNullUB: NULL is a pointer in the C libraries of Linux
 
-lint-cppcheck: $(scripts)
+lint-cppcheck: $(scripts) $(schema)
 	$(call need,cppcheck)
 	@cppcheck -j$(LINT_JOBS) --quiet --error-exitcode=1 --std=c99 --inline-suppr \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
@@ -376,7 +386,7 @@ lint-cppcheck: $(scripts)
 
 # The checks are in .clang-tidy.
 
-lint-tidy: $(BUILD)/nginx/Makefile $(scripts)
+lint-tidy: $(BUILD)/nginx/Makefile $(scripts) $(schema)
 	$(call need,clang-tidy)
 	@set -o pipefail; printf '%s\n' $(CORE) $(MODULE) $(CTL) \
 	    | xargs -P$(LINT_JOBS) -I{} clang-tidy --quiet {} -- $(MODULE_FLAGS) -O2 $(WARN) \
@@ -460,7 +470,7 @@ install: all $(BUILD)/ampctl.1
 	install -m 755 docker/entrypoint $(SHARE)/ampersand-gateway
 	install -m 644 conf/nginx.conf.in $(SHARE)/ampersand-gateway
 	install -m 644 $(wildcard README.md CHANGELOG.md) LICENSE $(DOC)
-	$(if $(wildcard docs/*.md),install -m 644 $(wildcard docs/*.md) $(DOC)/docs)
+	$(if $(wildcard docs/*.md),install -m 644 $(wildcard docs/*.md docs/*.json) $(DOC)/docs)
 
 deb:
 	@tools/deb '$(VERSION)'

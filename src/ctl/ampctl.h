@@ -4,7 +4,8 @@
  * Includes and calls go one way, from a line to the lines below it:
  *
  *     ampctl             main(): the list of tables, then one command
- *     cmd_*              one noun each; doctor_* are the checks of "doctor"
+ *     cmd_*              one noun each; doctor_* are the checks of "doctor",
+ *                        config_* and schema what "config" does
  *     policy             "show" and "set" of limits, grants and cache lifetimes
  *     help, options      the texts of --help; the command line
  *     command            what a command is given: options, store, master keys
@@ -29,6 +30,7 @@ extern const ctl_command_t  ctl_key_commands[];
 extern const ctl_command_t  ctl_limit_commands[];
 extern const ctl_command_t  ctl_grant_commands[];
 extern const ctl_command_t  ctl_cache_commands[];
+extern const ctl_command_t  ctl_config_commands[];
 extern const ctl_command_t  ctl_cooldown_commands[];
 extern const ctl_command_t  ctl_gateway_commands[];
 extern const ctl_command_t  ctl_operations_commands[];

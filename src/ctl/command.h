@@ -45,7 +45,7 @@ typedef struct {
 typedef struct {
     const char          *noun;      /* NULL ends the table                    */
     const char          *verb;      /* NULL when the noun is the command      */
-    const char          *args;      /* "ID KEY_ID"; "" for none               */
+    const char          *args;      /* "ID [FILE]"; "" for none               */
     const char          *summary;
     const char          *note;      /* more for --help, or NULL               */
     const ctl_option_t  *options;   /* or NULL                                */
@@ -77,7 +77,7 @@ struct ctl_s {
     unsigned              nmaster_keys;
 
     const ctl_command_t  *command;
-    char                **args;     /* as many as command->args has words     */
+    char                **args;     /* as command->args says, then NULL       */
     ctl_value_t          *values;
     unsigned              nvalues;
 

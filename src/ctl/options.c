@@ -372,22 +372,21 @@ options_command(const options_table_t *table, const char *noun,
 }
 
 
-/* How many arguments a command takes. */
+/* How many arguments a command takes, at least and at most: "ID [FILE]". */
 
-static unsigned
-options_words(const ctl_command_t *command)
+static void
+options_words(const ctl_command_t *command, unsigned *least, unsigned *most)
 {
-    unsigned     n;
     const char  *p;
 
-    n = 0;
+    *least = 0;
+    *most = 0;
 
     for (p = command->args; *p != '\0'; p += strspn(p, " ")) {
+        *least += (*p != '[');
+        (*most)++;
         p += strcspn(p, " ");
-        n++;
     }
-
-    return n;
 }
 
 
@@ -541,7 +540,7 @@ options_read(ctl_t *ctl, const ctl_command_t *const *commands, int argc,
     char **argv, const char **noun)
 {
     int              i, rc, done;
-    unsigned         words;
+    unsigned         words, least, most;
     options_table_t  table;
 
     opterr = 0;
@@ -586,10 +585,11 @@ options_read(ctl_t *ctl, const ctl_command_t *const *commands, int argc,
         return rc;
     }
 
-    words = options_words(ctl->command);
+    options_words(ctl->command, &least, &most);
+    words = (unsigned) (argc - optind);
 
-    if ((unsigned) (argc - optind) != words) {
-        return options_usage(ctl, *noun, words
+    if (words < least || words > most) {
+        return options_usage(ctl, *noun, most
                              ? "wrong number of arguments: the command takes %s"
                              : "wrong number of arguments: the command takes "
                                "none%s", ctl->command->args);

@@ -23,7 +23,7 @@
 typedef struct {
     int          exit;              /* CTL_REFUSED, CTL_USAGE or CTL_REACH    */
     const char  *code;              /* a word for scripts; static             */
-    char         message[512];
+    char         message[1536];
     char         remedy[1280];      /* what to do; may be empty               */
 } ctl_error_t;
 

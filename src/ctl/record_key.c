@@ -157,6 +157,47 @@ record_key_reseal(const json_t *record, json_t *key, amp_keyring_t *ring,
 }
 
 
+/* Whether a text is sealed with the first master key. */
+
+static int
+record_sealed_first(const json_t *sealed, amp_keyring_t *ring)
+{
+    const char  *text;
+
+    text = json_string_value(sealed);
+
+    return text != NULL && amp_span_eq(amp_keyring_id(ring, 0),
+                                       amp_seal_master_id(record_span(text)));
+}
+
+
+json_t *
+record_key_sealed(const json_t *record, const char *id, amp_keyring_t *ring,
+    amp_span_t secret, json_t *given, ctl_error_t *error)
+{
+    int             len;
+    json_t         *key, *sealed;
+    unsigned        same;
+    unsigned char   own[AMP_SECRET_MAX];
+
+    key = record_key(record, id);
+    sealed = json_object_get(key, "sealed");
+
+    if (record_sealed_first(sealed, ring)) {
+        len = record_key_open(record, key, ring, own, error);
+        same = len != -1 && amp_span_eq(secret, amp_span_make(own, len));
+        secret_clean(own, sizeof(own));
+
+        if (same) {
+            return json_incref(sealed);
+        }
+    }
+
+    return record_sealed_first(given, ring)
+           ? json_incref(given) : record_seal(record, id, ring, secret, error);
+}
+
+
 int
 record_key_drop(json_t *record, const char *id, ctl_error_t *error)
 {

@@ -33,6 +33,16 @@ int record_key_reseal(const json_t *record, json_t *key, amp_keyring_t *ring,
     ctl_error_t *error);
 
 /*
+ * A secret sealed with the first master key as the key id of the record: the
+ * text that the record has, or else "given" (may be NULL), where that is the
+ * same secret and master key.  A new string, or NULL with the error filled.
+ */
+
+json_t *record_key_sealed(const json_t *record, const char *id,
+    amp_keyring_t *ring, amp_span_t secret, json_t *given,
+    ctl_error_t *error);
+
+/*
  * Drops a key.  0, or -1 with the error filled: there is no such key, or it is
  * the active one.
  */

@@ -554,21 +554,31 @@ tenant_drop_limits(store_t *store, ctl_error_t *error, amp_span_t id)
 {
     unsigned        i;
     amp_buf_t       key;
+    redisReply     *reply;
     unsigned char   buf[AMP_KEYS_MAX];
 
-    for (i = 0; i < AMP_LIMIT_COUNT; i++) {
+    for (i = 0; i <= AMP_LIMIT_COUNT; i++) {
         amp_buf_init(&key, buf, sizeof(buf));
-        amp_keys_limit(store_prefix(store), id, i, &key);
 
-        if (tenant_delete_key(store, error, &key) != 0) {
-            return -1;
+        if (i < AMP_LIMIT_COUNT) {
+            amp_keys_limit(store_prefix(store), id, i, &key);
+        } else {
+            amp_keys_cooldown(store_prefix(store), id, amp_span_null, &key);
         }
+
+        store_queue(store, "DEL %b", buf, amp_buf_written(&key).len);
     }
 
-    amp_buf_init(&key, buf, sizeof(buf));
-    amp_keys_cooldown(store_prefix(store), id, amp_span_null, &key);
+    while (i-- > 0) {
+        reply = store_reply(store, error);
+        if (reply == NULL) {
+            return -1;
+        }
 
-    return tenant_delete_key(store, error, &key);
+        freeReplyObject(reply);
+    }
+
+    return 0;
 }
 
 

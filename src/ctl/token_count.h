@@ -1,12 +1,25 @@
 /*
- * How many tokens tenants have.
+ * The tokens of several tenants at once, and their number.
  */
 
 #ifndef CTL_TOKEN_COUNT_H
 #define CTL_TOKEN_COUNT_H
 
 
-#include "store.h"
+#include "token_store.h"
+
+
+/*
+ * Calls each() for the tokens of n tenants, at most TENANT_BATCH: the index of
+ * the tenant, and the rest as of token_each_pt.  0, or -1 with the error
+ * filled.
+ */
+
+typedef void (*token_owned_pt)(unsigned tenant, const token_entry_t *entry,
+    const amp_token_record_t *record, void *data);
+
+int token_each_of(store_t *store, ctl_error_t *error, char *const *tenants,
+    size_t n, token_owned_pt each, void *data);
 
 
 /* Of one tenant. */

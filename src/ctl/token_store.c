@@ -389,6 +389,35 @@ token_prune(store_t *store, ctl_error_t *error, amp_span_t tenant)
 }
 
 
+/* Writes a token and its entry.  1, 0 when its tenant was removed, -1. */
+
+static int
+token_put(store_t *store, ctl_error_t *error, uint64_t incarnation,
+    const token_entry_t *entry, const amp_token_record_t *record)
+{
+    amp_buf_t      text;
+    long long      answer;
+    unsigned char  buf[TOKEN_RECORD];
+
+    amp_buf_init(&text, buf, sizeof(buf));
+    amp_token_record_write(record, &text);
+
+    if (text.overflow) {
+        ctl_error(error, CTL_REFUSED, "bad_label", "the label is too long");
+        return ctl_remedy(error, "give a shorter label");
+    }
+
+    if (token_index(store, error, record->tenant, entry->id, entry->digest) != 0
+        || token_write(store, error, record->tenant, entry->digest,
+                       amp_buf_written(&text), record->expires, &answer) != 0)
+    {
+        return -1;
+    }
+
+    return token_settle(store, error, record->tenant, incarnation, entry);
+}
+
+
 int
 token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     amp_span_t label, int64_t lifetime, token_issued_t *issued)
@@ -396,10 +425,9 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     int                 rc;
     int64_t             now;
     uint64_t            incarnation;
-    amp_buf_t           key, text;
-    long long           answer;
+    amp_buf_t           key;
     token_entry_t       entry;
-    unsigned char       digest[AMP_TOKEN_DIGEST], buf[TOKEN_RECORD];
+    unsigned char       digest[AMP_TOKEN_DIGEST];
     unsigned char       key_buf[AMP_KEYS_MAX];
     amp_token_record_t  record;
 
@@ -444,23 +472,43 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     record.created = issued->created;
     record.expires = issued->expires;
 
-    amp_buf_init(&text, buf, sizeof(buf));
-    amp_token_record_write(&record, &text);
-
-    if (text.overflow) {
-        ctl_error(error, CTL_REFUSED, "bad_label", "the label is too long");
-        return ctl_remedy(error, "give a shorter --label");
+    if (token_prune(store, error, tenant) != 0) {
+        return -1;
     }
 
-    if (token_prune(store, error, tenant) != 0
-        || token_index(store, error, tenant, entry.id, entry.digest) != 0
-        || token_write(store, error, tenant, entry.digest,
-                       amp_buf_written(&text), issued->expires, &answer) != 0)
+    return token_put(store, error, incarnation, &entry, &record);
+}
+
+
+int
+token_restore(store_t *store, ctl_error_t *error, const char *digest,
+    const amp_token_record_t *record)
+{
+    int            rc;
+    uint64_t       incarnation;
+    long long      answer;
+    token_entry_t  entry, old;
+
+    rc = token_tenant(store, error, record->tenant, &incarnation);
+    if (rc != 1) {
+        return rc;
+    }
+
+    if (token_find(store, error, record->id, &old) != 0) {
+        return -1;
+    }
+
+    if (old.digest[0] != '\0' && strcmp(old.digest, digest) != 0
+        && token_delete(store, error, record->tenant, &old, &answer) != 0)
     {
         return -1;
     }
 
-    return token_settle(store, error, tenant, incarnation, &entry);
+    memset(&entry, 0, sizeof(entry));
+    memcpy(entry.id, record->id.data, record->id.len);
+    memcpy(entry.digest, digest, AMP_TOKEN_DIGEST_HEX);
+
+    return token_put(store, error, incarnation, &entry, record);
 }
 
 

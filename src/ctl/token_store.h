@@ -55,6 +55,14 @@ void token_entries(redisReply *reply, token_list_t *list);
 int token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     amp_span_t label, int64_t lifetime, token_issued_t *issued);
 
+/*
+ * Writes a token with a known digest, which replaces one that has its id.  1, 0
+ * when the tenant does not exist, -1 with the error filled.
+ */
+
+int token_restore(store_t *store, ctl_error_t *error, const char *digest,
+    const amp_token_record_t *record);
+
 /* Deletes the tokens of a list and their index entries.  0, or -1. */
 
 int token_delete_all(store_t *store, ctl_error_t *error, amp_span_t tenant,

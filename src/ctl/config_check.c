@@ -1,0 +1,206 @@
+/*
+ * What ampctl config import checks before it changes anything.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../core/amp_keys.h"
+#include "config_check.h"
+#include "record.h"
+#include "token_store.h"
+
+
+/* A digest is of one token: NULL where it is free or already this one. */
+
+static const char *
+import_digest(import_t *im, const json_t *token, const char *tenant)
+{
+    int                  rc;
+    amp_buf_t            key;
+    redisReply          *reply;
+    const char          *why, *fault;
+    unsigned char        buf[AMP_KEYS_MAX], texts[1024];
+    amp_token_record_t   record;
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_token(store_prefix(im->ctl->store),
+                   record_span(record_text(token, "digest")), &key);
+
+    reply = store_command(im->ctl->store, &im->ctl->error, "GET %b", buf,
+                          amp_buf_written(&key).len);
+    if (reply == NULL) {
+        return "";
+    }
+
+    fault = NULL;
+
+    if (reply->type == REDIS_REPLY_STRING) {
+        rc = amp_token_record_decode(amp_span_make(reply->str, reply->len),
+                                     texts, sizeof(texts), &record, &why);
+
+        if (rc != 0 || !amp_span_eq(record.tenant, ctl_span(tenant))
+            || !amp_span_eq(record.id, record_span(record_text(token, "id"))))
+        {
+            fault = "a digest that no other token has in Redis";
+        }
+    }
+
+    freeReplyObject(reply);
+
+    return fault;
+}
+
+
+static int
+import_check_token(import_t *im, const import_tenant_t *tenant, size_t i,
+    const json_t *token, schema_fault_t *fault)
+{
+    char         place[24];
+    json_t      *old;
+    amp_span_t   of;
+    const char  *id, *name, *why;
+
+    id = record_text(token, "id");
+    name = record_text(tenant->doc, "id");
+    of = amp_token_id_tenant(ctl_span(id));
+    why = NULL;
+
+    if (!amp_span_eq(of, ctl_span(name))) {
+        why = "an id that begins with the id of its tenant and a dot";
+
+    } else if (import_find(json_object_get(tenant->doc, "tokens"), id) != token)
+    {
+        why = "an id that no other token of the tenant has";
+
+    } else {
+        old = import_find(tenant->tokens, id);
+
+        if (!json_equal(json_object_get(old, "digest"),
+                        json_object_get(token, "digest")))
+        {
+            why = import_digest(im, token, name);
+        }
+    }
+
+    if (why == NULL) {
+        return 0;
+    }
+
+    if (*why != '\0') {
+        schema_at(fault, "tokens");
+        snprintf(place, sizeof(place), "%lu", (unsigned long) i);
+        schema_at(fault, place);
+        snprintf(fault->expected, sizeof(fault->expected), "%s", why);
+
+        (void) import_fault(im, tenant, fault);
+    }
+
+    return -1;
+}
+
+
+int
+import_check(import_t *im, import_tenant_t *tenant)
+{
+    size_t           i, size;
+    json_t          *record, *token;
+    const char      *why;
+    schema_fault_t   fault;
+
+    union {
+        uint64_t       aligned;
+        unsigned char  bytes[AMP_TENANT_FLAT_MAX];
+    } flat;
+
+    fault.pointer[0] = '\0';
+    tenant_ids_add(&im->ids, record_text(tenant->doc, "id"),
+                   strlen(record_text(tenant->doc, "id")));
+
+    record = import_merged(im, tenant);
+    if (record == NULL) {
+        return -1;
+    }
+
+    size = amp_tenant_decode_object(record, &flat, sizeof(flat), &why);
+
+    if (size != 0 && json_dumpb(record, NULL, 0, JSON_COMPACT)
+                     + 32 > AMP_TENANT_JSON_MAX)
+    {
+        size = 0;
+        why = "the record is too large";
+    }
+
+    json_decref(record);
+
+    if (size == 0) {
+        snprintf(fault.expected, sizeof(fault.expected), "a tenant that the "
+                 "gateway can read (%s)", why);
+        return import_fault(im, tenant, &fault);
+    }
+
+    json_array_foreach(json_object_get(tenant->doc, "tokens"), i, token) {
+        if (import_check_token(im, tenant, i, token, &fault) != 0) {
+            return -1;
+        }
+
+        tenant_ids_add(&im->digests, record_text(token, "digest"),
+                       AMP_TOKEN_DIGEST_HEX);
+    }
+
+    return 0;
+}
+
+
+static int
+import_twice_order(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+
+/* No text may be in the list twice.  Sorts it.  0, or -1 with the error. */
+
+static int
+import_once(import_t *im, tenant_ids_t *list, const char *what)
+{
+    char    *p, **all;
+    size_t   i;
+
+    all = calloc(list->n + 1, sizeof(*all));
+    if (all == NULL) {
+        abort();
+    }
+
+    for (i = 0, p = list->text; i < list->n; i++) {
+        all[i] = p;
+        p += strlen(p) + 1;
+    }
+
+    qsort(all, list->n, sizeof(*all), import_twice_order);
+
+    for (i = 1; i < list->n; i++) {
+        if (strcmp(all[i - 1], all[i]) == 0) {
+            ctl_error(&im->ctl->error, CTL_REFUSED, "bad_file", "%s: expected "
+                      "each %s once, and %s is there twice", im->file.name,
+                      what, all[i]);
+            free(all);
+            return ctl_remedy(&im->ctl->error, "nothing was changed; remove "
+                              "one of them from the file");
+        }
+    }
+
+    free(all);
+    tenant_ids_sort(list);
+
+    return 0;
+}
+
+
+int
+import_check_once(import_t *im)
+{
+    return import_once(im, &im->ids, "tenant") != 0
+           || import_once(im, &im->digests, "digest") != 0 ? -1 : 0;
+}
