@@ -10,6 +10,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use IO::Select;
+use IO::Socket::INET;
 use Test::More;
 
 use Gateway;
@@ -81,6 +83,30 @@ subtest 'a request that was sent' => sub {
     $_->answer(undef) for @up;
 };
 
+# A write of each of the five APIs.
+
+subtest 'a write whose outcome is unknown' => sub {
+    my @writes = ([ POST => '/v1/topics' ], [ PATCH => '/v1/topics/x' ], [ POST => '/read/v1/integrations/i/objects/o' ],
+        [ POST => '/write/v1/integrations/i/objects/o' ], [ POST => '/search/v1/integrations/i' ],
+        [ POST => '/proxy/x' ], [ PATCH => '/proxy/x' ]);
+    for my $case ([ { drop => 1 }, 502 ], [ { hold => 1 }, 504 ]) {
+        my ($answer, $status) = @$case;
+        $_->answer($answer) for @up;
+        for my $write (@writes) {
+            $_->take for @up;
+            my $res = $gw{three}->request(@$write, token => $token, json => { groupRef => 'g' });
+            is $res->{status}, $status, "@$write: $status";
+            is scalar(map { $_->take } @up), 1, 'sent once';
+            ok !Gateway->json($res)->{retryable}, 'not retryable';
+        }
+    }
+    for my $write (@writes) {
+        ok + Gateway->json($gw{down}->request(@$write, token => $token, json => { groupRef => 'g' }))->{retryable},
+            "@$write: retryable where it was not sent";
+    }
+    $_->answer(undef) for @up;
+};
+
 # An idle connection that the upstream ends as the next request comes.
 
 subtest 'a kept connection ends' => sub {
@@ -98,6 +124,48 @@ subtest 'a kept connection ends' => sub {
         is $res->{status}, 502, "$method: 502";
         is $sent, $method eq 'GET' ? 2 : 1, "sent $sent times";
         is !!Gateway->json($res)->{retryable}, $method eq 'GET', 'retryable';
+    }
+    $gw->finish;
+};
+
+# The worker is stopped, so that it finds the request and what upstream did at the
+# same time, in this order.
+
+subtest 'a kept connection ends, or has bytes, as a request comes' => sub {
+    my $listen = IO::Socket::INET->new(Listen => 8, LocalAddr => '127.0.0.1') or die "listen: $!";
+    my $gw = Gateway->start(upstream => 'http://127.0.0.1:' . $listen->sockport);
+    my $token = $gw->tenant('acme', project => 'p-1');
+    my ($worker) = $gw->workers_pids;
+    my $client = $gw->connect;
+    my $send = sub { syswrite $client, "POST /proxy/$_[0] HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\nContent-Length: 1\r\n\r\nx" };
+    my $answer = sub {
+        my ($c, $body) = @_;
+        my $in = '';
+        while ($in !~ /\r\n\r\nx/) { sysread $c, $in, 65536, length $in or return }
+        syswrite $c, "HTTP/1.1 200 OK\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+    };
+    my $rest = '';
+    for my $how ('ends', 'has bytes') {
+        $send->('first');
+        my $kept = $listen->accept;
+        $answer->($kept, 'first');
+        is Gateway::read_response($client, rest => \$rest)->{body}, 'first', 'a connection is kept';
+
+        kill 'STOP', $worker;
+        ok $gw->wait_for(sub { Gateway::_slurp("/proc/$worker/stat") =~ /\) T / }), 'the worker is stopped';
+        $send->('second');
+        $how eq 'ends' ? close $kept : syswrite $kept, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged";
+        kill 'CONT', $worker;
+
+        my $came = IO::Select->new($listen, $client);
+        my ($ready) = $came->can_read($Gateway::PATIENCE);
+        is $ready, $listen, "$how: the request goes over a new connection";
+        my $new = $ready && $ready == $listen ? $listen->accept : undef;
+        $answer->($new, 'second') if $new;
+        my $res = Gateway::read_response($client, rest => \$rest);
+        is "$res->{status} $res->{body}", '200 second', 'and has its own answer';
+        close $_ for grep { $_ } $new, $kept;
+        $client = $gw->connect;
     }
     $gw->finish;
 };

@@ -3,6 +3,8 @@
 
 static ngx_int_t ngx_http_ampersand_peer_get(ngx_peer_connection_t *pc,
     void *data);
+static ngx_uint_t ngx_http_ampersand_peer_usable(
+    ngx_http_ampersand_peer_t *peer, ngx_connection_t *c);
 static void ngx_http_ampersand_peer_free(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static void ngx_http_ampersand_peer_notify(ngx_peer_connection_t *pc,
@@ -89,26 +91,14 @@ ngx_http_ampersand_peer_get(ngx_peer_connection_t *pc, void *data)
 {
     ngx_http_ampersand_peer_t *peer = data;
 
-    ngx_int_t            rc;
-    ngx_pool_cleanup_t  *mark;
+    ngx_int_t  rc;
 
     rc = peer->get(pc, peer->data);
 
-    if (rc != NGX_DONE || pc->connection == NULL) {
+    if (rc != NGX_DONE || pc->connection == NULL
+        || ngx_http_ampersand_peer_usable(peer, pc->connection))
+    {
         return rc;
-    }
-
-    if (!peer->upstream->request_sent) {
-
-        if (!peer->shared) {
-            return rc;
-        }
-
-        mark = ngx_http_ampersand_peer_mark(pc->connection);
-
-        if (mark && *(ngx_uint_t *) mark->data == peer->api) {
-            return rc;
-        }
     }
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, pc->log, 0,
@@ -122,6 +112,34 @@ ngx_http_ampersand_peer_get(ngx_peer_connection_t *pc, void *data)
     pc->cached = 0;
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_ampersand_peer_usable(ngx_http_ampersand_peer_t *peer,
+    ngx_connection_t *c)
+{
+    u_char               byte;
+    ssize_t              n;
+    ngx_pool_cleanup_t  *mark;
+
+    if (peer->upstream->request_sent) {
+        return 0;
+    }
+
+    if (peer->shared) {
+        mark = ngx_http_ampersand_peer_mark(c);
+
+        if (mark == NULL || *(ngx_uint_t *) mark->data != peer->api) {
+            return 0;
+        }
+    }
+
+    /* as ngx_http_upstream_keepalive_close_handler(), before its event */
+
+    n = recv(c->fd, &byte, 1, MSG_PEEK);
+
+    return n == -1 && ngx_socket_errno == NGX_EAGAIN;
 }
 
 

@@ -6,7 +6,11 @@
  *    An upstream that ends each kept connection when a request comes would get
  *    it once for each of them: nginx does not count those as tries.
  *
- * 2. nginx keeps connections and TLS sessions for each address, whatever name
+ * 2. Upstream may have closed a kept connection, or have sent more bytes, and
+ *    nginx has not come to that event yet: such a connection is not used.  A
+ *    POST would be lost with it, and the bytes be read as its answer.
+ *
+ * 3. nginx keeps connections and TLS sessions for each address, whatever name
  *    they were verified for.  Where one upstream{} with TLS stands for several
  *    hosts (ampersand_upstream https://NAME), a connection that was verified
  *    for one of them would carry requests and keys of another (RFC 9110,
@@ -14,7 +18,7 @@
  *    connection is used again for its own host only, and no session is used
  *    again.  The five upstream{} of ampersand/upstreams.conf share nothing.
  *
- * 3. An address has failed where no connection is made.  A request that was
+ * 4. An address has failed where no connection is made.  A request that was
  *    sent and got no answer says nothing about the address: nginx would send
  *    nobody's request there for fail_timeout, and answer all with a 502 once
  *    that has happened to each address.  That is for the breaker to decide.
