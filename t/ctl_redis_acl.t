@@ -131,6 +131,27 @@ subtest 'a cluster with one node that does not have the user' => sub {
     like doctor()->{redis}[-1]{message}, qr/^Redis at 127\.0\.0\.1:$port refused user or password/, 'none';
 };
 
+for my $form (qw(Sentinel Cluster)) {
+    subtest "$form: a replica, which may be the next master" => sub {
+        my $all = "Gateway::Redis::$form"->start(replicas => 1, users => { ops => "on >pwcanary -\@all $rules" });
+        $ctl->{env}{AMPERSAND_REDIS} = $all->url('ops:pwcanary@');
+        my @masters = $form eq 'Cluster' ? $all->masters : $all->master;
+        my ($replica) = grep { my $node = $_; !grep { $_ == $node } @masters } $all->nodes;
+        my $port = $replica->port;
+        my $first = doctor();
+        is_deeply [ map { $_->{status} } @{ $first->{'redis rights'} } ], ['ok'], 'the same rights everywhere';
+        is $first->{'redis replicas'}, undef, 'nothing to be said of replicas';
+        $replica->command(qw(ACL SETUSER ops -hset));
+        my ($right) = grep { $_->{status} eq 'fail' } @{ doctor()->{'redis rights'} };
+        is $right->{message}, "Redis at 127.0.0.1:$port: the user \"ops\" may not run hset", 'it lacks a right';
+        like $right->{remedy}, qr/ACL SETUSER ops /, 'the remedy';
+        $replica->command(qw(ACL DELUSER ops));
+        my ($fail) = @{ doctor()->{'redis replicas'} };
+        is $fail->{status}, 'fail', 'it lacks the user';
+        like $fail->{message}, qr/^(?:Redis at \S+: )?a replica, which may be the next master: Redis at 127\.0\.0\.1:$port refused user or password/, 'and is named';
+    };
+}
+
 subtest 'a Sentinel with a password' => sub {
     my $s = Gateway::Redis::Sentinel->start(replicas => 1, password => 'pwcanary', sentinel_password => 'pwcanary');
     is $ctl->json('--redis', $s->url(':pwcanary@'), qw(tenant list))->{code}, 0, 'gets the password of the URL';

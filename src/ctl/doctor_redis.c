@@ -352,6 +352,78 @@ doctor_key(doctor_t *doctor, unsigned node, char key[AMP_KEYS_MAX])
 }
 
 
+/* The address in "ip=10.0.0.6,port=6379,state=online,...".  0, or -1. */
+
+static int
+doctor_replica_host(const char *text, amp_redis_host_t *host)
+{
+    const char  *ip, *port;
+
+    ip = strstr(text, "ip=");
+    port = strstr(text, ",port=");
+
+    if (ip != text || port == NULL) {
+        return -1;
+    }
+
+    ip += sizeof("ip=") - 1;
+
+    return amp_redis_host_set(host, amp_span_make(ip, (size_t) (port - ip)),
+                              atoi(port + sizeof(",port=") - 1));
+}
+
+
+/*
+ * The rights at the replicas of a server, which INFO of the server names: one
+ * of them may be the next master.
+ */
+
+static void
+doctor_replicas(doctor_t *doctor, const redisReply *info, amp_span_t key)
+{
+    char               name[32], text[256];
+    route_t           *route;
+    unsigned           i;
+    const char        *node;
+    ctl_error_t       *error;
+    connection_t      *c;
+    amp_redis_host_t   host;
+
+    error = &doctor->ctl->error;
+    route = store_route(doctor->ctl->store);
+    node = doctor->node;
+
+    for (i = 0; /* void */ ; i++) {
+        snprintf(name, sizeof(name), "slave%u", i);
+
+        if (doctor_replica_host(doctor_info(info, name, text, sizeof(text)),
+                                &host)
+            != 0)
+        {
+            break;
+        }
+
+        c = connection_open(&route->nodes.options, NULL, &host,
+                            connection_clock() + doctor->ctl->timeout, error);
+
+        if (c == NULL) {
+            doctor_add(doctor, "redis replicas",
+                       strcmp(error->code, "redis_auth") == 0 ? DOCTOR_FAIL
+                                                              : DOCTOR_WARN,
+                       error->remedy, "a replica, which may be the next "
+                       "master: %s", error->message);
+            continue;
+        }
+
+        doctor->node = connection_who(c);
+        doctor_rights(doctor, c, key);
+        doctor->node = node;
+
+        connection_close(c);
+    }
+}
+
+
 static void
 doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
 {
@@ -375,7 +447,6 @@ doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
         writes = doctor_role(doctor, info);
         doctor_memory(doctor, info);
         doctor_persistence(doctor, c, info);
-        freeReplyObject(info);
     }
 
     doctor_clock(doctor, c);
@@ -386,6 +457,11 @@ doctor_node(doctor_t *doctor, connection_t *c, unsigned node)
     }
 
     doctor_rights(doctor, c, key);
+
+    if (info != NULL) {
+        doctor_replicas(doctor, info, key);
+        freeReplyObject(info);
+    }
 }
 
 
