@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_directives.h"
 #include "ngx_http_ampersand_private.h"
+#include "ngx_http_ampersand_settings.h"
 #include "ngx_http_ampersand_worker.h"
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "request/ngx_http_ampersand_access.h"
@@ -338,6 +339,12 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     u_char  *p;
 
     ngx_conf_merge_uint_value(conf->api, prev->api, NGX_HTTP_AMPERSAND_OFF);
+
+    if (conf->file == NULL) {
+        conf->file = prev->file;
+        conf->line = prev->line;
+    }
+
     ngx_conf_merge_str_value(conf->upstream, prev->upstream, "");
     ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
     ngx_conf_merge_value(conf->observe, prev->observe, 0);
@@ -374,6 +381,16 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->upstream.len = ngx_sprintf(p, "%V%s", &conf->upstream,
                                          amp_api_host(conf->api)) - p;
         conf->upstream.data = p;
+    }
+
+    conf->settings = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf;
+
+    /* within another gateway location that one's settings are inherited */
+
+    if (prev->api == NGX_HTTP_AMPERSAND_OFF
+        && ngx_http_ampersand_settings_pin(cf, conf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     if (ngx_http_ampersand_check(cf, conf) != NGX_CONF_OK) {
@@ -609,7 +626,9 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
     alcf = amcf->upstreams->elts;
 
     for (i = 0; i < amcf->upstreams->nelts; i++) {
-        if (ngx_http_ampersand_check_upstream(cf, alcf[i]) != NGX_CONF_OK) {
+        if (ngx_http_ampersand_check_upstream(cf, alcf[i]) != NGX_CONF_OK
+            || ngx_http_ampersand_settings_check(cf, alcf[i]) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

@@ -144,6 +144,10 @@ static ngx_http_ampersand_order_t  ngx_http_ampersand_orders[] = {
     { "ngx_http_ampersand_module", "ngx_http_access_module", 1 },
     { "ngx_http_ampersand_module", "ngx_http_auth_basic_module", 1 },
 
+    /* settings are pinned before nginx merges them */
+
+    { "ngx_http_ampersand_module", "ngx_http_proxy_module", 0 },
+
     /* of precontent handlers, too */
 
     { "ngx_http_mirror_module", "ngx_http_ampersand_module", 1 },

@@ -123,6 +123,8 @@ typedef struct {
     time_t                          ttl_missing; /* of a 404, 0: not stored   */
     time_t                          stale;      /* see cache_terms_t          */
     time_t                          stale_error;
+    void                          **settings;   /* of all modules, for this
+                                                   location                   */
     u_char                         *file;       /* where "ampersand" stands   */
     ngx_uint_t                      line;
 } ngx_http_ampersand_loc_conf_t;
