@@ -34,6 +34,7 @@ my $up = Gateway::Upstream->start(sub {
     $answer{headers} = [ Vary => 'Accept-Language' ] if $what eq 'vary';
     $answer{status} = 404 if $what eq 'none';
     $answer{hold} = 1 if $what =~ /^(?:private|none)$/ && $n > 200;    # the second round
+    $answer{hold} = 1 if $what eq 'silent';
     $answer{status} = 503 if $what eq 'failing' && $n <= 3 || $what eq 'down';
     return \%answer;
 });
@@ -92,6 +93,7 @@ sub answer {
     }
     return {
         status => ($in =~ m{^HTTP/1.1 (\d+)})[0] // 0,
+        type => ($in =~ /"type":"[^"]*:([\w-]+)"/)[0] // '',
         cache => ($in =~ /^x-cache-status: (\w+)/mi)[0] // '', n => ($in =~ /"n":(\d+)/)[0] // '',
     };
 }
@@ -156,8 +158,8 @@ subtest "an answer that may not be shared: $_" => sub {
     is count('status', finished(@sockets)), "$status:200", 'all are answered';
 } for 'private', 'none';
 
-# After a failure one waiting request is sent upstream, after the next two, then
-# four, and so on.
+# After a failure some waiting requests are sent upstream, and once more; then the
+# others are answered with the failure.
 
 subtest 'failures' => sub {
     $up->clear;
@@ -168,8 +170,8 @@ subtest 'failures' => sub {
 
     $up->clear;
     @all = herd($gw, 300, '/v1/integrations/down-x');
-    is count('status', @all), '503:300', 'nothing but failures: each client gets one';
-    is scalar $up->requests, 300, 'by its own upstream request';
+    like count('status', @all), qr/^502:2[34]\d 503:6\d$/, 'nothing but failures: all are answered';
+    cmp_ok scalar $up->requests, '<=', 64, 'by at most 64 upstream requests, of both workers together';
     is before_the_first_answer(), 1, 'the second is sent after the first has failed';
 };
 
@@ -248,7 +250,16 @@ subtest 'an upstream request that is not answered in time' => sub {
     $up->clear;
     my @sockets = clients($short, 200, '/v1/integrations/shared-silent');
     is count('status', finished(@sockets)), '200:199 504:1', 'one client gets 504, the others an answer';
-    is scalar $up->requests, 2, 'by the next upstream request';
+    cmp_ok scalar $up->requests, '<=', 10, 'by the next upstream requests';
+};
+
+subtest 'nothing is answered in time' => sub {
+    $up->clear;
+    my @all = finished(clients($short, 300, '/v1/integrations/silent-x'));
+    is count('status', @all), '504:300', 'all get 504';
+    cmp_ok scalar $up->requests, '<=', 64, 'by at most 64 upstream requests';
+    my %problem = map { $_->{type} => 1 } grep { $_->{type} } @all;
+    is join(' ', sort keys %problem), 'upstream-timeout', 'which is retryable';
 };
 
 $short->finish;

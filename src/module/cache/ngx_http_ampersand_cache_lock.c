@@ -1,16 +1,17 @@
 #include "ngx_http_ampersand_cache_lock.h"
+#include "zone/ngx_ampersand_waves.h"
 
 
 #define NGX_HTTP_AMPERSAND_LOOK      2          /* ms between two looks       */
 #define NGX_HTTP_AMPERSAND_UNSHARED  10         /* seconds                    */
-#define NGX_HTTP_AMPERSAND_FAILURES  15         /* counted, at most           */
 #define NGX_HTTP_AMPERSAND_SECONDS   0xffffff
 
 
 static void ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev);
 static void ngx_http_ampersand_cache_lock_look(ngx_event_t *ev);
-static ngx_uint_t ngx_http_ampersand_cache_lock_woken(
-    ngx_http_ampersand_cache_lock_t *lock, ngx_http_cache_t *c);
+static ngx_int_t ngx_http_ampersand_cache_lock_next(
+    ngx_http_ampersand_cache_wait_t *wait, ngx_uint_t *status);
+static uint64_t ngx_http_ampersand_cache_lock_key(ngx_http_request_t *r);
 static void ngx_http_ampersand_cache_lock_wake(
     ngx_http_ampersand_cache_wait_t *wait);
 static void ngx_http_ampersand_cache_lock_skip(ngx_event_t *ev);
@@ -131,17 +132,18 @@ ngx_http_ampersand_cache_lock_sort(ngx_event_t *ev)
 static void
 ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
 {
-    ngx_uint_t                        n;
+    ngx_int_t                         rc;
+    ngx_uint_t                        status;
     ngx_queue_t                      *q, *next;
     ngx_http_cache_t                 *c;
     ngx_http_request_t               *r;
-    ngx_http_file_cache_node_t       *node;
+    ngx_http_file_cache_node_t       *node, *waits;
     ngx_http_ampersand_cache_wait_t  *wait;
     ngx_http_ampersand_cache_lock_t  *cl;
 
     cl = ev->data;
 
-    /* looking twice before the woken requests run would see another failure */
+    waits = NULL;
 
     if (ev->posted) {
         ngx_delete_posted_event(ev);
@@ -167,27 +169,38 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
         node = c->node;
 
         if (!ngx_http_ampersand_cache_lock_shared(r, wait->zone)) {
-            c->lock = 0;
-            c->wait_event.handler = ngx_http_ampersand_cache_lock_skip;
+            rc = NGX_OK;
 
-        } else if (node->updating
-                   && (ngx_msec_int_t) (node->lock_time - ngx_current_msec) > 0)
-        {
+        } else if (node->exists) {
+            rc = NGX_DECLINED;
+
+        } else if (node == waits) {
             continue;
 
-        } else if (!node->exists) {
-            n = ngx_http_ampersand_cache_lock_woken(cl, c);
+        } else {
+            rc = ngx_http_ampersand_cache_lock_next(wait, &status);
 
-            if (n >> wait->failures) {
-                wait->failures = ngx_min(wait->failures + 1,
-                                        NGX_HTTP_AMPERSAND_FAILURES);
+            if (rc == NGX_AGAIN
+                || (rc == NGX_DECLINED && node->updating
+                    && (ngx_msec_int_t) (node->lock_time - ngx_current_msec)
+                       > 0))
+            {
+                /* so do those behind it, most of which want the same */
+
+                waits = node;
                 continue;
             }
 
-            if (n) {
-                c->lock = 0;
-                c->wait_event.handler = ngx_http_ampersand_cache_lock_skip;
+            /* the lock is free: one is enough to take it */
+
+            if (rc == NGX_DECLINED) {
+                waits = node;
             }
+        }
+
+        if (rc != NGX_DECLINED) {
+            c->lock = 0;
+            c->wait_event.handler = ngx_http_ampersand_cache_lock_skip;
         }
 
         ngx_http_ampersand_cache_lock_wake(wait);
@@ -199,33 +212,25 @@ ngx_http_ampersand_cache_lock_look(ngx_event_t *ev)
 }
 
 
-/* How many requests have just been woken for the same entry? */
+/* See ngx_ampersand_waves_next(). */
 
-static ngx_uint_t
-ngx_http_ampersand_cache_lock_woken(ngx_http_ampersand_cache_lock_t *lock,
-    ngx_http_cache_t *c)
+static ngx_int_t
+ngx_http_ampersand_cache_lock_next(ngx_http_ampersand_cache_wait_t *wait,
+    ngx_uint_t *status)
 {
-    ngx_uint_t                        n;
-    ngx_queue_t                      *q, *looking;
-    ngx_http_cache_t                 *woken;
-    ngx_http_ampersand_cache_wait_t  *wait;
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
 
-    n = 0;
-    looking = &lock->looking;
+    r = wait->request;
 
-    for (q = ngx_queue_last(looking);
-         q != ngx_queue_sentinel(looking);
-         q = ngx_queue_prev(q))
-    {
-        wait = ngx_queue_data(q, ngx_http_ampersand_cache_wait_t, queue);
-        woken = wait->request->cache;
+    rc = ngx_ampersand_waves_next(wait->zone,
+                                  ngx_http_ampersand_cache_lock_key(r),
+                                  2 * r->upstream->conf->read_timeout, status);
 
-        if (woken && woken->node == c->node && woken->wait_event.posted) {
-            n++;
-        }
-    }
+    wait->sent = (rc == NGX_OK);
+    wait->refused = (rc == NGX_ABORT) ? *status : 0;
 
-    return n;
+    return rc;
 }
 
 
@@ -284,6 +289,71 @@ ngx_http_ampersand_cache_lock_skip(ngx_event_t *ev)
 
 
 ngx_uint_t
+ngx_http_ampersand_cache_lock_refused(ngx_http_ampersand_cache_wait_t *wait,
+    ngx_http_request_t *r, ngx_ampersand_zone_t *zone)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  status;
+
+    if (r->cache == NULL || wait->sent
+        || r->upstream->cache_status != NGX_HTTP_CACHE_MISS)
+    {
+        return 0;
+    }
+
+    if (wait->refused) {
+        return wait->refused;
+    }
+
+    if (r->cache->wait_time == 0) {
+        wait->sent = 1;
+        ngx_ampersand_waves_began(zone, ngx_http_ampersand_cache_lock_key(r));
+        return 0;
+    }
+
+    /* its own timer has expired just when the lock was free */
+
+    rc = ngx_http_ampersand_cache_lock_next(wait, &status);
+
+    if (rc == NGX_AGAIN && status) {
+        wait->refused = status;
+    }
+
+    wait->sent = (wait->refused == 0);
+
+    return wait->refused;
+}
+
+
+void
+ngx_http_ampersand_cache_lock_result(ngx_http_ampersand_cache_wait_t *wait,
+    ngx_http_request_t *r, ngx_ampersand_zone_t *zone, ngx_uint_t stored,
+    ngx_uint_t status)
+{
+    uint64_t  key;
+
+    if (r->cache == NULL || !wait->sent
+        || r->upstream->cache_status != NGX_HTTP_CACHE_MISS)
+    {
+        return;
+    }
+
+    wait->sent = 0;
+    key = ngx_http_ampersand_cache_lock_key(r);
+
+    if (stored) {
+        ngx_ampersand_waves_stored(zone, key);
+
+    } else if (ngx_http_ampersand_cache_lock_shared(r, zone)) {
+        ngx_ampersand_waves_failed(zone, key,
+                                   status == NGX_HTTP_GATEWAY_TIME_OUT
+                                   ? NGX_HTTP_GATEWAY_TIME_OUT
+                                   : NGX_HTTP_BAD_GATEWAY);
+    }
+}
+
+
+ngx_uint_t
 ngx_http_ampersand_cache_lock_abandon(ngx_http_request_t *r)
 {
     if (!r->connection->error || r->upstream == NULL || r->cache == NULL
@@ -334,10 +404,21 @@ ngx_http_ampersand_cache_lock_word(ngx_http_request_t *r,
 {
     uint64_t  key;
 
-    ngx_memcpy(&key, r->cache->main, sizeof(key));
+    key = ngx_http_ampersand_cache_lock_key(r);
 
     *hash = key & ~(uint64_t) NGX_HTTP_AMPERSAND_SECONDS;
 
     return ngx_ampersand_zone_unshared(zone)
            + key % NGX_AMPERSAND_UNSHARED;
+}
+
+
+static uint64_t
+ngx_http_ampersand_cache_lock_key(ngx_http_request_t *r)
+{
+    uint64_t  key;
+
+    ngx_memcpy(&key, r->cache->main, sizeof(key));
+
+    return key;
 }

@@ -11,10 +11,9 @@
  *           ├── an answer was stored ──▶ all are woken, ──▶ LOOKING
  *           ├── the answer cannot be shared ──▶ all are woken, to go upstream
  *           │   at once: one after the other would be slower than no cache
- *           └── upstream failed, or the lock is too old ──▶ one is woken, ──▶
- *               LOOKING: it goes upstream next.  After the next failure two,
- *               then four, ...: nobody waits for all requests before it, and an
- *               upstream in trouble does not get all of them at once
+ *           ├── upstream failed ──▶ some are woken, to go upstream at once;
+ *           │   of all workers, see amp_waves.h.  The last ones are refused
+ *           └── the lock is free, or too old ──▶ one is woken, ──▶ LOOKING
  *
  * Waiting requests are looked at when a request that went upstream ends in this
  * worker, and every 2 ms for those that end, or are killed, in other workers.
@@ -63,9 +62,9 @@ typedef struct {
     ngx_http_request_t    *request;
     ngx_ampersand_times_t *times;
     ngx_ampersand_zone_t  *zone;
+    ngx_uint_t             refused;     /* it is not sent: 502 or 504, else 0 */
     unsigned               queued:1;
-    unsigned               failures:4;  /* failed upstream requests seen while
-                                           waiting                            */
+    unsigned               sent:1;      /* it was let through, and counted    */
 } ngx_http_ampersand_cache_wait_t;
 
 
@@ -87,7 +86,25 @@ void ngx_http_ampersand_cache_lock_enter(ngx_http_ampersand_cache_lock_t *lock,
 
 void ngx_http_ampersand_cache_lock_leave(ngx_http_ampersand_cache_wait_t *wait);
 
-/* An upstream request ends: those that wait for its answer are looked at. */
+/*
+ * The main request r is about to go upstream.  0: it may, and is counted; 502
+ * or 504: it has waited, and is refused with that.
+ */
+
+ngx_uint_t ngx_http_ampersand_cache_lock_refused(
+    ngx_http_ampersand_cache_wait_t *wait, ngx_http_request_t *r,
+    ngx_ampersand_zone_t *zone);
+
+/*
+ * The upstream request of the main request r ends; stored: with an answer that
+ * is stored.  status: the answer's, or the gateway's.
+ */
+
+void ngx_http_ampersand_cache_lock_result(
+    ngx_http_ampersand_cache_wait_t *wait, ngx_http_request_t *r,
+    ngx_ampersand_zone_t *zone, ngx_uint_t stored, ngx_uint_t status);
+
+/* After that, and after a refresh: those that wait are looked at. */
 
 void ngx_http_ampersand_cache_lock_ended(ngx_http_ampersand_cache_lock_t *lock);
 

@@ -11,6 +11,8 @@ extern ngx_module_t  ngx_http_proxy_module;
 
 static ngx_int_t ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
+static ngx_int_t ngx_http_ampersand_send_refused(
+    ngx_http_ampersand_upstream_t *up);
 static ngx_int_t ngx_http_ampersand_send_suspended(
     ngx_http_ampersand_upstream_t *up, time_t seconds);
 static ngx_int_t ngx_http_ampersand_send_no_server(ngx_peer_connection_t *pc,
@@ -88,6 +90,7 @@ ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t        *ctx;
     ngx_http_ampersand_loc_conf_t   *alcf;
     ngx_http_ampersand_upstream_t   *up;
+    ngx_http_ampersand_main_conf_t  *amcf;
     ngx_http_upstream_init_peer_pt   next;
 
     next = ngx_http_ampersand_send_next(r, us);
@@ -125,6 +128,15 @@ ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    if (r == r->main
+        && ngx_http_ampersand_cache_lock_refused(&ctx->cache_wait, r,
+                                                 amcf->zone))
+    {
+        return ngx_http_ampersand_send_refused(up);
+    }
+
     wait = ngx_http_ampersand_breaker_admit(r, &up->breaker);
 
     if (wait) {
@@ -159,6 +171,26 @@ ngx_http_ampersand_send_init_peer(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/* The request has waited, and seen enough failures of others. */
+
+static ngx_int_t
+ngx_http_ampersand_send_refused(ngx_http_ampersand_upstream_t *up)
+{
+    time_t  left;
+
+    left = ngx_http_ampersand_breaker_left(up->request);
+
+    if (left) {
+        return ngx_http_ampersand_send_suspended(up, left);
+    }
+
+    ngx_http_ampersand_send_refuse(up,
+                           amp_problem_by_status(up->ctx->cache_wait.refused));
+
+    return NGX_ERROR;
 }
 
 

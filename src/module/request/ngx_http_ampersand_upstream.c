@@ -265,6 +265,19 @@ ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     ngx_http_ampersand_breaker_ended(r, &up->breaker, failed);
 
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
+    /* one that waits for a lease goes on */
+
+    if (r == r->main && up->limited->wait.request == NULL) {
+        ngx_http_ampersand_cache_lock_result(&up->ctx->cache_wait, r,
+                       amcf->zone,
+                       up->state == NGX_HTTP_AMPERSAND_UPSTREAM_ANSWERED
+                       && r->upstream->cacheable && rc == NGX_OK,
+                       failed ? (ngx_uint_t) rc
+                              : r->upstream->headers_in.status_n);
+    }
+
     if (!ngx_http_ampersand_upstream_sent(up)) {
         up->state = NGX_HTTP_AMPERSAND_UPSTREAM_UNSENT;
         return;
@@ -285,7 +298,6 @@ ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     up->state = NGX_HTTP_AMPERSAND_UPSTREAM_ENDED;
 
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
     ngx_http_ampersand_cache_lock_ended(&amcf->worker->cache_lock);
 }
 

@@ -14,8 +14,10 @@
 #include "amp_gateway.h"
 #include "amp_tenant.h"
 #include "amp_token.h"
+#include "amp_waves.h"
 
 
+#define NGX_AMPERSAND_WAVES        128
 #define NGX_AMPERSAND_UNSHARED     512      /* see cache/ngx_http_ampersand_
                                                cache_lock.h                   */
 #define NGX_AMPERSAND_INVALIDATED  1024
@@ -158,6 +160,16 @@ typedef struct {
 } ngx_ampersand_breaker_t;
 
 
+/* Failures for a cache key, see ngx_ampersand_waves.h. */
+
+typedef struct {
+    uint64_t                   key;
+    amp_waves_t                count;
+    uint32_t                   status;  /* of the last one                    */
+    ngx_msec_t                 changed; /* ngx_current_msec                   */
+} ngx_ampersand_wave_t;
+
+
 typedef struct {
     ngx_uint_t                 magic;
     size_t                     layout;  /* sizeof() of this                   */
@@ -199,6 +211,7 @@ typedef struct {
     uint64_t                   marks[AMP_GATEWAY_MARKS];
     ngx_uint_t                 nmarks;  /* so far, of which the last are kept */
     ngx_ampersand_breaker_t    breakers[NGX_AMPERSAND_BREAKERS];
+    ngx_ampersand_wave_t       waves[NGX_AMPERSAND_WAVES];
 } ngx_ampersand_shared_t;
 
 
