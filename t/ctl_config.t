@@ -34,7 +34,7 @@ sub import_text { my ($ctl, $doc, @args) = @_; return $ctl->run('config', 'impor
 sub dump_of {
     my ($redis) = @_;
     my %all;
-    for my $name (@{ $redis->command('KEYS', 'amp:*') }) {
+    for my $name (grep { $_ ne 'amp:audit' } @{ $redis->command('KEYS', 'amp:*') }) {
         my $type = $redis->command('TYPE', $name);
         $all{$name} = $type eq 'string' ? $redis->command('GET', $name)
             : $type eq 'hash' ? { @{ $redis->command('HGETALL', $name) } } : [ sort @{ $redis->command('SMEMBERS', $name) } ];

@@ -21,7 +21,7 @@ my @commands = (
     (map { [ 'token', $_ ] } qw(issue list revoke)),
     (map { [ 'key', $_ ] } qw(set list verify retire)),
     (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)), [qw(grant add)], [qw(grant remove)],
-    (map { [ 'cache', $_ ] } qw(set show purge)), [ 'gateway', 'list' ], [qw(cooldown list)], [qw(cooldown clear)], [qw(config export)], [qw(config import)], ['operations'], ['doctor'],
+    (map { [ 'cache', $_ ] } qw(set show purge)), [ 'gateway', 'list' ], [qw(cooldown list)], [qw(cooldown clear)], [qw(config export)], [qw(config import)], ['audit'], ['operations'], ['doctor'],
 );
 
 subtest 'every command has its own help, and the overview names it' => sub {
@@ -74,7 +74,7 @@ subtest 'wrong usage: exit 2, message and remedy on stderr' => sub {
         [qw(cache purge a --family nope)], [qw(cache set a)], [qw(cache set a --ttl x)],
         [qw(cache set a --ttl 5m --for nope)], [qw(cache set a --ttl 5m --for createGroup)],
         [qw(cache set a --ttl 5m --for catalog)], [qw(cache set a --ttl 31d)], [qw(cache set a --ttl 5m --for), "\xff"],
-        [qw(operations --api nope)],
+        [qw(operations --api nope)], [qw(audit --since yesterday)], [qw(audit --since 5)],
         [qw(tenant list --timeout x)], [qw(tenant list --timeout 0)],
         ['tenant', 'list', '--prefix', 'a b'], ['tenant', 'list', '--upstream', 'ftp://x'],
         ['tenant', 'list', '--upstream', 'http://u:p@x'],

@@ -93,6 +93,14 @@ amp_keys_gateway(amp_span_t prefix, amp_span_t id, amp_buf_t *out)
 
 
 void
+amp_keys_audit(amp_span_t prefix, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "audit");
+}
+
+
+void
 amp_keys_events(amp_span_t prefix, amp_buf_t *out)
 {
     amp_buf_span(out, prefix);

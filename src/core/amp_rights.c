@@ -53,7 +53,9 @@ static const amp_right_t  amp_rights_list[] = {
     { "srem", " % x", amp_rights_on(TENANTS), 0 },
     { "sscan", " % 0", amp_rights_on(TENANTS), 0 },
     { "subscribe", " %", amp_rights_on(EVENTS), 0 },
-    { "time", "", 0, 0 }
+    { "time", "", 0, 0 },
+    { "xadd", " % x x x", amp_rights_on(AUDIT), 0 },
+    { "xrange", " % x x", amp_rights_on(AUDIT), 0 }
 };
 
 
@@ -69,6 +71,7 @@ static const char *const  amp_rights_names[AMP_RIGHTS_NAMES] = {
     [AMP_RIGHTS_COOLDOWN] = "cooldown:{%doctor}",
     [AMP_RIGHTS_GATEWAY] = "gateway:doctor",
     [AMP_RIGHTS_GATEWAYS] = "gateways",
+    [AMP_RIGHTS_AUDIT] = "audit",
     [AMP_RIGHTS_DOCTOR] = "doctor:0",
     [AMP_RIGHTS_EVENTS] = "events"
 };

@@ -27,6 +27,7 @@ typedef enum {
     AMP_RIGHTS_COOLDOWN,
     AMP_RIGHTS_GATEWAY,
     AMP_RIGHTS_GATEWAYS,
+    AMP_RIGHTS_AUDIT,
     AMP_RIGHTS_DOCTOR,
     AMP_RIGHTS_EVENTS,              /* the channel                            */
     AMP_RIGHTS_NAMES

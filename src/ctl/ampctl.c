@@ -24,6 +24,7 @@ static const ctl_command_t *const  commands[] = {
     ctl_limit_commands,
     ctl_grant_commands,
     ctl_cache_commands,
+    ctl_audit_commands,
     ctl_config_commands,
     ctl_cooldown_commands,
     ctl_gateway_commands,

@@ -30,6 +30,7 @@ extern const ctl_command_t  ctl_key_commands[];
 extern const ctl_command_t  ctl_limit_commands[];
 extern const ctl_command_t  ctl_grant_commands[];
 extern const ctl_command_t  ctl_cache_commands[];
+extern const ctl_command_t  ctl_audit_commands[];
 extern const ctl_command_t  ctl_config_commands[];
 extern const ctl_command_t  ctl_cooldown_commands[];
 extern const ctl_command_t  ctl_gateway_commands[];

@@ -9,6 +9,7 @@
 #include "../core/amp_keys.h"
 #include "../core/amp_script.h"
 #include "ampctl.h"
+#include "audit.h"
 #include "policy.h"
 #include "record.h"
 #include "record_policy.h"
@@ -96,7 +97,7 @@ static int
 cache_purge(ctl_t *ctl)
 {
     int          rc, family;
-    json_t      *record;
+    json_t      *record, *after;
     long long    generation;
     amp_span_t   id;
     const char  *text, *project;
@@ -120,6 +121,12 @@ cache_purge(ctl_t *ctl)
     text = amp_family_name(family);
 
     rc = cache_invalidate(ctl, ctl_span(project), family, &generation);
+
+    if (rc == 0) {
+        after = json_pack("{s:s, s:s}", "project", project, "family", text);
+        audit_add(ctl->store, "cache purged", id, NULL, after);
+        json_decref(after);
+    }
 
     if (rc == 0 && ctl->json) {
         output_json(json_pack("{s:s, s:s, s:s, s:I}", "tenant", ctl->args[0],

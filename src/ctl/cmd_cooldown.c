@@ -9,6 +9,7 @@
 #include "../core/amp_event.h"
 #include "../core/amp_keys.h"
 #include "ampctl.h"
+#include "audit.h"
 #include "scan.h"
 
 
@@ -277,6 +278,8 @@ cooldown_clear(ctl_t *ctl)
     if (rc != 0) {
         return -1;
     }
+
+    audit_add(ctl->store, "cool-down ended", id, NULL, NULL);
 
     if (ctl->json) {
         return output_json(json_pack("{s:s, s:i}", "tenant", ctl->args[0],

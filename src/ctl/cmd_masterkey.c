@@ -11,6 +11,7 @@
 
 #include "../core/amp_escape.h"
 #include "ampctl.h"
+#include "audit.h"
 #include "record.h"
 #include "record_key.h"
 #include "secret.h"
@@ -299,6 +300,7 @@ masterkey_rewrap(ctl_t *ctl)
 {
     int            rc;
     size_t         i, n;
+    json_t        *after;
     rewrap_sum_t   sum;
     tenant_ids_t   ids;
 
@@ -319,6 +321,14 @@ masterkey_rewrap(ctl_t *ctl)
     }
 
     output_progress(NULL, 0, 0);
+
+    /* one line for all: a seal changes nothing of what a tenant may do */
+
+    if (sum.resealed != 0) {
+        after = json_pack("{s:i}", "resealed", (int) sum.resealed);
+        audit_add(ctl->store, "keys sealed anew", amp_span_null, NULL, after);
+        json_decref(after);
+    }
 
     if (rc == 0) {
         rc = rewrap_report(ctl, &sum);

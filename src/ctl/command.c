@@ -77,6 +77,10 @@ ctl_store(ctl_t *ctl)
         options.timeout = ctl->timeout;
 
         ctl->store = store_open(&options, &ctl->error);
+
+        if (ctl->store != NULL) {
+            store_describe(ctl->store, ctl->command->noun, ctl->command->verb);
+        }
     }
 
     return ctl->store;

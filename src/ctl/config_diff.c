@@ -48,40 +48,6 @@ diff_line(config_diff_t *diff, config_change_e change, const char *what,
 }
 
 
-/* Adds what differs between two values to a list. */
-
-static void
-diff_values(json_t *list, const char *place, const json_t *before,
-    const json_t *after)
-{
-    char         part[512];
-    json_t      *value;
-    const char  *name;
-
-    if (before != NULL && after != NULL && json_equal(before, after)) {
-        return;
-    }
-
-    if (!json_is_object(before) || !json_is_object(after)) {
-        json_array_append_new(list, json_pack("{s:s, s:O?, s:O?}", "place",
-                              place, "before", before, "after", after));
-        return;
-    }
-
-    json_object_foreach((json_t *) before, name, value) {
-        snprintf(part, sizeof(part), "%s/%s", place, name);
-        diff_values(list, part, value, json_object_get(after, name));
-    }
-
-    json_object_foreach((json_t *) after, name, value) {
-        if (json_object_get(before, name) == NULL) {
-            snprintf(part, sizeof(part), "%s/%s", place, name);
-            diff_values(list, part, NULL, value);
-        }
-    }
-}
-
-
 static void
 diff_print(const json_t *list)
 {
@@ -122,10 +88,9 @@ config_diff_tenant(config_diff_t *diff, const char *id, const json_t *before,
 
     /* sealed texts are shown by the id of their master key */
 
-    list = json_array();
     old = record_view(before);
     new = record_view(after);
-    diff_values(list, "", old, new);
+    list = record_differences(old, new);
 
     if (json_equal(json_object_get(old, "keys"), json_object_get(new, "keys"))
         && !json_equal(json_object_get(before, "keys"),

@@ -2,6 +2,8 @@
  * The tenant record.
  */
 
+#include <stdio.h>
+
 #include "../core/amp_seal.h"
 #include "../core/amp_tenant.h"
 #include "record.h"
@@ -74,4 +76,48 @@ record_view(const json_t *record)
     json_object_set_new(view, "keys", shown);
 
     return view;
+}
+
+
+static void
+record_differ(json_t *list, const char *place, const json_t *before,
+    const json_t *after)
+{
+    char         part[512];
+    json_t      *value;
+    const char  *name;
+
+    if (before != NULL && after != NULL && json_equal(before, after)) {
+        return;
+    }
+
+    if (!json_is_object(before) || !json_is_object(after)) {
+        json_array_append_new(list, json_pack("{s:s, s:O?, s:O?}", "place",
+                              place, "before", before, "after", after));
+        return;
+    }
+
+    json_object_foreach((json_t *) before, name, value) {
+        snprintf(part, sizeof(part), "%s/%s", place, name);
+        record_differ(list, part, value, json_object_get(after, name));
+    }
+
+    json_object_foreach((json_t *) after, name, value) {
+        if (json_object_get(before, name) == NULL) {
+            snprintf(part, sizeof(part), "%s/%s", place, name);
+            record_differ(list, part, NULL, value);
+        }
+    }
+}
+
+
+json_t *
+record_differences(const json_t *before, const json_t *after)
+{
+    json_t  *list;
+
+    list = json_array();
+    record_differ(list, "", before, after);
+
+    return list;
 }

@@ -46,4 +46,12 @@ record_span(const char *text)
 }
 
 
+/*
+ * Where two values differ: [ { place, before, after } ], the caller's to
+ * release; place is a JSON pointer, what is not there is null.
+ */
+
+json_t *record_differences(const json_t *before, const json_t *after);
+
+
 #endif /* CTL_RECORD_H */

@@ -31,6 +31,7 @@ struct store_s {
     route_t           route;
     tls_t            *tls;
     const char       *prefix;
+    char              what[64];
 
     store_queued_t   *queue;
     unsigned          nqueued;
@@ -428,6 +429,21 @@ store_close(store_t *store)
 
     secret_clean(store, sizeof(*store));
     free(store);
+}
+
+
+void
+store_describe(store_t *store, const char *noun, const char *verb)
+{
+    snprintf(store->what, sizeof(store->what), "%s%s%s", noun, verb ? " " : "",
+             verb ? verb : "");
+}
+
+
+const char *
+store_what(const store_t *store)
+{
+    return store->what;
 }
 
 

@@ -35,6 +35,11 @@ store_t *store_open(const store_options_t *options, ctl_error_t *error);
 
 void store_close(store_t *store);
 
+/* The command that changes something, "grant set", for the audit stream. */
+
+void store_describe(store_t *store, const char *noun, const char *verb);
+const char *store_what(const store_t *store);
+
 /* The address without credentials, for messages. */
 
 const char *store_address(const store_t *store);

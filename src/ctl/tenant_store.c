@@ -28,6 +28,7 @@
 #include "../core/amp_json.h"
 #include "../core/amp_keys.h"
 #include "../core/amp_script.h"
+#include "audit.h"
 #include "record.h"
 #include "tenant_store.h"
 #include "token_store.h"
@@ -295,15 +296,29 @@ tenant_conflict(ctl_error_t *error, amp_span_t id)
 }
 
 
+/* before is a view already, or NULL. */
+
+static void
+tenant_audit(store_t *store, const char *change, amp_span_t id,
+    const json_t *before, const json_t *record)
+{
+    json_t  *after;
+
+    after = record_view(record);
+    audit_add(store, change, id, before, after);
+    json_decref(after);
+}
+
+
 int
 tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
     tenant_change_pt change, void *data)
 {
     int        rc;
     char      *text, expected[24];
-    json_t    *record;
+    json_t    *record, *before, *view;
     uint64_t   rev;
-    unsigned   try;
+    unsigned   try, dry;
 
     for (try = 0; try < TENANT_TRIES; try++) {
 
@@ -313,18 +328,29 @@ tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
         }
 
         rev = tenant_rev(record);
+        view = record_view(record);
+        before = json_deep_copy(view);
+        json_decref(view);
+
         rc = change(record, data, error);
 
         if (rc == 0 || rc == 2) {
+            dry = (rc == 2);
             snprintf(expected, sizeof(expected), "%llu",
                      (unsigned long long) rev);
             text = tenant_text(error, id, record, rev + 1);
             rc = text == NULL ? -1
-                 : rc == 2 ? 1
+                 : dry ? 1
                  : tenant_write(store, error, id, expected, text, rev + 1);
+
+            if (rc == 1 && !dry) {
+                tenant_audit(store, "tenant changed", id, before, record);
+            }
+
             free(text);
         }
 
+        json_decref(before);
         json_decref(record);
 
         if (rc != 0) {
@@ -493,6 +519,10 @@ tenant_disable_large(store_t *store, ctl_error_t *error, amp_span_t id)
 
         rc = tenant_write(store, error, id, "*", text, now);
         free(text);
+
+        if (rc == 1) {
+            audit_add(store, "tenant changed", id, NULL, NULL);
+        }
     }
 
     json_decref(record);
@@ -638,6 +668,10 @@ tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
         rc = tenant_write(store, error, id, "", text, now);
     }
 
+    if (rc == 1) {
+        tenant_audit(store, "tenant added", id, NULL, record);
+    }
+
     free(text);
 
     return rc;
@@ -751,5 +785,10 @@ tenant_remove(store_t *store, ctl_error_t *error, amp_span_t id,
         return -1;
     }
 
-    return found || member != 0;
+    if (found || member != 0) {
+        audit_add(store, "tenant removed", id, NULL, NULL);
+        return 1;
+    }
+
+    return 0;
 }

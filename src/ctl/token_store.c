@@ -15,6 +15,7 @@
 #include "../core/amp_event.h"
 #include "../core/amp_keys.h"
 #include "../core/amp_script.h"
+#include "audit.h"
 #include "secret.h"
 #include "token_store.h"
 
@@ -395,6 +396,8 @@ static int
 token_put(store_t *store, ctl_error_t *error, uint64_t incarnation,
     const token_entry_t *entry, const amp_token_record_t *record)
 {
+    int            rc;
+    json_t        *after;
     amp_buf_t      text;
     long long      answer;
     unsigned char  buf[TOKEN_RECORD];
@@ -414,7 +417,18 @@ token_put(store_t *store, ctl_error_t *error, uint64_t incarnation,
         return -1;
     }
 
-    return token_settle(store, error, record->tenant, incarnation, entry);
+    rc = token_settle(store, error, record->tenant, incarnation, entry);
+
+    if (rc == 1) {
+        after = json_pack("{s:s, s:s%, s:I}", "id", entry->id, "label",
+                          record->label.len ? (char *) record->label.data : "",
+                          record->label.len, "expires",
+                          (json_int_t) record->expires);
+        audit_add(store, "token written", record->tenant, NULL, after);
+        json_decref(after);
+    }
+
+    return rc;
 }
 
 
@@ -534,6 +548,7 @@ token_delete_all(store_t *store, ctl_error_t *error, amp_span_t tenant,
 int
 token_revoke(store_t *store, ctl_error_t *error, amp_span_t id)
 {
+    json_t        *before;
     long long      answer;
     amp_span_t     tenant;
     token_entry_t  entry;
@@ -552,7 +567,15 @@ token_revoke(store_t *store, ctl_error_t *error, amp_span_t id)
         return 0;
     }
 
-    return token_delete(store, error, tenant, &entry, &answer) == 0 ? 1 : -1;
+    if (token_delete(store, error, tenant, &entry, &answer) != 0) {
+        return -1;
+    }
+
+    before = json_pack("{s:s}", "id", entry.id);
+    audit_add(store, "token revoked", tenant, before, NULL);
+    json_decref(before);
+
+    return 1;
 }
 
 
