@@ -37,7 +37,7 @@
  * There a window that is measured where requests arrive at the gateways is
  * longer by the time that an answer took, and by the time, at most
  * AMP_LEASE_PACE, until the waiting requests were admitted.  Blocks are dropped
- * AMP_LEASE_LIFE after the last answer, before the clocks have drifted apart.
+ * AMP_LEASE_KEEP after the last answer, before the clocks have drifted apart.
  *
  * Another server.  A state that another server wrote may lack the last leases.
  * If it may not, because a slot of a cluster moved, TAT is right but for the

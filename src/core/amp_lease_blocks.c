@@ -44,7 +44,7 @@ amp_lease_clock(const amp_lease_t *lease, uint64_t now, uint64_t *lo,
 int
 amp_lease_stale(const amp_lease_t *lease, uint64_t now)
 {
-    return lease->redis == 0 || now > lease->received + AMP_LEASE_LIFE;
+    return lease->redis == 0 || now > lease->received + AMP_LEASE_KEEP;
 }
 
 

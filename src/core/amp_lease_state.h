@@ -17,6 +17,7 @@
                                                        at once: at most 20 in
                                                        a second               */
 #define AMP_LEASE_LIFE     (10 * AMP_LEASE_SECOND)
+#define AMP_LEASE_KEEP     (60 * AMP_LEASE_SECOND)  /* units of an answer     */
 #define AMP_LEASE_RETRY    (AMP_LEASE_SECOND / 4)   /* after a failed call    */
 #define AMP_LEASE_SPAN     (UINT64_C(1) << 51)      /* 26 days: a burst that
                                                        takes longer to refill

@@ -169,15 +169,25 @@ end
 
 -- How much is useful.  Units near on the time line lapse soon: while the
 -- bucket is full, a block reaches as far ("far") as it costs the other
--- gateways little, so that its units still exist when they are needed.
+-- gateways little, so that its units still exist when they are needed.  A
+-- gateway that seldom calls expects few requests: it gets some units, at most a
+-- 32nd of the bucket or a minute of the rate, and most of the bucket for a
+-- second where it is alone.
 
 local want = wanted
 if wanted > 0 then
   local far = math.min(window / (others > 0 and 8 or 4), span * 8)
+  local quiet = reach == 0 and old[1]
+    and now - (string.match(old[6] or '', '^%d+') or 0) > 250000
+  if quiet and others == 0 then far = math.min(window * 3 / 4, span * 8) end
+  if quiet then far = math.max(far, math.min(window / 32, span * 480)) end
   if others == 0 then
     far = old[6] and math.max(span, far) or span
   end
   want = math.max(want, math.ceil((far - ahead) / unit))
+  if quiet and ahead < window / 8 then
+    want = math.max(want, math.min(8, math.floor(window / unit / 32)))
+  end
   if others > 0 then
     want = math.min(want, math.max(own, math.ceil((window + unit) / share)))
   end

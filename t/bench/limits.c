@@ -62,10 +62,14 @@ static const scenario_t  scenarios[] = {
     { "1000, slow",     "500/s",    1000, 1000, 3,  0, 20, 400,  0, 0, 0, .97, 9 },
     { "1000, skewed",   "500/s",    1000, 1000, 3,  1, 10, 400,  0, 0, 0, .97, 999 },
 
-    /* a burst that one bucket admits at once is admitted at once */
+    /*
+     * a burst that one bucket admits at once is admitted at once, but for the
+     * few units that gateways with little traffic hold
+     */
 
 #define ONCE(name, rate, burst, gateways, delay, once, seen)                  \
-    { name, rate, burst, gateways, 0, 0, 3, delay, 0, 0, 0, 1, 1, once, seen }
+    { name, rate, burst, gateways, 0, 0, 3, delay, 0, 0, 0,                   \
+      seen ? .97 : 1, 1, once, seen }
 
     ONCE("one, at once",    "100/s",    100, 1,  400,  100, 0),
     ONCE("one, at once",    "100/s",    100, 1, 5000,  100, 0),

@@ -13,6 +13,7 @@
 #define NGX_AMPERSAND_LEASE_MANY    2           /* limits of a request        */
 #define NGX_AMPERSAND_LEASE_TRIES   8           /* to find room for both      */
 #define NGX_AMPERSAND_LEASE_IDLE    AMP_LEASE_SECOND
+#define NGX_AMPERSAND_LEASE_FEW     32          /* a part of the burst        */
 #define NGX_AMPERSAND_LEASE_RECENT  256         /* nodes tested in one turn   */
 #define NGX_AMPERSAND_LEASE_RETURN  8           /* calls in one turn          */
 #define NGX_AMPERSAND_LEASE_CALLS   256         /* calls that tell, in one    */
@@ -409,6 +410,16 @@ ngx_ampersand_lease_ask_return(ngx_ampersand_leasing_t *leasing,
 
     if (lease->size == 0 || now < lease->received + unused
         || now < lease->counted + unused)
+    {
+        return 0;
+    }
+
+    /* a few units do not harm the other gateways, and spare the next request
+       a call */
+
+    if (!leasing->closing
+        && (uint64_t) lease->size * NGX_AMPERSAND_LEASE_FEW
+           <= leased->rate.burst)
     {
         return 0;
     }
