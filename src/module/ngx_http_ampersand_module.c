@@ -5,6 +5,7 @@
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "request/ngx_http_ampersand_access.h"
 #include "request/ngx_http_ampersand_body.h"
+#include "request/ngx_http_ampersand_location.h"
 #include "request/ngx_http_ampersand_log.h"
 #include "request/ngx_http_ampersand_send.h"
 #include "request/ngx_http_ampersand_variables.h"
@@ -383,6 +384,10 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->upstream.data = p;
     }
 
+    conf->skip = prev->skip;
+    conf->host = prev->host;
+    ngx_http_ampersand_location_conf(cf, conf);
+
     conf->settings = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf;
 
     /* within another gateway location that one's settings are inherited */
@@ -409,6 +414,7 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 static char *
 ngx_http_ampersand_logs(ngx_conf_t *cf)
 {
+    ngx_str_t                        html = ngx_string("html");
     ngx_http_core_loc_conf_t        *clcf;
     ngx_http_ampersand_srv_conf_t   *ascf;
     ngx_http_ampersand_main_conf_t  *amcf;
@@ -416,6 +422,18 @@ ngx_http_ampersand_logs(ngx_conf_t *cf)
     amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ampersand_module);
     ascf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_ampersand_module);
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* nginx's default, where nothing of a gateway's is */
+
+    if (ngx_conf_full_name(cf->cycle, &html, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (clcf->name.len == 0 && !clcf->noname) {
+        ascf->rootless = (clcf->root.len == html.len
+                          && ngx_memcmp(clcf->root.data, html.data, html.len)
+                             == 0);
+    }
 
     if (amcf->used && ngx_http_ampersand_log_conf(cf, &clcf->error_log,
                                                   ascf->gateway)
@@ -623,23 +641,27 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
                       "write it before \"include ampersand/upstreams.conf\"");
     }
 
+    amp_path_init();
+
     alcf = amcf->upstreams->elts;
 
     for (i = 0; i < amcf->upstreams->nelts; i++) {
         if (ngx_http_ampersand_check_upstream(cf, alcf[i]) != NGX_CONF_OK
-            || ngx_http_ampersand_settings_check(cf, alcf[i]) != NGX_OK)
+            || ngx_http_ampersand_settings_check(cf, alcf[i]) != NGX_OK
+            || ngx_http_ampersand_location_check(cf, alcf[i]) != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
-
-    amp_path_init();
 
     if (ngx_http_ampersand_handler(cf, NGX_HTTP_POST_READ_PHASE,
                                    ngx_http_ampersand_post_read_handler)
         != NGX_OK
         || ngx_http_ampersand_handler(cf, NGX_HTTP_REWRITE_PHASE,
                                       ngx_http_ampersand_subrequest_handler)
+           != NGX_OK
+        || ngx_http_ampersand_handler(cf, NGX_HTTP_REWRITE_PHASE,
+                                      ngx_http_ampersand_location_handler)
            != NGX_OK
         || ngx_http_ampersand_handler(cf, NGX_HTTP_ACCESS_PHASE,
                                       ngx_http_ampersand_access_handler)

@@ -3,6 +3,7 @@
 #include "ngx_http_ampersand_breaker.h"
 #include "ngx_http_ampersand_charge.h"
 #include "ngx_http_ampersand_deny.h"
+#include "ngx_http_ampersand_location.h"
 #include "ngx_http_ampersand_log.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
 #include "amp_path.h"
@@ -334,23 +335,19 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
 {
     size_t         size;
     u_char        *scratch, *p;
-    amp_span_t     path, raw;
+    ngx_str_t      path, args;
     amp_reason_e   reason;
 
-    path = ngx_ampersand_span(r->unparsed_uri);
-    raw = amp_span_null;
-
-    p = memchr(r->unparsed_uri.data, '?', r->unparsed_uri.len);
-    if (p) {
-        path.len = p - path.data;
-        raw = amp_span_make(p + 1, r->unparsed_uri.len - path.len - 1);
+    if (ngx_http_ampersand_location_path(r, alcf, &path, &args) != NGX_OK) {
+        target->match.op = NULL;
+        return AMP_INTERNAL;
     }
 
     /* room for the target, and to decode in */
 
-    size = amp_target_size(r->unparsed_uri.len, 0, AMP_PROJECT_ID_MAX);
+    size = amp_target_size(path.len, args.len, AMP_PROJECT_ID_MAX);
 
-    p = ngx_pnalloc(r->pool, size + r->unparsed_uri.len);
+    p = ngx_pnalloc(r->pool, size + path.len + args.len);
     if (p == NULL) {
         target->match.op = NULL;
         return AMP_INTERNAL;
@@ -360,15 +357,16 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
     scratch = p + size;
 
     reason = amp_path_match(alcf->api, ngx_ampersand_span(r->method_name),
-                            path, scratch, &target->match);
+                            ngx_ampersand_span(path), scratch,
+                            &target->match);
 
     if (reason != AMP_OK) {
         target->match.op = NULL;
         return reason;
     }
 
-    return amp_query_parse(target->match.op, raw, scratch + path.len,
-                           &target->query);
+    return amp_query_parse(target->match.op, ngx_ampersand_span(args),
+                           scratch + path.len, &target->query);
 }
 
 

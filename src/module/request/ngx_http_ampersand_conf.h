@@ -82,6 +82,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                      gateway;    /* it has a gateway location  */
+    ngx_uint_t                      rootless;   /* and no "root"              */
     ngx_http_upstream_init_peer_pt  init_peer;  /* the upstream{}'s own       */
     ngx_uint_t                      apis;       /* 1 << amp_api_e: those that
                                                    the upstream{} stands for  */
@@ -123,6 +124,9 @@ typedef struct {
     time_t                          ttl_missing; /* of a 404, 0: not stored   */
     time_t                          stale;      /* see cache_terms_t          */
     time_t                          stale_error;
+    size_t                          skip;       /* bytes before the API's path,
+                                                   see ..._location.h         */
+    ngx_uint_t                      host;       /* which is that of its host  */
     void                          **settings;   /* of all modules, for this
                                                    location                   */
     u_char                         *file;       /* where "ampersand" stands   */
