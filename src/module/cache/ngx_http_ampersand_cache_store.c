@@ -307,6 +307,7 @@ static ngx_int_t
 ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
     const amp_header_policy_t *policy)
 {
+    ngx_uint_t                  encoded;
     ngx_table_elt_t            *h;
     ngx_http_ampersand_walk_t   walk;
 
@@ -316,6 +317,7 @@ ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    encoded = 0;
     ngx_str_null(&r->cache->vary);
 
     walk.part = &r->upstream->headers_in.headers.part;
@@ -328,11 +330,15 @@ ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
         {
             return NGX_DECLINED;
         }
+
+        /* nginx itself has it in headers_in only with its gzip modules */
+
+        encoded |= ngx_http_ampersand_is(h, "content-encoding");
     }
 
     /* without Vary it would be sent to who cannot read it */
 
-    if (r->upstream->headers_in.content_encoding
+    if (encoded
         && !amp_header_listed(ngx_ampersand_span(r->cache->vary),
                               amp_span("accept-encoding")))
     {
