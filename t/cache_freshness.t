@@ -132,7 +132,7 @@ subtest 'parameters that ask for secrets, with any operation' => sub {
 subtest 'nginx stores nothing' => sub {
     $up->answer({ echo => 1 });
     my %not = (
-        proxy_no_cache => { http => 'proxy_no_cache 1;' },
+        proxy_no_cache => { proxy_conf => { proxy_no_cache => 1 } },
         proxy_buffering => { proxy_conf => { proxy_buffering => 'off' } },
         proxy_cache_convert_head => { proxy_conf => { proxy_cache_convert_head => 'off' } },
     );
