@@ -247,6 +247,19 @@ subtest 'three adds at once: one succeeds, and its token is valid' => sub {
 
 unlike $ctl->said, qr/sk_canary/, 'no command has printed a key';
 
+subtest 'set: another project, with the same tokens' => sub {
+    $ctl->run(qw(tenant add moves --project p-1 --project-name alpha));
+    my $tokens = $redis->command('HGETALL', 'amp:tokens:moves');
+    is $ctl->run(qw(tenant set moves --project p-2 --dry-run))->{code}, 0, '--dry-run';
+    is record('moves')->{project}{id}, 'p-1', 'changes nothing';
+    is_deeply $ctl->json(qw(tenant set moves --project p-2))->{doc}, { tenant => 'moves', project => { id => 'p-2', name => '' } }, 'project';
+    $ctl->run(qw(tenant set moves --project-name beta));
+    is_deeply record('moves')->{project}, { id => 'p-2', name => 'beta' }, 'its name';
+    is_deeply $redis->command('HGETALL', 'amp:tokens:moves'), $tokens, 'tokens';
+    is $ctl->run(qw(tenant set nobody --project p))->{code}, 1, 'no such tenant';
+    $ctl->run(qw(tenant remove moves));
+};
+
 subtest 'many tenants: all are listed, in order, and Redis is never asked for all at once' => sub {
     my $text = $redis->command('GET', 'amp:tenant:human');
     for my $n (1 .. 2500) {

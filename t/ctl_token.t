@@ -103,6 +103,23 @@ subtest 'revoke deletes record and entry, with an event' => sub {
     is $r->{doc}{error}{code}, 'not_found', 'not found';
 };
 
+subtest 'rotate: a new token, and the old one through the overlap' => sub {
+    my $old = $ctl->json(qw(token issue acme --label worker --expires 90d))->{doc};
+    my $r = $ctl->json('token', 'rotate', $old->{id}, '--overlap', '2h');
+    is $r->{code}, 0, 'done';
+    my ($new, $then) = map { decode_json $redis->command('GET', 'amp:token:' . sha256_hex $_) } $r->{doc}{token}, $old->{token};
+    is $new->{label}, 'worker', 'the label of the old one';
+    is $new->{expires} - $new->{created}, 90 * 86400, 'and its lifetime';
+    is $then->{expires}, $new->{created} + 7200, 'the old one ends with the overlap';
+    is $r->{doc}{old_expires}, $then->{expires}, 'which is said';
+    ok abs($redis->command('TTL', 'amp:token:' . sha256_hex $old->{token}) - 7200) < 60, 'for Redis too';
+    my $next = $ctl->json('token', 'rotate', $r->{doc}{id}, '--overlap', '0')->{doc};
+    ok !$redis->command('EXISTS', 'amp:token:' . sha256_hex $r->{doc}{token}), 'no overlap: revoked';
+    ok $redis->command('EXISTS', 'amp:token:' . sha256_hex $next->{token}), 'the new one is there';
+    like $ctl->run('token', 'rotate', $next->{id})->{out}, qr/^agw_\w+$/m, 'as text';
+    is $ctl->run('token', 'rotate', $r->{doc}{id})->{code}, 1, 'a token that is gone';
+};
+
 subtest 'a token in place of its id is refused and not shown' => sub {
     my $r = $ctl->run('token', 'revoke', 'agw_canary0000000000000000000000000000000');
     is $r->{code}, 2, 'exit 2';

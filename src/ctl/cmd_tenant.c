@@ -3,6 +3,7 @@
  */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "ampctl.h"
 #include "record.h"
@@ -10,6 +11,25 @@
 #include "tenant_add.h"
 #include "tenant_list.h"
 #include "token_count.h"
+
+
+enum {
+    TENANT_PROJECT = CTL_OPTION,
+    TENANT_PROJECT_NAME
+};
+
+
+static const ctl_option_t  tenant_set_options[] = {
+
+    { TENANT_PROJECT, "project", "PROJECT_ID", "the project's id in Ampersand",
+      0 },
+
+    { TENANT_PROJECT_NAME, "project-name", "NAME",
+      "its name, which paths may use in place of the id", 0 },
+
+    CTL_OPTION_DRY_RUN,
+    { 0, NULL, NULL, NULL, 0 }
+};
 
 
 /* The limit of all of the tenant's requests as rate+burst: "50/s+100". */
@@ -293,6 +313,93 @@ tenant_enable(ctl_t *ctl)
 
 
 static int
+tenant_set_project(json_t *record, void *data, ctl_error_t *error)
+{
+    ctl_t       *ctl = data;
+    json_t      *project;
+    const char  *id, *name;
+
+    id = ctl_value(ctl, TENANT_PROJECT);
+    name = ctl_value(ctl, TENANT_PROJECT_NAME);
+    project = json_object_get(record, "project");
+
+    /* another project has another name */
+
+    if (id != NULL && strcmp(id, record_text(project, "id")) != 0) {
+        json_object_set_new(project, "name", json_string(""));
+    }
+
+    if (id != NULL) {
+        json_object_set_new(project, "id", json_string(id));
+    }
+
+    if (name != NULL) {
+        json_object_set_new(project, "name", json_string(name));
+    }
+
+    return ctl_value(ctl, CTL_DRY_RUN) ? 2 : 0;
+}
+
+
+static int
+tenant_set(ctl_t *ctl)
+{
+    json_t      *record;
+    amp_span_t   id;
+    const char  *project, *name;
+
+    project = ctl_value(ctl, TENANT_PROJECT);
+    name = ctl_value(ctl, TENANT_PROJECT_NAME);
+
+    if (project == NULL && name == NULL) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "nothing to set");
+        return ctl_remedy(&ctl->error, "name --project or --project-name");
+    }
+
+    if ((project != NULL && !amp_project_id_valid(ctl_span(project)))
+        || (name != NULL && *name != '\0'
+            && !amp_project_name_valid(ctl_span(name))))
+    {
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "this is no id or name of a "
+                  "project");
+        return ctl_remedy(&ctl->error, "give at most %d characters of A-Z a-z "
+                          "0-9 . _ -", AMP_PROJECT_ID_MAX);
+    }
+
+    if (ctl_tenant_change(ctl, tenant_set_project, ctl) != 0) {
+        return -1;
+    }
+
+    if (ctl_value(ctl, CTL_DRY_RUN) != NULL) {
+        output(ctl->json ? "{\"dry_run\":true}\n"
+                         : "the change is possible, and was not made\n");
+        return CTL_DONE;
+    }
+
+    record = ctl_tenant_record(ctl, &id);
+    if (record == NULL) {
+        return -1;
+    }
+
+    if (ctl->json) {
+        output_json(json_pack("{s:s, s:O}", "tenant", ctl->args[0], "project",
+                              json_object_get(record, "project")));
+    } else {
+        output("tenant %s has project %s, name %s; its tokens stay valid\n"
+               "next: check that its key is of that project: ampctl key verify "
+               "%s\n", ctl->args[0],
+               record_text(json_object_get(record, "project"), "id"),
+               record_text(json_object_get(record, "project"), "name"),
+               ctl->args[0]);
+    }
+
+    json_decref(record);
+
+    return CTL_DONE;
+}
+
+
+static int
 tenant_remove_command(ctl_t *ctl)
 {
     int         rc;
@@ -333,6 +440,12 @@ const ctl_command_t  ctl_tenant_commands[] = {
 
     { "tenant", "list", "", "list all tenants", NULL, NULL, tenant_list },
     { "tenant", "show", "ID", "show a tenant", NULL, NULL, tenant_show },
+
+    { "tenant", "set", "ID", "change a tenant's project",
+      "Its tokens stay valid. With --project alone the name of the former\n"
+      "project is forgotten. For example:\n"
+      "  ampctl tenant set acme --project-name alpha",
+      tenant_set_options, tenant_set },
 
     { "tenant", "disable", "ID", "refuse all requests of a tenant",
       NULL, NULL, tenant_disable },

@@ -12,12 +12,14 @@
 #include "token_store.h"
 
 
-#define TOKEN_LIFETIME_MAX  ((int64_t) 100 * 366 * 86400)
+#define TOKEN_LIFETIME_MAX     ((int64_t) 100 * 366 * 86400)
+#define TOKEN_OVERLAP_DEFAULT  86400000     /* ms                             */
 
 
 enum {
     TOKEN_LABEL = CTL_OPTION,
-    TOKEN_EXPIRES
+    TOKEN_EXPIRES,
+    TOKEN_OVERLAP
 };
 
 
@@ -27,6 +29,20 @@ static const ctl_option_t  token_issue_options[] = {
 
     { TOKEN_EXPIRES, "expires", "TIME",
       "lifetime, e.g. 30m, 12h, 90d, 52w; default: does not expire", 0 },
+
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
+static const ctl_option_t  token_rotate_options[] = {
+
+    { TOKEN_OVERLAP, "overlap", "TIME",
+      "how long the old token stays valid, e.g. 30m; default: 1d", 0 },
+
+    { TOKEN_EXPIRES, "expires", "TIME",
+      "lifetime of the new token; default: that of the old one", 0 },
+
+    { TOKEN_LABEL, "label", "L", "another label", 0 },
 
     { 0, NULL, NULL, NULL, 0 }
 };
@@ -236,15 +252,14 @@ token_list_command(ctl_t *ctl)
 }
 
 
+/* The first argument as the id of a token.  0, or -1 with ctl->error filled. */
+
 static int
-token_revoke_command(ctl_t *ctl)
+token_id(ctl_t *ctl, amp_span_t *id, amp_span_t *tenant)
 {
-    int         rc;
-    amp_span_t  id, tenant;
+    *id = ctl_span(ctl->args[0]);
 
-    id = ctl_span(ctl->args[0]);
-
-    if (id.len >= 4 && memcmp(id.data, "agw_", 4) == 0) {
+    if (id->len >= 4 && memcmp(id->data, "agw_", 4) == 0) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",
                   "the argument is a token, not the id of a token");
         return ctl_remedy(&ctl->error, "give the id that ampctl token list ID "
@@ -252,30 +267,44 @@ token_revoke_command(ctl_t *ctl)
                           "remove it there");
     }
 
-    tenant = amp_token_id_tenant(id);
+    *tenant = amp_token_id_tenant(*id);
 
-    if (tenant.len == 0) {
+    if (tenant->len == 0 || id->len > AMP_TOKEN_ID_MAX) {
         ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not a token id",
                   ctl->args[0]);
         return ctl_remedy(&ctl->error, "give an id as ampctl token list ID "
                           "shows it, e.g. acme.x3Kf0a9QzT");
     }
 
-    if (ctl_store(ctl) == NULL) {
+    return 0;
+}
+
+
+static int
+token_none(ctl_t *ctl, amp_span_t tenant)
+{
+    ctl_error(&ctl->error, CTL_REFUSED, "not_found", "there is no token \"%s\"",
+              ctl->args[0]);
+
+    return ctl_remedy(&ctl->error, "list the tenant's tokens: ampctl token "
+                      "list %.*s", (int) tenant.len, tenant.data);
+}
+
+
+static int
+token_revoke_command(ctl_t *ctl)
+{
+    int         rc;
+    amp_span_t  id, tenant;
+
+    if (token_id(ctl, &id, &tenant) != 0 || ctl_store(ctl) == NULL) {
         return -1;
     }
 
     rc = token_revoke(ctl->store, &ctl->error, id);
 
-    if (rc == 0) {
-        ctl_error(&ctl->error, CTL_REFUSED, "not_found",
-                  "there is no token \"%s\"", ctl->args[0]);
-        return ctl_remedy(&ctl->error, "list the tenant's tokens: ampctl token "
-                          "list %.*s", (int) tenant.len, tenant.data);
-    }
-
-    if (rc == -1) {
-        return -1;
+    if (rc != 1) {
+        return rc == 0 ? token_none(ctl, tenant) : -1;
     }
 
     if (ctl->json) {
@@ -290,6 +319,120 @@ token_revoke_command(ctl_t *ctl)
 }
 
 
+/* Milliseconds, or -1 with ctl->error filled. */
+
+static int64_t
+token_overlap(ctl_t *ctl)
+{
+    int64_t      ms;
+    const char  *text;
+
+    text = ctl_value(ctl, TOKEN_OVERLAP);
+
+    if (text == NULL) {
+        return TOKEN_OVERLAP_DEFAULT;
+    }
+
+    ms = ctl_duration(text);
+
+    if (ms < 0 || ms / 1000 > TOKEN_LIFETIME_MAX
+        || (ms != 0 && strspn(text, "0123456789") == strlen(text)))
+    {
+        ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not a time",
+                  text);
+        return ctl_remedy(&ctl->error, "give s, m, h, d or w, e.g. --overlap "
+                          "2h; 0 revokes the old token at once");
+    }
+
+    return ms;
+}
+
+
+static void
+token_rotate_print(ctl_t *ctl, const token_issued_t *issued, int64_t ends)
+{
+    char  time[CTL_TIME_MAX];
+
+    if (ctl->json) {
+        (void) output_json(json_pack("{s:s, s:s, s:o, s:s, s:I}", "id",
+                           issued->id, "token", issued->token, "expires",
+                           issued->expires
+                           ? json_integer((json_int_t) issued->expires)
+                           : json_null(), "old", ctl->args[0], "old_expires",
+                           (json_int_t) ends));
+
+    } else {
+        printf("token %s takes the place of %s, which is valid until %s; it is "
+               "shown this once:\n\n%s\n", issued->id, ctl->args[0],
+               output_time(ends, time), issued->token);
+    }
+}
+
+
+/*
+ * The new token is printed before the old one gets its end: when ampctl is
+ * killed in between, a token that nobody has seen replaces none.
+ */
+
+static int
+token_rotate_command(ctl_t *ctl)
+{
+    int                  rc;
+    int64_t              overlap, lifetime, ends;
+    amp_span_t           id, tenant, label;
+    token_state_t        old;
+    token_issued_t       issued;
+    amp_token_record_t   record;
+
+    overlap = token_overlap(ctl);
+
+    if (overlap < 0 || token_id(ctl, &id, &tenant) != 0
+        || token_issue_values(ctl, &label, &lifetime) != 0
+        || ctl_store(ctl) == NULL)
+    {
+        return -1;
+    }
+
+    rc = token_state(ctl->store, &ctl->error, id, &old);
+    if (rc != 1) {
+        return rc == 0 ? token_none(ctl, tenant) : -1;
+    }
+
+    if (ctl_value(ctl, TOKEN_EXPIRES) == NULL && old.expires != 0) {
+        lifetime = old.expires - old.created;
+    }
+
+    label = label.len ? label : ctl_span(old.label);
+
+    rc = token_issue(ctl->store, &ctl->error, tenant, label, lifetime, &issued);
+    if (rc != 1) {
+        return rc == 0 ? ctl_no_tenant(ctl, tenant) : -1;
+    }
+
+    ends = issued.created + overlap / 1000;
+    ends = old.expires != 0 && old.expires < ends ? old.expires : ends;
+
+    token_rotate_print(ctl, &issued, ends);
+    secret_clean(&issued, sizeof(issued));
+
+    if (fflush(stdout) != 0) {
+        return CTL_REFUSED;
+    }
+
+    record.tenant = tenant;
+    record.id = id;
+    record.label = ctl_span(old.label);
+    record.created = old.created;
+    record.expires = ends;
+
+    rc = overlap == 0 ? token_revoke(ctl->store, &ctl->error, id)
+                      : token_restore(ctl->store, &ctl->error, old.digest,
+                                      &record);
+
+    return rc == -1 ? output_error(&ctl->error, 0) : CTL_DONE;
+}
+
+
 const ctl_command_t  ctl_token_commands[] = {
 
     { "token", "issue", "ID", "issue a token to a tenant",
@@ -299,6 +442,12 @@ const ctl_command_t  ctl_token_commands[] = {
 
     { "token", "list", "ID", "list a tenant's tokens, without their secrets",
       NULL, NULL, token_list_command },
+
+    { "token", "rotate", "TOKEN_ID", "issue a token in place of another one",
+      "The new token has the label and the lifetime of the old one, which\n"
+      "stays valid through the overlap. For example:\n"
+      "  ampctl token rotate acme.x3Kf0a9QzT --overlap 2h",
+      token_rotate_options, token_rotate_command },
 
     { "token", "revoke", "TOKEN_ID", "revoke a token, at once on all gateways",
       NULL, NULL, token_revoke_command },

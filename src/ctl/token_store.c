@@ -579,6 +579,51 @@ token_revoke(store_t *store, ctl_error_t *error, amp_span_t id)
 }
 
 
+static void
+token_state_read(const token_entry_t *entry, const amp_token_record_t *record,
+    void *data)
+{
+    token_state_t  *state = data;
+
+    if (record != NULL) {
+        memcpy(state->digest, entry->digest, sizeof(state->digest));
+        snprintf(state->label, sizeof(state->label), "%.*s",
+                 (int) record->label.len, record->label.len
+                 ? (const char *) record->label.data : "");
+        state->created = record->created;
+        state->expires = record->expires;
+    }
+}
+
+
+int
+token_state(store_t *store, ctl_error_t *error, amp_span_t id,
+    token_state_t *state)
+{
+    token_list_t   list;
+    token_entry_t  entry;
+
+    memset(state, 0, sizeof(*state));
+
+    if (token_find(store, error, id, &entry) != 0) {
+        return -1;
+    }
+
+    if (entry.digest[0] == '\0') {
+        return 0;
+    }
+
+    list.n = 1;
+    list.entries = &entry;
+
+    if (token_each(store, error, &list, token_state_read, state) != 0) {
+        return -1;
+    }
+
+    return state->digest[0] != '\0';
+}
+
+
 static int
 token_each_batch(store_t *store, ctl_error_t *error,
     const token_entry_t *entries, size_t n, token_each_pt each, void *data)

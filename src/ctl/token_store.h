@@ -56,6 +56,21 @@ int token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     amp_span_t label, int64_t lifetime, token_issued_t *issued);
 
 /*
+ * Reads a token by its id: 1, 0 when there is none that is valid, -1 with the
+ * error filled.
+ */
+
+typedef struct {
+    char     digest[AMP_TOKEN_DIGEST_HEX + 1];
+    char     label[AMP_TOKEN_LABEL_MAX + 1];
+    int64_t  created;
+    int64_t  expires;
+} token_state_t;
+
+int token_state(store_t *store, ctl_error_t *error, amp_span_t id,
+    token_state_t *state);
+
+/*
  * Writes a token with a known digest, which replaces one that has its id.  1, 0
  * when the tenant does not exist, -1 with the error filled.
  */
