@@ -334,6 +334,43 @@ token_settle(store_t *store, ctl_error_t *error, amp_span_t tenant,
 
 
 /*
+ * Removes the entry of a token that is gone.  One that is being issued has an
+ * entry before it is there: when it is there by now, its entry is written
+ * again; when it is not, token_settle() writes it.  0, or -1.
+ */
+
+static int
+token_unlist(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const token_entry_t *entry)
+{
+    int             exists;
+    amp_buf_t       key;
+    redisReply     *reply;
+    unsigned char   buf[AMP_KEYS_MAX];
+
+    if (token_index(store, error, tenant, entry->id, NULL) != 0) {
+        return -1;
+    }
+
+    amp_buf_init(&key, buf, sizeof(buf));
+    amp_keys_token(store_prefix(store),
+                   amp_span_make(entry->digest, AMP_TOKEN_DIGEST_HEX), &key);
+
+    reply = store_command(store, error, "EXISTS %b", buf,
+                          amp_buf_written(&key).len);
+    if (reply == NULL) {
+        return -1;
+    }
+
+    exists = (reply->integer != 0);
+    freeReplyObject(reply);
+
+    return exists ? token_index(store, error, tenant, entry->id, entry->digest)
+                  : 0;
+}
+
+
+/*
  * Removes the entries of tokens that have expired, which Redis has deleted.
  * 0, or -1.
  */
@@ -371,7 +408,7 @@ token_prune(store_t *store, ctl_error_t *error, amp_span_t tenant)
             }
 
             if (reply->integer != 0) {
-                list.entries[n].id[0] = '\0';
+                list.entries[n].id[0] = '\0';      /* it stays */
             }
 
             freeReplyObject(reply);
@@ -380,7 +417,7 @@ token_prune(store_t *store, ctl_error_t *error, amp_span_t tenant)
 
     for (i = 0; rc == 0 && i < list.n; i++) {
         if (list.entries[i].id[0] != '\0') {
-            rc = token_index(store, error, tenant, list.entries[i].id, NULL);
+            rc = token_unlist(store, error, tenant, &list.entries[i]);
         }
     }
 
