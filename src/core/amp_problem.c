@@ -49,6 +49,29 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         "Send one JSON object with the members that the operation documents."
     },
 
+    [AMP_NO_CERTIFICATE] = {
+        "no-certificate", 400, 0, "No client certificate",
+        "This gateway asks for a client certificate, and the client sent"
+        " none.",
+        "Send the client certificate that the platform team gave you, with its"
+        " key. Operators: see ssl_verify_client."
+    },
+
+    [AMP_BAD_CERTIFICATE] = {
+        "bad-certificate", 400, 0, "Client certificate not accepted",
+        "The client certificate has expired, was revoked, or is not signed by"
+        " an authority that this gateway trusts.",
+        "Send the client certificate that the platform team gave you."
+        " Operators: see ssl_client_certificate and ssl_verify_depth."
+    },
+
+    [AMP_PLAIN_HTTP] = {
+        "plain-http", 400, 0, "Plain HTTP on a port for HTTPS",
+        "The request was sent as plain HTTP to a port that speaks TLS.",
+        "Write https:// in the base URL. A token that was sent like this may"
+        " have been read on its way: ask the platform team for a new one."
+    },
+
     [AMP_NO_TOKEN] = {
         "no-token", 401, 0, "No gateway token",
         "The request contains no gateway token.",
@@ -85,10 +108,11 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
 
     [AMP_NO_IDENTITY] = {
         "no-identity", 401, 0, "No usable identity",
-        "The identity that determines the tenant is missing or malformed.",
+        "The identity that determines the tenant is missing, or is not the id"
+        " of a tenant (letters, digits, \"-\", \"_\" and \".\").",
         "Present the credential that this gateway expects, such as a client"
-        " certificate. Operators: check the variable that ampersand_identity"
-        " names."
+        " certificate. Operators: ampersand_identity has to be a tenant's id; a"
+        " map{} makes one of a subject or a fingerprint."
     },
 
     [AMP_OTHER_PROJECT] = {

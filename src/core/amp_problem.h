@@ -24,6 +24,9 @@ typedef enum {
     AMP_KEY_IN_QUERY,           /* an apiKey parameter, however spelt         */
     AMP_BAD_HEADER,             /* malformed or repeated x-amp-* header       */
     AMP_BAD_BODY,               /* not one strict JSON object                 */
+    AMP_NO_CERTIFICATE,         /* ssl_verify_client, and none was sent       */
+    AMP_BAD_CERTIFICATE,        /* it is not one that is trusted              */
+    AMP_PLAIN_HTTP,             /* on a port for TLS                          */
 
     /* 401 with WWW-Authenticate: no tenant can be identified */
     AMP_NO_TOKEN,

@@ -71,7 +71,7 @@ status_of_each_reason(void **state)
     for (i = 1; i < AMP_REASON_COUNT; i++) {
         p = amp_problem((amp_reason_e) i);
 
-        want = (i <= AMP_BAD_BODY) ? 400
+        want = (i <= AMP_PLAIN_HTTP) ? 400
                : (i <= AMP_NO_IDENTITY) ? 401
                : (i <= AMP_NO_GROUP) ? 403
                : (i == AMP_NO_OPERATION) ? 404

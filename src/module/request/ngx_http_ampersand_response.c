@@ -18,6 +18,7 @@
 static ngx_int_t ngx_http_ampersand_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+static amp_reason_e ngx_http_ampersand_tls_refusal(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent);
 static void ngx_http_ampersand_finished(ngx_http_request_t *r,
@@ -190,7 +191,8 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
             break;
         }
 
-        /* fall through */
+        reason = ngx_http_ampersand_tls_refusal(r);
+        break;
 
     default:
         reason = amp_problem_by_status(r->err_status);
@@ -216,6 +218,48 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
     }
 
     return ngx_http_ampersand_deny_replace(r, ctx, reason);
+}
+
+
+/* Is a 400 nginx's 495, 496 or 497?  As ngx_http_process_request() asks. */
+
+static amp_reason_e
+ngx_http_ampersand_tls_refusal(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_SSL)
+    X509                     *cert;
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    if (!r->http_connection->ssl) {
+        return AMP_BAD_REQUEST;
+    }
+
+    if (r->connection->ssl == NULL) {
+        return AMP_PLAIN_HTTP;
+    }
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_ssl_module);
+
+    if (!sscf->verify) {
+        return AMP_BAD_REQUEST;
+    }
+
+    if (SSL_get_verify_result(r->connection->ssl->connection) != X509_V_OK) {
+        return AMP_BAD_CERTIFICATE;
+    }
+
+    cert = SSL_get_peer_certificate(r->connection->ssl->connection);
+
+    if (cert == NULL && sscf->verify == 1) {
+        return AMP_NO_CERTIFICATE;
+    }
+
+    X509_free(cert);
+#endif
+
+    (void) r;
+
+    return AMP_BAD_REQUEST;
 }
 
 
