@@ -111,7 +111,7 @@ $(BUILD)/settings: FORCE
 	$(call remember,$(settings))
 
 $(BUILD)/sources: FORCE
-	$(call remember,$(CORE) $(CTL) $(MODULE) $(LUA))
+	$(call remember,$(CORE) $(CTL) $(MODULE) $(LUA) $(PAGE))
 
 # nginx's Makefile and the dependency files contain absolute paths.  When the
 # tree was moved, the paths are rewritten and the times of the files are kept,
@@ -142,6 +142,16 @@ $(scripts): tools/lua-header $(LUA) $(BUILD)/sources
 $(BUILD)/src/core/amp_script.o $(BUILD)/san/src/core/amp_script.o: $(scripts)
 
 
+# The live page, from src/page; again the module's build makes its own.
+
+PAGE := $(wildcard src/page/page.* src/page/uplot/*)
+page := $(BUILD)/ngx_http_ampersand_page_text.h
+
+$(page): tools/page-header $(PAGE)
+	@mkdir -p $(@D)
+	@tools/page-header $@ src/page
+
+
 # The module, by nginx's own build: configure knows the options of the
 # distribution's nginx, and works in any --builddir.  When only the list of
 # sources has changed, what was compiled stays.
@@ -168,11 +178,11 @@ $(BUILD)/nginx/Makefile: config config.make $(BUILD)/settings $(BUILD)/sources \
 # changes; the compiler's dependency files are exact, once there is one.
 
 $(so): $(BUILD)/nginx/Makefile $(CORE) $(MODULE) src/module/exports.map \
-       tools/lua-header $(LUA) \
+       tools/lua-header $(LUA) tools/page-header $(PAGE) \
        $(wildcard src/core/*.h src/module/*.h src/module/*/*.h)
 	@echo '$(CC) -o $@'
 	@rm -f $(BUILD)/nginx/$(@F)
-	@for goal in '$(abspath $(BUILD))/nginx/amp_script_text.h' modules; do \
+	@for goal in $(addprefix '$(abspath $(BUILD))'/nginx/,$(notdir $(scripts) $(page))) modules; do \
 	    $(MAKE) -s -C $(NGINX_SRC) -f '$(abspath $<)' ADDON_DEPS= "$$goal" || exit 1; \
 	done
 	@cp $(BUILD)/nginx/$(@F) $@.new
@@ -368,7 +378,7 @@ lint-shell:
 	$(call need,shellcheck)
 	@shellcheck $(call scripts_of,(ba)?sh)
 
-lint-compilers: $(BUILD)/nginx/Makefile $(scripts) $(schema)
+lint-compilers: $(BUILD)/nginx/Makefile $(scripts) $(page) $(schema)
 	$(call need,gcc clang)
 	@for cc in gcc 'clang -Wconditional-uninitialized'; do \
 	    $(call each,$(C99_FILES),$$cc $(C99) $(LUA_INC) -O2 $(WARN) -fsyntax-only) || exit 1; \
@@ -377,7 +387,7 @@ lint-compilers: $(BUILD)/nginx/Makefile $(scripts) $(schema)
 
 # varFuncNullUB: NULL is a pointer in the C libraries of Linux
 
-lint-cppcheck: $(scripts) $(schema)
+lint-cppcheck: $(scripts) $(page) $(schema)
 	$(call need,cppcheck)
 	@cppcheck -j$(LINT_JOBS) --quiet --error-exitcode=1 --std=c99 --inline-suppr \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
@@ -386,7 +396,7 @@ lint-cppcheck: $(scripts) $(schema)
 
 # The checks are in .clang-tidy.
 
-lint-tidy: $(BUILD)/nginx/Makefile $(scripts) $(schema)
+lint-tidy: $(BUILD)/nginx/Makefile $(scripts) $(page) $(schema)
 	$(call need,clang-tidy)
 	@set -o pipefail; printf '%s\n' $(CORE) $(MODULE) $(CTL) \
 	    | xargs -P$(LINT_JOBS) -I{} clang-tidy --quiet {} -- $(MODULE_FLAGS) -O2 $(WARN) \

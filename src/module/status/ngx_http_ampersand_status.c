@@ -1,6 +1,7 @@
 #include "ngx_http_ampersand_status.h"
 #include "ngx_http_ampersand_figures.h"
 #include "ngx_http_ampersand_json.h"
+#include "ngx_http_ampersand_page.h"
 #include "ngx_http_ampersand_prometheus.h"
 #include "ngx_http_ampersand_text.h"
 #include "request/ngx_http_ampersand_context.h"
@@ -27,9 +28,6 @@ static ngx_int_t ngx_http_ampersand_status_handler(ngx_http_request_t *r);
 static ngx_http_ampersand_format_e ngx_http_ampersand_status_format(
     ngx_http_request_t *r);
 static ngx_uint_t ngx_http_ampersand_status_history(ngx_http_request_t *r);
-static void ngx_http_ampersand_status_html(ngx_http_ampersand_text_t *text,
-    ngx_http_ampersand_main_conf_t *amcf,
-    const ngx_http_ampersand_figure_t *f, ngx_uint_t n);
 
 
 char *
@@ -157,6 +155,7 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
     ngx_uint_t                       n;
     const char                      *type;
     ngx_http_ampersand_text_t        text;
+    ngx_http_ampersand_format_e      format;
     ngx_http_ampersand_figure_t      figures[NGX_HTTP_AMPERSAND_FIGURES];
     ngx_http_ampersand_main_conf_t  *amcf;
 
@@ -170,25 +169,23 @@ ngx_http_ampersand_status_handler(ngx_http_request_t *r)
         return rc;
     }
 
+    format = ngx_http_ampersand_status_format(r);
+
+    if (format == NGX_HTTP_AMPERSAND_HTML) {
+        return ngx_http_ampersand_page(r);
+    }
+
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
     ngx_ampersand_history(amcf->metrics->sh);
     n = ngx_http_ampersand_figures(amcf, figures);
 
     ngx_http_ampersand_text_init(&text, r);
 
-    switch (ngx_http_ampersand_status_format(r)) {
-
-    case NGX_HTTP_AMPERSAND_PROMETHEUS:
+    if (format == NGX_HTTP_AMPERSAND_PROMETHEUS) {
         type = "text/plain; version=0.0.4";
         ngx_http_ampersand_prometheus(&text, amcf, figures, n);
-        break;
 
-    case NGX_HTTP_AMPERSAND_HTML:
-        type = "text/html";
-        ngx_http_ampersand_status_html(&text, amcf, figures, n);
-        break;
-
-    default:
+    } else {
         type = "application/json";
         ngx_http_ampersand_json(&text, amcf, figures, n,
                                 ngx_http_ampersand_status_history(r));
@@ -251,40 +248,4 @@ ngx_http_ampersand_status_history(ngx_http_request_t *r)
     n = ngx_atoi(value.data, value.len);
 
     return n < 0 ? 0 : ngx_min((ngx_uint_t) n, NGX_AMPERSAND_HISTORY);
-}
-
-
-static void
-ngx_http_ampersand_status_html(ngx_http_ampersand_text_t *text,
-    ngx_http_ampersand_main_conf_t *amcf,
-    const ngx_http_ampersand_figure_t *f, ngx_uint_t n)
-{
-    ngx_uint_t                 i;
-    ngx_ampersand_counters_t  *counters;
-
-    counters = ngx_ampersand_zone_counters(amcf->zone);
-
-    ngx_http_ampersand_text(text,
-                     "<!doctype html><meta charset=utf-8>"
-                     "<title>Ampersand gateway</title>"
-                     "<style>body{font:14px sans-serif;margin:2em}"
-                     "td{padding:.1em 1em}td+td{text-align:right}</style>"
-                     "<h1>Ampersand gateway</h1><table>"
-                     "<tr><td>requests passed<td>%uA\n",
-                     counters->reasons[AMP_OK]);
-
-    for (i = 1; i < AMP_REASON_COUNT; i++) {
-        if (counters->reasons[i]) {
-            ngx_http_ampersand_text(text, "<tr><td>refused: %s<td>%uA\n",
-                                    amp_problem(i)->name,
-                                    counters->reasons[i]);
-        }
-    }
-
-    for (i = 0; i < n; i++) {
-        ngx_http_ampersand_text(text, "<tr><td>%s<td>%uA\n", f[i].help,
-                                f[i].value);
-    }
-
-    ngx_http_ampersand_text(text, "</table>\n");
 }

@@ -1,0 +1,456 @@
+(() => {
+
+'use strict';
+
+const HISTORY = 900;            // seconds, as much as the gateway has
+const APIS = ['platform', 'read', 'write', 'search', 'proxy'];
+const SOURCES = ['gateway', 'upstream', 'cache'];
+const SHOWN = 100;              // rows of a table
+
+const $ = id => document.getElementById(id);
+const sum = list => list.reduce((a, b) => a + b, 0);
+const all = counts => sum(SOURCES.map(source => counts[source]));
+
+// What was counted between two answers; a gateway that was restarted, and a
+// tenant that got a place again, count from 0.
+
+const grown = (now, before) => now >= (before || 0) ? now - (before || 0) : now;
+
+
+// Numbers as text
+
+const number = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const fine = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+
+const rate = n => n >= 100 ? number.format(n) : fine.format(n);
+const share = (part, whole) => whole ? fine.format(100 * part / whole) + ' %' : '–';
+
+function duration(seconds) {
+    return seconds === null ? '–'
+        : seconds < 0.001 ? fine.format(seconds * 1e6) + ' µs'
+        : seconds < 1 ? fine.format(seconds * 1e3) + ' ms'
+        : fine.format(seconds) + ' s';
+}
+
+const causes = counts => Object.entries(counts).filter(c => c[1]).sort((a, b) => b[1] - a[1])
+    .map(([name, n]) => `${name} ${number.format(n)}`).join(', ');
+
+
+// A quantile of a histogram, as Prometheus' histogram_quantile() has it.
+
+function quantile(bounds, counts, q) {
+    const total = sum(counts);
+    let left = q * total;
+    if (!total) {
+        return null;
+    }
+    for (let i = 0; i < counts.length; i++) {
+        if (counts[i] && left <= counts[i]) {
+            const low = i ? bounds[i - 1] : 0;
+            return bounds[i] === null ? low : low + (bounds[i] - low) * left / counts[i];
+        }
+        left -= counts[i];
+    }
+    return bounds[bounds.length - 2];
+}
+
+const add = (into, counts, sign = 1) => counts.forEach((n, i) => { into[i] = (into[i] || 0) + sign * n; });
+
+
+// The elements of a table or a list are kept: only what changed is written, and
+// only as text.
+
+function write(element, text) {
+    if (element.textContent !== text) {
+        element.textContent = text;
+    }
+}
+
+function rows(id, list, textColumns = []) {
+    const body = $(id).tBodies[0];
+    while (body.rows.length > list.length) {
+        body.deleteRow(-1);
+    }
+    list.forEach((cells, i) => {
+        const row = body.rows[i] || body.insertRow();
+        cells.forEach((cell, j) => {
+            let element = row.cells[j];
+            if (!element) {
+                element = row.appendChild(document.createElement(j ? 'td' : 'th'));
+                if (!j) {
+                    element.scope = 'row';
+                }
+            }
+            const { text, bad } = cell.text === undefined ? { text: cell } : cell;
+            write(element, String(text));
+            element.className = (bad ? 'bad' : '') + (textColumns.includes(j) ? ' text' : '');
+        });
+    });
+}
+
+function terms(id, list) {
+    const dl = $(id);
+    list.forEach(([name, text, bad], i) => {
+        let box = dl.children[i];
+        if (!box) {
+            box = dl.appendChild(document.createElement('div'));
+            box.append(document.createElement('dt'), document.createElement('dd'));
+        }
+        write(box.firstChild, name);
+        write(box.lastChild, text);
+        box.lastChild.className = bad ? 'bad' : '';
+    });
+}
+
+
+// Charts
+
+const css = name => getComputedStyle(document.documentElement).getPropertyValue(name);
+const clock = t => new Date(t * 1000).toTimeString().slice(0, 5);
+
+function chart(title, names, options) {
+    const figure = document.createElement('figure');
+    const caption = figure.appendChild(document.createElement('figcaption'));
+    caption.textContent = title;
+    $('charts').append(figure);
+
+    const axis = () => ({ stroke: () => css('--soft'), grid: { stroke: () => css('--grid'), width: 1 },
+                          ticks: { stroke: () => css('--grid'), width: 1 } });
+    const plot = new uPlot({
+        width: figure.clientWidth, height: 190,
+        cursor: { drag: { x: false, y: false } },
+        scales: { x: { time: true }, y: options.scale },
+        axes: [
+            { ...axis(), values: (u, splits) => splits.map(clock) },
+            { ...axis(), size: 64, values: (u, splits) => splits.map(v => v === null ? null : options.text(v)) },
+        ],
+        series: [
+            { label: 'Time', value: (u, t) => t === null ? '–' : new Date(t * 1000).toTimeString().slice(0, 8) },
+            ...names.map((label, i) => ({
+                label, width: 1.5, stroke: () => css(['--a', '--b', '--c'][i]),
+                dash: [[], [6, 3], [2, 3]][i], points: { size: 4 },
+                value: (u, v) => v === null ? '–' : options.text(v),
+            })),
+        ],
+    }, [[], ...names.map(() => [])], figure);
+
+    const image = plot.root.querySelector('.u-wrap');
+    image.setAttribute('role', 'img');
+    new ResizeObserver(() => {
+        if (figure.clientWidth && figure.clientWidth !== plot.width) {
+            plot.setSize({ width: figure.clientWidth, height: 190 });
+        }
+    }).observe(figure);
+
+    return {
+        plot,
+        set(data) {
+            plot.setData(data);
+            if (plot.cursor.idx == null) {
+                plot.setLegend({ idx: data[0].length - 1 });
+            }
+            image.setAttribute('aria-label', title + ', last values: '
+                + names.map((name, i) => {
+                    const last = data[i + 1].filter(v => v !== null).pop();
+                    return `${name} ${last === undefined ? 'none' : options.text(last)}`;
+                }).join(', '));
+        },
+    };
+}
+
+const powers = (u, min, max) => {
+    const low = min === null ? -5 : Math.floor(Math.log10(min));
+    const high = min === null ? 0 : Math.ceil(Math.log10(max));
+    return [10 ** low, 10 ** Math.max(high, low + 1)];
+};
+const fromZero = (u, min, max) => [0, Math.max(max * 1.1, 1)];
+
+const QUANTILES = [0.5, 0.95, 0.99];
+const latency = { scale: { distr: 3, range: powers }, text: duration };
+const charts = {
+    requests: chart('Requests a second, by who answered', ['Ampersand', 'cache', 'gateway (refused or failed)'],
+                    { scale: { range: fromZero }, text: rate }),
+    hits: chart('Answers from the cache', ['from cache'], { scale: { range: () => [0, 100] }, text: v => fine.format(v) + ' %' }),
+    gateway: chart("Latency: the gateway's own", ['p50', 'p95', 'p99'], latency),
+    upstream: chart('Latency: upstream', ['p50', 'p95', 'p99'], latency),
+};
+
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+    Object.values(charts).forEach(c => c.plot.redraw());
+});
+
+
+// The past: what was counted in each second, by the gateway's clock
+
+let past = new Map();
+
+function remember(status) {
+    if (past.size && status.second < Math.max(...past.keys())) {
+        past = new Map();                       // the machine was restarted
+    }
+    for (const second of status.history) {
+        past.set(second.second, second);
+    }
+    for (const second of past.keys()) {
+        if (second < status.second - HISTORY) {
+            past.delete(second);
+        }
+    }
+}
+
+// All that was counted in the last n seconds that are over.
+
+function recent(status, n) {
+    const total = { gateway: 0, upstream: 0, cache: 0, refusals: {}, durations: { gateway: [], upstream: [] } };
+    for (let s = status.second - n; s < status.second; s++) {
+        const second = past.get(s);
+        if (second) {
+            SOURCES.forEach(source => { total[source] += second[source]; });
+            Object.entries(second.refusals).forEach(([cause, count]) => {
+                total.refusals[cause] = (total.refusals[cause] || 0) + count;
+            });
+            ['gateway', 'upstream'].forEach(part => add(total.durations[part], second.durations[part]));
+        }
+    }
+    return total;
+}
+
+function draw(status) {
+    const now = Date.now() / 1000 - status.second;
+    const x = [], lines = { upstream: [], cache: [], gateway: [] }, hits = [];
+    const times = { gateway: [[], [], []], upstream: [[], [], []] };
+    const window = { gateway: [], upstream: [] };       // counts of ten seconds
+
+    for (let s = status.second - HISTORY; s < status.second; s++) {
+        const second = past.get(s), left = past.get(s - 10);
+        x.push(now + s);
+        SOURCES.forEach(source => lines[source].push(second ? second[source] : 0));
+        const answered = second ? second.cache + second.upstream : 0;
+        hits.push(answered ? 100 * second.cache / answered : null);
+        for (const part of ['gateway', 'upstream']) {
+            if (second) {
+                add(window[part], second.durations[part]);
+            }
+            if (left && s - 10 >= status.second - HISTORY) {
+                add(window[part], left.durations[part], -1);
+            }
+            QUANTILES.forEach((q, i) => times[part][i].push(second ? quantile(status.bounds, window[part], q) : null));
+        }
+    }
+    charts.requests.set([x, lines.upstream, lines.cache, lines.gateway]);
+    charts.hits.set([x, hits]);
+    charts.gateway.set([x, ...times.gateway]);
+    charts.upstream.set([x, ...times.upstream]);
+}
+
+
+// The last minute of what has no history: an answer from each ten seconds
+
+let before = [];
+
+function earlier(status) {
+    if (!before.length || status.second - before[before.length - 1].second >= 10) {
+        before.push(status);
+    }
+    while (before.length > 1 && before[1].second <= status.second - 60) {
+        before.shift();
+    }
+    return before[0];
+}
+
+function perSecond(status, then, counted) {
+    return status.second > then.second ? rate(counted / (status.second - then.second)) : '–';
+}
+
+const tenantName = id => id === '' ? '(not identified)' : id;
+
+function tenants(status, then) {
+    return Object.entries(status.tenants).map(([id, now]) => {
+        const was = then.tenants[id] || { refusals: {} };
+        const sources = {}, refusals = {};
+        SOURCES.forEach(source => { sources[source] = grown(now[source], was[source]); });
+        Object.keys(now.refusals).forEach(cause => { refusals[cause] = grown(now.refusals[cause], was.refusals[cause]); });
+        return { id, now, sources, recent: all(sources), total: all(now), refusals,
+                 refused: sum(Object.values(refusals)), refusedEver: sum(Object.values(now.refusals)) };
+    }).filter(t => t.total).sort((a, b) => b.recent - a.recent || b.total - a.total || (a.id < b.id ? -1 : 1));
+}
+
+function filtered(name, list, matches) {
+    const words = $(name + '-filter').value.trim().toLowerCase();
+    const found = list.filter(item => matches(item).toLowerCase().includes(words));
+    write($(name + '-count'), `${Math.min(found.length, SHOWN)} of ${list.length} shown`);
+    return found.slice(0, SHOWN);
+}
+
+function showTenants(status, then, list) {
+    rows('tenant-table', filtered('tenant', list, t => tenantName(t.id) + ' ' + causes(t.now.refusals)).map(t => [
+        tenantName(t.id),
+        perSecond(status, then, t.recent),
+        share(t.sources.cache, t.sources.cache + t.sources.upstream),
+        { text: number.format(t.refused), bad: t.refused > 0 },
+        causes(t.refused ? t.refusals : t.now.refusals),
+        number.format(t.total),
+        number.format(t.refusedEver),
+    ]), [4]);
+}
+
+function showOperations(status, then) {
+    const list = Object.entries(status.operations).map(([id, now]) => {
+        const was = then.operations[id] || {};
+        const sources = {};
+        SOURCES.forEach(source => { sources[source] = grown(now[source], was[source]); });
+        return { id, now, sources, recent: all(sources), total: all(now) };
+    }).sort((a, b) => b.recent - a.recent || b.total - a.total || (a.id < b.id ? -1 : 1));
+
+    rows('operation-table', filtered('operation', list, o => o.id).map(o => [
+        o.id,
+        perSecond(status, then, o.recent),
+        share(o.sources.cache, o.sources.cache + o.sources.upstream),
+        number.format(o.total),
+        number.format(o.now.statuses['4xx'] || 0),
+        { text: number.format(o.now.statuses['5xx'] || 0), bad: o.now.statuses['5xx'] > 0 },
+    ]));
+}
+
+function showUpstream(status, then) {
+    const counts = (answer, api) => {
+        const total = [];
+        answer.durations.filter(d => d.part === 'upstream' && d.api === api).forEach(d => add(total, d.counts));
+        return total;
+    };
+    rows('upstream', APIS.map(api => {
+        const now = status.upstream[api], was = then.upstream[api];
+        const old = counts(then, api), took = counts(status, api).map((n, i) => grown(n, old[i]));
+        const errors = {};
+        Object.keys(now.errors).forEach(kind => { errors[kind] = grown(now.errors[kind], was.errors[kind]); });
+        const suspended = status[`upstream_${api}_suspended`];
+        return [
+            api,
+            suspended ? { text: 'suspended', bad: true } : 'working',
+            perSecond(status, then, sum(took)),
+            ...QUANTILES.map(q => duration(quantile(status.bounds, took, q))),
+            share(now.connections.reused, now.connections.reused + now.connections.new),
+            { text: causes(errors) || '0', bad: sum(Object.values(errors)) > 0 },
+            causes(now.errors) || '0',
+        ];
+    }));
+}
+
+function showRedis(status, then) {
+    const more = name => number.format(grown(status[name], then[name])) + ' / ' + number.format(status[name]);
+    terms('redis', [
+        ['Links up', `${status.redis_links_up} of ${status.redis_links}`, status.redis_links_up < status.redis_links],
+        ['Events', status.redis_events_up ? 'subscribed' : 'not subscribed', !status.redis_events_up],
+        ['Limits', status.limits_degraded ? 'held without Redis' : 'leased', status.limits_degraded],
+        ['Events received: last minute / ever', more('events_total')],
+        ['Commands', more('redis_commands_total')],
+        ['Lost links and failed attempts', more('redis_failures_total')],
+        ['Replies that came too late', more('redis_timeouts_total')],
+        ['Look-ups', more('lookups_total')],
+        ['Look-ups without an answer', more('lookup_failures_total')],
+    ]);
+}
+
+function attention(status, then, list) {
+    const grew = name => grown(status[name], then[name]);
+    const found = [];
+    const say = (when, text) => when && found.push(text);
+
+    APIS.forEach(api => say(status[`upstream_${api}_suspended`], `Upstream: the host of the ${api} API failed and is suspended`));
+    say(status.redis_links_up < status.redis_links || status.redis_degraded, 'Redis, or a part of it, is out of reach');
+    say(!status.redis_events_up, 'Changes made with ampctl do not arrive: not subscribed to events');
+    say(status.limits_degraded, 'Limits are held without Redis');
+    say(grew('stale_tenants_served_total'), 'Tenants are served by records that could not be read again');
+    say(grew('zone_evictions_total') || grew('zone_no_memory_total'), 'ampersand_zone is too small: tenants in use are evicted');
+    const requests = sum(list.map(t => t.recent));
+    list.filter(t => t.refused && t.refused >= (t.id === '' ? requests : t.recent) / 20).slice(0, 5).forEach(t => {
+        const [cause] = Object.entries(t.refusals).sort((a, b) => b[1] - a[1])[0];
+        found.push(`${t.id === '' ? 'Clients that were not identified' : 'Tenant ' + t.id}: requests are refused, mostly for ${cause}`);
+    });
+
+    announce(found);
+}
+
+// A screen reader says what changed, so nothing else is written.
+
+function announce(found) {
+    const ul = $('attention');
+    const text = found.length ? found : ['Nothing'];
+    if (text.join('\n') !== [...ul.children].map(li => li.textContent).join('\n')) {
+        ul.replaceChildren(...text.map(line => Object.assign(document.createElement('li'), { textContent: line })));
+        ul.classList.toggle('fine', !found.length);
+    }
+}
+
+function show(status) {
+    const then = earlier(status), list = tenants(status, then);
+    const seconds = recent(status, 10), minute = recent(status, 60), quarter = recent(status, HISTORY);
+    const times = part => QUANTILES.map(q => duration(quantile(status.bounds, minute.durations[part], q))).join(' / ');
+
+    write($('about'), `version ${status.version}, one gateway with all its workers`);
+    terms('now', [
+        ['Requests/s, last 10 s', rate(all(seconds) / 10)],
+        ['From cache, last minute', share(minute.cache, minute.cache + minute.upstream)],
+        ['Refused or failed, last minute', share(minute.gateway, all(minute)), minute.gateway >= all(minute) / 20 && minute.gateway > 0],
+        ["The gateway's own time: p50 / p95 / p99", times('gateway')],
+        ['Upstream: p50 / p95 / p99', times('upstream')],
+    ]);
+    draw(status);
+    rows('refusals', Object.entries(quarter.refusals).sort((a, b) => b[1] - a[1])
+        .map(([cause, n]) => [cause, number.format(minute.refusals[cause] || 0), number.format(n)]));
+    showTenants(status, then, list);
+    showOperations(status, then);
+    showUpstream(status, then);
+    showRedis(status, then);
+    rows('figures', Object.entries(status).filter(f => typeof f[1] === 'number' && f[0] !== 'second')
+        .map(([name, n]) => [name, number.format(n)]));
+    attention(status, then, list);
+}
+
+
+// Each second an answer, with the seconds that are not known yet
+
+let last = null, answered = 0, paused = false, busy = false, timer = 0;
+
+async function update() {
+    if (busy) {
+        return;
+    }
+    busy = true;
+    const began = Date.now();
+    const unknown = last ? Math.ceil((began - answered) / 1000) + 5 : HISTORY;
+    try {
+        const response = await fetch(`?format=json&history=${unknown}`,
+                                     { cache: 'no-store', signal: AbortSignal.timeout(10000) });
+        if (!response.ok) {
+            throw new Error(`status ${response.status}`);
+        }
+        last = await response.json();
+        answered = began;
+        remember(last);
+        show(last);
+    } catch (error) {
+        announce([`The gateway does not answer (${error.message}); the figures are those of ${answered ? clock(answered / 1000) : 'never'}`]);
+    }
+    busy = false;
+    if (!paused) {
+        timer = setTimeout(update, Math.max(100, began + 1000 - Date.now()));
+    }
+}
+
+$('pause').addEventListener('click', () => {
+    paused = !paused;
+    $('pause').setAttribute('aria-pressed', String(paused));
+    clearTimeout(timer);
+    if (!paused) {
+        update();
+    }
+});
+
+for (const name of ['tenant', 'operation']) {
+    $(name + '-filter').addEventListener('input', () => last && show(last));
+}
+
+update();
+
+})();
