@@ -1,0 +1,206 @@
+#!/usr/bin/perl
+
+# The live page in a browser: it shows the past and goes on, tells who is refused
+# and why, filters, fits a phone, works by keyboard, and has no fault that
+# axe-core finds.
+
+use strict;
+use warnings;
+
+use File::Temp ();
+use FindBin;
+use JSON::PP ();
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Gateway;
+use Gateway::Browser;
+use Gateway::Upstream;
+
+if (my $why = Gateway::Browser->missing) {
+    plan skip_all => $why;
+}
+
+my $up = Gateway::Upstream->start(sub {
+    my ($req) = @_;
+    return {
+        headers => [ 'Cache-Control' => $req->{target} =~ /once/ ? 'no-store' : 'max-age=600' ],
+        body    => '{}',
+    };
+});
+my $gw = Gateway->start(workers => 2, upstream => $up->url);
+my %token = map { $_ => $gw->tenant($_, key => "canary-key-of-$_") } qw(acme other-tenant third);
+
+sub requests {
+    my ($n, $tenant, $path) = @_;
+    $gw->get($path, token => $token{$tenant}) for 1 .. $n;
+    return;
+}
+
+# What stands in a table, row by row, cells by a bar.
+
+sub table {
+    my ($id) = @_;
+    return qq{[...document.querySelectorAll('#$id tbody tr')].map(r => [...r.cells].map(c => c.textContent).join('|')).join('\\n')};
+}
+
+requests(3, 'acme', '/v1/integrations');
+requests(2, 'acme', '/v1/no-such-path');
+requests(1, 'other-tenant', '/v1/integrations/once');
+
+my $browser = Gateway::Browser->start;
+$browser->size(1200, 900);
+ok $browser->visit($gw->url . '/-/status?format=html'), 'the page loads';
+
+# a test that needs a value which is not there yet says what there is instead
+
+sub shows {
+    my ($what, $expression, $pattern) = @_;
+    my $found = $browser->wait_for('new RegExp(' . JSON::PP->new->allow_nonref->encode($pattern) . ", 'm').test($expression)");
+    ok $found, $what or diag $browser->js($expression);
+    return;
+}
+
+subtest 'what was before the page was opened' => sub {
+    shows('tenants, the busiest first', table('tenant-table'), '^acme\|.*\|5\|2$');
+    shows('the other one', table('tenant-table'), '^other-tenant\|');
+    shows('why it was refused', table('tenant-table'), '^acme\|.*\|unknown-operation 2\|');
+    shows('refusals by cause', table('refusals'), '^unknown-operation\|\d+\|2$');
+    shows('operations', table('operation-table'), '^listIntegrations\|.*\|3\|0\|0$');
+    shows('upstream', table('upstream'), '^platform\|working\|');
+    shows('Redis', q{document.querySelector('#redis').textContent}, 'Links up2 of 2');
+    shows('how many are from the cache', q{document.querySelector('#now').textContent}, 'From cache, last minute50 %');
+    shows('how long they took', q{document.querySelector('#now').textContent}, 'Upstream: p50 / p95 / p99[\d.]+ \S*s / ');
+    shows('and nothing that waits', q{document.querySelector('#attention').textContent}, '^(?!Waiting)');
+    like $browser->js(q{document.querySelectorAll('canvas').length}), qr/^4$/, 'charts';
+    is $browser->js(q{[...document.querySelectorAll('canvas')].filter(c =>
+        !c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v)).length}), 0, 'with something in them';
+    shows('and for those who do not see them', q{document.querySelector('.u-wrap').getAttribute('aria-label')}, 'last values: Ampersand [\d.]+');
+};
+
+subtest 'it goes on by itself' => sub {
+    requests(4, 'acme', '/v1/no-such-path');
+    requests(5, 'third', '/v1/integrations');
+    shows('a tenant', table('tenant-table'), '^acme\|.*\|9\|6$');
+    shows('a tenant that is new', table('tenant-table'), '^third\|.*\|5\|0$');
+    shows('a cause', table('refusals'), '^unknown-operation\|\d+\|6$');
+    shows('who is refused and why, at the top', q{document.querySelector('#attention').textContent}, 'Tenant acme: .*unknown-operation');
+    $browser->js(q{document.querySelector('#pause').click()});
+    is $browser->js(q{document.querySelector('#pause').getAttribute('aria-pressed')}), 'true', 'it can be paused';
+    requests(1, 'third', '/v1/integrations');
+    $browser->js(q{document.querySelector('#pause').click()});
+    shows('and goes on', table('tenant-table'), '^third\|.*\|6\|0$');
+};
+
+subtest 'filters' => sub {
+    my $shown = sub { $browser->js(table($_[0]) . q{.replace(/\|.*/g, '')}) };
+    my $filter = sub {
+        my ($id, $text) = @_;
+        $browser->js(qq{document.querySelector('#$id').focus(); document.querySelector('#$id').select()});
+        length $text ? $browser->type($text) : $browser->js(qq{document.querySelector('#$id').value = '';
+            document.querySelector('#$id').dispatchEvent(new Event('input'))});
+    };
+    $filter->('tenant-filter', 'ACM');
+    is $shown->('tenant-table'), 'acme', 'by tenant';
+    $filter->('tenant-filter', 'unknown-op');
+    is $shown->('tenant-table'), 'acme', 'by problem';
+    $filter->('tenant-filter', 'nobody-has-this');
+    is $shown->('tenant-table'), '', 'nothing fits';
+    $filter->('tenant-filter', '');
+    is scalar(split /\n/, $shown->('tenant-table')), 3, 'all again';
+    $filter->('operation-filter', 'getint');
+    is $shown->('operation-table'), 'getIntegration', 'by operation';
+    $filter->('operation-filter', '');
+};
+
+subtest 'the gateway is out of reach' => sub {
+    $browser->errors;
+    $browser->call('Network.emulateNetworkConditions', offline => JSON::PP::true, latency => 0, downloadThroughput => -1, uploadThroughput => -1);
+    shows('it says so', q{document.querySelector('#attention').textContent}, 'does not answer');
+    $browser->call('Network.emulateNetworkConditions', offline => JSON::PP::false, latency => 0, downloadThroughput => -1, uploadThroughput => -1);
+    shows('until it is back', q{document.querySelector('#attention').textContent}, 'Tenant acme');
+    is scalar(grep { !/INTERNET_DISCONNECTED|Failed to fetch/ } $browser->errors), 0, 'with no other error';
+};
+
+subtest 'names are text' => sub {
+    my $name = '<img src=x onerror="document.title=1">';
+    is $browser->js(<<"END"), JSON::PP->new->allow_nonref->decode('"' . ($name =~ s/"/\\"/gr) . '"'), 'a name that is markup is shown as it is';
+(async () => {
+    const real = window.fetch;
+    window.fetch = async (...args) => {
+        const status = await (await real(...args)).json();
+        status.tenants['@{[ $name =~ s/'/\\'/gr ]}'] = { gateway: 1e6, upstream: 0, cache: 0, refusals: {} };
+        return new Response(JSON.stringify(status));
+    };
+    for (let i = 0; i < 600 && document.querySelectorAll('#tenant-table tbody tr').length < 4; i++) {
+        await new Promise(done => setTimeout(done, 50));
+    }
+    window.fetch = real;
+    return document.querySelector('#tenant-table tbody th').textContent;
+})()
+END
+    is $browser->js(q{document.querySelectorAll('#tenant-table img').length}), 0, 'and makes no element';
+};
+
+subtest 'on a phone' => sub {
+    $browser->size(320, 640);
+    ok $browser->wait_for(q{document.documentElement.scrollWidth <= 320}), 'nothing is wider than the screen'
+        or diag $browser->js(q{[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 320).map(e => e.tagName + '.' + e.className).slice(0, 9).join(' ')});
+    ok $browser->wait_for(q{[...document.querySelectorAll('canvas')].every(c => c.getBoundingClientRect().right <= 320)}), 'the charts fit';
+    $browser->size(1200, 900);
+};
+
+subtest 'by keyboard' => sub {
+    $browser->visit($gw->url . '/-/status?format=html');
+    $browser->key('Tab', 9);
+    is $browser->js(q{document.activeElement.className}), 'skip', 'first a way to the tenants';
+    cmp_ok $browser->js(q{document.activeElement.getBoundingClientRect().left}), '>=', 0, 'which is seen then';
+    $browser->key('Enter', 13);
+    is $browser->js(q{document.activeElement.id}), 'tenants', 'it leads there';
+    $browser->key('Tab', 9);
+    is $browser->js(q{document.activeElement.id}), 'tenant-filter', 'then to the filter';
+    unlike $browser->js(q{getComputedStyle(document.activeElement).outlineStyle}), qr/none/, 'the focus is seen';
+};
+
+subtest 'dark and light' => sub {
+    my %back;
+    for my $dark (0, 1) {
+        $browser->dark($dark);
+        $back{$dark} = $browser->js(q{getComputedStyle(document.body).backgroundColor});
+    }
+    isnt $back{0}, $back{1}, 'as the system says';
+};
+
+SKIP: {
+    my $axe = axe() or skip 'axe-core cannot be had from npm', 1;
+    subtest 'axe-core finds nothing' => sub {
+        $browser->js($axe);
+        for my $case ([ 'light', 0, 1200 ], [ 'dark', 1, 1200 ], [ 'phone', 0, 320 ]) {
+            my ($name, $dark, $width) = @$case;
+            $browser->dark($dark);
+            $browser->size($width, 900);
+            is $browser->js(q{axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target).join(' ')).join('\n'))}), '', $name;
+        }
+    };
+}
+
+subtest 'nothing else was loaded' => sub {
+    my @other = grep { index($_, $gw->url . '/-/status?') != 0 && $_ ne 'data:,' } $browser->requests;
+    is join(' ', @other), '', 'only the status';
+    is join("\n", $browser->errors), '', 'no error in the console';
+    unlike $browser->js('document.documentElement.outerHTML'), qr/canary-key|agw_/, 'no secret on the page';
+};
+
+undef $browser;
+$gw->finish;
+done_testing;
+
+
+# The script of axe-core; nothing where npm or its registry is out of reach.
+
+sub axe {
+    my $dir = File::Temp->newdir;
+    my $version = '4.14.1';
+    system("cd $dir && timeout 60 npm pack --silent axe-core\@$version > /dev/null 2>&1 && tar -xzf axe-core-$version.tgz package/axe.min.js") == 0 or return;
+    return Gateway::_slurp("$dir/package/axe.min.js") . ';undefined';
+}
