@@ -48,6 +48,12 @@ subtest 'how long' => sub {
         [ undef, Date => date($skewed + 6000), Expires => date($skewed + 5000) ],
         [ 50, 'Cache-Control' => 'max-age=50', Expires => '0' ],
         [ 60, Age => '10' ],
+        [ 50, Age => '10;x', 'Cache-Control' => 'max-age=60' ],
+        [ 50, Age => '10', Age => '20', 'Cache-Control' => 'max-age=60' ],
+        [ undef, Date => date($skewed), Expires => date($skewed + 300) =~ s/GMT/AEST/r ],
+        [ 33, 'CDN-Cache-Control' => 'max-age=33', 'Cache-Control' => 'no-store' ],
+        [ undef, 'CDN-Cache-Control' => 'no-store', 'Cache-Control' => 'max-age=60' ],
+        [ 60, 'CDN-Cache-Control' => 'public', 'Cache-Control' => 'max-age=10' ],
     );
     for my $case (@cases) {
         my ($seconds, @headers) = @$case;

@@ -162,6 +162,21 @@ amp_freshness_seconds(amp_span_t text)
 
 
 int64_t
+amp_freshness_age(amp_span_t text)
+{
+    size_t  n;
+
+    for (n = 0; n < text.len; n++) {
+        if (text.data[n] < '0' || text.data[n] > '9') {
+            break;
+        }
+    }
+
+    return n ? amp_freshness_seconds(amp_span_make(text.data, n)) : 0;
+}
+
+
+int64_t
 amp_freshness_left(const amp_freshness_t *f)
 {
     int64_t  lifetime;

@@ -46,6 +46,13 @@ void amp_freshness_control(amp_freshness_t *f, amp_span_t value);
 int64_t amp_freshness_seconds(amp_span_t text);
 
 /*
+ * The value of Age: the number that it begins with, 0 where there is none (RFC
+ * 9111, section 5.1).
+ */
+
+int64_t amp_freshness_age(amp_span_t text);
+
+/*
  * How long the answer is still fresh when it is received: 0: it may not be
  * stored, or is stale; -1: it does not say.
  */

@@ -116,6 +116,22 @@ age_and_expires(void **state)
 
 
 static void
+age(void **state)
+{
+    (void) state;
+
+    assert_int_equal(amp_freshness_age(amp_span("")), 0);
+    assert_int_equal(amp_freshness_age(amp_span("0")), 0);
+    assert_int_equal(amp_freshness_age(amp_span("7200")), 7200);
+    assert_int_equal(amp_freshness_age(amp_span("7200;x")), 7200);
+    assert_int_equal(amp_freshness_age(amp_span("-1")), 0);
+    assert_int_equal(amp_freshness_age(amp_span("x7")), 0);
+    assert_int_equal(amp_freshness_age(amp_span("99999999999999999999")),
+                     AMP_FRESHNESS_MAX);
+}
+
+
+static void
 what_may_be_served_stale(void **state)
 {
     amp_freshness_t  f;
@@ -144,6 +160,7 @@ main(void)
         cmocka_unit_test(lifetimes),
         cmocka_unit_test(several_lines),
         cmocka_unit_test(age_and_expires),
+        cmocka_unit_test(age),
         cmocka_unit_test(what_may_be_served_stale)
     };
 

@@ -152,7 +152,6 @@ static time_t
 ngx_http_ampersand_cache_age(ngx_http_request_t *r)
 {
     time_t                      age;
-    int64_t                     n;
     ngx_table_elt_t            *h;
     ngx_http_ampersand_walk_t   walk;
 
@@ -173,8 +172,7 @@ ngx_http_ampersand_cache_age(ngx_http_request_t *r)
 
     while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
         if (ngx_http_ampersand_is(h, "age")) {
-            n = amp_freshness_seconds(ngx_ampersand_span(h->value));
-            age += ngx_max(n, 0);
+            age += amp_freshness_age(ngx_ampersand_span(h->value));
             break;
         }
     }

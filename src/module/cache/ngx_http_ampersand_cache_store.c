@@ -9,6 +9,7 @@ static void ngx_http_ampersand_cache_decline(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_ampersand_cache_writes(ngx_http_request_t *r);
 static void ngx_http_ampersand_cache_said(ngx_http_request_t *r,
     amp_freshness_t *said);
+static time_t ngx_http_ampersand_cache_time(ngx_str_t *value);
 static time_t ngx_http_ampersand_cache_lifetime(ngx_http_request_t *r,
     const ngx_http_ampersand_cache_terms_t *terms,
     const amp_freshness_t *said);
@@ -114,10 +115,15 @@ static void
 ngx_http_ampersand_cache_said(ngx_http_request_t *r, amp_freshness_t *said)
 {
     time_t                      date, expires;
+    ngx_uint_t                  targeted, aged;
+    amp_freshness_t             cdn;
     ngx_table_elt_t            *h;
     ngx_http_ampersand_walk_t   walk;
 
     amp_freshness_init(said);
+    amp_freshness_init(&cdn);
+    targeted = 0;
+    aged = 0;
 
     date = ngx_time();
     expires = 0;
@@ -130,12 +136,16 @@ ngx_http_ampersand_cache_said(ngx_http_request_t *r, amp_freshness_t *said)
         if (ngx_http_ampersand_is(h, "cache-control")) {
             amp_freshness_control(said, ngx_ampersand_span(h->value));
 
-        } else if (ngx_http_ampersand_is(h, "age")) {
-            said->age = amp_freshness_seconds(ngx_ampersand_span(h->value));
-            said->age = ngx_max(said->age, 0);
+        } else if (ngx_http_ampersand_is(h, "cdn-cache-control")) {
+            amp_freshness_control(&cdn, ngx_ampersand_span(h->value));
+            targeted = 1;
+
+        } else if (ngx_http_ampersand_is(h, "age") && !aged) {
+            said->age = amp_freshness_age(ngx_ampersand_span(h->value));
+            aged = 1;
 
         } else if (ngx_http_ampersand_is(h, "expires")) {
-            expires = ngx_parse_http_time(h->value.data, h->value.len);
+            expires = ngx_http_ampersand_cache_time(&h->value);
 
         } else if (ngx_http_ampersand_is(h, "date") && !r->cached) {
             date = ngx_parse_http_time(h->value.data, h->value.len);
@@ -153,6 +163,32 @@ ngx_http_ampersand_cache_said(ngx_http_request_t *r, amp_freshness_t *said)
     if (r->cached) {
         said->age = 0;
     }
+
+    /* RFC 9213: what is meant for caches of the origin beats the rest */
+
+    if (targeted) {
+        cdn.age = said->age;
+        *said = cdn;
+    }
+}
+
+
+/* NGX_ERROR: no date, or one in another zone, which nginx would not notice. */
+
+static time_t
+ngx_http_ampersand_cache_time(ngx_str_t *value)
+{
+    u_char  *last;
+
+    last = value->data + value->len;
+
+    if (ngx_strlchr(value->data, last, ',')
+        && (value->len < 3 || ngx_memcmp(last - 3, "GMT", 3) != 0))
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_parse_http_time(value->data, value->len);
 }
 
 
