@@ -14,7 +14,7 @@ use Test::More;
 
 my $path = '/v1/integrations';
 my $fake = Gateway::FakeRedis->start;
-my $gw = $fake->gateway(redis_args => 'timeout=300ms', http => 'ampersand_tenant_ttl 1h; ampersand_tenant_grace 1h;');
+my $gw = $fake->gateway(redis_args => 'timeout=2s', http => 'ampersand_tenant_ttl 1h; ampersand_tenant_grace 1h;');
 
 # Of the link for look-ups; the lines of the subscription are warnings.
 

@@ -384,6 +384,7 @@ token_rotate_command(ctl_t *ctl)
     token_issued_t       issued;
     amp_token_record_t   record;
 
+    label = amp_span_null;
     overlap = token_overlap(ctl);
 
     if (overlap < 0 || token_id(ctl, &id, &tenant) != 0
