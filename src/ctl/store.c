@@ -541,6 +541,8 @@ store_script(store_t *store, ctl_error_t *error, const amp_script_t *script,
     redisReply       *reply;
     route_command_t   command;
 
+    reply = NULL;
+
     for (whole = 0; whole < 2; whole++) {
         store_script_format(&command, &text, script, whole, key, args, nargs);
         command.idempotent = idempotent;
