@@ -1,7 +1,7 @@
 #include "amp_freshness.h"
 
 
-static amp_span_t amp_freshness_until(amp_span_t *rest, const char *set);
+static amp_span_t amp_freshness_until(amp_span_t *rest, amp_span_t set);
 static amp_span_t amp_freshness_value(amp_span_t *rest);
 static void amp_freshness_directive(amp_freshness_t *f, amp_span_t name,
     amp_span_t value);
@@ -24,10 +24,11 @@ amp_freshness_init(amp_freshness_t *f)
 void
 amp_freshness_control(amp_freshness_t *f, amp_span_t value)
 {
-    amp_span_t  name, argument;
+    amp_span_t        name, argument;
+    const amp_span_t  delimiters = amp_span(",; \t");
 
     while (value.len) {
-        name = amp_freshness_until(&value, "=,; \t");
+        name = amp_freshness_until(&value, amp_span("=,; \t"));
         argument = amp_span_null;
 
         if (value.len && value.data[0] == '=') {
@@ -37,7 +38,9 @@ amp_freshness_control(amp_freshness_t *f, amp_span_t value)
 
         amp_freshness_directive(f, name, argument);
 
-        while (value.len && memchr(",; \t", value.data[0], 4)) {
+        while (value.len
+               && memchr(delimiters.data, value.data[0], delimiters.len))
+        {
             value = amp_span_make(value.data + 1, value.len - 1);
         }
     }
@@ -47,13 +50,13 @@ amp_freshness_control(amp_freshness_t *f, amp_span_t value)
 /* Takes what is in front of the first byte of the set, or all. */
 
 static amp_span_t
-amp_freshness_until(amp_span_t *rest, const char *set)
+amp_freshness_until(amp_span_t *rest, amp_span_t set)
 {
     size_t      n;
     amp_span_t  taken;
 
     for (n = 0; n < rest->len; n++) {
-        if (memchr(set, rest->data[n], strlen(set))) {
+        if (memchr(set.data, rest->data[n], set.len)) {
             break;
         }
     }
@@ -74,7 +77,7 @@ amp_freshness_value(amp_span_t *rest)
     amp_span_t  taken;
 
     if (rest->len == 0 || rest->data[0] != '"') {
-        return amp_freshness_until(rest, ",; \t");
+        return amp_freshness_until(rest, amp_span(",; \t"));
     }
 
     for (n = 1; n < rest->len && rest->data[n] != '"'; n++) {

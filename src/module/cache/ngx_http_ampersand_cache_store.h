@@ -24,7 +24,7 @@
 
 /* While an entry is refreshed: its lifetime, but not more than this, s. */
 
-#define NGX_HTTP_AMPERSAND_CACHE_STALE_DEFAULT  -2
+#define NGX_HTTP_AMPERSAND_CACHE_STALE_DEFAULT  (-2)
 #define NGX_HTTP_AMPERSAND_CACHE_STALE_MOST     30
 
 /* While upstream fails, s. */

@@ -336,9 +336,13 @@ ngx_http_ampersand_log_hide(u_char *p, u_char *last)
     u_char  *end;
 
     p = ngx_strlchr(p, last, '"');
-    end = ngx_http_ampersand_log_find(p ? p : last, last,
-                                      "\"" NGX_HTTP_AMPERSAND_LOG_PROXY);
 
+    if (p == NULL) {
+        return last;
+    }
+
+    end = ngx_http_ampersand_log_find(p, last,
+                                      "\"" NGX_HTTP_AMPERSAND_LOG_PROXY);
     if (end == NULL) {
         return last;
     }
