@@ -258,6 +258,7 @@ static int
 token_id(ctl_t *ctl, amp_span_t *id, amp_span_t *tenant)
 {
     *id = ctl_span(ctl->args[0]);
+    *tenant = amp_token_id_tenant(*id);
 
     if (id->len >= 4 && memcmp(id->data, "agw_", 4) == 0) {
         ctl_error(&ctl->error, CTL_USAGE, "usage",
@@ -266,8 +267,6 @@ token_id(ctl_t *ctl, amp_span_t *id, amp_span_t *tenant)
                           "shows; the token is in your shell's history now: "
                           "remove it there");
     }
-
-    *tenant = amp_token_id_tenant(*id);
 
     if (tenant->len == 0 || id->len > AMP_TOKEN_ID_MAX) {
         ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not a token id",
@@ -384,7 +383,6 @@ token_rotate_command(ctl_t *ctl)
     token_issued_t       issued;
     amp_token_record_t   record;
 
-    label = amp_span_null;
     overlap = token_overlap(ctl);
 
     if (overlap < 0 || token_id(ctl, &id, &tenant) != 0
