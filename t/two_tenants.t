@@ -131,7 +131,7 @@ subtest 'different queries are different entries' => sub {
                     '/v1/topic-destination-routes?x=2&x=1', '/v1/destinations/A%20b',
                     '/v1/destinations/a%2520') {
         my ($n, $status) = answer('acme', $target);
-        is $status, $target =~ /%2520/ ? undef : 'MISS', $target;
+        is $status, 'MISS', $target;
         ok !defined $n || !$seen{$n}++, "$target: an answer of its own";
     }
 };

@@ -42,6 +42,19 @@ amp_unhex(const unsigned char *p, const unsigned char *last)
 }
 
 
+/*
+ * Bytes that a URI does not contain (RFC 3986, section 2), but that clients
+ * send as they are: curl all of them, browsers "[", "]", "^" and "|".  They
+ * mean nothing else, so they stand for themselves.
+ */
+
+static inline int
+amp_unescaped(unsigned char c)
+{
+    return c != 0 && strchr("\"<>[]^`{|}", c) != NULL;
+}
+
+
 /* The number of unreserved bytes at p, before any other byte and last. */
 
 static inline size_t

@@ -301,6 +301,11 @@ amp_path_decode(const unsigned char *p, const unsigned char *last,
             continue;
         }
 
+        if (amp_unescaped(*p)) {
+            *dst++ = *p++;
+            continue;
+        }
+
         c = (*p == '%') ? amp_unhex(p + 1, last) : -1;
 
         if (c < 0 || c == '/' || c == '\\' || amp_char_is(c, AMP_CONTROL)) {
@@ -324,11 +329,26 @@ amp_path_decode(const unsigned char *p, const unsigned char *last,
 }
 
 
+/*
+ * A server that decodes a path twice would take "%252f" for a slash.  Of a byte
+ * that does not structure a path the second decoding makes another value of the
+ * same parameter at most.
+ */
+
+static int
+amp_path_structural(int c)
+{
+    return c >= 0x80 || amp_char_is(c, AMP_CONTROL)
+           || strchr("/\\.%:;?#", c) != NULL;
+}
+
+
 /* Checks a decoded segment as a whole: AMP_OK or AMP_BAD_PATH. */
 
 static amp_reason_e
 amp_path_check(amp_api_e api, const amp_piece_t *piece)
 {
+    int         c;
     size_t      i;
     amp_span_t  text = piece->text;
 
@@ -338,9 +358,11 @@ amp_path_check(amp_api_e api, const amp_piece_t *piece)
 
     if (piece->has & AMP_HAS_PERCENT) {
         for (i = 0; i < text.len; i++) {
-            if (text.data[i] == '%'
-                && amp_unhex(text.data + i + 1, text.data + text.len) >= 0)
-            {
+            c = text.data[i] == '%' ? amp_unhex(text.data + i + 1,
+                                                text.data + text.len)
+                                    : -1;
+
+            if (c >= 0 && amp_path_structural(c)) {
                 return AMP_BAD_PATH;
             }
         }

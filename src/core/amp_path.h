@@ -22,23 +22,29 @@
 
 void amp_path_init(void);
 
+/* In the proxy API a byte may become three: "|" is "%7C". */
+
+#define AMP_PATH_SCRATCH(raw_len)  (3 * (raw_len))
+
+
 /*
  * Matches method and raw path (the target up to "?", percent-encoded, as the
  * client sent it) against the operations of one API.  Both spellings match:
  * the full one and the one without "projects/{projectIdOrName}/"; "/v1" alone
  * is the short spelling of getProject and updateProject.
  *
- * scratch has at least raw.len bytes; the caller keeps raw and scratch as long
- * as m.
+ * scratch has at least AMP_PATH_SCRATCH(raw.len) bytes; the caller keeps raw
+ * and scratch as long as m.
  *
  * AMP_OK            m is filled
  * AMP_BAD_PATH      no leading slash, dot segment in any encoding (also before
  *                   ";", as in "..;x"), encoded slash or backslash, raw
  *                   backslash, NUL or control byte, overlong UTF-8, "%" not
- *                   followed by two hex digits, double encoding (a decoded "%"
- *                   before two hex digits), empty inner segment, raw byte
- *                   outside RFC 3986 pchar, a segment that ends in one of the
- *                   API's colon verbs with an encoded colon, longer than
+ *                   followed by two hex digits, double encoding of what
+ *                   structures a path ("%252f"; a value may contain "%41"),
+ *                   empty inner segment, raw byte that is neither pchar (RFC
+ *                   3986) nor amp_unescaped(), a segment that ends in one of
+ *                   the API's colon verbs with an encoded colon, longer than
  *                   AMP_PATH_MAX.
  *                   Proxy: provider paths keep "%2F", empty segments and "%25";
  *                   dot segments, NUL, control bytes and backslash in any

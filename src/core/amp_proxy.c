@@ -33,6 +33,11 @@ amp_proxy_match(amp_span_t method, amp_span_t raw, unsigned char *scratch,
             continue;
         }
 
+        if (amp_unescaped(*p)) {
+            dst = amp_normalise(dst, *p++);
+            continue;
+        }
+
         c = (*p == '%') ? amp_unhex(p + 1, last) : -1;
 
         if (c < 0 || c == '\\' || amp_char_is(c, AMP_CONTROL)) {
@@ -45,7 +50,7 @@ amp_proxy_match(amp_span_t method, amp_span_t raw, unsigned char *scratch,
 
     m->rest = amp_span_make(scratch, (size_t) (dst - scratch));
 
-    if (!amp_proxy_safe(m->rest)) {
+    if (m->rest.len > AMP_PATH_MAX || !amp_proxy_safe(m->rest)) {
         return AMP_BAD_PATH;
     }
 

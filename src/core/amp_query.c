@@ -123,6 +123,21 @@ amp_query_plain(const unsigned char *p, const unsigned char *last,
 }
 
 
+static int
+amp_query_has_tab(amp_span_t raw)
+{
+    size_t  i;
+
+    for (i = 0; i + 2 < raw.len; i++) {
+        if (memcmp(raw.data + i, "%09", 3) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* Decodes name and value of an argument to *dst, which is advanced. */
 
 static amp_reason_e
@@ -151,6 +166,12 @@ amp_query_split(amp_span_t raw, int proxy, unsigned char **dst,
     arg->value = amp_span_make(end, 0);
     arg->has_value = (equals != NULL);
     *dst = end;
+
+    /* a tab means something in a value only */
+
+    if (amp_query_has_tab(amp_span_make(raw.data, len))) {
+        return AMP_BAD_QUERY;
+    }
 
     if (equals == NULL) {
         return AMP_OK;
@@ -188,7 +209,7 @@ amp_query_decode(amp_span_t raw, int proxy, unsigned char *dst)
         if (*p == '%') {
             c = amp_unhex(p + 1, last);
 
-            if (c < 0 || amp_char_is(c, AMP_CONTROL)) {
+            if (c < 0 || (amp_char_is(c, AMP_CONTROL) && c != '\t')) {
                 return NULL;
             }
 

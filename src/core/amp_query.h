@@ -58,11 +58,11 @@ typedef struct {
  * AMP_OK
  * AMP_KEY_IN_QUERY  "apikey" in any case or encoding; in the proxy API also
  *                   between ";"
- * AMP_BAD_QUERY     control byte or NUL, raw or encoded; "%" not followed by
- *                   two hex digits; more than AMP_QUERY_ARGS arguments; longer
- *                   than AMP_QUERY_MAX; a declared name twice or in another
- *                   case.  A missing required parameter is Ampersand's to
- *                   refuse.
+ * AMP_BAD_QUERY     control byte or NUL, raw or encoded, but "%09" in a value;
+ *                   "%" not followed by two hex digits; more than
+ *                   AMP_QUERY_ARGS arguments; longer than AMP_QUERY_MAX; a
+ *                   declared name twice or in another case.  A missing
+ *                   required parameter is Ampersand's to refuse.
  */
 
 amp_reason_e amp_query_parse(const amp_operation_t *op, amp_span_t raw,

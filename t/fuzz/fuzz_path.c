@@ -225,10 +225,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     method = amp_span_make(name, strlen(name));
     path = amp_span_make(data + 2, size - 2);
 
-    scratch = malloc(path.len ? path.len : 1);
+    scratch = malloc(AMP_PATH_SCRATCH(path.len) + 1);
     out = malloc(4 * path.len + 256);
     out2 = malloc(16 * path.len + 1024);
-    scratch2 = malloc(4 * path.len + 256);
+    scratch2 = malloc(16 * path.len + 1024);
 
     rc = amp_path_match(api, method, path, scratch, &m);
     check((rc == AMP_OK) == (m.op != NULL));

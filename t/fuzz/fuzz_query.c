@@ -36,7 +36,8 @@ check_bytes(const amp_query_t *q, amp_span_t text)
 
         if (c == '%') {
             check(i + 2 < text.len);
-            check(memchr("23456789ABCDEF", text.data[i + 1], 14) != NULL);
+            check(memchr("23456789ABCDEF", text.data[i + 1], 14) != NULL
+                  || memcmp(text.data + i, "%09", 3) == 0);
             check(memchr("0123456789ABCDEF", text.data[i + 2], 16) != NULL);
             i += 2;
             continue;

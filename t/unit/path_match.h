@@ -21,7 +21,7 @@
 #define COMPOSED    "v%20al-1%3Ax"
 
 
-static unsigned char  scratch[AMP_PATH_MAX + 1];
+static unsigned char  scratch[AMP_PATH_SCRATCH(AMP_PATH_MAX) + 1];
 static char           composed[3 * AMP_PATH_MAX];
 
 

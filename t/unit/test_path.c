@@ -152,6 +152,20 @@ values_of_parameters(void **state)
         { "/v1/integrations/%25", P "/integrations/%25", AMP_OK },
         { "/v1/integrations/100%25zz", P "/integrations/100%25zz", AMP_OK },
         { "/v1/integrations/%25%25", P "/integrations/%25%25", AMP_OK },
+
+        /* a value with "%" and two digits, which structures no path */
+        { "/v1/integrations/%2541", P "/integrations/%2541", AMP_OK },
+        { "/v1/integrations/a%2520b", P "/integrations/a%2520b", AMP_OK },
+        { "/v1/integrations/%25%25%34%31", P "/integrations/%25%2541", AMP_OK },
+
+        /* bytes that clients do not escape */
+        { "/v1/integrations/a\"b", P "/integrations/a%22b", AMP_OK },
+        { "/v1/integrations/<a>", P "/integrations/%3Ca%3E", AMP_OK },
+        { "/v1/integrations/[a]", P "/integrations/%5Ba%5D", AMP_OK },
+        { "/v1/integrations/{a}", P "/integrations/%7Ba%7D", AMP_OK },
+        { "/v1/integrations/a|b", P "/integrations/a%7Cb", AMP_OK },
+        { "/v1/integrations/a^b", P "/integrations/a%5Eb", AMP_OK },
+        { "/v1/integrations/a`b", P "/integrations/a%60b", AMP_OK },
         { "/v1/integrations/...", P "/integrations/...", AMP_OK },
         { "/v1/integrations/.a", P "/integrations/.a", AMP_OK },
         { "/v1/integrations/..a", P "/integrations/..a", AMP_OK },
@@ -337,10 +351,13 @@ malformed_paths(void **state)
         "/v1/integrations/%25%32e",
         "/v1/integrations/%252%65",
         "/v1/integrations/%25252e",
-        "/v1/integrations/%2541",
         "/v1/integrations/x%2500",
-        "/v1/integrations/%25%25%34%31",
         "/v1/integrations/x%253abatch",
+        "/v1/integrations/x%253Bb",
+        "/v1/integrations/x%253fb",
+        "/v1/integrations/x%2523b",
+        "/v1/integrations/x%257f",
+        "/v1/integrations/%25c0%25ae",
 
         /* overlong UTF-8 */
         "/v1/integrations/%c0%ae%c0%ae",
@@ -382,13 +399,6 @@ malformed_paths(void **state)
 
         /* bytes that are not allowed in a path */
         "/v1/integrations/a b",
-        "/v1/integrations/a\"b",
-        "/v1/integrations/<a>",
-        "/v1/integrations/[a]",
-        "/v1/integrations/{a}",
-        "/v1/integrations/a|b",
-        "/v1/integrations/a^b",
-        "/v1/integrations/a`b",
         "/v1/integrations/a#b",
         "/v1/integrations/a?b",
         "/v1/integrations/\xc3\xa9",
@@ -529,6 +539,7 @@ paths_of_the_proxy_api(void **state)
         { "/proxy/a%20b%41", "/a%20bA", AMP_OK },
         { "/proxy/100%25", "/100%25", AMP_OK },
         { "/proxy/a%2520b", "/a%2520b", AMP_OK },
+        { "/proxy/a|b[0]{x}^`\"<>", "/a%7Cb%5B0%5D%7Bx%7D%5E%60%22%3C%3E", AMP_OK },
         { "/proxy/a%3f%23", "/a%3F%23", AMP_OK },
         { "/proxy/%c3%a9", "/%C3%A9", AMP_OK },
         { "/proxy/...", "/...", AMP_OK },

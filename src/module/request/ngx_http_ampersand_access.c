@@ -347,7 +347,7 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
 
     size = amp_target_size(path.len, args.len, AMP_PROJECT_ID_MAX);
 
-    p = ngx_pnalloc(r->pool, size + path.len + args.len);
+    p = ngx_pnalloc(r->pool, size + AMP_PATH_SCRATCH(path.len) + args.len);
     if (p == NULL) {
         target->match.op = NULL;
         return AMP_INTERNAL;
@@ -366,7 +366,8 @@ ngx_http_ampersand_parse(ngx_http_request_t *r,
     }
 
     return amp_query_parse(target->match.op, ngx_ampersand_span(args),
-                           scratch + path.len, &target->query);
+                           scratch + AMP_PATH_SCRATCH(path.len),
+                           &target->query);
 }
 
 

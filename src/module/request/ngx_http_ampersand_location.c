@@ -116,7 +116,7 @@ ngx_http_ampersand_location_check(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    scratch = ngx_pnalloc(cf->pool, path.len + 1);
+    scratch = ngx_pnalloc(cf->pool, AMP_PATH_SCRATCH(path.len) + 1);
     if (scratch == NULL) {
         return NGX_ERROR;
     }

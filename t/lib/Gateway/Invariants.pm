@@ -99,12 +99,12 @@ sub faults {
     $fault->("dot segment: $path") if $plain =~ m{(?:^|/)\.{1,2}(?:[/;]|$)};
     $fault->("control byte or backslash: $path") if $plain =~ m{[\x00-\x1f\x7f\\]};
     $fault->("control byte: $query")
-        if defined $query && $query =~ /%(?:[01][0-9a-f]|7f)/i;
+        if defined $query && $query =~ /%(?:0[0-8a-f]|1[0-9a-f]|7f)/i;
 
     if ($api ne 'proxy') {
         $fault->("path: $path") unless $path =~ m{^/v1/projects/\Q$tenant->{project}\E(?:/|$)}
             || ($api eq 'api' && $path =~ $ELSEWHERE);
-        $fault->("slash in a segment: $path") if $path =~ /%2f|%25[0-9a-f]{2}/i || $path =~ m{//};
+        $fault->("slash in a segment: $path") if $path =~ /%2f|%25(?:[01][0-9a-f]|2[35ef]|3[abf]|5c|7f|[89a-f][0-9a-f])/i || $path =~ m{//};
         $fault->("not escaped: $target") if $target !~ m{^[A-Za-z0-9._~/:?&=%-]+$};
     }
 
