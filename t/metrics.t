@@ -154,6 +154,16 @@ subtest 'a reload and a dead worker lose no count' => sub {
     }
 };
 
+subtest 'a reload with another ampersand_status_tenants' => sub {
+    for my $n (1 .. 20, 200, 10000, 4) {
+        local $gw->{o}{http} = "ampersand_status_tenants $n;";
+        ok $gw->reload, "$n tenants";
+    }
+    ok $gw->wait_for(sub { $gw->linked }), 'it runs';
+    is $gw->get('/v1/integrations', token => $token{$_})->{status}, 200, "$_ is served" for qw(acme fourth);
+    ok $gw->wait_for(sub { total(metrics($gw, 1)->{ampersand_tenant_requests_total}, 'tenant="fourth"') }), 'and has a place now';
+};
+
 $gw->finish(killed => 1);
 
 subtest 'waiting has durations of its own' => sub {

@@ -1,6 +1,7 @@
 #include "ngx_ampersand_metrics.h"
 
 
+#define NGX_AMPERSAND_METRICS_STEP     16       /* places, several pages      */
 #define NGX_AMPERSAND_METRICS_SILENCE  3600     /* seconds                    */
 
 
@@ -47,17 +48,24 @@ ngx_ampersand_metrics_create(ngx_conf_t *cf, ngx_uint_t n, void *tag)
 }
 
 
+/*
+ * nginx keeps a zone's memory at a reload where its size stays, in pages.  So
+ * there are as many places as give another size, or the same number of places.
+ */
+
 static size_t
 ngx_ampersand_metrics_size(ngx_uint_t n)
 {
+    n = ngx_align(n, NGX_AMPERSAND_METRICS_STEP);
+
     return sizeof(ngx_ampersand_metrics_shared_t)
            + n * sizeof(ngx_ampersand_metrics_tenant_t);
 }
 
 
 /*
- * nginx gives a zone of another size new memory.  One of the same size that
- * another build made cannot come here: ampersand_zone refuses it before.
+ * A zone of the same size that another build made cannot come here:
+ * ampersand_zone refuses it before.
  */
 
 static ngx_int_t
