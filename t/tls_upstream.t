@@ -76,6 +76,8 @@ sub gateway {
     );
 }
 
+# The upstream writes its log after the answer has gone.
+
 sub seen { return grep { /^$_[0] / } split /\n/, Gateway::_slurp("$tmp/logs/access.log") }
 
 subtest 'the real name, signed by the authority that is trusted' => sub {
@@ -85,7 +87,8 @@ subtest 'the real name, signed by the authority that is trusted' => sub {
     $gw->wait_for(sub { ($res = $gw->get('/v1/integrations?n=' . rand, token => $token))->{status} == 200 });
     is $res->{status}, 200, 'is served' or diag $gw->error_log;
     is $res->{body}, '{"from":"real"}', 'by the upstream';
-    my ($line) = seen($port{real});
+    my $line;
+    $gw->wait_for(sub { ($line) = seen($port{real}); $line });
     is $line, "$port{real} api.withampersand.com api.withampersand.com key-of-acme",
         'which was asked for by name (SNI), with the Host and the key of the tenant';
     is scalar(grep { $_->[0] eq 'X-Api-Key' } @{ $res->{all} }), 0, 'the key is not in the answer';
@@ -99,7 +102,7 @@ subtest 'the memory of a worker, with an idle connection' => sub {
     my $big = 'x' x 20_000;
     is $gw->request('POST', '/v1/topics', token => $token, json => { big => $big })->{status}, 200, 'a POST with a large body';
     is $gw->get('/v1/integrations?n=1', token => $token)->{status}, 200, 'a GET';
-    is scalar(grep { /\Q$key\E/ } seen($port{real})), 2, 'were sent with the key';
+    ok $gw->wait_for(sub { 2 == grep { /\Q$key\E/ } seen($port{real}) }), 'were sent with the key';
     is(($gw->connections_to($port{real}))[0], 1, 'the connection is kept');
     for my $pid ($gw->workers_pids) {
         my $heap = Gateway::Canary::heap($pid);
