@@ -151,7 +151,12 @@ subtest 'grace ends' => sub {
     my $gw = Gateway->start(
         redis => $redis, redis_args => '', workers => $workers, http => 'ampersand_tenant_ttl 400ms; ampersand_tenant_grace 1600ms;',
     );
+    ok $gw->wait_for(sub { $gw->linked }), 'the gateway hears events';
+    my $events = $gw->status->{events_total};
     my $token = $gw->tenant('limited');
+
+    # an event that comes later would say that the record is outdated: no grace then
+    ok $gw->wait_for(sub { $gw->status->{events_total} >= $events + 2 }), 'those of the new tenant and its token are applied';
     my $fetched = time;
     is $gw->get($path, token => $token)->{status}, 200, 'a tenant';
     $redis->crash;
