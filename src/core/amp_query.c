@@ -14,7 +14,7 @@ static const unsigned char *amp_query_plain(const unsigned char *p,
     const unsigned char *last, amp_query_arg_t *arg);
 static amp_reason_e amp_query_split(amp_span_t raw, int proxy,
     unsigned char **dst, amp_query_arg_t *arg);
-static unsigned char *amp_query_decode(amp_span_t raw, int proxy,
+static unsigned char *amp_query_decode(amp_span_t raw, int proxy, int allowed,
     unsigned char *dst);
 static amp_reason_e amp_query_take(const amp_operation_t *op,
     amp_query_arg_t *arg, uint32_t *seen, amp_query_t *q);
@@ -123,21 +123,6 @@ amp_query_plain(const unsigned char *p, const unsigned char *last,
 }
 
 
-static int
-amp_query_has_tab(amp_span_t raw)
-{
-    size_t  i;
-
-    for (i = 0; i + 2 < raw.len; i++) {
-        if (memcmp(raw.data + i, "%09", 3) == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 /* Decodes name and value of an argument to *dst, which is advanced. */
 
 static amp_reason_e
@@ -157,7 +142,7 @@ amp_query_split(amp_span_t raw, int proxy, unsigned char **dst,
     equals = memchr(raw.data, '=', raw.len);
     len = equals ? (size_t) (equals - raw.data) : raw.len;
 
-    end = amp_query_decode(amp_span_make(raw.data, len), proxy, *dst);
+    end = amp_query_decode(amp_span_make(raw.data, len), proxy, 0, *dst);
     if (end == NULL) {
         return AMP_BAD_QUERY;
     }
@@ -167,18 +152,12 @@ amp_query_split(amp_span_t raw, int proxy, unsigned char **dst,
     arg->has_value = (equals != NULL);
     *dst = end;
 
-    /* a tab means something in a value only */
-
-    if (amp_query_has_tab(amp_span_make(raw.data, len))) {
-        return AMP_BAD_QUERY;
-    }
-
     if (equals == NULL) {
         return AMP_OK;
     }
 
     end = amp_query_decode(amp_span_make(equals + 1, raw.len - len - 1), proxy,
-                           *dst);
+                           '\t', *dst);
     if (end == NULL) {
         return AMP_BAD_QUERY;
     }
@@ -190,10 +169,13 @@ amp_query_split(amp_span_t raw, int proxy, unsigned char **dst,
 }
 
 
-/* Decodes to dst and returns the end of the result, or NULL: malformed. */
+/*
+ * Decodes to dst and returns the end of the result, or NULL: malformed.  No
+ * control byte is allowed but, encoded, this one; 0: none.
+ */
 
 static unsigned char *
-amp_query_decode(amp_span_t raw, int proxy, unsigned char *dst)
+amp_query_decode(amp_span_t raw, int proxy, int allowed, unsigned char *dst)
 {
     int                   c;
     const unsigned char  *p, *last;
@@ -209,7 +191,7 @@ amp_query_decode(amp_span_t raw, int proxy, unsigned char *dst)
         if (*p == '%') {
             c = amp_unhex(p + 1, last);
 
-            if (c < 0 || (amp_char_is(c, AMP_CONTROL) && c != '\t')) {
+            if (c <= 0 || (amp_char_is(c, AMP_CONTROL) && c != allowed)) {
                 return NULL;
             }
 

@@ -35,8 +35,9 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
 
     ngx_ampersand_history(sh);
 
-    ngx_ampersand_times_enter(&ctx->times,
-                              NGX_AMPERSAND_IN_ANSWER);
+    /* where there was no answer, the part that it was in ends here */
+
+    ngx_ampersand_times_enter(&ctx->times, NGX_AMPERSAND_IN_ANSWER);
 
     id = ctx->identified ? amp_tenant_field(ctx->record.tenant,
                                             ctx->record.tenant->id)
