@@ -9,7 +9,8 @@
  *     policy             "show" and "set" of limits, grants and cache lifetimes
  *     help, options      the texts of --help; the command line
  *     command            what a command is given: options, store, master keys
- *     record_*, *_store  the tenant record as JSON; tenants and tokens in Redis
+ *     record_*, tenant_*, token_*
+ *                        the tenant record as JSON; tenants and tokens in Redis
  *     ampersand, store   Ampersand's API; Redis
  *     route              the server that a command is sent to, then: sentinel,
  *                        cluster; nodes; connection; tls, fault

@@ -9,6 +9,7 @@
 #include "record.h"
 #include "record_key.h"
 #include "tenant_add.h"
+#include "tenant_keys.h"
 #include "tenant_list.h"
 #include "token_count.h"
 

@@ -22,6 +22,7 @@
 #include "config_import.h"
 #include "config_pass.h"
 #include "record.h"
+#include "tenant_keys.h"
 #include "token_store.h"
 
 

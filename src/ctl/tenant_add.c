@@ -10,6 +10,7 @@
 #include "record_policy.h"
 #include "secret.h"
 #include "tenant_add.h"
+#include "tenant_keys.h"
 #include "token_store.h"
 
 

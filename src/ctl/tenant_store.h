@@ -62,22 +62,5 @@ void tenant_change_many(store_t *store, char *const *ids, size_t n,
 int tenant_disable_large(store_t *store, ctl_error_t *error,
     amp_span_t id);
 
-/*
- * Adds a tenant: sets the record's "rev", writes the record and adds the id to
- * the set of tenants.  1, 0 when the tenant exists, -1 as above.
- */
-
-int tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
-    json_t *record);
-
-/*
- * Removes a tenant with its tokens, their index and its rate state, readable or
- * not, and what an interrupted removal has left.  1 with the number of tokens
- * in *tokens, 0 when there was nothing to remove, -1 as above.
- */
-
-int tenant_remove(store_t *store, ctl_error_t *error, amp_span_t id,
-    unsigned *tokens);
-
 
 #endif /* CTL_TENANT_STORE_H */

@@ -7,7 +7,7 @@
 
 #include "../core/amp_keys.h"
 #include "token_count.h"
-#include "token_store.h"
+#include "token_index.h"
 
 
 /* The tokens of some tenants in one list. */
