@@ -384,3 +384,40 @@ amp_header_word(amp_span_t *rest)
 
     return word;
 }
+
+
+static unsigned char *
+amp_header_text(unsigned char *out, const void *text, size_t len)
+{
+    memcpy(out, text, len);
+
+    return out + len;
+}
+
+
+unsigned char *
+amp_header_own(amp_api_e api, amp_span_t project, unsigned checked,
+    unsigned versioned, unsigned char *out)
+{
+#define AMP_HEADER_LINE(p, line)                                              \
+    amp_header_text(p, line "\r\n", sizeof(line "\r\n") - 1)
+
+    if (checked) {
+        out = AMP_HEADER_LINE(out, "Content-Type: application/json");
+    }
+
+    if (api == AMP_API_SEARCH) {
+        return AMP_HEADER_LINE(out, "X-Amp-Request-Type: search");
+    }
+
+    if (api != AMP_API_PROXY) {
+        return out;
+    }
+
+    out = amp_header_text(out, "X-Amp-Project-Id: ",
+                          sizeof("X-Amp-Project-Id: ") - 1);
+    out = amp_header_text(out, project.data, project.len);
+    out = AMP_HEADER_LINE(out, "");
+
+    return versioned ? out : AMP_HEADER_LINE(out, "X-Amp-Proxy-Version: 1");
+}

@@ -7,7 +7,7 @@
 #define AMP_HEADER_H
 
 
-#include "amp_span.h"
+#include "amp_operations.h"
 
 
 typedef struct {
@@ -40,6 +40,19 @@ int amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name);
  */
 
 int amp_header_selects(amp_span_t name);
+
+/*
+ * Writes what an API needs of the gateway, besides Host, X-Request-Id,
+ * Content-Length and the key, as lines of a head, and returns their end.
+ * checked: the body was checked as JSON, so it may not be read as anything
+ * else; versioned: the client sent x-amp-proxy-version.  At most
+ * AMP_HEADER_OWN_MAX bytes and the project's id.
+ */
+
+#define AMP_HEADER_OWN_MAX  96
+
+unsigned char *amp_header_own(amp_api_e api, amp_span_t project,
+    unsigned checked, unsigned versioned, unsigned char *out);
 
 /* Is the name, in any case, one of the words of the list? */
 

@@ -1,20 +1,10 @@
 #include "ngx_http_ampersand_cache_key.h"
 #include "ngx_http_ampersand_header_list.h"
-#include "amp_escape.h"
-#include "amp_path.h"
-
-
-#define NGX_HTTP_AMPERSAND_GENERATION      (2 * NGX_INT32_LEN + 3)
-
-/* bytes of path, query and Accept that stand in a cache key as they are */
-
-#define NGX_HTTP_AMPERSAND_CACHE_KEY_LONG  1024
+#include "amp_cache_key.h"
 
 
 static ngx_int_t ngx_http_ampersand_cache_key_headers(ngx_http_request_t *r,
     const amp_header_policy_t *policy, amp_span_t *selects);
-static ngx_int_t ngx_http_ampersand_cache_key_digest(ngx_pool_t *pool,
-    amp_span_t *rest, amp_span_t *accept);
 
 
 ngx_int_t
@@ -23,22 +13,7 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
     const ngx_str_t *uri, const amp_header_policy_t *policy, amp_span_t accept,
     ngx_str_t *key)
 {
-    size_t       len;
-    u_char      *p;
-    uint32_t     reads;
-    amp_span_t   owner, rest;
-    ngx_uint_t   i;
-
-    owner = amp_span_make(record->tenant->owner, AMP_TENANT_OWNER);
-    reads = op->reads | AMP_F(ALL);
-
-    len = amp_path_fixed(op, record->tenant->project_id.len);
-    rest = amp_span_make(uri->data + len, uri->len - len);
-
-    if (op->class == AMP_CLASS_CATALOG) {
-        owner = amp_span("*");
-        reads = 0;
-    }
+    u_char  *last;
 
     if (policy->proxy
         && ngx_http_ampersand_cache_key_headers(r, policy, &accept) != NGX_OK)
@@ -46,53 +21,19 @@ ngx_http_ampersand_cache_key(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (rest.len + accept.len > NGX_HTTP_AMPERSAND_CACHE_KEY_LONG) {
-        if (ngx_http_ampersand_cache_key_digest(r->pool, &rest, &accept)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    len = sizeof("|||") + NGX_INT32_LEN + owner.len
-          + __builtin_popcount(reads) * NGX_HTTP_AMPERSAND_GENERATION
-          + rest.len + accept.len;
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
+    key->data = ngx_pnalloc(r->pool,
+                            amp_cache_key_size(op, uri->len, accept.len));
+    if (key->data == NULL) {
         return NGX_ERROR;
     }
 
-    key->data = p;
-
-    p = ngx_cpymem(p, owner.data, owner.len);
-    *p++ = '|';
-    p = amp_decimal(p, amp_operation_index(op) + 1);
-
-    for ( /* void */ ; reads; reads &= reads - 1) {
-        i = ffs((int) reads) - 1;
-
-        if (record->gens[i] | record->bumps[i]) {
-            *p++ = (u_char) ('a' + i);
-            p = record->gens[i] ? amp_decimal(p, record->gens[i]) : p;
-            *p++ = '.';
-            p = record->bumps[i] ? amp_decimal(p, record->bumps[i]) : p;
-            *p++ = ',';
-        }
+    last = amp_cache_key(op, record->tenant, ngx_ampersand_span(*uri),
+                         record->gens, record->bumps, accept, key->data);
+    if (last == NULL) {
+        return NGX_ERROR;
     }
 
-    *p++ = '|';
-    p = ngx_cpymem(p, rest.data, rest.len);
-
-    if (!amp_span_eq(accept, amp_span("application/json"))) {
-        *p++ = '|';
-
-        if (accept.len) {
-            p = ngx_cpymem(p, accept.data, accept.len);
-        }
-    }
-
-    key->len = p - key->data;
+    key->len = last - key->data;
 
     return NGX_OK;
 }
@@ -105,12 +46,12 @@ ngx_http_ampersand_cache_key_headers(ngx_http_request_t *r,
     const amp_header_policy_t *policy, amp_span_t *selects)
 {
     size_t                      len;
-    u_char                     *p, *text, digest[AMP_TOKEN_DIGEST];
+    u_char                     *p, *digest, *text;
     amp_span_t                  name;
     ngx_table_elt_t            *h;
     ngx_http_ampersand_walk_t   walk;
 
-    len = 1 + AMP_TOKEN_DIGEST_HEX;
+    len = AMP_CACHE_KEY_HEADERS;
 
     walk.part = &r->headers_in.headers.part;
     walk.i = 0;
@@ -119,11 +60,12 @@ ngx_http_ampersand_cache_key_headers(ngx_http_request_t *r,
         len += h->key.len + h->value.len + sizeof(":\n") - 1;
     }
 
-    text = ngx_pnalloc(r->pool, len);
-    if (text == NULL) {
+    digest = ngx_pnalloc(r->pool, len);
+    if (digest == NULL) {
         return NGX_ERROR;
     }
 
+    text = digest + AMP_CACHE_KEY_HEADERS;
     p = text;
 
     walk.part = &r->headers_in.headers.part;
@@ -140,52 +82,11 @@ ngx_http_ampersand_cache_key_headers(ngx_http_request_t *r,
         }
     }
 
-    if (amp_token_digest(amp_span_make(text, p - text), digest) != 0) {
+    if (amp_cache_key_headers(amp_span_make(text, p - text), digest) != 0) {
         return NGX_ERROR;
     }
 
-    *text = '#';
-    amp_hex(digest, sizeof(digest), text + 1);
-
-    *selects = amp_span_make(text, 1 + AMP_TOKEN_DIGEST_HEX);
-
-    return NGX_OK;
-}
-
-
-/*
- * The key shares proxy_buffer_size with the head of the answer: a long one has
- * "#" and the digest of both instead.  No path has a "#".
- */
-
-static ngx_int_t
-ngx_http_ampersand_cache_key_digest(ngx_pool_t *pool, amp_span_t *rest,
-    amp_span_t *accept)
-{
-    u_char  *p, *text, digest[AMP_TOKEN_DIGEST];
-
-    text = ngx_pnalloc(pool, rest->len + 1 + accept->len
-                             + 1 + AMP_TOKEN_DIGEST_HEX);
-    if (text == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_cpymem(text, rest->data, rest->len);
-    *p++ = '\0';
-
-    if (accept->len) {
-        p = ngx_cpymem(p, accept->data, accept->len);
-    }
-
-    if (amp_token_digest(amp_span_make(text, p - text), digest) != 0) {
-        return NGX_ERROR;
-    }
-
-    *p = '#';
-    amp_hex(digest, sizeof(digest), p + 1);
-
-    *rest = amp_span_make(p, 1 + AMP_TOKEN_DIGEST_HEX);
-    *accept = amp_span("application/json");
+    *selects = amp_span_make(digest, AMP_CACHE_KEY_HEADERS);
 
     return NGX_OK;
 }

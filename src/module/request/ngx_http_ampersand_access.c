@@ -6,9 +6,7 @@
 #include "ngx_http_ampersand_location.h"
 #include "ngx_http_ampersand_log.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
-#include "amp_path.h"
-#include "amp_query.h"
-#include "amp_scope.h"
+#include "amp_decide.h"
 
 
 /*
@@ -38,15 +36,6 @@
  */
 
 
-/* What the request line asks for. */
-
-typedef struct {
-    amp_match_t  match;
-    amp_query_t  query;
-    amp_buf_t    out;           /* room to compose in                         */
-} ngx_http_ampersand_target_t;
-
-
 static void ngx_http_ampersand_resolved(
     ngx_http_ampersand_resolve_t *resolve);
 static ngx_int_t ngx_http_ampersand_identify(ngx_http_request_t *r,
@@ -55,20 +44,12 @@ static ngx_int_t ngx_http_ampersand_find_tenant(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static amp_reason_e ngx_http_ampersand_check(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
-static amp_reason_e ngx_http_ampersand_parse(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_target_t *target);
-static amp_reason_e ngx_http_ampersand_authorize(ngx_http_request_t *r,
+static void ngx_http_ampersand_request(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
-    ngx_http_ampersand_target_t *target, amp_reason_e parsed);
-static amp_reason_e ngx_http_ampersand_grant(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
-    amp_query_t *query);
+    amp_request_t *request);
 static void ngx_http_ampersand_prepare(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
-    amp_query_t *query);
-static ngx_int_t ngx_http_ampersand_compose(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, amp_match_t *match, amp_query_t *query,
-    amp_buf_t *out);
+    const amp_decision_t *decision);
 static amp_reason_e ngx_http_ampersand_admit(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_pass(ngx_http_request_t *r,
@@ -303,179 +284,97 @@ ngx_http_ampersand_find_tenant(ngx_http_request_t *r,
 }
 
 
-/* May this tenant make this request? */
+/*
+ * May this tenant make this request?  If so, the target is composed: the
+ * variables do not show it before the request has passed.
+ */
 
 static amp_reason_e
 ngx_http_ampersand_check(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
 {
-    amp_reason_e                 parsed;
-    ngx_http_ampersand_target_t  target;
+    size_t           size;
+    u_char          *p;
+    ngx_str_t        path, args;
+    amp_buf_t        out;
+    amp_tenant_t    *tenant;
+    amp_reason_e     reason;
+    amp_request_t    request;
+    amp_decision_t   decision;
 
     if (ctx->resolve.reason != AMP_OK) {
         return ctx->resolve.reason;
     }
 
     ctx->identified = 1;
-
-    parsed = ngx_http_ampersand_parse(r, alcf, &target);
-
-    return ngx_http_ampersand_authorize(r, alcf, ctx, &target, parsed);
-}
-
-
-/*
- * What the request line asks for.  After an error match.op is NULL, or (with
- * match.op set) target->query is not usable.
- */
-
-static amp_reason_e
-ngx_http_ampersand_parse(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_target_t *target)
-{
-    size_t         size;
-    u_char        *scratch, *p;
-    ngx_str_t      path, args;
-    amp_reason_e   reason;
+    tenant = ctx->record.tenant;
 
     if (ngx_http_ampersand_location_path(r, alcf, &path, &args) != NGX_OK) {
-        target->match.op = NULL;
         return AMP_INTERNAL;
     }
+
+    ngx_http_ampersand_request(r, alcf, ctx, &request);
+    request.path = ngx_ampersand_span(path);
+    request.query = ngx_ampersand_span(args);
 
     /* room for the target, and to decode in */
 
     size = amp_target_size(path.len, args.len, AMP_PROJECT_ID_MAX);
 
-    p = ngx_pnalloc(r->pool, size + AMP_PATH_SCRATCH(path.len) + args.len);
+    p = ngx_pnalloc(r->pool, size + amp_decide_scratch(path.len, args.len));
     if (p == NULL) {
-        target->match.op = NULL;
         return AMP_INTERNAL;
     }
 
-    amp_buf_init(&target->out, p, size);
-    scratch = p + size;
+    amp_buf_init(&out, p, size);
 
-    reason = amp_path_match(alcf->api, ngx_ampersand_span(r->method_name),
-                            ngx_ampersand_span(path), scratch,
-                            &target->match);
+    reason = amp_decide(&request, tenant, p + size, &decision);
 
-    if (reason != AMP_OK) {
-        target->match.op = NULL;
-        return reason;
-    }
-
-    return amp_query_parse(target->match.op, ngx_ampersand_span(args),
-                           scratch + AMP_PATH_SCRATCH(path.len),
-                           &target->query);
-}
-
-
-/*
- * Checks what was parsed against the tenant's record, and composes the target.
- * The variables do not show it before the request has passed.
- */
-
-static amp_reason_e
-ngx_http_ampersand_authorize(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
-    ngx_http_ampersand_target_t *target, amp_reason_e parsed)
-{
-    amp_match_t   *match;
-    amp_tenant_t  *tenant;
-    amp_reason_e   reason;
-
-    tenant = ctx->record.tenant;
-    match = &target->match;
-
-    if (tenant->disabled) {
-        return AMP_TENANT_DISABLED;
-    }
-
-    if (parsed == AMP_NO_METHOD) {
-        ctx->methods = match->allow;
-    }
-
-    ctx->op = match->op;
-
-    if (parsed != AMP_OK) {
-        return parsed;
-    }
-
-    /*
-     * listProjects is answered with the tenant's own project, see
-     * amp_path_compose(): an array of one
-     */
-
-    ctx->wrap = (match->op->project_in == AMP_IN_NOWHERE
-                 && match->op->reads == AMP_F(PROJECTS));
-
-    if (ctx->headers.malformed) {
-        return AMP_BAD_HEADER;
-    }
-
-    /*
-     * an installation may be of any group: a tenant that is restricted to
-     * groups must not name one
-     */
-
-    if (tenant->ngroups && alcf->api == AMP_API_PROXY
-        && ctx->headers.installation.data)
-    {
-        return AMP_NO_GROUP;
-    }
-
-    reason = amp_scope_isolate(tenant, match, &target->query,
-                               ngx_ampersand_span(ctx->headers.project),
-                               ctx->headers.has_group,
-                               ngx_ampersand_span(ctx->headers.group));
+    ctx->op = decision.op;
+    ctx->methods = decision.methods;
+    ctx->wrap = decision.wrap;
 
     if (reason != AMP_OK) {
         return reason;
     }
 
-    reason = ngx_http_ampersand_grant(r, alcf, ctx, &target->query);
-
-    if (reason != AMP_OK) {
-        return reason;
-    }
-
-    ngx_http_ampersand_prepare(r, alcf, ctx, &target->query);
-
-    if (ngx_http_ampersand_compose(r, ctx, match, &target->query, &target->out)
-        != NGX_OK)
-    {
-        return AMP_INTERNAL;
-    }
-
-    return AMP_OK;
-}
-
-
-/* Grants, or what ampersand_observe makes of them. */
-
-static amp_reason_e
-ngx_http_ampersand_grant(ngx_http_request_t *r,
-    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
-    amp_query_t *query)
-{
-    amp_reason_e  reason;
-
-    reason = amp_scope_grant(ctx->record.tenant, ctx->op, query);
-
-    if (reason != AMP_OK) {
-
-        /* an operation that is never served has no upstream path */
-
-        if (!alcf->observe || reason == AMP_NOT_SERVED) {
-            return reason;
-        }
-
-        ctx->reason = reason;
+    if (decision.observed != AMP_OK) {
+        ctx->reason = decision.observed;
         ctx->observed = 1;
     }
 
+    ngx_http_ampersand_prepare(r, alcf, ctx, &decision);
+
+    amp_decision_compose(&decision, tenant, &out);
+
+    if (out.overflow) {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "ampersand: composed target does not fit");
+        return AMP_INTERNAL;
+    }
+
+    ctx->uri.data = out.start;
+    ctx->uri.len = amp_buf_written(&out).len;
+
     return AMP_OK;
+}
+
+
+/* What the core has to know of the request, but for path and query. */
+
+static void
+ngx_http_ampersand_request(ngx_http_request_t *r,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
+    amp_request_t *request)
+{
+    request->api = alcf->api;
+    request->method = ngx_ampersand_span(r->method_name);
+    request->project = ngx_ampersand_span(ctx->headers.project);
+    request->group = ngx_ampersand_span(ctx->headers.group);
+    request->has_group = ctx->headers.has_group;
+    request->installation = (ctx->headers.installation.data != NULL);
+    request->malformed = ctx->headers.malformed;
+    request->observe = alcf->observe;
 }
 
 
@@ -488,7 +387,7 @@ ngx_http_ampersand_grant(ngx_http_request_t *r,
 static void
 ngx_http_ampersand_prepare(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
-    amp_query_t *query)
+    const amp_decision_t *decision)
 {
     unsigned  index;
     uint32_t  ttl;
@@ -498,17 +397,9 @@ ngx_http_ampersand_prepare(ngx_http_request_t *r,
 
     (void) amp_tenant_lifetime(ctx->record.tenant, index, &ttl);
 
-    /*
-     * A GET changes something by a parameter only.  Where no answer of the
-     * proxy API is stored, its writes need not be published.
-     */
-
-    if (ctx->op->method == AMP_METHOD_ANY
-        ? (ttl && !(r->method & NGX_HTTP_AMPERSAND_SAFE))
-        : (query->changes || ctx->op->method != AMP_METHOD_GET))
-    {
-        ctx->writes = ctx->op->writes;
-    }
+    ctx->writes = amp_decision_writes(decision,
+                                  (r->method & NGX_HTTP_AMPERSAND_SAFE) != 0,
+                                  ttl);
 
     ctx->policy.proxy = (ctx->op->api == AMP_API_PROXY);
     ctx->policy.identity = ctx->wrap;
@@ -519,37 +410,12 @@ ngx_http_ampersand_prepare(ngx_http_request_t *r,
     /* a cache key does not contain a body */
 
     if ((r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
-        && !query->secret && !query->changes
+        && amp_decision_storable(decision)
         && !ctx->headers.uncacheable && !ctx->headers.no_store
         && r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)
     {
         ctx->ttl = ttl;
     }
-}
-
-
-static ngx_int_t
-ngx_http_ampersand_compose(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, amp_match_t *match, amp_query_t *query,
-    amp_buf_t *out)
-{
-    amp_tenant_t  *tenant;
-
-    tenant = ctx->record.tenant;
-
-    amp_path_compose(match, amp_tenant_field(tenant, tenant->project_id), out);
-    amp_query_compose(query, out);
-
-    if (out->overflow) {
-        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
-                      "ampersand: composed target does not fit");
-        return NGX_ERROR;
-    }
-
-    ctx->uri.data = out->start;
-    ctx->uri.len = amp_buf_written(out).len;
-
-    return NGX_OK;
 }
 
 

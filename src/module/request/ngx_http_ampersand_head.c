@@ -9,12 +9,9 @@
 
 #define NGX_HTTP_AMPERSAND_HEAD_FIXED                                         \
     (sizeof("  HTTP/1.1\r\nHost: \r\nX-Request-Id: \r\nContent-Length: \r\n"  \
-            "Content-Type: application/json\r\n"                              \
-            "X-Amp-Request-Type: search\r\n"                                  \
-            "X-Amp-Project-Id: \r\nX-Amp-Proxy-Version: 1\r\n"                \
             "If-Modified-Since: Mon, 28 Sep 1970 06:00:00 GMT\r\n"            \
             "If-None-Match: \r\nX-Api-Key: \r\n\r\n")                         \
-     + NGX_OFF_T_LEN)
+     + NGX_OFF_T_LEN + AMP_HEADER_OWN_MAX)
 
 #define ngx_http_ampersand_head_text(p, text)                                 \
     ngx_cpymem(p, text, sizeof(text) - 1)
@@ -22,8 +19,6 @@
 
 static size_t ngx_http_ampersand_head_size(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, const ngx_str_t *method);
-static u_char *ngx_http_ampersand_head_own(u_char *p,
-    ngx_http_ampersand_ctx_t *ctx);
 static u_char *ngx_http_ampersand_head_revalidate(u_char *p,
     ngx_http_request_t *r);
 static u_char *ngx_http_ampersand_head_client(u_char *p, ngx_http_request_t *r,
@@ -36,9 +31,10 @@ ngx_int_t
 ngx_http_ampersand_head(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
     ngx_str_t *head)
 {
-    u_char      *p;
-    ngx_str_t    method;
-    const char  *host;
+    u_char        *p;
+    ngx_str_t      method;
+    const char    *host;
+    amp_tenant_t  *tenant;
 
     /* nginx makes a GET of a HEAD whose answer it stores */
 
@@ -71,7 +67,10 @@ ngx_http_ampersand_head(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
         *p++ = LF;
     }
 
-    p = ngx_http_ampersand_head_own(p, ctx);
+    tenant = ctx->record.tenant;
+    p = amp_header_own(ctx->op->api,
+                       amp_tenant_field(tenant, tenant->project_id),
+                       ctx->checked, ctx->headers.proxy_version, p);
 
     if (r->upstream->cacheable) {
         p = ngx_http_ampersand_head_revalidate(p, r);
@@ -114,48 +113,6 @@ ngx_http_ampersand_head_size(ngx_http_request_t *r,
     }
 
     return size;
-}
-
-
-/* What the API needs of the gateway, besides Host and X-Request-Id. */
-
-static u_char *
-ngx_http_ampersand_head_own(u_char *p, ngx_http_ampersand_ctx_t *ctx)
-{
-    amp_span_t  project;
-
-    /* a body that was checked as JSON may not be read as anything else */
-
-    if (ctx->checked) {
-        p = ngx_http_ampersand_head_text(p,
-                                       "Content-Type: application/json\r\n");
-    }
-
-    switch (ctx->op->api) {
-
-    case AMP_API_SEARCH:
-        return ngx_http_ampersand_head_text(p,
-                                            "X-Amp-Request-Type: search\r\n");
-
-    case AMP_API_PROXY:
-        project = amp_tenant_field(ctx->record.tenant,
-                                   ctx->record.tenant->project_id);
-
-        p = ngx_http_ampersand_head_text(p, "X-Amp-Project-Id: ");
-        p = ngx_cpymem(p, project.data, project.len);
-        *p++ = CR;
-        *p++ = LF;
-
-        if (!ctx->headers.proxy_version) {
-            p = ngx_http_ampersand_head_text(p,
-                                             "X-Amp-Proxy-Version: 1\r\n");
-        }
-
-        return p;
-
-    default:
-        return p;
-    }
 }
 
 
