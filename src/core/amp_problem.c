@@ -311,17 +311,52 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         "Send fewer or shorter headers. The gateway needs no cookies."
     },
 
-    [AMP_FORBIDDEN] = {
-        "forbidden", 403, 0, "Forbidden",
-        "The access rules of the gateway's configuration refuse this client.",
-        "Ask the platform team for access from your network."
-    },
-
     [AMP_INTERNAL] = {
         "internal", 500, 0, "Internal error",
         "The gateway failed to process this request.",
         "Give the requestId to the platform team. A write may have succeeded:"
         " check before you repeat it."
+    },
+
+    [AMP_FORBIDDEN] = {
+        "forbidden", 403, 0, "Forbidden by nginx",
+        "An access rule in the configuration of nginx around the gateway"
+        " refuses this client or method. The tenant's grants were not asked.",
+        "Ask the platform team for access from your network. Operators: see"
+        " allow, deny, limit_except and auth_request in nginx's configuration."
+    },
+
+    [AMP_NGINX_AUTH] = {
+        "nginx-auth", 401, 0, "Not authenticated by nginx",
+        "nginx around the gateway asks for another credential than the gateway"
+        " token.",
+        "Send the credential that WWW-Authenticate names, and the gateway token"
+        " in X-Api-Key. Operators: see auth_basic and auth_request in nginx's"
+        " configuration."
+    },
+
+    [AMP_NGINX_LIMIT] = {
+        "nginx-limit", 0, 1, "nginx's own limit reached",
+        "A limit in the configuration of nginx around the gateway is reached."
+        " It is not the rate of the tenant.",
+        "Send requests more slowly, or fewer at once. Operators: see limit_req"
+        " and limit_conn in nginx's configuration."
+    },
+
+    [AMP_NGINX_REFUSED] = {
+        "nginx-refused", 0, 0, "Refused by nginx",
+        "The configuration of nginx around the gateway refuses this request"
+        " with this status.",
+        "Ask the platform team. Operators: look for the status in nginx's"
+        " configuration, for example in return."
+    },
+
+    [AMP_NGINX_FAILED] = {
+        "nginx-failed", 0, 0, "nginx failed",
+        "nginx around the gateway failed before the request was sent to"
+        " Ampersand.",
+        "Give the requestId to the platform team. Operators: see the error log;"
+        " a server that auth_request asks has to answer 2xx, 401 or 403."
     }
 };
 
@@ -372,8 +407,8 @@ amp_problem_by_status(unsigned status)
     case 416:
         return AMP_RANGE;
 
-    case 429:
-        return AMP_RATE_LIMITED;
+    case 429:                           /* the gateway's own are not asked    */
+        return AMP_COOLING_DOWN;
 
     case 431:
     case 494:                           /* nginx's own, sent as 400           */
@@ -390,6 +425,45 @@ amp_problem_by_status(unsigned status)
     }
 
     return (status >= 400 && status < 500) ? AMP_BAD_REQUEST : AMP_INTERNAL;
+}
+
+
+amp_reason_e
+amp_problem_by_nginx(unsigned status, int limited)
+{
+    if (limited) {
+        return AMP_NGINX_LIMIT;
+    }
+
+    switch (status) {
+
+    /* nginx's answers to any client, whatever its configuration says */
+
+    case 400:
+    case 404:
+    case 405:
+    case 408:
+    case 412:
+    case 413:
+    case 414:
+    case 415:
+    case 416:
+    case 431:
+    case 494:
+    case 502:
+    case 503:
+    case 504:
+        return amp_problem_by_status(status);
+
+    case 401:
+        return AMP_NGINX_AUTH;
+
+    case 403:
+        return AMP_FORBIDDEN;
+    }
+
+    return (status >= 400 && status < 500) ? AMP_NGINX_REFUSED
+                                           : AMP_NGINX_FAILED;
 }
 
 
@@ -461,7 +535,7 @@ amp_problem_write(amp_reason_e reason, const amp_problem_facts_t *facts,
     amp_buf_byte(out, '"');
     amp_problem_member("title", amp_problem_text(p->title), out);
     amp_buf_text(out, ",\"status\":");
-    amp_json_number(p->status, out);
+    amp_json_number(p->status ? p->status : facts->status, out);
     amp_problem_member("detail", detail, out);
     amp_buf_text(out, ",\"subsystem\":\"gateway\"");
     amp_problem_member("time", facts->time, out);

@@ -76,8 +76,14 @@ typedef enum {
     AMP_UNAVAILABLE,            /* 503                                        */
     AMP_REQUEST_TIMEOUT,        /* 408                                        */
     AMP_HEADERS_TOO_LARGE,      /* 431, and nginx's 494                       */
-    AMP_FORBIDDEN,              /* 403, by allow, deny, auth_basic, ...       */
     AMP_INTERNAL,               /* 500                                        */
+
+    /* the configuration of nginx around the gateway refuses */
+    AMP_FORBIDDEN,              /* 403, by allow, deny, limit_except, ...     */
+    AMP_NGINX_AUTH,             /* 401, by auth_basic, auth_request           */
+    AMP_NGINX_LIMIT,            /* nginx's status: limit_req, limit_conn      */
+    AMP_NGINX_REFUSED,          /* nginx's status: "return", ...              */
+    AMP_NGINX_FAILED,           /* nginx's status: auth_request, "return"     */
 
     AMP_REASON_COUNT
 } amp_reason_e;
@@ -85,7 +91,7 @@ typedef enum {
 
 typedef struct {
     const char  *name;          /* tail of the URN, metric label, log word    */
-    unsigned     status;
+    unsigned     status;        /* 0: facts->status                           */
     unsigned     retryable:1;
     const char  *title;
     const char  *detail;
@@ -99,6 +105,7 @@ typedef struct {
  */
 
 typedef struct {
+    unsigned    status;         /* where the table has none                   */
     amp_span_t  detail;
     amp_span_t  request_id;
     amp_span_t  time;           /* RFC 3339, UTC                              */
@@ -122,6 +129,14 @@ const amp_problem_t *amp_problem(amp_reason_e reason);
  */
 
 amp_reason_e amp_problem_by_status(unsigned status);
+
+/*
+ * The same for a request that nginx's configuration refused, and the gateway
+ * did not.  limited: by limit_req or limit_conn.  Such a problem keeps the
+ * status.
+ */
+
+amp_reason_e amp_problem_by_nginx(unsigned status, int limited);
 
 /*
  * Writes the application/problem+json document (RFC 9457 plus Ampersand's

@@ -143,6 +143,7 @@ static ngx_http_ampersand_order_t  ngx_http_ampersand_orders[] = {
 
     { "ngx_http_ampersand_module", "ngx_http_access_module", 1 },
     { "ngx_http_ampersand_module", "ngx_http_auth_basic_module", 1 },
+    { "ngx_http_ampersand_module", "ngx_http_auth_request_module", 1 },
 
     /* settings are pinned before nginx merges them */
 

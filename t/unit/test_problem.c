@@ -38,7 +38,7 @@ every_reason_has_texts_of_its_own(void **state)
 
         assert_non_null(p);
         assert_non_null(p->name);
-        assert_true(p->status >= 400 && p->status <= 504);
+        assert_true(p->status == 0 || (p->status >= 400 && p->status <= 504));
         assert_true(strlen(p->title) > 4);
         assert_true(strlen(p->detail) > 10);
         assert_true(strlen(p->remedy) > 10);
@@ -89,11 +89,14 @@ status_of_each_reason(void **state)
                : (i == AMP_UPSTREAM_SUSPENDED || i == AMP_UNAVAILABLE) ? 503
                : (i == AMP_REQUEST_TIMEOUT) ? 408
                : (i == AMP_HEADERS_TOO_LARGE) ? 431
-               : (i == AMP_FORBIDDEN) ? 403 : 500;
+               : (i == AMP_INTERNAL) ? 500
+               : (i == AMP_FORBIDDEN) ? 403
+               : (i == AMP_NGINX_AUTH) ? 401 : 0;
 
         assert_int_equal(p->status, want);
         assert_int_equal(p->retryable, i != AMP_NOT_CACHED
-                                       && (want == 408 || want == 429
+                                       && (i == AMP_NGINX_LIMIT
+                                           || want == 408 || want == 429
                                            || (want > 501 && want < 505)));
     }
 }
@@ -124,8 +127,43 @@ reason_for_a_status_of_nginx(void **state)
     assert_int_equal(amp_problem_by_status(418), AMP_BAD_REQUEST);
     assert_int_equal(amp_problem_by_status(501), AMP_INTERNAL);
     assert_int_equal(amp_problem_by_status(503), AMP_UNAVAILABLE);
-    assert_int_equal(amp_problem_by_status(429), AMP_RATE_LIMITED);
+    assert_int_equal(amp_problem_by_status(429), AMP_COOLING_DOWN);
     assert_int_equal(amp_problem_by_status(200), AMP_INTERNAL);
+}
+
+
+/* A status that the table does not have is kept, and said in the document. */
+
+static void
+reason_for_a_refusal_by_configuration(void **state)
+{
+    unsigned             status;
+    amp_problem_facts_t  facts;
+
+    (void) state;
+
+    assert_int_equal(amp_problem_by_nginx(401, 0), AMP_NGINX_AUTH);
+    assert_int_equal(amp_problem_by_nginx(403, 0), AMP_FORBIDDEN);
+    assert_int_equal(amp_problem_by_nginx(404, 0), AMP_NO_OPERATION);
+    assert_int_equal(amp_problem_by_nginx(429, 0), AMP_NGINX_REFUSED);
+    assert_int_equal(amp_problem_by_nginx(418, 0), AMP_NGINX_REFUSED);
+    assert_int_equal(amp_problem_by_nginx(500, 0), AMP_NGINX_FAILED);
+    assert_int_equal(amp_problem_by_nginx(507, 0), AMP_NGINX_FAILED);
+    assert_int_equal(amp_problem_by_nginx(503, 0), AMP_UNAVAILABLE);
+    assert_int_equal(amp_problem_by_nginx(503, 1), AMP_NGINX_LIMIT);
+    assert_int_equal(amp_problem_by_nginx(403, 1), AMP_NGINX_LIMIT);
+
+    memset(&facts, 0, sizeof(facts));
+
+    for (status = 400; status < 600; status++) {
+        assert_int_not_equal(amp_problem_by_nginx(status, 0), AMP_RATE_LIMITED);
+        assert_int_not_equal(amp_problem_by_nginx(status, 0), AMP_NO_TOKEN);
+    }
+
+    memset(bytes, 0, sizeof(bytes));
+    facts.status = 420;
+    (void) write_problem(AMP_NGINX_LIMIT, &facts);
+    assert_non_null(strstr((const char *) bytes, "\"status\":420,"));
 }
 
 
@@ -324,6 +362,7 @@ main(void)
         cmocka_unit_test(every_reason_has_texts_of_its_own),
         cmocka_unit_test(status_of_each_reason),
         cmocka_unit_test(reason_for_a_status_of_nginx),
+        cmocka_unit_test(reason_for_a_refusal_by_configuration),
         cmocka_unit_test(members_of_the_document),
         cmocka_unit_test(facts_are_escaped),
         cmocka_unit_test(json_strings_and_numbers),

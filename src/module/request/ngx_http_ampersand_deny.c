@@ -90,13 +90,15 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
     problem = amp_problem(reason);
     ctx->reason = reason;
 
-    if (ctx->retry == 0 && (problem->status == NGX_HTTP_SERVICE_UNAVAILABLE
-                            || problem->status == NGX_HTTP_TOO_MANY_REQUESTS))
+    ngx_memzero(&facts, sizeof(facts));
+
+    facts.status = problem->status ? problem->status : r->err_status;
+
+    if (ctx->retry == 0 && (facts.status == NGX_HTTP_SERVICE_UNAVAILABLE
+                            || facts.status == NGX_HTTP_TOO_MANY_REQUESTS))
     {
         ctx->retry = NGX_HTTP_AMPERSAND_RETRY;
     }
-
-    ngx_memzero(&facts, sizeof(facts));
 
     facts.request_id = ngx_ampersand_span(ctx->request_id);
     facts.time = amp_span_make(now, ngx_http_ampersand_deny_time(ngx_time(),
@@ -136,7 +138,7 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
     cl->next = NULL;
     ctx->problem = cl;
 
-    r->headers_out.status = problem->status;
+    r->headers_out.status = facts.status;
     r->headers_out.status_line.len = 0;
     r->headers_out.content_length_n = b->last - b->pos;
 
@@ -170,7 +172,11 @@ ngx_http_ampersand_deny_headers(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (r->headers_out.status == NGX_HTTP_UNAUTHORIZED) {
+    /* nginx itself has said what it asks for */
+
+    if (r->headers_out.status == NGX_HTTP_UNAUTHORIZED
+        && reason != AMP_NGINX_AUTH)
+    {
 
         /* RFC 6750, 3.1: no error code for a request without a credential */
 

@@ -44,6 +44,8 @@ static ngx_http_ampersand_log_line_t  ngx_http_ampersand_log_lines[] = {
     { "client sent ", NULL },
     { "client intended to send too large ", NULL },
     { "access forbidden by rule", NULL },
+    { "limiting requests", NULL },
+    { "limiting connections by zone", NULL },
     { "user \"", "\" was not found in \"" },
     { "user \"", "\": password mismatch" },
     { "directory index of \"", "\" is forbidden" },

@@ -19,6 +19,9 @@ static ngx_int_t ngx_http_ampersand_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_error_page(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static amp_reason_e ngx_http_ampersand_tls_refusal(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_ampersand_limited(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_ampersand_rejected(ngx_http_request_t *r,
+    ngx_str_t *name);
 static ngx_int_t ngx_http_ampersand_own_headers(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_uint_t sent);
 static void ngx_http_ampersand_finished(ngx_http_request_t *r,
@@ -195,7 +198,15 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
         break;
 
     default:
-        reason = amp_problem_by_status(r->err_status);
+
+        /*
+         * The gateway refuses by itself; so before there is an upstream request
+         * this is what nginx's configuration says, also after an error_page.
+         */
+
+        reason = r->upstream ? amp_problem_by_status(r->err_status)
+                             : amp_problem_by_nginx(r->err_status,
+                                              ngx_http_ampersand_limited(r));
     }
 
     /* nginx answers 500 where the next try is refused */
@@ -260,6 +271,32 @@ ngx_http_ampersand_tls_refusal(ngx_http_request_t *r)
     (void) r;
 
     return AMP_BAD_REQUEST;
+}
+
+
+static ngx_uint_t
+ngx_http_ampersand_limited(ngx_http_request_t *r)
+{
+    static ngx_str_t  requests = ngx_string("limit_req_status");
+    static ngx_str_t  connections = ngx_string("limit_conn_status");
+
+    return ngx_http_ampersand_rejected(r, &requests)
+           || ngx_http_ampersand_rejected(r, &connections);
+}
+
+
+/* Does nginx's variable say so?  In an nginx without its module it is empty. */
+
+static ngx_uint_t
+ngx_http_ampersand_rejected(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_str_t                   rejected = ngx_string("REJECTED");
+    ngx_http_variable_value_t  *v;
+
+    v = ngx_http_get_variable(r, name, ngx_hash_key(name->data, name->len));
+
+    return v && !v->not_found && v->len == rejected.len
+           && ngx_memcmp(v->data, rejected.data, rejected.len) == 0;
 }
 
 
