@@ -19,14 +19,14 @@ amp_lease_burst_max(const amp_rate_t *rate)
 
 
 /*
- * 1 when the held units may be spent at this rate and burst.  For a smaller
- * burst they may be too far ahead.
+ * 1 when the held units may be spent at this rate and burst: those of the call
+ * that brought them.  The script keeps TAT behind the blocks of each.
  */
 
 static int
 amp_lease_fits(const amp_lease_t *lease, const amp_rate_t *rate)
 {
-    return amp_rate_is(rate, lease->unit) && lease->burst <= rate->burst;
+    return amp_rate_is(rate, lease->unit) && lease->burst == rate->burst;
 }
 
 

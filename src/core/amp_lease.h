@@ -61,7 +61,10 @@
  * Changes.  The promise holds for the new rate and burst from the moment when
  * all gateways use them.  Until then the script sees calls with either: the
  * number of units that are spent stays the same, but is never more than the
- * caller's burst.
+ * caller's burst.  That moves TAT back and forth; blocks of one T must not
+ * overlap nevertheless, since gateways spend those that came with the rate and
+ * burst that they use.  So for each T the script keeps the largest TAT for a
+ * minute (AMP_LEASE_KEEP), and a call leases nothing before it.
  *
  * Sharing.  The script knows which gateways called in the last 2 s (up to 3 s,
  * since it removes the others once a second).  Each may always have its share
@@ -128,10 +131,9 @@ uint32_t amp_lease_burst_max(const amp_rate_t *rate);
  *             amp_lease_due() can return 1, 0: now, or during a call
  *   REFUSE    *wait is the ns (> 0) until this may have changed
  *   FALLBACK  see amp_lease_local(); amp_lease_due() says when to call Redis
- * When the rate changes, or the burst gets smaller, the next call hands back
- * the held units if no other gateway leased behind them (otherwise they lapse),
- * and the script carries over the number of units that are spent, at most the
- * whole burst.  A larger burst changes only W.
+ * When the rate or burst changes, the next call hands back the held units if no
+ * other gateway leased behind them (otherwise they lapse), and the script
+ * carries over the number of units that are spent, at most the whole burst.
  */
 
 amp_lease_e amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate,

@@ -12,6 +12,10 @@
 --                     called.  Version 0.1.0 takes that for another server's
 --                     state and empties the bucket.
 --            swept    when gateways that no longer call were last removed
+--            former   for a minute after the limit changed, for each T that calls
+--                     came with, "T:TAT:when": the TAT before a call with another
+--                     rate or burst moved it back, and when that was.  Version
+--                     0.1.0 takes this field for one more gateway.
 --            g:<id>   for each gateway: when it last called, and the moment
 --                     up to which it has received its share
 -- ARGV     unit, window, reach, wanted, gateway id, run_id, since, tail
@@ -33,16 +37,20 @@ local resume, peers = tonumber(ARGV[12]), tonumber(ARGV[13])
 -- microseconds.
 local patience = 2000000
 
+-- How long gateways may hold blocks: AMP_LEASE_KEEP and a second, microseconds.
+local held = 61000000
+
 -- tostring() would round to 14 digits
 local function text(n) return string.format('%.0f', n) end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local old = redis.call('HMGET', key, 'at', 'ahead', 'unit', 'run', 'swept', me)
+local old = redis.call('HMGET', key, 'at', 'ahead', 'unit', 'run', 'swept', me,
+  'former')
 
--- Other gateways: the fields besides the five above and this gateway's own.
+-- Other gateways: the fields besides those above and this gateway's own.
 
-local others = math.max(0, redis.call('HLEN', key) - 5)
+local others = math.max(0, redis.call('HLEN', key) - (old[7] and 6 or 5))
 if old[6] and others > 0 then others = others - 1 end
 
 -- AMP_LEASE_AHEAD: how far beyond the window blocks may reach.  No TAT is
@@ -87,6 +95,22 @@ elseif not old[1] then
   lost = since > 0 and now - since <= patience
 end
 
+-- While a limit changes, calls come with either rate and burst, and TAT is moved
+-- back and forth.  It must not be before blocks of the caller's T that gateways
+-- hold; none of them ends later than "depth" after the call that it came with.
+
+local former = {}
+
+local function keep(t, tat, when)
+  if now - when > held or tat < now then return end
+  if former[t] then tat = math.max(tat, former[t].tat) end
+  former[t] = { tat = math.ceil(tat), when = when }
+end
+
+for t, tat, when in string.gmatch(old[7] or '', '(%d+):(%d+):(%d+)') do
+  keep(t, tat + skew, when + 0)
+end
+
 local ahead = 0
 if old[1] then
   local past = math.max(0, now - old[1] - skew)
@@ -99,9 +123,19 @@ if old[1] then
     ahead = math.max(0, ahead - back)
   end
 
-  -- After a change of the rate as many units as before are spent.
+  -- After a change of the rate as many units as before are spent, at most all.
   if old[3] ~= ARGV[1] then
+    keep(old[3], now + ahead / 1000, now)
     ahead = math.ceil(ahead / tonumber(old[3]) * unit)
+  elseif ahead > depth then
+    keep(ARGV[1], now + ahead / 1000, now)
+  end
+  ahead = math.min(depth, ahead)
+
+  local mine = former[ARGV[1]]
+  if mine then
+    local tat = math.min(mine.tat, mine.when + depth / 1000)
+    ahead = math.max(ahead, math.ceil(tat - now) * 1000)
   end
 end
 
@@ -235,6 +269,17 @@ if wanted > 0 or began then
 else
   redis.call('HDEL', key, me)
 end
-redis.call('PEXPIRE', key, text(math.ceil(ahead / 1000000) + 5000))
+
+local life, list = math.ceil(ahead / 1000000) + 5000, ''
+for t, kept in pairs(former) do
+  list = list .. t .. ':' .. text(kept.tat) .. ':' .. text(kept.when) .. ' '
+  life = math.max(life, held / 1000)
+end
+if list ~= '' then
+  redis.call('HSET', key, 'former', list)
+elseif old[7] then
+  redis.call('HDEL', key, 'former')
+end
+redis.call('PEXPIRE', key, text(life))
 
 return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }

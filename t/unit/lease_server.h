@@ -23,8 +23,8 @@
 
 #define SECOND           AMP_LEASE_SECOND
 #define SERVER_GATEWAYS  1024
-#define SERVER_FIELDS    5
-#define SERVER_TEXT      96
+#define SERVER_FIELDS    6
+#define SERVER_TEXT      512
 #define TIMEOUT          (SECOND / 2)   /* of a call                          */
 
 
@@ -42,7 +42,7 @@ typedef struct {
 
 
 static const char *const  server_fields[SERVER_FIELDS] = {
-    "at", "ahead", "unit", "run", "swept"
+    "at", "ahead", "unit", "run", "swept", "former"
 };
 
 static server_t   *server_called;       /* by the script that runs            */
@@ -102,10 +102,10 @@ server_set(server_t *s, const char *name, const char *text)
     char   *field = server_field(s, name);
     size_t  size;
 
-    size = (name[0] == 'g') ? sizeof(s->gateways[0]) : SERVER_TEXT;
+    size = (name[1] == ':') ? sizeof(s->gateways[0]) : SERVER_TEXT;
     server_check(strlen(text) < size && *text, name);
 
-    s->n += (name[0] == 'g' && *field == '\0');
+    s->n += (name[1] == ':' && *field == '\0');
     memcpy(field, text, strlen(text) + 1);
 }
 
@@ -168,7 +168,11 @@ server_command(lua_State *lua)
     }
 
     if (strcmp(name, "HLEN") == 0) {
-        lua_pushnumber(lua, s->there ? SERVER_FIELDS + s->n : 0);
+        for (i = 0, n = (int) s->n; i < SERVER_FIELDS; i++) {
+            n += (s->fields[i][0] != '\0');
+        }
+
+        lua_pushnumber(lua, s->there ? n : 0);
         return 1;
     }
 
@@ -188,7 +192,7 @@ server_command(lua_State *lua)
     if (strcmp(name, "HDEL") == 0) {
         field = server_field(s, lua_tostring(lua, 3));
         i = (*field != '\0');
-        s->n -= (unsigned) i;
+        s->n -= (unsigned) (i && lua_tostring(lua, 3)[1] == ':');
         *field = '\0';
         lua_pushnumber(lua, i);
         return 1;

@@ -101,27 +101,69 @@ as_many_units_are_left(void **state)
 }
 
 
-/* All held units can still be spent, wherever they are. */
+/*
+ * While gateways use two rates or bursts, blocks of the same terms never
+ * overlap, though TAT in the other terms is before their end.
+ */
 
 static void
-larger_burst(void **state)
+blocks_of_two_terms(void **state)
 {
-    one_t        o;
-    uint64_t     wait;
-    amp_lease_t  other;
+    one_t            o, other;
+    size_t           i;
+    amp_lease_ask_t  ask;
+
+    static const struct {
+        const char  *rate;
+        uint32_t     burst;
+    } terms[][2] = {
+        { { "1000/s", 20 }, { "600/m", 20 } },
+        { { "50/s", 10 }, { "50/s", 100 } },
+        { { "50/s", 100 }, { "7/s", 300 } }
+    };
+
+    for (i = 0; i < sizeof(terms) / sizeof(terms[0]); i++) {
+        amp_lease_answer_t  first, second;
+
+        one_init(&other, terms[i][0].rate, terms[i][0].burst);
+        one_init(&o, terms[i][1].rate, terms[i][1].burst);
+
+        one_lease(&o, o.rate.burst / 2, 0);
+        assert_true(o.lease.size >= o.rate.burst / 2 - 1);
+
+        other.redis = o.redis;
+        other.now = o.now + 100 * MS;
+        other.me = 1;
+        one_lease(&other, 1, 0);
+
+        amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+        first.now = o.lease.redis / 1000;
+        first.ahead = o.lease.tail - o.lease.redis;
+
+        server_call(&other.redis, &ask, 2, 0, 0, 0,
+                    o.zero + (double) (o.now / 1000 + 101000), &second);
+        assert_true(second.now * 1000 + second.lead
+                    >= first.now * 1000 + first.ahead);
+    }
+}
+
+
+/* Held units of another burst are not spent: they are handed back. */
+
+static void
+another_burst(void **state)
+{
+    one_t            o;
+    amp_lease_ask_t  ask;
 
     one_init(&o, "10/s", 20);
-    memset(&other, 0, sizeof(other));
-
     one_lease(&o, 10, 0);
-    one_swap(&o, &other, 2);
-    one_lease(&o, 5, 0);
-    one_swap(&o, &other, 2);
 
     o.rate.burst = 40;
-    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 9);
-    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
-                     AMP_LEASE_ADMIT);
+    assert_int_equal(amp_lease_held(&o.lease, &o.rate, o.now), 0);
+
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    assert_true(ask.back >= 9 * 100 * MS);
 }
 
 
@@ -199,7 +241,8 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(spent_units_stay_spent),
         cmocka_unit_test(as_many_units_are_left),
-        cmocka_unit_test(larger_burst),
+        cmocka_unit_test(blocks_of_two_terms),
+        cmocka_unit_test(another_burst),
         cmocka_unit_test(redis_restarts_without_the_last_writes)
     };
 
