@@ -21,7 +21,7 @@ my @commands = (
     (map { [ 'token', $_ ] } qw(issue list rotate revoke)),
     (map { [ 'key', $_ ] } qw(set list verify retire)),
     (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)), [qw(grant add)], [qw(grant remove)],
-    (map { [ 'cache', $_ ] } qw(set show purge)), [ 'gateway', 'list' ], [qw(cooldown list)], [qw(cooldown clear)], [qw(config export)], [qw(config import)], ['audit'], ['operations'], ['doctor'],
+    (map { [ 'cache', $_ ] } qw(set show purge)), [ 'gateway', 'list' ], [qw(cooldown list)], [qw(cooldown clear)], [qw(config export)], [qw(config import)], ['audit'], ['operations'], ['explain'], ['doctor'],
 );
 
 subtest 'every command has its own help, and the overview names it' => sub {
@@ -123,6 +123,7 @@ subtest 'the examples of --help can be run as they are printed' => sub {
     my $home = $ctl->dir;
     $ctl->file('acme.key', "sk_canary_example\n");
     $ctl->file('key.txt', "sk_canary_example\n");
+    $ctl->file('body.json', '{}');
     $ctl->file('tenants.json', '{"version":1,"tenants":[]}');
     my $bin = $FindBin::Bin . '/../' . Gateway::Ctl::binary();
     my @lines;

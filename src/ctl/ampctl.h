@@ -5,7 +5,8 @@
  *
  *     ampctl             main(): the list of tables, then one command
  *     cmd_*              one noun each; doctor_* are the checks of "doctor",
- *                        config_* and schema what "config" does
+ *                        config_* and schema what "config" does, explain_*
+ *                        what "explain" does
  *     policy             "show" and "set" of limits, grants and cache lifetimes
  *     help, options      the texts of --help; the command line
  *     command            what a command is given: options, store, master keys
@@ -36,6 +37,7 @@ extern const ctl_command_t  ctl_config_commands[];
 extern const ctl_command_t  ctl_cooldown_commands[];
 extern const ctl_command_t  ctl_gateway_commands[];
 extern const ctl_command_t  ctl_operations_commands[];
+extern const ctl_command_t  ctl_explain_commands[];
 extern const ctl_command_t  ctl_doctor_commands[];
 
 

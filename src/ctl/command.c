@@ -139,8 +139,15 @@ ctl_tenant_id(ctl_t *ctl, amp_span_t *id)
         return 0;
     }
 
+    return ctl_bad_tenant(ctl, ctl->args[0]);
+}
+
+
+int
+ctl_bad_tenant(ctl_t *ctl, const char *text)
+{
     ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not a tenant id",
-              ctl->args[0]);
+              text);
 
     return ctl_remedy(&ctl->error, "give 1 to %d characters of A-Z a-z 0-9 . _ "
                       "-, the first a letter or digit, e.g. acme or team-7",

@@ -133,6 +133,10 @@ json_t *ctl_tenant_record(ctl_t *ctl, amp_span_t *id);
 
 int ctl_tenant_change(ctl_t *ctl, tenant_change_pt change, void *data);
 
+/* Fills ctl->error for a text that is no tenant id; -1. */
+
+int ctl_bad_tenant(ctl_t *ctl, const char *text);
+
 /* Fills ctl->error for a tenant that does not exist; -1. */
 
 int ctl_no_tenant(ctl_t *ctl, amp_span_t id);

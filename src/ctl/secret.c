@@ -238,7 +238,7 @@ secret_line(secret_t *secret, ssize_t n, const char *file, const char *what,
 
 
 static ssize_t
-secret_ampersand_file(secret_t *secret, const char *file, const char *what,
+secret_warned_file(secret_t *secret, const char *file, const char *what,
     ctl_error_t *error)
 {
     int                          fd;
@@ -294,7 +294,7 @@ secret_ampersand_key(secret_t *secret, const char *file, ctl_error_t *error)
     input = (strcmp(file, "-") == 0);
 
     n = input ? secret_input(secret, what, error)
-              : secret_ampersand_file(secret, file, what, error);
+              : secret_warned_file(secret, file, what, error);
 
     if (secret_line(secret, n, file, what, error) != 0) {
         return -1;
@@ -311,6 +311,19 @@ secret_ampersand_key(secret_t *secret, const char *file, ctl_error_t *error)
 
     return ctl_remedy(error, "to see its bytes: od -c%s%s",
                       input ? "" : " ", input ? "" : file);
+}
+
+
+int
+secret_token(secret_t *secret, const char *file, ctl_error_t *error)
+{
+    ssize_t      n;
+    const char  *what = "the token";
+
+    n = strcmp(file, "-") == 0 ? secret_input(secret, what, error)
+                               : secret_warned_file(secret, file, what, error);
+
+    return secret_line(secret, n, file, what, error);
 }
 
 

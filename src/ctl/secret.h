@@ -39,6 +39,10 @@ typedef struct {
 int secret_ampersand_key(secret_t *secret, const char *file,
     ctl_error_t *error);
 
+/* Reads a gateway token, as above; the caller checks whether it is one. */
+
+int secret_token(secret_t *secret, const char *file, ctl_error_t *error);
+
 /*
  * Reads the password of Redis from a file that others have no access to, or
  * from standard input for "-".  0, or -1 with the error filled and the buffer
