@@ -277,6 +277,10 @@ amp_answer_read(amp_span_t bytes, amp_answer_t *answer)
 
 #define amp_answer_is(name, text)  amp_span_caseeq(name, amp_span(text))
 
+#define amp_answer_begins(name, text)                                         \
+    ((name).len >= sizeof(text) - 1                                           \
+     && amp_answer_is(amp_span_make((name).data, sizeof(text) - 1), text))
+
 
 /*
  * Fields of one connection (RFC 9110, section 7.6.1; Trailer, since nginx does
@@ -295,7 +299,8 @@ amp_answer_known(amp_span_t name)
 
     case 'a':
         removed = amp_answer_is(name, "alt-svc")
-                  || amp_answer_is(name, "accept-ch");
+                  || amp_answer_is(name, "accept-ch")
+                  || amp_answer_begins(name, "access-control-");
         break;
 
     case 'c':
@@ -561,7 +566,7 @@ amp_answer_shared(amp_span_t name)
     size_t  i, len;
 
     static const char *const  shared[] = {
-        "content-", "access-control-", "cache-control", "connection",
+        "content-", "cache-control", "connection",
         "transfer-encoding", "date", "expires", "age", "pragma", "warning",
         "etag", "last-modified", "vary", "link", "accept-ranges", "allow",
         "location", "retry-after", "set-cookie", "www-authenticate",

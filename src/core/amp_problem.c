@@ -159,6 +159,13 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         " list them: ampctl tenant show <tenant>"
     },
 
+    [AMP_OTHER_ORIGIN] = {
+        "other-origin", 403, 0, "Another origin",
+        "A browser asks for a page of an origin that this gateway does not"
+        " serve.",
+        "Ask the platform team to add the page's origin to ampersand_cors."
+    },
+
     [AMP_NO_GROUP] = {
         "no-group", 403, 0, "No group named",
         "The tenant is bound to groups, and the request does not name one.",

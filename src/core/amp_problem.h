@@ -44,6 +44,7 @@ typedef enum {
     AMP_SECRETS_NOT_GRANTED,    /* needs the class "secrets"                  */
     AMP_CHANGE_NOT_GRANTED,     /* state-changing parameter needs "write"     */
     AMP_OTHER_GROUP,
+    AMP_OTHER_ORIGIN,           /* a preflight, not of ampersand_cors         */
     AMP_NO_GROUP,               /* tenant bound to groups, request names none */
 
     /* 404, 405 with Allow, 413, 414, 415 */

@@ -1,6 +1,7 @@
 #include "ngx_http_ampersand_directives.h"
 #include "redis/ngx_ampersand_redis_conf.h"
 #include "redis/ngx_ampersand_secret_file.h"
+#include "amp_origin.h"
 
 
 static void ngx_http_ampersand_keyring_cleanup(void *data);
@@ -319,6 +320,51 @@ ngx_http_ampersand_upstream_directive(ngx_conf_t *cf, ngx_str_t *words,
                        "this nginx has no \"%V\" in upstream{}", &words[0]);
 
     return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_ampersand_set_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    ngx_str_t   *value, *origin;
+    ngx_uint_t   i;
+    const char  *fault;
+
+    if (alcf->cors != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        alcf->cors = NULL;
+        return NGX_CONF_OK;
+    }
+
+    alcf->cors = ngx_array_create(cf->pool, cf->args->nelts,
+                                  sizeof(ngx_str_t));
+    if (alcf->cors == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        fault = amp_origin_fault(ngx_ampersand_span(value[i]));
+
+        if (fault) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid origin \"%V\", %s", &value[i], fault);
+            return NGX_CONF_ERROR;
+        }
+
+        /* the array has room for it */
+
+        origin = ngx_array_push(alcf->cors);
+        *origin = value[i];
+    }
+
+    return NGX_CONF_OK;
 }
 
 

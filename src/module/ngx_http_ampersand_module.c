@@ -5,6 +5,7 @@
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "request/ngx_http_ampersand_access.h"
 #include "request/ngx_http_ampersand_body.h"
+#include "request/ngx_http_ampersand_cors.h"
 #include "request/ngx_http_ampersand_location.h"
 #include "request/ngx_http_ampersand_log.h"
 #include "request/ngx_http_ampersand_send.h"
@@ -129,6 +130,13 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       ngx_http_set_complex_value_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_ampersand_loc_conf_t, identity),
+      NULL },
+
+    { ngx_string("ampersand_cors"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_ampersand_set_cors,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("ampersand_observe"),
@@ -318,6 +326,7 @@ ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf)
 
     alcf->api = NGX_CONF_UNSET_UINT;
     alcf->identity = NGX_CONF_UNSET_PTR;
+    alcf->cors = NGX_CONF_UNSET_PTR;
     alcf->observe = NGX_CONF_UNSET;
     alcf->suspend = NGX_CONF_UNSET;
     alcf->limit_hits = NGX_CONF_UNSET;
@@ -348,6 +357,7 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_str_value(conf->upstream, prev->upstream, "");
     ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
+    ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
     ngx_conf_merge_value(conf->observe, prev->observe, 0);
     ngx_conf_merge_value(conf->suspend, prev->suspend, 1);
     ngx_conf_merge_value(conf->limit_hits, prev->limit_hits, 0);
@@ -662,6 +672,9 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
            != NGX_OK
         || ngx_http_ampersand_handler(cf, NGX_HTTP_REWRITE_PHASE,
                                       ngx_http_ampersand_location_handler)
+           != NGX_OK
+        || ngx_http_ampersand_handler(cf, NGX_HTTP_PREACCESS_PHASE,
+                                      ngx_http_ampersand_cors_handler)
            != NGX_OK
         || ngx_http_ampersand_handler(cf, NGX_HTTP_ACCESS_PHASE,
                                       ngx_http_ampersand_access_handler)

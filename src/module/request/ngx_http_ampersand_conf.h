@@ -114,6 +114,8 @@ typedef struct {
                                                    with stale answers; in a
                                                    worker                     */
     ngx_http_complex_value_t       *identity;
+    ngx_array_t                    *cors;       /* ngx_str_t, origins; NULL:
+                                                   off                        */
     ngx_flag_t                      observe;
     ngx_flag_t                      suspend;
     ngx_flag_t                      limit_hits;

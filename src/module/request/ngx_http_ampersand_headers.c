@@ -17,7 +17,7 @@ ngx_int_t
 ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     ngx_http_ampersand_headers_t *found)
 {
-    ngx_uint_t                  repeated, seen;
+    ngx_uint_t                  repeated, seen, origins;
     ngx_table_elt_t            *h, *key, *authorization;
     ngx_http_ampersand_walk_t   walk;
 
@@ -25,6 +25,7 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
     authorization = NULL;
     repeated = 0;
     seen = 0;
+    origins = 0;
 
     walk.part = &r->headers_in.headers.part;
     walk.i = 0;
@@ -67,6 +68,14 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 
             break;
 
+        case 'o':
+            if (ngx_http_ampersand_is(h, "origin")) {
+                origins++;
+                found->origin = h->value;
+            }
+
+            break;
+
         case 'x':
             if (ngx_http_ampersand_is(h, "x-api-key")) {
                 repeated |= (key != NULL);
@@ -79,6 +88,10 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
                 ngx_http_ampersand_headers_amp(h, found, &seen);
             }
         }
+    }
+
+    if (origins > 1) {
+        ngx_str_null(&found->origin);
     }
 
     if (repeated) {

@@ -19,6 +19,8 @@
 typedef struct {
     ngx_str_t                       token;      /* the credential's text      */
     ngx_str_t                       request_id; /* x-request-id               */
+    ngx_str_t                       origin;     /* empty, too, where there are
+                                                   several                    */
     amp_reason_e                    credential; /* AMP_OK, or why there is no
                                                    token                      */
     ngx_str_t                       project;    /* x-amp-project-id           */

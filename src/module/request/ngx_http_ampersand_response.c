@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_charge.h"
+#include "ngx_http_ampersand_cors.h"
 #include "ngx_http_ampersand_deny.h"
 #include "ngx_http_ampersand_header_list.h"
 #include "ngx_http_ampersand_log.h"
@@ -314,7 +315,8 @@ ngx_http_ampersand_own_headers(ngx_http_request_t *r,
         != NGX_OK
         || ngx_http_ampersand_limit_headers(r, &amcf->worker->policies,
                                             ctx->limited, alcf->limit_headers)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_ampersand_cors_headers(r, ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }
