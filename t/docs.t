@@ -30,8 +30,8 @@ sub column {
             $in = 0;
         } elsif ($line =~ /^\| \Q$head\E \|/) {
             $in = 1;
-        } elsif ($in && $line =~ /^\| `([^`]+)`/) {
-            push @found, $1;
+        } elsif ($in && $line =~ /^\| (`[^|]+`) \|/) {
+            push @found, $1 =~ /`([^`]+)`/g;
         }
     }
     return @found;
@@ -66,6 +66,24 @@ subtest 'metrics' => sub {
     same('docs/metrics.md', \@metrics, [ column('metrics.md', 'metric') ]);
     my %said = slurp("$root/docs/metrics.md") =~ /^\| `(ampersand_\w+)` \| (\w+) \|/mg;
     is $said{$_}, $type{$_}, "the type of $_" for sort keys %type;
+};
+
+# Figures without labels have the names of their metrics; the others have a table.
+
+subtest 'members of JSON' => sub {
+    my $token = $gw->tenant('acme', args => [qw(--rate 9/s)]);
+    my $expires = JSON::PP::decode_json($gw->ctl(qw(token issue acme --expires 9d --json)))->{token};
+    $gw->get('/v1/integrations', token => $_) for $token, $expires;
+    my $json;
+    $gw->wait_for(sub {
+        $json = JSON::PP::decode_json($gw->get('/-/status?history=60')->{body});
+        return ($json->{tenants}{acme}{tokenExpires} // 0) && @{ $json->{history} };
+    }) or fail 'requests are counted';
+    my @figures = map { s/^ampersand_//r } grep { $_ ne 'ampersand_requests_total' && $status !~ /^\Q$_\E(?:_bucket)?\{/m } @metrics;
+    my %figure = map { $_ => 1 } @figures;
+    same('docs/metrics.md', [ grep { !$figure{$_} } keys %$json ], [ column('metrics.md', 'member') ]);
+    my %count = map { $_ => 1 } qw(gateway upstream cache refusals);
+    same('docs/metrics.md, of a tenant', [ grep { !$count{$_} } keys %{ $json->{tenants}{acme} } ], [ column('metrics.md', "tenant's member") ]);
 };
 
 subtest 'the labels of ampersand_requests_total are problem types' => sub {

@@ -30,6 +30,8 @@ my $up = Gateway::Upstream->start(sub {
 });
 my $gw = Gateway->start(workers => 2, upstream => $up->url);
 my %token = map { $_ => $gw->tenant($_, key => "canary-key-of-$_") } qw(acme other-tenant third);
+$gw->ctl(qw(limit set other-tenant --rate 1/h --burst 1));
+$token{'other-tenant'} = JSON::PP::decode_json($gw->ctl(qw(token issue other-tenant --expires 50h --json)))->{token};
 
 sub requests {
     my ($n, $tenant, $path) = @_;
@@ -64,10 +66,15 @@ sub shows {
 subtest 'what was before the page was opened' => sub {
     shows('tenants, the busiest first', table('tenant-table'), '^acme\|.*\|5\|2$');
     shows('the other one', table('tenant-table'), '^other-tenant\|');
+    shows('the limit that is nearest', table('tenant-table'), '^other-tenant\|.*\|100 % of 1/h, burst 1\|');
+    is $browser->js(q{document.querySelectorAll('#tenant-table meter').length}), 1, 'as a bar, for the tenant that has one';
+    shows('a limit that is near, at the top', q{document.querySelector('#attention').textContent}, 'Tenant other-tenant is near its limit .default');
+    shows('a token that expires soon', table('care'), '^other-tenant\|a token expires in 2 days\|ampctl token list other-tenant$');
     shows('why it was refused', table('tenant-table'), '^acme\|.*\|unknown-operation 2\|');
     shows('refusals by cause', table('refusals'), '^unknown-operation\|\d+\|2$');
     shows('operations', table('operation-table'), '^listIntegrations\|.*\|3\|0\|0$');
     shows('upstream', table('upstream'), '^platform\|working\|');
+    shows('how long Redis takes', q{document.querySelector('#redis').textContent}, 'Look-ups, last minute: p50 / p95 / p99');
     shows('Redis', q{document.querySelector('#redis').textContent}, 'Links up2 of 2');
     shows('how many are from the cache', q{document.querySelector('#now').textContent}, 'From cache, last minute50 %');
     shows('how long they took', q{document.querySelector('#now').textContent}, 'Upstream: p50 / p95 / p99[\d.]+ \S*s / ');

@@ -190,7 +190,7 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         lease->reserved--;
 
     } else if (amp_lease_place(lease, now, &place, &lo)) {
-        lease->blocks[0].start = place + lease->unit;
+        amp_lease_spend_place(lease, place);
     }
 }
 
@@ -629,6 +629,47 @@ amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     }
 
     return (n < rate->burst) ? (uint32_t) n : rate->burst;
+}
+
+
+unsigned
+amp_lease_used(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+{
+    uint64_t  ahead, held, rated, spent, unit;
+
+    unit = amp_rate_interval(rate);
+
+    ahead = amp_lease_tail(lease, unit);
+    ahead = (ahead > now) ? (ahead - now + unit - 1) / unit : 0;
+
+    if (lease->local > now) {
+        spent = (lease->local - now)
+                / (unit * (lease->shares ? lease->shares : 1));
+        ahead = (spent > ahead) ? spent : ahead;
+    }
+
+    held = amp_lease_held(lease, rate, now);
+    spent = (ahead > held) ? (ahead - held) * 1000 / rate->burst : 0;
+
+    /* one request is no rate by the minute */
+
+    rated = (unit <= AMP_LEASE_AHEAD && now - lease->counted < AMP_LEASE_SECOND)
+            ? (uint64_t) lease->demand * rate->period * 1000 / rate->count : 0;
+
+    spent = (spent > rated) ? spent : rated;
+
+    return (spent < 1000) ? (unsigned) spent : 1000;
+}
+
+
+uint32_t
+amp_lease_lapsed(amp_lease_t *lease)
+{
+    uint32_t  n = lease->lapsed;
+
+    lease->lapsed = 0;
+
+    return n;
 }
 
 

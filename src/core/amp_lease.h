@@ -237,6 +237,22 @@ uint64_t amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate,
 uint32_t amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now, uint64_t *reset);
 
+/*
+ * For the status: how near the limit is, 0 to 1000.  The larger of two parts:
+ * that of the burst which is spent, and, from 8/s on, that of the rate which
+ * this gateway's requests of the last second took.
+ */
+
+unsigned amp_lease_used(const amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now);
+
+/*
+ * Units of leases that were neither spent nor handed back, since the last call
+ * of this.
+ */
+
+uint32_t amp_lease_lapsed(amp_lease_t *lease);
+
 
 /*
  * The arguments of amp_script_lease (lease.lua), behind its key.

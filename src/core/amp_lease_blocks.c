@@ -93,6 +93,22 @@ amp_lease_left(const amp_lease_t *lease, uint64_t now, uint64_t window)
 
 
 /*
+ * What lies between the two will not be spent.  That is no whole number of
+ * units where a request came in the middle of one.
+ */
+
+static void
+amp_lease_lapse(amp_lease_t *lease, uint64_t start, uint64_t end)
+{
+    if (start < end && lease->unit != 0) {
+        lease->lapse += end - start;
+        lease->lapsed += (uint32_t) (lease->lapse / lease->unit);
+        lease->lapse %= lease->unit;
+    }
+}
+
+
+/*
  * Removes blocks from the front until the first one has a place not before
  * first: 1 with that place in *start, or 0 when no block has.
  */
@@ -107,6 +123,8 @@ amp_lease_advance(amp_lease_t *lease, uint64_t first, uint64_t *start)
         {
             return 1;
         }
+
+        amp_lease_lapse(lease, lease->blocks[0].start, lease->blocks[0].end);
 
         memmove(&lease->blocks[0], &lease->blocks[1],
                 (AMP_LEASE_BLOCKS - 1) * sizeof(lease->blocks[0]));
@@ -175,6 +193,7 @@ amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end)
 
     if (i == AMP_LEASE_BLOCKS) {
         i--;
+        amp_lease_lapse(lease, lease->blocks[0].start, lease->blocks[0].end);
         memmove(&lease->blocks[0], &lease->blocks[1],
                 i * sizeof(lease->blocks[0]));
     }
@@ -273,6 +292,7 @@ amp_lease_hand_back(amp_lease_t *lease, uint64_t now, amp_lease_ask_t *ask)
         {
             ask->tail = block->end;
             ask->back = block->end - start;
+            amp_lease_lapse(lease, block->start, start);
             block->start = block->end;
             return 1;
         }
@@ -283,8 +303,24 @@ amp_lease_hand_back(amp_lease_t *lease, uint64_t now, amp_lease_ask_t *ask)
 
 
 void
+amp_lease_spend_place(amp_lease_t *lease, uint64_t place)
+{
+    amp_lease_lapse(lease, lease->blocks[0].start, place);
+    lease->blocks[0].start = place + lease->unit;
+}
+
+
+void
 amp_lease_drop(amp_lease_t *lease)
 {
+    unsigned  i;
+
+    for (i = 0; i < AMP_LEASE_BLOCKS; i++) {
+        amp_lease_lapse(lease, lease->blocks[i].start, lease->blocks[i].end);
+    }
+
+    lease->lapsed += lease->reserved;
+
     memset(lease->blocks, 0, sizeof(lease->blocks));
     lease->size = 0;
     lease->reserved = 0;

@@ -62,6 +62,10 @@ void amp_lease_unreserve(amp_lease_t *lease);
 int amp_lease_hand_back(amp_lease_t *lease, uint64_t now,
     amp_lease_ask_t *ask);
 
+/* Takes the unit at the place that amp_lease_place() found. */
+
+void amp_lease_spend_place(amp_lease_t *lease, uint64_t place);
+
 /* Removes all units. */
 
 void amp_lease_drop(amp_lease_t *lease);

@@ -59,6 +59,9 @@ typedef struct {
     uint32_t           spent;       /* units spent without Redis since the
                                        current call began                     */
     uint32_t           server;      /* of the last answer                     */
+    uint32_t           lapsed;      /* units that nobody spent in time, since
+                                       amp_lease_lapsed(), ...                */
+    uint64_t           lapse;       /* ... and a part of one, ns              */
 } amp_lease_t;
 
 

@@ -9,10 +9,27 @@
 
 
 #include "ngx_ampersand_compat.h"
+#include "amp_histogram.h"
 #include "amp_problem.h"
 
 
 #define NGX_AMPERSAND_WORKERS  256
+
+
+/* What a call to Redis is made for: from the first try to the reply. */
+
+typedef enum {
+    NGX_AMPERSAND_FOR_LOOKUP = 0,       /* a tenant's record                  */
+    NGX_AMPERSAND_FOR_LEASE,            /* units of a limit                   */
+    NGX_AMPERSAND_FOR_INVALIDATION,     /* a write has changed a project      */
+    NGX_AMPERSAND_FOR
+} ngx_ampersand_for_e;
+
+
+typedef struct {
+    ngx_atomic_uint_t  buckets[AMP_HISTOGRAM_BUCKETS];
+    ngx_atomic_uint_t  sum;             /* us                                 */
+} ngx_ampersand_histogram_t;
 
 
 typedef struct {
@@ -38,6 +55,8 @@ typedef struct {
     ngx_atomic_uint_t               cache_hits;
     ngx_atomic_uint_t               upstream;
     ngx_atomic_uint_t               events;
+    ngx_atomic_uint_t               events_missed; /* times that the
+                                                   subscription was lost      */
     ngx_atomic_uint_t               evictions;
     ngx_atomic_uint_t               no_memory;
     ngx_ampersand_redis_counters_t  redis;
@@ -49,7 +68,12 @@ typedef struct {
     ngx_atomic_uint_t               suspensions;
     ngx_atomic_uint_t               lease_calls;
     ngx_atomic_uint_t               lease_failures;
+    ngx_atomic_uint_t               lease_units;
+    ngx_atomic_uint_t               lease_returned; /* units handed back      */
+    ngx_atomic_uint_t               lease_lapsed; /* units that were neither
+                                                   spent nor handed back      */
     ngx_atomic_uint_t               limit_fallbacks;
+    ngx_ampersand_histogram_t       redis_times[NGX_AMPERSAND_FOR];
     ngx_atomic_uint_t               sample;     /* ngx_ampersand_sample_e, ...*/
     ngx_atomic_uint_t               sampled;    /* ... ngx_current_msec       */
 } ngx_ampersand_counters_t;
@@ -57,6 +81,15 @@ typedef struct {
 
 #define ngx_ampersand_count(counters, counter)                                \
     (void) ngx_atomic_fetch_add(&(counters)->counter, 1)
+
+
+static ngx_inline void
+ngx_ampersand_histogram_add(ngx_ampersand_histogram_t *histogram, uint64_t us)
+{
+    (void) ngx_atomic_fetch_add(&histogram->buckets[amp_histogram_bucket(us)],
+                                1);
+    (void) ngx_atomic_fetch_add(&histogram->sum, (ngx_atomic_int_t) us);
+}
 
 
 #endif /* NGX_AMPERSAND_COUNTERS_H */

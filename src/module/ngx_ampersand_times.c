@@ -1,7 +1,7 @@
 #include "ngx_ampersand_times.h"
 
 
-static uint64_t
+uint64_t
 ngx_ampersand_times_now(void)
 {
     struct timespec  ts;

@@ -33,6 +33,10 @@ typedef struct {
 } ngx_ampersand_times_t;
 
 
+/* The clock. */
+
+uint64_t ngx_ampersand_times_now(void);
+
 /* Begins in IN_GATEWAY; *times is zeroed. */
 
 void ngx_ampersand_times_begin(ngx_ampersand_times_t *times);

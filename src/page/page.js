@@ -6,6 +6,8 @@ const HISTORY = 900;            // seconds, as much as the gateway has
 const APIS = ['platform', 'read', 'write', 'search', 'proxy'];
 const SOURCES = ['gateway', 'upstream', 'cache'];
 const SHOWN = 100;              // rows of a table
+const NEAR = 0.8;               // of a limit: the tenant is near it
+const SOON = 7 * 86400;         // seconds: a token expires soon
 
 const $ = id => document.getElementById(id);
 const sum = list => list.reduce((a, b) => a + b, 0);
@@ -81,11 +83,23 @@ function rows(id, list, textColumns = []) {
                     element.scope = 'row';
                 }
             }
-            const { text, bad } = cell.text === undefined ? { text: cell } : cell;
-            write(element, String(text));
+            const { text, bad, part } = cell.text === undefined ? { text: cell } : cell;
+            write(part === undefined ? element : bar(element, part), String(text));
             element.className = (bad ? 'bad' : '') + (textColumns.includes(j) ? ' text' : '');
         });
     });
+}
+
+// A part of a whole as a bar; the text beside it says the same.
+
+function bar(element, part) {
+    if (!element.querySelector('meter')) {
+        const meter = document.createElement('meter');
+        meter.setAttribute('aria-hidden', 'true');
+        element.replaceChildren(meter, document.createElement('span'));
+    }
+    Object.assign(element.firstChild, { min: 0, max: 1, low: 0.8, high: 0.95, optimum: 0, value: part });
+    return element.lastChild;
 }
 
 function terms(id, list) {
@@ -262,6 +276,21 @@ function perSecond(status, then, counted) {
     return status.second > then.second ? rate(counted / (status.second - then.second)) : '–';
 }
 
+// The limit of a tenant that is nearest, and how much of it is used.
+
+const nearest = limits => Object.entries(limits || {}).sort((a, b) => b[1].used - a[1].used)[0];
+
+function limitCell(limits) {
+    const found = nearest(limits);
+    if (!found) {
+        return limits ? 'none' : '–';
+    }
+    const [name, limit] = found;
+    const of = limit.rate ? `${limit.rate}, burst ${number.format(limit.burst)}` : `${number.format(limit.burst)} in flight`;
+    return { part: limit.used, bad: limit.used >= NEAR,
+             text: `${share(limit.used, 1)} of ${of}${name === 'default' || !limit.rate ? '' : ` (${name})`}` };
+}
+
 const tenantName = id => id === '' ? '(not identified)' : id;
 
 function tenants(status, then) {
@@ -286,12 +315,39 @@ function showTenants(status, then, list) {
     rows('tenant-table', filtered('tenant', list, t => tenantName(t.id) + ' ' + causes(t.now.refusals)).map(t => [
         tenantName(t.id),
         perSecond(status, then, t.recent),
+        limitCell(t.now.limits),
         share(t.sources.cache, t.sources.cache + t.sources.upstream),
         { text: number.format(t.refused), bad: t.refused > 0 },
         causes(t.refused ? t.refusals : t.now.refusals),
         number.format(t.total),
         number.format(t.refusedEver),
-    ]), [4]);
+    ]), [2, 5]);
+}
+
+// What of tenants needs somebody soon: [tenant, what, what to do]
+
+function care(list) {
+    const found = [];
+    const now = Date.now() / 1000;
+    for (const { id, now: tenant } of list) {
+        const days = (tenant.tokenExpires - now) / 86400;
+        if (tenant.keyUsable === false) {
+            found.push([id, 'no Ampersand key that opens', `ampctl key list ${id}`]);
+        }
+        if (tenant.tokenExpires - now < SOON) {
+            found.push([id, days < 0 ? 'a token has expired' : days < 1 ? 'a token expires within a day' : `a token expires in ${Math.floor(days)} days`,
+                        `ampctl token list ${id}`]);
+        }
+        if (tenant.cooldown) {
+            found.push([id, `Ampersand asked it to wait, ${number.format(tenant.cooldown)} s are left`, `ampctl cooldown list`]);
+        }
+    }
+    return found;
+}
+
+function showCare(list) {
+    const found = care(list);
+    rows('care', (found.length ? found : [['None', '', '']]).slice(0, SHOWN), [1, 2]);
 }
 
 function showOperations(status, then) {
@@ -337,11 +393,17 @@ function showUpstream(status, then) {
 }
 
 function showRedis(status, then) {
+    const took = what => QUANTILES.map(q => duration(quantile(status.bounds,
+        status.redis[what].map((n, i) => grown(n, then.redis[what][i])), q))).join(' / ');
     const more = name => number.format(grown(status[name], then[name])) + ' / ' + number.format(status[name]);
     terms('redis', [
         ['Links up', `${status.redis_links_up} of ${status.redis_links}`, status.redis_links_up < status.redis_links],
         ['Events', status.redis_events_up ? 'subscribed' : 'not subscribed', !status.redis_events_up],
         ['Limits', status.limits_degraded ? 'held without Redis' : 'leased', status.limits_degraded],
+        ['Look-ups, last minute: p50 / p95 / p99', took('lookup')],
+        ['Leases, last minute: p50 / p95 / p99', took('lease')],
+        ['Times that events may have been missed', more('events_missed_total')],
+        ['Zone used', share(status.zone_size_bytes - status.zone_free_bytes, status.zone_size_bytes)],
         ['Events received: last minute / ever', more('events_total')],
         ['Commands', more('redis_commands_total')],
         ['Lost links and failed attempts', more('redis_failures_total')],
@@ -362,6 +424,16 @@ function attention(status, then, list) {
     say(status.limits_degraded, 'Limits are held without Redis');
     say(grew('stale_tenants_served_total'), 'Tenants are served by records that could not be read again');
     say(grew('zone_evictions_total') || grew('zone_no_memory_total'), 'ampersand_zone is too small: tenants in use are evicted');
+    say(grew('events_missed_total'), 'The subscription to events was lost for a while: records are read again');
+    list.filter(t => t.now.keyUsable === false).slice(0, 5)
+        .forEach(t => found.push(`Tenant ${t.id} has no Ampersand key that opens`));
+    list.filter(t => t.now.cooldown).slice(0, 5)
+        .forEach(t => found.push(`Tenant ${t.id} cools down: Ampersand answered 429`));
+    list.filter(t => t.now.tokenExpires - Date.now() / 1000 < SOON).slice(0, 5)
+        .forEach(t => found.push(`Tenant ${t.id}: a token that it uses expires soon`));
+    list.map(t => [t.id, nearest(t.now.limits)]).filter(([, limit]) => limit && limit[1].used >= NEAR)
+        .sort((a, b) => b[1][1].used - a[1][1].used).slice(0, 5)
+        .forEach(([id, [name]]) => found.push(`Tenant ${id} is near its limit (${name})`));
     const requests = sum(list.map(t => t.recent));
     list.filter(t => t.refused && t.refused >= (t.id === '' ? requests : t.recent) / 20).slice(0, 5).forEach(t => {
         const [cause] = Object.entries(t.refusals).sort((a, b) => b[1] - a[1])[0];
@@ -399,6 +471,7 @@ function show(status) {
     rows('refusals', Object.entries(quarter.refusals).sort((a, b) => b[1] - a[1])
         .map(([cause, n]) => [cause, number.format(minute.refusals[cause] || 0), number.format(n)]));
     showTenants(status, then, list);
+    showCare(list);
     showOperations(status, then);
     showUpstream(status, then);
     showRedis(status, then);

@@ -200,7 +200,8 @@ E
     # Tests make an upstream fail more often in a row than a host may.
     $http .= ' ampersand_suspend off;' unless $http =~ /ampersand_suspend/;
 
-    open my $f, '>', "$dir/nginx.conf" or die $!;
+    # a reload may still be under way, and reads all of the old file or of the new
+    open my $f, '>', "$dir/nginx.conf.new" or die $!;
     print $f <<"E";
 load_module $module;
 daemon @{[ $o->{daemon} ? 'on' : 'off' ]};
@@ -244,6 +245,7 @@ $needed
 }
 E
     close $f or die $!;
+    rename "$dir/nginx.conf.new", "$dir/nginx.conf" or die $!;
 }
 
 sub _spawn {

@@ -1,4 +1,5 @@
 #include "ngx_ampersand_cache_invalidate.h"
+#include "ngx_ampersand_times.h"
 #include "amp_keys.h"
 #include "amp_script.h"
 
@@ -14,6 +15,7 @@ typedef struct {
     ngx_ampersand_invalidator_t  *inv;
     ngx_ampersand_pending_t       pending;
     ngx_uint_t                    eval;     /* with the script's text         */
+    uint64_t                      sent;     /* ngx_ampersand_times_now()      */
 } ngx_ampersand_invalidate_call_t;
 
 
@@ -121,6 +123,7 @@ ngx_ampersand_cache_invalidate_send(ngx_ampersand_invalidator_t *inv,
         call->inv = inv;
         call->pending = *pending;
         call->eval = eval;
+        call->sent = ngx_ampersand_times_now();
 
         ngx_ampersand_generations_begin(inv->zone, pending);
 
@@ -149,6 +152,8 @@ ngx_ampersand_cache_invalidate_reply(void *data, ngx_int_t rc,
 {
     ngx_ampersand_invalidate_call_t *call = data;
 
+    ngx_ampersand_counters_t  *counters;
+
     ngx_queue_remove(&call->queue);
     ngx_ampersand_generations_end(call->inv->zone, &call->pending);
 
@@ -159,6 +164,12 @@ ngx_ampersand_cache_invalidate_reply(void *data, ngx_int_t rc,
 
     } else if (rc != NGX_OK || reply->type == REDIS_REPLY_ERROR) {
         ngx_ampersand_cache_invalidate_later(call->inv, &call->pending);
+
+    } else {
+        counters = ngx_ampersand_zone_counters(call->inv->zone);
+        ngx_ampersand_histogram_add(
+                       &counters->redis_times[NGX_AMPERSAND_FOR_INVALIDATION],
+                       ngx_ampersand_times_now() - call->sent);
     }
 
     ngx_free(call);

@@ -25,6 +25,9 @@ static void ngx_ampersand_lease_reply(void *data, ngx_int_t rc,
     redisReply *reply);
 static ngx_int_t ngx_ampersand_lease_read(redisReply *reply,
     amp_lease_answer_t *answer);
+static void ngx_ampersand_lease_account(ngx_ampersand_counters_t *counters,
+    ngx_ampersand_lease_call_t *call, ngx_ampersand_leased_t *leased,
+    amp_lease_answer_t *answer, uint64_t now);
 static void ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     amp_lease_answer_t *answer);
 
@@ -320,6 +323,31 @@ ngx_ampersand_lease_read(redisReply *reply, amp_lease_answer_t *answer)
 }
 
 
+/* With the zone's lock held; leased and answer may be NULL. */
+
+static void
+ngx_ampersand_lease_account(ngx_ampersand_counters_t *counters,
+    ngx_ampersand_lease_call_t *call, ngx_ampersand_leased_t *leased,
+    amp_lease_answer_t *answer, uint64_t now)
+{
+    if (leased) {
+        counters->lease_lapsed += amp_lease_lapsed(&leased->lease);
+    }
+
+    if (answer == NULL) {
+        counters->lease_failures++;
+        return;
+    }
+
+    counters->lease_units += answer->granted;
+    counters->lease_returned += call->ask.back / call->ask.unit;
+
+    ngx_ampersand_histogram_add(
+                              &counters->redis_times[NGX_AMPERSAND_FOR_LEASE],
+                              (now - call->sent) / 1000);
+}
+
+
 /* Ends the call.  Without an answer the fallback decides. */
 
 static void
@@ -384,7 +412,8 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
         leases->counted = now;
     }
 
-    zone->sh->counters.lease_failures += failed;
+    ngx_ampersand_lease_account(&zone->sh->counters, call, leased,
+                                failed ? NULL : answer, now);
 
     ngx_ampersand_zone_unlock(zone);
 
@@ -409,21 +438,28 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 }
 
 
-/* The node's id: the tenant's id, a NUL and the number of the limit. */
-
-ngx_ampersand_leased_t *
-ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
-    amp_limit_e limit, ngx_uint_t make)
+amp_span_t
+ngx_ampersand_lease_id(amp_span_t tenant, amp_limit_e limit, u_char *name)
 {
-    u_char                *p, name[AMP_TENANT_ID_MAX + 2];
-    amp_span_t             id;
-    ngx_ampersand_node_t  *node;
+    u_char  *p;
 
     p = ngx_cpymem(name, tenant.data, tenant.len);
     *p++ = '\0';
     *p++ = (u_char) limit;
 
-    id = amp_span_make(name, p - name);
+    return amp_span_make(name, p - name);
+}
+
+
+ngx_ampersand_leased_t *
+ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
+    amp_limit_e limit, ngx_uint_t make)
+{
+    u_char                 name[NGX_AMPERSAND_LEASE_ID];
+    amp_span_t             id;
+    ngx_ampersand_node_t  *node;
+
+    id = ngx_ampersand_lease_id(tenant, limit, name);
 
     node = make ? ngx_ampersand_node_obtain(zone, NGX_AMPERSAND_LEASE, id,
                                           sizeof(ngx_ampersand_leased_t))

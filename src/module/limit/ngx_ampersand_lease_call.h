@@ -69,7 +69,18 @@ typedef struct {
     ((uint64_t) (leasing)->timeout * 1000000 + AMP_LEASE_PACE)
 
 
-/* What a node of kind LEASE holds. */
+/*
+ * The id of a node of kind LEASE, in name: the tenant's id, a NUL and the
+ * number of the limit.
+ */
+
+#define NGX_AMPERSAND_LEASE_ID  (AMP_TENANT_ID_MAX + 2)
+
+amp_span_t ngx_ampersand_lease_id(amp_span_t tenant, amp_limit_e limit,
+    u_char *name);
+
+
+/* What it holds. */
 
 typedef struct {
     amp_lease_t   lease;

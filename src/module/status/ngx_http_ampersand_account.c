@@ -50,6 +50,10 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
     (void) ngx_atomic_fetch_add(&tenant->requests[api][class][ctx->source], 1);
     (void) ngx_atomic_fetch_add(&sh->sources[ctx->source], 1);
 
+    if (id.len) {
+        ngx_ampersand_metrics_token(tenant, ctx->record.expires);
+    }
+
     if (ctx->source == NGX_HTTP_AMPERSAND_FROM_GATEWAY && !ctx->observed) {
         (void) ngx_atomic_fetch_add(&sh->refusals[ctx->reason], 1);
         (void) ngx_atomic_fetch_add(&tenant->refusals[ctx->reason], 1);

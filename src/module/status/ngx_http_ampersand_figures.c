@@ -63,6 +63,10 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
                               "Slot maps requested", c->redis.refreshes);
     ngx_http_ampersand_figure("events_total", "counter",
                               "Invalidations received", c->events);
+    ngx_http_ampersand_figure("events_missed_total", "counter",
+                              "Times that the subscription was lost, so that "
+                              "invalidations may have been missed",
+                              c->events_missed);
     ngx_http_ampersand_figure("lookups_total", "counter",
                               "Look-ups of a tenant in Redis", c->lookups);
     ngx_http_ampersand_figure("lookup_failures_total", "counter",
@@ -93,6 +97,15 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("lease_failures_total", "counter",
                               "Calls for leases without an answer",
                               c->lease_failures);
+    ngx_http_ampersand_figure("lease_units_total", "counter",
+                              "Units of limits that were leased",
+                              c->lease_units);
+    ngx_http_ampersand_figure("lease_units_returned_total", "counter",
+                              "Leased units that were handed back",
+                              c->lease_returned);
+    ngx_http_ampersand_figure("lease_units_lapsed_total", "counter",
+                              "Leased units that were neither spent nor "
+                              "handed back", c->lease_lapsed);
     ngx_http_ampersand_figure("limit_fallbacks_total", "counter",
                               "Requests decided on by "
                               "ampersand_limit_fallback", c->limit_fallbacks);

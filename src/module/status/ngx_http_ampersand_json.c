@@ -1,13 +1,15 @@
 #include "ngx_http_ampersand_json.h"
 #include "ngx_http_ampersand_labels.h"
+#include "ngx_http_ampersand_standings.h"
 #include "request/ngx_http_ampersand_context.h"
 #include "zone/ngx_ampersand_history.h"
 #include "amp_version.h"
 
 
 static void ngx_http_ampersand_json_tenants(ngx_http_ampersand_text_t *text,
-    ngx_ampersand_metrics_t *metrics);
+    ngx_http_ampersand_main_conf_t *amcf);
 static void ngx_http_ampersand_json_tenant(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_zone_t *zone,
     const ngx_ampersand_metrics_tenant_t *tenant, const char *id, size_t len);
 static void ngx_http_ampersand_json_sources(ngx_http_ampersand_text_t *text,
     const ngx_atomic_uint_t *n);
@@ -23,6 +25,8 @@ static void ngx_http_ampersand_json_upstream(ngx_http_ampersand_text_t *text,
     ngx_ampersand_metrics_shared_t *sh);
 static void ngx_http_ampersand_json_cache(ngx_http_ampersand_text_t *text,
     ngx_ampersand_metrics_shared_t *sh);
+static void ngx_http_ampersand_json_redis(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_counters_t *counters);
 static void ngx_http_ampersand_json_history(ngx_http_ampersand_text_t *text,
     ngx_ampersand_metrics_shared_t *sh, ngx_uint_t seconds);
 static void ngx_http_ampersand_json_second(ngx_http_ampersand_text_t *text,
@@ -59,11 +63,12 @@ ngx_http_ampersand_json(ngx_http_ampersand_text_t *text,
 
     ngx_http_ampersand_text(text, ",\"version\":\"%s\"", AMP_VERSION);
 
-    ngx_http_ampersand_json_tenants(text, amcf->metrics);
+    ngx_http_ampersand_json_tenants(text, amcf);
     ngx_http_ampersand_json_operations(text, amcf->metrics->sh);
     ngx_http_ampersand_json_durations(text, amcf->metrics->sh);
     ngx_http_ampersand_json_upstream(text, amcf->metrics->sh);
     ngx_http_ampersand_json_cache(text, amcf->metrics->sh);
+    ngx_http_ampersand_json_redis(text, counters);
     ngx_http_ampersand_json_servers(text, amcf);
 
     if (history) {
@@ -81,10 +86,13 @@ ngx_http_ampersand_json(ngx_http_ampersand_text_t *text,
 
 static void
 ngx_http_ampersand_json_tenants(ngx_http_ampersand_text_t *text,
-    ngx_ampersand_metrics_t *metrics)
+    ngx_http_ampersand_main_conf_t *amcf)
 {
     ngx_uint_t                       i;
+    ngx_ampersand_metrics_t         *metrics;
     ngx_ampersand_metrics_tenant_t  *tenant;
+
+    metrics = amcf->metrics;
 
     ngx_ampersand_metrics_expire(metrics);
 
@@ -94,22 +102,26 @@ ngx_http_ampersand_json_tenants(ngx_http_ampersand_text_t *text,
         tenant = &metrics->sh->tenants[i];
 
         if (tenant->len) {
-            ngx_http_ampersand_json_tenant(text, tenant, (char *) tenant->id,
-                                             tenant->len);
+            ngx_http_ampersand_json_tenant(text, amcf->zone, tenant,
+                                           (char *) tenant->id, tenant->len);
             ngx_http_ampersand_text(text, ",");
         }
     }
 
-    ngx_http_ampersand_json_tenant(text, &metrics->sh->other, "other",
-                                     sizeof("other") - 1);
+    ngx_http_ampersand_json_tenant(text, NULL, &metrics->sh->other, "other",
+                                   sizeof("other") - 1);
     ngx_http_ampersand_text(text, ",");
-    ngx_http_ampersand_json_tenant(text, &metrics->sh->unidentified, "", 0);
+    ngx_http_ampersand_json_tenant(text, NULL, &metrics->sh->unidentified, "",
+                                   0);
     ngx_http_ampersand_text(text, "}");
 }
 
 
+/* zone NULL: it is no single tenant. */
+
 static void
 ngx_http_ampersand_json_tenant(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_zone_t *zone,
     const ngx_ampersand_metrics_tenant_t *tenant, const char *id, size_t len)
 {
     uint32_t           refusals[AMP_REASON_COUNT];
@@ -133,6 +145,11 @@ ngx_http_ampersand_json_tenant(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_text(text, "\"%*s\":{", len, id);
     ngx_http_ampersand_json_sources(text, n);
     ngx_http_ampersand_json_refusals(text, refusals);
+
+    if (zone) {
+        ngx_http_ampersand_standing_json(text, zone, tenant);
+    }
+
     ngx_http_ampersand_text(text, "}");
 }
 
@@ -347,6 +364,32 @@ ngx_http_ampersand_json_cache(ngx_http_ampersand_text_t *text,
     for (i = 0; i < NGX_AMPERSAND_METRICS_CACHE; i++) {
         ngx_http_ampersand_text(text, "%s\"%s\":%uA", i ? "," : "",
                                 ngx_http_ampersand_cached[i], sh->cache[i]);
+    }
+
+    ngx_http_ampersand_text(text, "}");
+}
+
+
+/* "redis":{"lookup":[0,...],...}: how long calls took, see "bounds". */
+
+static void
+ngx_http_ampersand_json_redis(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_counters_t *counters)
+{
+    uint32_t    counts[AMP_HISTOGRAM_BUCKETS];
+    ngx_uint_t  i, j;
+
+    ngx_http_ampersand_text(text, ",\"redis\":{");
+
+    for (i = 0; i < NGX_AMPERSAND_FOR; i++) {
+
+        for (j = 0; j < AMP_HISTOGRAM_BUCKETS; j++) {
+            counts[j] = (uint32_t) counters->redis_times[i].buckets[j];
+        }
+
+        ngx_http_ampersand_text(text, "%s\"%s\":", i ? "," : "",
+                                ngx_http_ampersand_for[i]);
+        ngx_http_ampersand_json_counts(text, counts);
     }
 
     ngx_http_ampersand_text(text, "}");

@@ -11,6 +11,11 @@ const char  *ngx_http_ampersand_tries[NGX_AMPERSAND_TRY_FAILURES] = {
 };
 
 
+const char  *ngx_http_ampersand_for[NGX_AMPERSAND_FOR] = {
+    "lookup", "lease", "invalidation"
+};
+
+
 /* By NGX_HTTP_CACHE_..., from NGX_HTTP_CACHE_MISS on. */
 
 const char  *ngx_http_ampersand_cached[NGX_AMPERSAND_METRICS_CACHE] = {

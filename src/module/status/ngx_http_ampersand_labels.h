@@ -18,6 +18,10 @@ extern const char  *ngx_http_ampersand_parts[NGX_AMPERSAND_IN_PARTS];
 
 extern const char  *ngx_http_ampersand_tries[NGX_AMPERSAND_TRY_FAILURES];
 
+/* What Redis is called for. */
+
+extern const char  *ngx_http_ampersand_for[NGX_AMPERSAND_FOR];
+
 /* What was found in the cache. */
 
 extern const char  *ngx_http_ampersand_cached[NGX_AMPERSAND_METRICS_CACHE];

@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_prometheus.h"
 #include "ngx_http_ampersand_labels.h"
+#include "ngx_http_ampersand_standings.h"
 #include "request/ngx_http_ampersand_context.h"
 #include "amp_version.h"
 
@@ -37,7 +38,9 @@ static void ngx_http_ampersand_prometheus_duration(
     ngx_uint_t part);
 static void ngx_http_ampersand_prometheus_histogram(
     ngx_http_ampersand_text_t *text, ngx_ampersand_histogram_t *histogram,
-    ngx_uint_t part, ngx_uint_t api, ngx_uint_t class);
+    const char *metric, const u_char *labels, size_t len);
+static void ngx_http_ampersand_prometheus_redis(
+    ngx_http_ampersand_text_t *text, ngx_ampersand_counters_t *counters);
 static void ngx_http_ampersand_prometheus_upstream(
     ngx_http_ampersand_text_t *text, ngx_ampersand_metrics_shared_t *sh);
 static void ngx_http_ampersand_prometheus_cache(
@@ -67,6 +70,9 @@ ngx_http_ampersand_prometheus(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_prometheus_durations(text, sh);
     ngx_http_ampersand_prometheus_upstream(text, sh);
     ngx_http_ampersand_prometheus_cache(text, sh);
+    ngx_http_ampersand_prometheus_redis(text,
+                                    ngx_ampersand_zone_counters(amcf->zone));
+    ngx_http_ampersand_standings(text, amcf);
 
     for (i = 0; i < n; i++) {
         ngx_http_ampersand_prometheus_head(text, f[i].name, f[i].type,
@@ -255,27 +261,42 @@ static void
 ngx_http_ampersand_prometheus_duration(ngx_http_ampersand_text_t *text,
     ngx_ampersand_metrics_shared_t *sh, ngx_uint_t part)
 {
-    ngx_uint_t  api, class;
+    u_char       labels[128], *last;
+    ngx_uint_t   api, class;
+    const char  *metric;
+
+    metric = part < NGX_AMPERSAND_IN_LOOKUP ? ngx_http_ampersand_parts[part]
+                                            : "wait";
 
     for (api = 0; api < NGX_AMPERSAND_METRICS_APIS; api++) {
         for (class = 0; class < NGX_AMPERSAND_METRICS_CLASSES; class++) {
+
+            last = ngx_sprintf(labels, "api=\"%s\",class=\"%s\"",
+                               ngx_http_ampersand_label_api(api),
+                               amp_class_name(class));
+
+            if (part >= NGX_AMPERSAND_IN_LOOKUP) {
+                last = ngx_sprintf(last, ",for=\"%s\"",
+                                   ngx_http_ampersand_parts[part]);
+            }
+
             ngx_http_ampersand_prometheus_histogram(text,
                                               &sh->durations[part][api][class],
-                                              part, api, class);
+                                              metric, labels, last - labels);
         }
     }
 }
 
 
+/* Nothing, where nothing was counted. */
+
 static void
 ngx_http_ampersand_prometheus_histogram(ngx_http_ampersand_text_t *text,
-    ngx_ampersand_histogram_t *histogram, ngx_uint_t part, ngx_uint_t api,
-    ngx_uint_t class)
+    ngx_ampersand_histogram_t *histogram, const char *metric,
+    const u_char *labels, size_t len)
 {
-    u_char              labels[128], *last;
-    unsigned            i;
-    const char         *metric;
-    ngx_atomic_uint_t   count, buckets[AMP_HISTOGRAM_BUCKETS];
+    unsigned           i;
+    ngx_atomic_uint_t  count, buckets[AMP_HISTOGRAM_BUCKETS];
 
     count = 0;
 
@@ -288,32 +309,42 @@ ngx_http_ampersand_prometheus_histogram(ngx_http_ampersand_text_t *text,
         return;
     }
 
-    metric = part < NGX_AMPERSAND_IN_LOOKUP ? ngx_http_ampersand_parts[part]
-                                            : "wait";
-
-    last = ngx_sprintf(labels, "api=\"%s\",class=\"%s\"",
-                       ngx_http_ampersand_label_api(api),
-                       amp_class_name(class));
-
-    if (part >= NGX_AMPERSAND_IN_LOOKUP) {
-        last = ngx_sprintf(last, ",for=\"%s\"",
-                           ngx_http_ampersand_parts[part]);
-    }
-
     for (i = 0; i < AMP_HISTOGRAM_BUCKETS; i++) {
         ngx_http_ampersand_text(text, "ampersand_%s_duration_seconds_bucket{"
                                       "%*s,le=\"%s\"} %uA\n",
-                                metric, (size_t) (last - labels), labels,
-                                amp_histogram_bound(i), buckets[i]);
+                                metric, len, labels, amp_histogram_bound(i),
+                                buckets[i]);
     }
 
     ngx_http_ampersand_text(text,
                             "ampersand_%s_duration_seconds_sum{%*s} "
                             "%uA.%06uA\n"
                             "ampersand_%s_duration_seconds_count{%*s} %uA\n",
-                            metric, (size_t) (last - labels), labels,
-                            histogram->sum / 1000000, histogram->sum % 1000000,
-                            metric, (size_t) (last - labels), labels, count);
+                            metric, len, labels, histogram->sum / 1000000,
+                            histogram->sum % 1000000, metric, len, labels,
+                            count);
+}
+
+
+static void
+ngx_http_ampersand_prometheus_redis(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_counters_t *counters)
+{
+    u_char      labels[32];
+    ngx_uint_t  i;
+
+    ngx_http_ampersand_prometheus_head(text, "redis_duration_seconds",
+                                       "histogram",
+                                       "Calls to Redis, from the first try to "
+                                       "the reply, by what for");
+
+    for (i = 0; i < NGX_AMPERSAND_FOR; i++) {
+        ngx_http_ampersand_prometheus_histogram(text, &counters->redis_times[i],
+                                   "redis", labels,
+                                   ngx_sprintf(labels, "for=\"%s\"",
+                                               ngx_http_ampersand_for[i])
+                                   - labels);
+    }
 }
 
 

@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_lookup.h"
 #include "ngx_ampersand_log.h"
+#include "ngx_ampersand_times.h"
 #include "redis/ngx_ampersand_redis_error.h"
 #include "zone/ngx_ampersand_cooldown.h"
 #include "amp_escape.h"
@@ -135,6 +136,7 @@ ngx_http_ampersand_lookup_start(ngx_http_ampersand_lookups_t *lookups,
     lookup->lookups = lookups;
     lookup->handler = handler;
     lookup->log = ngx_cycle->log;
+    lookup->started = ngx_ampersand_times_now();
     lookup->by_token = (id.len == 0);
     lookup->script = ngx_http_ampersand_lookup_by_script(lookups);
     ngx_queue_init(&lookup->waiters);
@@ -280,7 +282,8 @@ ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc, redisReply *reply)
 {
     ngx_http_ampersand_lookup_t *lookup = data;
 
-    amp_reason_e  reason;
+    amp_reason_e               reason;
+    ngx_ampersand_counters_t  *counters;
 
     if (rc != NGX_OK) {
 
@@ -302,6 +305,10 @@ ngx_http_ampersand_lookup_reply(void *data, ngx_int_t rc, redisReply *reply)
              : ngx_http_ampersand_lookup_step(lookup, reply);
 
     if (reason != AMP_OK || lookup->step == NGX_HTTP_AMPERSAND_LOOKUP_DONE) {
+        counters = ngx_ampersand_zone_counters(lookup->lookups->zone);
+        ngx_ampersand_histogram_add(
+                             &counters->redis_times[NGX_AMPERSAND_FOR_LOOKUP],
+                             ngx_ampersand_times_now() - lookup->started);
         lookup->handler(lookup, reason);
         return;
     }

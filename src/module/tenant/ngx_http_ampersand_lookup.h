@@ -87,6 +87,7 @@ struct ngx_http_ampersand_lookup_s {
     ngx_http_ampersand_lookups_t      *lookups;
     ngx_http_ampersand_lookup_pt       handler;
     ngx_log_t                         *log;
+    uint64_t                           started; /* ngx_ampersand_times_now()  */
     ngx_http_ampersand_lookup_step_e   step;
     ngx_uint_t                         retries;
     uint64_t                           begun[NGX_HTTP_AMPERSAND_LOOKUP_DONE];

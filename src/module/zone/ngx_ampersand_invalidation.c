@@ -86,7 +86,15 @@ void
 ngx_ampersand_invalidation_subscribed(ngx_ampersand_zone_t *zone,
     ngx_uint_t up)
 {
-    ngx_ampersand_zone_counters(zone)->events_up = up;
+    ngx_ampersand_counters_t  *counters;
+
+    counters = ngx_ampersand_zone_counters(zone);
+
+    if (counters->events_up && !up) {
+        ngx_ampersand_count(counters, events_missed);
+    }
+
+    counters->events_up = up;
 
     if (up) {
         ngx_ampersand_zone_mark_stale(zone);

@@ -21,7 +21,7 @@
 #define NGX_AMPERSAND_UNSHARED     512      /* see cache/ngx_http_ampersand_
                                                cache_lock.h                   */
 #define NGX_AMPERSAND_INVALIDATED  1024
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d7039
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d703a
 #define NGX_AMPERSAND_SERVERS      64
 #define NGX_AMPERSAND_GATEWAYS     65535    /* more are not counted          */
 #define NGX_AMPERSAND_BREAKERS     32

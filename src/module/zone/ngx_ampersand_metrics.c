@@ -191,6 +191,27 @@ ngx_ampersand_metrics_free(ngx_ampersand_metrics_tenant_t *tenant, time_t now)
 }
 
 
+/* After another token took its place, a token's expiry is of no interest. */
+
+void
+ngx_ampersand_metrics_token(ngx_ampersand_metrics_tenant_t *tenant,
+    time_t expires)
+{
+    if (tenant->expires
+        && (tenant->expires <= ngx_time()
+            || ngx_time() - tenant->expires_used
+               > NGX_AMPERSAND_METRICS_SILENCE))
+    {
+        tenant->expires = 0;
+    }
+
+    if (expires && (tenant->expires == 0 || expires <= tenant->expires)) {
+        tenant->expires = expires;
+        tenant->expires_used = ngx_time();
+    }
+}
+
+
 void
 ngx_ampersand_metrics_expire(ngx_ampersand_metrics_t *metrics)
 {
@@ -203,13 +224,4 @@ ngx_ampersand_metrics_expire(ngx_ampersand_metrics_t *metrics)
     }
 
     ngx_shmtx_unlock(&metrics->shpool->mutex);
-}
-
-
-void
-ngx_ampersand_histogram_add(ngx_ampersand_histogram_t *histogram, uint64_t us)
-{
-    (void) ngx_atomic_fetch_add(&histogram->buckets[amp_histogram_bucket(us)],
-                                1);
-    (void) ngx_atomic_fetch_add(&histogram->sum, (ngx_atomic_int_t) us);
 }

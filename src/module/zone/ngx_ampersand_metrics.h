@@ -15,10 +15,9 @@
 #define NGX_AMPERSAND_METRICS_H
 
 
+#include "ngx_ampersand_counters.h"
 #include "ngx_ampersand_times.h"
-#include "amp_histogram.h"
 #include "amp_operations.h"
-#include "amp_problem.h"
 #include "amp_tenant.h"
 
 
@@ -52,17 +51,15 @@ typedef enum {
 
 
 typedef struct {
-    ngx_atomic_uint_t  buckets[AMP_HISTOGRAM_BUCKETS];
-    ngx_atomic_uint_t  sum;             /* us                                 */
-} ngx_ampersand_histogram_t;
-
-
-typedef struct {
     ngx_atomic_uint_t  requests[NGX_AMPERSAND_METRICS_APIS]
                                [NGX_AMPERSAND_METRICS_CLASSES]
                                [NGX_AMPERSAND_METRICS_SOURCES];
     ngx_atomic_uint_t  refusals[AMP_REASON_COUNT];
     time_t             last;            /* when a request was counted         */
+    time_t             expires;         /* of its token that expires first, of
+                                           those used in the last hour, 0:
+                                           none expires; and ...              */
+    time_t             expires_used;    /* ... when that was used             */
     uint32_t           hash;            /* of the id                          */
     u_char             len;             /* 0: nobody has the place            */
     u_char             id[AMP_TENANT_ID_MAX];
@@ -132,12 +129,13 @@ ngx_ampersand_metrics_t *ngx_ampersand_metrics_create(ngx_conf_t *cf,
 ngx_ampersand_metrics_tenant_t *ngx_ampersand_metrics_tenant(
     ngx_ampersand_metrics_t *metrics, amp_span_t id);
 
+/* A request of the tenant came with a token that expires then; 0: never. */
+
+void ngx_ampersand_metrics_token(ngx_ampersand_metrics_tenant_t *tenant,
+    time_t expires);
+
 /* Frees the places of tenants that sent nothing for an hour. */
 
 void ngx_ampersand_metrics_expire(ngx_ampersand_metrics_t *metrics);
-
-void ngx_ampersand_histogram_add(ngx_ampersand_histogram_t *histogram,
-    uint64_t us);
-
 
 #endif /* NGX_AMPERSAND_METRICS_H */

@@ -13,19 +13,35 @@ static void ngx_ampersand_node_touch(ngx_ampersand_shared_t *sh,
 
 
 ngx_ampersand_node_t *
+ngx_ampersand_node_peek(ngx_ampersand_shared_t *sh, ngx_ampersand_kind_e kind,
+    uint32_t hash, const u_char *id, size_t len)
+{
+    ngx_ampersand_node_t  *node;
+
+    for (node = sh->buckets[hash & sh->mask];
+         node && !ngx_ampersand_node_is(node, kind, hash, id, len);
+         node = node->next)
+    {
+        /* void */
+    }
+
+    return node;
+}
+
+
+ngx_ampersand_node_t *
 ngx_ampersand_node_get(ngx_ampersand_shared_t *sh, ngx_ampersand_kind_e kind,
     uint32_t hash, const u_char *id, size_t len)
 {
     ngx_ampersand_node_t  *node;
 
-    for (node = sh->buckets[hash & sh->mask]; node; node = node->next) {
-        if (ngx_ampersand_node_is(node, kind, hash, id, len)) {
-            ngx_ampersand_node_touch(sh, node);
-            return node;
-        }
+    node = ngx_ampersand_node_peek(sh, kind, hash, id, len);
+
+    if (node) {
+        ngx_ampersand_node_touch(sh, node);
     }
 
-    return NULL;
+    return node;
 }
 
 

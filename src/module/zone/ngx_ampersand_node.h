@@ -79,7 +79,15 @@ ngx_ampersand_node_age(ngx_ampersand_node_t *node)
 ngx_ampersand_node_t *ngx_ampersand_node_get(ngx_ampersand_shared_t *sh,
     ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
 
-/* The same for ids that ngx_ampersand_node_hash() hashes: all but tokens. */
+/* The same for who only wants to look: the node is not marked as used. */
+
+ngx_ampersand_node_t *ngx_ampersand_node_peek(ngx_ampersand_shared_t *sh,
+    ngx_ampersand_kind_e kind, uint32_t hash, const u_char *id, size_t len);
+
+/*
+ * ngx_ampersand_node_get() for ids that ngx_ampersand_node_hash() hashes: all
+ * but tokens.
+ */
 
 #define ngx_ampersand_node_find(sh, kind, id)                                 \
     ngx_ampersand_node_get(sh, kind,                                          \

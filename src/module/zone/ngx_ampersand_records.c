@@ -55,6 +55,8 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
             goto done;
         }
 
+        record->expires = tn->expires;
+
         node = ngx_ampersand_node_follow(zone, token, NGX_AMPERSAND_TENANT,
                                          tn->tenant, token->len);
 

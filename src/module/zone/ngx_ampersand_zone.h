@@ -61,6 +61,7 @@ typedef struct {
     amp_tenant_t  *tenant;          /* the caller's memory, cap bytes         */
     size_t         cap;
     size_t         size;            /* bytes needed, where cap is too small   */
+    time_t         expires;         /* of the token, 0: never, or no token    */
     uint32_t       gens[AMP_FAMILY_COUNT];
     uint32_t       bumps[AMP_FAMILY_COUNT];
 } ngx_ampersand_record_t;

@@ -1,0 +1,128 @@
+#include "ngx_ampersand_standing.h"
+#include "ngx_ampersand_lease_call.h"
+#include "zone/ngx_ampersand_node.h"
+
+
+static void ngx_ampersand_standing_record(ngx_ampersand_shared_t *sh,
+    const amp_tenant_t *tenant, ngx_ampersand_standing_t *standing);
+static time_t ngx_ampersand_standing_cooldown(ngx_ampersand_shared_t *sh,
+    const amp_tenant_t *tenant);
+static ngx_uint_t ngx_ampersand_standing_in_flight(ngx_ampersand_shared_t *sh,
+    amp_span_t id, uint32_t max);
+
+
+#define ngx_ampersand_standing_peek(sh, kind, id)                             \
+    ngx_ampersand_node_peek(sh, kind,                                         \
+                            ngx_ampersand_node_hash((id).data, (id).len),     \
+                            (id).data, (id).len)
+
+
+void
+ngx_ampersand_standing(ngx_ampersand_zone_t *zone, amp_span_t id,
+    ngx_ampersand_standing_t *standing)
+{
+    ngx_ampersand_node_t         *node;
+    ngx_ampersand_tenant_node_t  *ten;
+
+    ngx_memzero(standing, sizeof(*standing));
+
+    ngx_ampersand_zone_lock(zone);
+
+    node = ngx_ampersand_standing_peek(zone->sh, NGX_AMPERSAND_TENANT, id);
+
+    if (node && !node->negative) {
+        ten = ngx_ampersand_node_body(node);
+        ngx_ampersand_standing_record(zone->sh, &ten->tenant, standing);
+    }
+
+    ngx_ampersand_zone_unlock(zone);
+}
+
+
+static void
+ngx_ampersand_standing_record(ngx_ampersand_shared_t *sh,
+    const amp_tenant_t *tenant, ngx_ampersand_standing_t *standing)
+{
+    u_char                   name[NGX_AMPERSAND_LEASE_ID];
+    uint64_t                 now;
+    amp_span_t               id, lease;
+    ngx_uint_t               i;
+    ngx_ampersand_node_t    *node;
+    ngx_ampersand_leased_t  *leased;
+
+    id = amp_tenant_field(tenant, tenant->id);
+
+    standing->known = 1;
+    standing->opens = (tenant->sealed.len != 0 && tenant->opened);
+    standing->cooldown = ngx_ampersand_standing_cooldown(sh, tenant);
+
+    now = ngx_ampersand_lease_now();
+
+    for (i = 0; i < AMP_LIMIT_COUNT; i++) {
+
+        if (!amp_tenant_rate(tenant, (amp_limit_e) i, &standing->rates[i])) {
+            continue;
+        }
+
+        standing->limits |= (ngx_uint_t) 1 << i;
+
+        lease = ngx_ampersand_lease_id(id, (amp_limit_e) i, name);
+        node = ngx_ampersand_standing_peek(sh, NGX_AMPERSAND_LEASE, lease);
+
+        if (node) {
+            leased = ngx_ampersand_node_state(node);
+            standing->used[i] = amp_lease_used(&leased->lease,
+                                               &standing->rates[i], now);
+        }
+    }
+
+    if (tenant->concurrency) {
+        standing->limits |= (ngx_uint_t) 1 << AMP_LIMIT_COUNT;
+        standing->rates[AMP_LIMIT_COUNT].burst = tenant->concurrency;
+        standing->used[AMP_LIMIT_COUNT] =
+                  ngx_ampersand_standing_in_flight(sh, id, tenant->concurrency);
+    }
+}
+
+
+static time_t
+ngx_ampersand_standing_cooldown(ngx_ampersand_shared_t *sh,
+    const amp_tenant_t *tenant)
+{
+    amp_span_t             owner;
+    ngx_msec_t            *end;
+    ngx_ampersand_node_t  *node;
+
+    owner = amp_span_make(tenant->owner, AMP_TENANT_OWNER);
+    node = ngx_ampersand_standing_peek(sh, NGX_AMPERSAND_COOLDOWN, owner);
+
+    if (node == NULL) {
+        return 0;
+    }
+
+    end = ngx_ampersand_node_state(node);
+
+    return *end > ngx_current_msec
+           ? (time_t) ((*end - ngx_current_msec + 999) / 1000) : 0;
+}
+
+
+static ngx_uint_t
+ngx_ampersand_standing_in_flight(ngx_ampersand_shared_t *sh, amp_span_t id,
+    uint32_t max)
+{
+    ngx_ampersand_node_t  *node;
+
+    node = ngx_ampersand_standing_peek(sh, NGX_AMPERSAND_CONCURRENCY, id);
+
+    return node ? (ngx_uint_t) ngx_min((uint64_t) node->ref * 1000 / max, 1000)
+                : 0;
+}
+
+
+const char *
+ngx_ampersand_standing_limit(ngx_uint_t limit)
+{
+    return limit < AMP_LIMIT_COUNT ? amp_limit_name((amp_limit_e) limit)
+                                   : "concurrency";
+}
