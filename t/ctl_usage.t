@@ -124,6 +124,7 @@ subtest 'the examples of --help can be run as they are printed' => sub {
     $ctl->file('acme.key', "sk_canary_example\n");
     $ctl->file('key.txt', "sk_canary_example\n");
     $ctl->file('body.json', '{}');
+    $ctl->file('access.log', '{"tenant":"acme","operation":"listIntegrations","decision":"pass"}' . "\n");
     $ctl->file('tenants.json', '{"version":1,"tenants":[]}');
     my $bin = $FindBin::Bin . '/../' . Gateway::Ctl::binary();
     my @lines;

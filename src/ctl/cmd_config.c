@@ -23,7 +23,12 @@ const ctl_command_t  ctl_config_commands[] = {
       "be run again. Keys of another master key are sealed anew where both\n"
       "are given:\n"
       "--master-key NEW --master-key OLD. For example:\n"
-      "  ampctl config import tenants.json --prune --dry-run",
+      "  ampctl config import tenants.json --prune --dry-run\n"
+      "\n"
+      "--replay LOG tries a change of policy on the requests of an access log\n"
+      "in the format of ampersand/log.conf. Exit code 1: some would newly\n"
+      "fail. Limits, and what the log does not have, are not tried:\n"
+      "  ampctl config import tenants.json --replay access.log",
       config_import_options, config_import },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

@@ -21,13 +21,15 @@
 #include "config_check.h"
 #include "config_import.h"
 #include "config_pass.h"
+#include "config_replay.h"
 #include "record.h"
 #include "tenant_keys.h"
 #include "token_store.h"
 
 
 enum {
-    IMPORT_PRUNE = CTL_OPTION
+    IMPORT_PRUNE = CTL_OPTION,
+    IMPORT_REPLAY
 };
 
 
@@ -35,6 +37,10 @@ const ctl_option_t  config_import_options[] = {
 
     { IMPORT_PRUNE, "prune", NULL,
       "remove tenants and tokens that are not in the file", 0 },
+
+    { IMPORT_REPLAY, "replay", "LOG",
+      "change nothing; say which requests of this access log (- for standard "
+      "input) would newly fail or pass", 0 },
 
     CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
@@ -349,9 +355,10 @@ import_prune(import_t *im, unsigned show)
 static int
 import_run(import_t *im)
 {
-    ctl_t     *ctl;
-    int64_t    now;
-    unsigned   show;
+    ctl_t       *ctl;
+    int64_t      now;
+    unsigned     show;
+    const char  *log;
 
     ctl = im->ctl;
 
@@ -367,6 +374,12 @@ import_run(import_t *im)
         || import_check_once(im) != 0)
     {
         return -1;
+    }
+
+    log = ctl_value(ctl, IMPORT_REPLAY);
+
+    if (log != NULL) {
+        return config_replay(im, log);
     }
 
     show = ctl_value(ctl, CTL_DRY_RUN) != NULL;

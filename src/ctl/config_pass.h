@@ -42,6 +42,7 @@ struct import_s {
     import_tenant_t   tenants[TENANT_BATCH];
     const char       *unreadable;
 
+    void             *data;         /* for run()                              */
     int             (*run)(import_t *im, import_tenant_t *tenant);
 };
 
