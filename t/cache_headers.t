@@ -56,6 +56,17 @@ subtest 'an answer that did not come through the cache has no cache headers' => 
     }
 };
 
+subtest 'no Age where the cache was not asked, unless Ampersand gave one' => sub {
+    my $write = sub { $gw->request('POST', '/v1/topics', token => $token, json => { name => 'n' }) };
+    is $write->()->{headers}{age}, undef, 'a write';
+    my $res = get('/v1/generate-upload-url');
+    is $res->{status}, 200, 'a GET that is never stored';
+    is $res->{headers}{age}, undef, 'no age';
+    $up->answer({ echo => 1, headers => [ Age => '7' ] });
+    is $write->()->{headers}{age}, 7, "Ampersand's own";
+    $up->answer({ echo => 1 });
+};
+
 subtest 'requests that waited for one cache entry' => sub {
     my $path = path();
     $up->answer({ echo => 1, delay => 0.2 });

@@ -16,7 +16,8 @@ ngx_int_t
 ngx_http_ampersand_cache_headers(ngx_http_request_t *r, u_char *text,
     ngx_uint_t forwarded, ngx_uint_t no_store)
 {
-    ngx_str_t         found, status, age;
+    time_t            age;
+    ngx_str_t         found, status, seconds;
     ngx_uint_t        n;
     static ngx_str_t  bypass = ngx_string("BYPASS");
 
@@ -24,9 +25,8 @@ ngx_http_ampersand_cache_headers(ngx_http_request_t *r, u_char *text,
     found = n ? ngx_http_cache_status[n - 1] : bypass;
 
     status.data = text;
-    age.data = ngx_http_ampersand_cache_status(r, text, forwarded, no_store);
-    status.len = age.data - status.data;
-    age.len = amp_decimal(age.data, ngx_http_ampersand_cache_age(r)) - age.data;
+    text = ngx_http_ampersand_cache_status(r, text, forwarded, no_store);
+    status.len = text - status.data;
 
     if (ngx_http_ampersand_header(r, "X-Cache-Status", &found) != NGX_OK
         || ngx_http_ampersand_header(r, "Cache-Status", &status) != NGX_OK)
@@ -34,7 +34,16 @@ ngx_http_ampersand_cache_headers(ngx_http_request_t *r, u_char *text,
         return NGX_ERROR;
     }
 
-    return ngx_http_ampersand_header(r, "Age", &age);
+    age = ngx_http_ampersand_cache_age(r);
+
+    if (age < 0) {
+        return NGX_OK;
+    }
+
+    seconds.data = text;
+    seconds.len = amp_decimal(text, age) - text;
+
+    return ngx_http_ampersand_header(r, "Age", &seconds);
 }
 
 
@@ -146,7 +155,11 @@ ngx_http_ampersand_cache_valid(ngx_http_request_t *r)
 }
 
 
-/* RFC 9111, 4.2.3: the time in this cache, and the age that upstream gave. */
+/*
+ * RFC 9111, 4.2.3: the time in this cache, and the age that upstream gave.  -1:
+ * upstream gave none, and the cache was not asked; an Age would say that it was
+ * (5.1).
+ */
 
 static time_t
 ngx_http_ampersand_cache_age(ngx_http_request_t *r)
@@ -161,7 +174,7 @@ ngx_http_ampersand_cache_age(ngx_http_request_t *r)
         return 0;
     }
 
-    age = 0;
+    age = (r->upstream->cache_status == 0) ? -1 : 0;
 
     if (r->cached && r->cache) {
         age = ngx_max(ngx_time() - r->cache->date, 0);
@@ -172,7 +185,8 @@ ngx_http_ampersand_cache_age(ngx_http_request_t *r)
 
     while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
         if (ngx_http_ampersand_is(h, "age")) {
-            age += amp_freshness_age(ngx_ampersand_span(h->value));
+            age = ngx_max(age, 0)
+                  + amp_freshness_age(ngx_ampersand_span(h->value));
             break;
         }
     }
