@@ -32,6 +32,7 @@ static const amp_span_t  amp_header_denied[] = {
     amp_header_name("connection"),
     amp_header_name("keep-alive"),
     amp_header_name("te"),
+    amp_header_name("traceparent"),
     amp_header_name("trailer"),
     amp_header_name("transfer-encoding"),
     amp_header_name("upgrade"),
@@ -179,8 +180,7 @@ amp_header_allowed(const amp_header_policy_t *policy, amp_span_t name)
         return amp_header_begins(name, "content-");
 
     case 't':
-        return amp_header_is(name, "traceparent")
-               || amp_header_is(name, "tracestate");
+        return amp_header_is(name, "tracestate");
 
     case 'u':
         return amp_header_is(name, "user-agent");
@@ -320,7 +320,9 @@ amp_header_forwarded(const amp_header_policy_t *policy, amp_span_t name)
 {
     amp_header_spelling_e  spelling;
 
-    if (!policy->proxy && !amp_header_allowed(policy, name)) {
+    if ((!policy->proxy && !amp_header_allowed(policy, name))
+        || (!policy->tracestate && amp_header_is(name, "tracestate")))
+    {
         return 0;
     }
 

@@ -13,6 +13,8 @@
 typedef struct {
     amp_span_t  connection;         /* value of the client's Connection       */
     unsigned    proxy:1;            /* the proxy API, which has a deny-list   */
+    unsigned    tracestate:1;       /* it belongs to the trace that upstream
+                                       is told                                */
     unsigned    identity:1;         /* the gateway edits the body of the
                                        answer: no Accept-Encoding             */
 } amp_header_policy_t;

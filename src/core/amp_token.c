@@ -9,7 +9,6 @@
 #define AMP_TOKEN_PREFIX     "agw_"
 #define AMP_TOKEN_CHECKED    (AMP_TOKEN_LEN - AMP_TOKEN_CHECKSUM)
 #define AMP_TOKEN_CHECKSUM   6
-#define AMP_TOKEN_ID_RANDOM  10
 #define AMP_BASE62_FAIR      248        /* 4 * 62: bytes below it are used    */
 
 

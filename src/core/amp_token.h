@@ -18,6 +18,7 @@
 #define AMP_TOKEN_DIGEST      32    /* bytes                                  */
 #define AMP_TOKEN_DIGEST_HEX  64
 #define AMP_TOKEN_ID_MAX      80    /* "<tenant id>.<10 base62>"              */
+#define AMP_TOKEN_ID_RANDOM   10
 #define AMP_TOKEN_LABEL_MAX   128
 
 

@@ -2,11 +2,6 @@
 #include "amp_escape.h"
 
 
-/* "00-<32 digits>-<16 digits>-01" */
-
-#define AMP_TRACE_PARENT  (2 + 1 + AMP_TRACE_ID + 1 + 16 + 1 + 2)
-
-
 /* Lower-case hex digits, not all of them zero. */
 
 static int
@@ -29,28 +24,96 @@ amp_trace_field(const unsigned char *p, size_t len)
 }
 
 
-amp_span_t
-amp_trace_id(amp_span_t traceparent)
+int
+amp_trace_read(amp_span_t traceparent, amp_trace_t *trace)
 {
     const unsigned char  *p;
 
     p = traceparent.data;
 
+    /* "00-<32 digits>-<16 digits>-01" */
+
     if (traceparent.len < AMP_TRACE_PARENT
         || amp_unhex(p, p + 2) < 0 || memcmp(p, "ff", 2) == 0
         || p[2] != '-' || p[35] != '-' || p[52] != '-'
         || !amp_trace_field(p + 3, AMP_TRACE_ID)
-        || !amp_trace_field(p + 36, 16)
+        || !amp_trace_field(p + 36, AMP_TRACE_SPAN)
         || amp_unhex(p + 53, p + 55) < 0)
     {
-        return amp_span_null;
+        return -1;
     }
 
     if (traceparent.len > AMP_TRACE_PARENT
         && (memcmp(p, "00", 2) == 0 || p[AMP_TRACE_PARENT] != '-'))
     {
-        return amp_span_null;
+        return -1;
     }
 
-    return amp_span_make(p + 3, AMP_TRACE_ID);
+    memcpy(trace->id, p + 3, AMP_TRACE_ID);
+    memcpy(trace->span, p + 36, AMP_TRACE_SPAN);
+    trace->flags = (unsigned char) amp_unhex(p + 53, p + 55) & AMP_TRACE_FLAGS;
+
+    return 0;
+}
+
+
+int
+amp_trace_read_id(amp_span_t text, unsigned char id[AMP_TRACE_ID])
+{
+    if (text.len != AMP_TRACE_ID || !amp_trace_field(text.data, text.len)) {
+        return -1;
+    }
+
+    memcpy(id, text.data, AMP_TRACE_ID);
+
+    return 0;
+}
+
+
+int
+amp_trace_read_span(amp_span_t text, unsigned char span[AMP_TRACE_SPAN])
+{
+    if (text.len != AMP_TRACE_SPAN || !amp_trace_field(text.data, text.len)) {
+        return -1;
+    }
+
+    memcpy(span, text.data, AMP_TRACE_SPAN);
+
+    return 0;
+}
+
+
+void
+amp_trace_make_id(amp_trace_t *trace,
+    const unsigned char random[AMP_TRACE_ID / 2])
+{
+    amp_hex(random, AMP_TRACE_ID / 2, trace->id);
+}
+
+
+void
+amp_trace_make_span(amp_trace_t *trace,
+    const unsigned char random[AMP_TRACE_SPAN / 2])
+{
+    amp_hex(random, AMP_TRACE_SPAN / 2, trace->span);
+}
+
+
+unsigned char *
+amp_trace_write(const amp_trace_t *trace, unsigned char *out)
+{
+    memcpy(out, "00-", 3);
+    out += 3;
+
+    memcpy(out, trace->id, AMP_TRACE_ID);
+    out += AMP_TRACE_ID;
+    *out++ = '-';
+
+    memcpy(out, trace->span, AMP_TRACE_SPAN);
+    out += AMP_TRACE_SPAN;
+    *out++ = '-';
+
+    amp_hex(&trace->flags, 1, out);
+
+    return out + 2;
 }

@@ -9,6 +9,7 @@
 #include "request/ngx_http_ampersand_location.h"
 #include "request/ngx_http_ampersand_log.h"
 #include "request/ngx_http_ampersand_send.h"
+#include "request/ngx_http_ampersand_trace.h"
 #include "request/ngx_http_ampersand_variables.h"
 #include "status/ngx_http_ampersand_account.h"
 #include "status/ngx_http_ampersand_ready.h"
@@ -690,6 +691,7 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
     }
 
     if (ngx_http_ampersand_body_init(cf) != NGX_OK
+        || ngx_http_ampersand_trace_init(cf, amcf) != NGX_OK
         || ngx_http_ampersand_registry(cf, amcf) != NGX_OK)
     {
         return NGX_ERROR;

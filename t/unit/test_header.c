@@ -28,11 +28,12 @@ allow_list_apis_get_only_listed_headers(void **state)
 {
     static const char *const sent[] = {
         "accept", "accept-encoding", "accept-language", "content-type",
-        "content-encoding", "traceparent", "tracestate", "user-agent"
+        "content-encoding", "user-agent"
     };
     static const char *const kept[] = {
         "", "x", "accep", "x-api-key", "authorization", "cookie", "host",
-        "connection", "te", "traceparents", "user-agent-x", "x-forwarded-for",
+        "connection", "te", "traceparent", "tracestate", "traceparents",
+        "user-agent-x", "x-forwarded-for",
         "x-amp-project-id", "x-amp-proxy-version", "x-request-id", "x-custom"
     };
     size_t  i;
@@ -164,6 +165,29 @@ a_list_is_read_word_by_word(void **state)
 
 
 static void
+the_state_of_a_trace_goes_with_the_trace(void **state)
+{
+    amp_header_policy_t  policy;
+
+    (void) state;
+
+    for (policy = platform; /* void */ ; policy = proxy) {
+        policy.tracestate = 0;
+        assert_false(forwarded(&policy, "tracestate"));
+        assert_false(forwarded(&policy, "traceparent"));
+
+        policy.tracestate = 1;
+        assert_true(forwarded(&policy, "tracestate"));
+        assert_false(forwarded(&policy, "traceparent"));
+
+        if (policy.proxy) {
+            break;
+        }
+    }
+}
+
+
+static void
 selects(void **state)
 {
     size_t  i;
@@ -197,6 +221,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(allow_list_apis_get_only_listed_headers),
+        cmocka_unit_test(the_state_of_a_trace_goes_with_the_trace),
         cmocka_unit_test(no_accept_encoding_for_edited_answers),
         cmocka_unit_test(the_proxy_api_gets_all_but_the_denied_headers),
         cmocka_unit_test(what_connection_names_is_not_forwarded),

@@ -11,32 +11,80 @@
 #define PARENT  "00f067aa0ba902b7"
 
 
-static amp_span_t
-id_of(const char *text)
+static int
+read_text(const char *text, amp_trace_t *trace)
 {
-    return amp_trace_id(amp_span_make(text, strlen(text)));
+    memset(trace, 0x7e, sizeof(*trace));
+
+    return amp_trace_read(amp_span_make(text, strlen(text)), trace);
 }
 
 
 static void
-the_id_of_a_trace_is_found(void **state)
+a_trace_is_read(void **state)
 {
-    amp_span_t  id;
+    amp_trace_t  trace;
 
     (void) state;
 
-    id = id_of("00-" ID "-" PARENT "-01");
-    assert_int_equal(id.len, AMP_TRACE_ID);
-    assert_memory_equal(id.data, ID, AMP_TRACE_ID);
+    assert_int_equal(read_text("00-" ID "-" PARENT "-01", &trace), 0);
+    assert_memory_equal(trace.id, ID, AMP_TRACE_ID);
+    assert_memory_equal(trace.span, PARENT, AMP_TRACE_SPAN);
+    assert_int_equal(trace.flags, AMP_TRACE_SAMPLED);
 
-    assert_int_equal(id_of("cc-" ID "-" PARENT "-01-later").len, AMP_TRACE_ID);
+    assert_int_equal(read_text("cc-" ID "-" PARENT "-fe-later", &trace), 0);
+    assert_memory_equal(trace.id, ID, AMP_TRACE_ID);
+    assert_int_equal(trace.flags, 2);
 }
 
 
 static void
-a_malformed_value_has_no_id(void **state)
+a_trace_is_written(void **state)
+{
+    amp_trace_t    trace;
+    unsigned char  random[16], text[AMP_TRACE_PARENT];
+
+    (void) state;
+
+    assert_int_equal(read_text("cc-" ID "-" PARENT "-ff-later", &trace), 0);
+    assert_ptr_equal(amp_trace_write(&trace, text), text + sizeof(text));
+    assert_memory_equal(text, "00-" ID "-" PARENT "-03", sizeof(text));
+
+    memset(random, 0xa5, sizeof(random));
+    amp_trace_make_id(&trace, random);
+    amp_trace_make_span(&trace, random + 8);
+    trace.flags = 0;
+    amp_trace_write(&trace, text);
+    assert_memory_equal(text, "00-a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5-"
+                        "a5a5a5a5a5a5a5a5-00", sizeof(text));
+}
+
+
+static void
+ids_are_read(void **state)
+{
+    unsigned char  id[AMP_TRACE_ID];
+
+    (void) state;
+
+    assert_int_equal(amp_trace_read_id(amp_span(ID), id), 0);
+    assert_memory_equal(id, ID, AMP_TRACE_ID);
+    assert_int_equal(amp_trace_read_span(amp_span(PARENT), id), 0);
+    assert_memory_equal(id, PARENT, AMP_TRACE_SPAN);
+
+    assert_int_equal(amp_trace_read_id(amp_span(PARENT), id), -1);
+    assert_int_equal(amp_trace_read_span(amp_span(ID), id), -1);
+    assert_int_equal(amp_trace_read_span(amp_span("0000000000000000"), id), -1);
+    assert_int_equal(amp_trace_read_span(amp_span("00F067AA0BA902B7"), id), -1);
+    assert_int_equal(amp_trace_read_span(amp_span_null, id), -1);
+}
+
+
+static void
+a_malformed_value_is_no_trace(void **state)
 {
     size_t              i;
+    amp_trace_t         trace;
     static const char  *bad[] = {
         "",
         "00",
@@ -59,7 +107,7 @@ a_malformed_value_has_no_id(void **state)
     (void) state;
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_null(id_of(bad[i]).data);
+        assert_int_equal(read_text(bad[i], &trace), -1);
     }
 }
 
@@ -68,8 +116,10 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
-        cmocka_unit_test(the_id_of_a_trace_is_found),
-        cmocka_unit_test(a_malformed_value_has_no_id)
+        cmocka_unit_test(a_trace_is_read),
+        cmocka_unit_test(a_trace_is_written),
+        cmocka_unit_test(ids_are_read),
+        cmocka_unit_test(a_malformed_value_is_no_trace)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "ngx_http_ampersand_deny.h"
 #include "ngx_http_ampersand_location.h"
 #include "ngx_http_ampersand_log.h"
+#include "ngx_http_ampersand_trace.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
 #include "amp_decide.h"
 
@@ -404,6 +405,7 @@ ngx_http_ampersand_prepare(ngx_http_request_t *r,
     ctx->policy.proxy = (ctx->op->api == AMP_API_PROXY);
     ctx->policy.identity = ctx->wrap;
     ctx->policy.connection = ngx_ampersand_span(ctx->headers.connection);
+    (void) ngx_http_ampersand_trace(r, ctx);
 
     ctx->ttl = 0;
 

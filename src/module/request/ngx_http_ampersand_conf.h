@@ -7,7 +7,7 @@
 #define NGX_HTTP_AMPERSAND_CONF_H
 
 
-#include "ngx_ampersand_compat.h"
+#include "ngx_ampersand_random.h"
 #include <ngx_http.h>
 #include "cache/ngx_ampersand_cache_invalidate.h"
 #include "cache/ngx_http_ampersand_cache_lock.h"
@@ -37,6 +37,7 @@ typedef struct {
     ngx_http_ampersand_cache_lock_t   cache_lock;
     time_t                            logged;   /* see ngx_ampersand_log.h    */
     time_t                            answers_logged;
+    ngx_ampersand_random_t            random;
     u_char                            id[NGX_HTTP_AMPERSAND_ID + 1];
                                                 /* the last request's         */
 } ngx_http_ampersand_worker_t;
@@ -73,6 +74,9 @@ typedef struct {
     ngx_array_t                    *logs;       /* see ..._log.h              */
     ngx_str_t                       status_address; /* for the registry, or
                                                    empty                      */
+    ngx_int_t                       otel_trace; /* indexes of $otel_trace_id, */
+    ngx_int_t                       otel_span;  /* ... $otel_span_id; negative:
+                                                   nothing defines them       */
     ngx_str_t                       gateways;   /* the file with their number */
     ngx_http_ampersand_worker_t    *worker;     /* NULL in the master         */
 } ngx_http_ampersand_main_conf_t;

@@ -90,6 +90,9 @@ ngx_http_ampersand_context_next(ngx_http_request_t *r)
     ctx->headers = dropped->headers;
     ctx->times = dropped->times;
     ctx->request_id = dropped->request_id;
+    ctx->trace = dropped->trace;
+    ctx->traced = dropped->traced;
+    ctx->policy.tracestate = dropped->policy.tracestate;
     ctx->limited = dropped->limited;
     ctx->unknown = dropped->unknown;
     ctx->resolve.token = dropped->resolve.token;

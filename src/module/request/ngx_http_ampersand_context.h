@@ -14,6 +14,7 @@
 #include "cache/ngx_http_ampersand_cache_store.h"
 #include "limit/ngx_http_ampersand_limit.h"
 #include "tenant/ngx_http_ampersand_resolve.h"
+#include "amp_trace.h"
 
 
 /* RFC 9110, section 9.2.2: what may be sent twice */
@@ -77,6 +78,8 @@ typedef struct {
                                                    that passed it             */
     ngx_str_t                        uri;       /* composed, escaped          */
     amp_header_policy_t              policy;    /* of headers that go upstream*/
+    amp_trace_t                      trace;     /* its span is the request's;
+                                                   id[0] is 0: none           */
     ngx_str_t                        cache_key;
     uint32_t                         ttl;       /* 0: neither read nor stored */
     uint32_t                         writes;    /* families, AMP_F(...) | ... */
@@ -85,6 +88,7 @@ typedef struct {
     off_t                            body_seen;
 
     unsigned                         identified:1; /* record.tenant is filled */
+    unsigned                         traced:1;  /* trace is filled            */
     unsigned                         checked:1; /* the body is to be checked  */
     unsigned                         observed:1; /* would have been refused   */
     unsigned                         unknown:1; /* a request that was sent got
@@ -125,7 +129,7 @@ extern ngx_str_t  ngx_http_ampersand_sources[NGX_HTTP_AMPERSAND_SOURCES];
  *
  * ngx_http_ampersand_context_next() is for the access phase in the location of
  * a redirect, where all is decided anew: a new context, which has the request
- * id of the dropped one, its headers, what it was charged, and whether it may
+ * id and trace of the dropped one, its headers, what it was charged, and whether it may
  * have been done.  NULL: no memory.
  */
 

@@ -9,9 +9,10 @@
 
 #define NGX_HTTP_AMPERSAND_HEAD_FIXED                                         \
     (sizeof("  HTTP/1.1\r\nHost: \r\nX-Request-Id: \r\nContent-Length: \r\n"  \
+            "traceparent: \r\n"                                               \
             "If-Modified-Since: Mon, 28 Sep 1970 06:00:00 GMT\r\n"            \
             "If-None-Match: \r\nX-Api-Key: \r\n\r\n")                         \
-     + NGX_OFF_T_LEN + AMP_HEADER_OWN_MAX)
+     + AMP_TRACE_PARENT + NGX_OFF_T_LEN + AMP_HEADER_OWN_MAX)
 
 #define ngx_http_ampersand_head_text(p, text)                                 \
     ngx_cpymem(p, text, sizeof(text) - 1)
@@ -59,6 +60,13 @@ ngx_http_ampersand_head(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
     p = ngx_cpymem(p, ctx->request_id.data, ctx->request_id.len);
     *p++ = CR;
     *p++ = LF;
+
+    if (ctx->trace.id[0]) {
+        p = ngx_http_ampersand_head_text(p, "traceparent: ");
+        p = amp_trace_write(&ctx->trace, p);
+        *p++ = CR;
+        *p++ = LF;
+    }
 
     if (r->headers_in.content_length_n >= 0) {
         p = ngx_http_ampersand_head_text(p, "Content-Length: ");

@@ -1,7 +1,7 @@
 #include "ngx_http_ampersand_variables.h"
+#include "ngx_http_ampersand_trace.h"
 #include "ngx_http_ampersand_header_list.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
-#include "amp_trace.h"
 
 
 /*
@@ -24,7 +24,9 @@ typedef struct {
 typedef enum {
     NGX_HTTP_AMPERSAND_LOG_API = 0,
     NGX_HTTP_AMPERSAND_LOG_PATH,
-    NGX_HTTP_AMPERSAND_LOG_SOURCE
+    NGX_HTTP_AMPERSAND_LOG_SOURCE,
+    NGX_HTTP_AMPERSAND_LOG_TRACE,
+    NGX_HTTP_AMPERSAND_LOG_SPAN
 } ngx_http_ampersand_log_word_e;
 
 
@@ -40,7 +42,13 @@ static ngx_int_t ngx_http_ampersand_variable_operation(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_word(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_ampersand_variable_trace_id(ngx_http_request_t *r,
+static ngx_int_t ngx_http_ampersand_variable_trace(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ampersand_variable_token_id(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static void ngx_http_ampersand_variable_plain(ngx_http_variable_value_t *v,
+    const ngx_str_t *text);
+static ngx_int_t ngx_http_ampersand_variable_limit(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ampersand_variable_user_agent(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -89,8 +97,13 @@ static ngx_http_ampersand_variable_t  ngx_http_ampersand_variables[] = {
       NGX_HTTP_AMPERSAND_LOG_PATH },
     { ngx_string("ampersand_source"), ngx_http_ampersand_variable_word,
       NGX_HTTP_AMPERSAND_LOG_SOURCE },
-    { ngx_string("ampersand_trace_id"), ngx_http_ampersand_variable_trace_id,
+    { ngx_string("ampersand_trace_id"), ngx_http_ampersand_variable_trace,
+      NGX_HTTP_AMPERSAND_LOG_TRACE },
+    { ngx_string("ampersand_span_id"), ngx_http_ampersand_variable_trace,
+      NGX_HTTP_AMPERSAND_LOG_SPAN },
+    { ngx_string("ampersand_token_id"), ngx_http_ampersand_variable_token_id,
       0 },
+    { ngx_string("ampersand_limit"), ngx_http_ampersand_variable_limit, 0 },
     { ngx_string("ampersand_user_agent"),
       ngx_http_ampersand_variable_user_agent, 0 },
     { ngx_null_string, NULL, 0 }
@@ -253,64 +266,143 @@ ngx_http_ampersand_variable_word(ngx_http_request_t *r,
 }
 
 
+/*
+ * The ids that upstream is told; asked before the request is decided, too, in
+ * the log of a refused one.
+ */
+
 static ngx_int_t
-ngx_http_ampersand_variable_trace_id(ngx_http_request_t *r,
+ngx_http_ampersand_variable_trace(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    amp_span_t                  id;
-    ngx_table_elt_t            *h;
-    ngx_http_ampersand_walk_t   walk = { &r->headers_in.headers.part, 0 };
+    ngx_http_ampersand_ctx_t  *ctx;
+
+    ctx = ngx_http_ampersand_known(r);
+
+    if (ctx == NULL || ngx_http_ampersand_trace(r, ctx) != NGX_OK) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    if (data == NGX_HTTP_AMPERSAND_LOG_SPAN) {
+        ngx_http_ampersand_variable_set(v, ctx->trace.span, AMP_TRACE_SPAN);
+
+    } else {
+        ngx_http_ampersand_variable_set(v, ctx->trace.id, AMP_TRACE_ID);
+    }
+
+    return NGX_OK;
+}
+
+
+/* "acme.x3Kf0a9QzT", as "ampctl token list" shows it; never the token. */
+
+static ngx_int_t
+ngx_http_ampersand_variable_token_id(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                    *p, *id;
+    amp_span_t                 tenant;
+    ngx_http_ampersand_ctx_t  *ctx;
 
     (void) data;
 
-    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+    ctx = ngx_http_ampersand_known(r);
 
-        if (ngx_http_ampersand_is(h, "traceparent")) {
-            id = amp_trace_id(ngx_ampersand_span(h->value));
-
-            if (id.len) {
-                ngx_http_ampersand_variable_set(v, id.data, id.len);
-                return NGX_OK;
-            }
-        }
+    if (ctx == NULL || !ctx->identified || ctx->record.token[0] == 0) {
+        v->not_found = 1;
+        return NGX_OK;
     }
 
-    v->not_found = 1;
+    tenant = amp_tenant_field(ctx->record.tenant, ctx->record.tenant->id);
+
+    id = ngx_pnalloc(r->pool, tenant.len + 1 + AMP_TOKEN_ID_RANDOM);
+    if (id == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(id, tenant.data, tenant.len);
+    *p++ = '.';
+    p = ngx_cpymem(p, ctx->record.token, AMP_TOKEN_ID_RANDOM);
+
+    ngx_http_ampersand_variable_set(v, id, p - id);
 
     return NGX_OK;
 }
 
 
 /*
- * A client may send its token anywhere, and bytes that are no UTF-8: no log has
- * them.
+ * A client may send its token anywhere, and both sides bytes that are no UTF-8:
+ * no log has them.
  */
 
-static ngx_int_t
-ngx_http_ampersand_variable_user_agent(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
+static void
+ngx_http_ampersand_variable_plain(ngx_http_variable_value_t *v,
+    const ngx_str_t *text)
 {
-    u_char           *p, *last;
-    ngx_table_elt_t  *h;
+    u_char  *p, *last;
 
-    (void) data;
-
-    h = r->headers_in.user_agent;
-    p = h ? h->value.data : NULL;
-    last = h ? p + h->value.len : NULL;
+    p = text->data;
+    last = p + text->len;
 
     while (p < last && *p < 0x80) {
         p++;
     }
 
-    if (h == NULL || p != last
-        || ngx_strlcasestrn(h->value.data, last, (u_char *) "agw_", 4 - 1))
+    if (p != last
+        || ngx_strlcasestrn(text->data, last, (u_char *) "agw_", 4 - 1))
     {
+        v->not_found = 1;
+        return;
+    }
+
+    ngx_http_ampersand_variable_set(v, text->data, text->len);
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_variable_user_agent(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    (void) data;
+
+    if (r->headers_in.user_agent == NULL) {
         v->not_found = 1;
         return NGX_OK;
     }
 
-    ngx_http_ampersand_variable_set(v, h->value.data, h->value.len);
+    ngx_http_ampersand_variable_plain(v, &r->headers_in.user_agent->value);
+
+    return NGX_OK;
+}
+
+
+/* RateLimit of the answer, the gateway's own or upstream's. */
+
+static ngx_int_t
+ngx_http_ampersand_variable_limit(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_table_elt_t            *h;
+    ngx_http_ampersand_walk_t   walk;
+
+    (void) data;
+
+    walk.part = &r->headers_out.headers.part;
+    walk.i = 0;
+
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+
+        if (h->hash
+            && amp_span_caseeq(ngx_ampersand_span(h->key),
+                               amp_span("ratelimit")))
+        {
+            ngx_http_ampersand_variable_plain(v, &h->value);
+            return NGX_OK;
+        }
+    }
+
+    v->not_found = 1;
 
     return NGX_OK;
 }

@@ -99,6 +99,8 @@ struct ngx_http_ampersand_lookup_s {
     unsigned                           eval:1;  /* with the script's text     */
     u_char                             digest[AMP_TOKEN_DIGEST];
     time_t                             expires;
+    u_char                             token[AMP_TOKEN_ID_RANDOM]; /* the end
+                                                   of the token's id          */
     size_t                             id_len;
     u_char                             id[AMP_TENANT_ID_MAX];
     uint32_t                           gens[AMP_FAMILY_COUNT];

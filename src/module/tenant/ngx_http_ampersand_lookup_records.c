@@ -57,6 +57,9 @@ ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *lookup,
     }
 
     lookup->expires = (time_t) record.expires;
+    ngx_memcpy(lookup->token,
+               record.id.data + record.id.len - AMP_TOKEN_ID_RANDOM,
+               AMP_TOKEN_ID_RANDOM);
     lookup->id_len = record.tenant.len;
     ngx_memcpy(lookup->id, record.tenant.data, record.tenant.len);
     lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
@@ -225,7 +228,7 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
                                     begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
                                     lookup->digest,
                                     amp_span_make(lookup->id, lookup->id_len),
-                                    lookup->expires);
+                                    lookup->token, lookup->expires);
     }
 
     if ((rc == NGX_DECLINED || token == NGX_DECLINED)
@@ -316,7 +319,8 @@ ngx_http_ampersand_lookup_unknown(ngx_http_ampersand_lookup_t *lookup)
     if (rc == NGX_OK && lookup->by_token) {
         rc = ngx_ampersand_records_store_token(zone,
                                  lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
-                                 lookup->digest, id, lookup->expires);
+                                 lookup->digest, id, lookup->token,
+                                 lookup->expires);
     }
 
     if (rc != NGX_OK && ngx_http_ampersand_lookup_restart(lookup)) {

@@ -276,6 +276,7 @@ ngx_http_ampersand_resolve_copy(ngx_http_ampersand_lookup_t *lookup,
     ngx_memcpy(record->tenant, tenant, tenant->size);
     ngx_memcpy(record->gens, lookup->gens, sizeof(lookup->gens));
     record->expires = lookup->expires;
+    ngx_memcpy(record->token, lookup->token, sizeof(lookup->token));
 
     /* writes that this gateway saw meanwhile are in the zone only */
 

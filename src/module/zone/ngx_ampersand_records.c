@@ -56,6 +56,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         }
 
         record->expires = tn->expires;
+        ngx_memcpy(record->token, tn->id, AMP_TOKEN_ID_RANDOM);
 
         node = ngx_ampersand_node_follow(zone, token, NGX_AMPERSAND_TENANT,
                                          tn->tenant, token->len);
@@ -204,7 +205,7 @@ ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone)
 
 ngx_int_t
 ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
-    const u_char *digest, amp_span_t tenant, time_t expires)
+    const u_char *digest, amp_span_t tenant, const u_char *id, time_t expires)
 {
     uint32_t                     hash;
     ngx_int_t                    rc;
@@ -239,6 +240,7 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     tn = ngx_ampersand_node_body(node);
 
     ngx_memcpy(tn->digest, digest, AMP_TOKEN_DIGEST);
+    ngx_memcpy(tn->id, id, AMP_TOKEN_ID_RANDOM);
     tn->expires = expires;
     node->len = (u_char) tenant.len;
 

@@ -59,13 +59,15 @@ ngx_int_t ngx_ampersand_records_recent(ngx_ampersand_zone_t *zone,
 uint64_t ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone);
 
 /*
- * Stores a token.  tenant empty: no such token exists.  expires: Unix seconds,
- * 0: never.  NGX_OK, also where there is no room; NGX_DECLINED: it was
- * invalidated since begun, look it up again.
+ * Stores a token.  tenant empty: no such token exists.  id: the end of its id,
+ * AMP_TOKEN_ID_RANDOM bytes.  expires: Unix seconds, 0: never.  NGX_OK, also
+ * where there is no room; NGX_DECLINED: it was invalidated since begun, look it
+ * up again.
  */
 
 ngx_int_t ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone,
-    uint64_t begun, const u_char *digest, amp_span_t tenant, time_t expires);
+    uint64_t begun, const u_char *digest, amp_span_t tenant, const u_char *id,
+    time_t expires);
 
 /*
  * Stores a tenant record.  As above; and for a record older than the last

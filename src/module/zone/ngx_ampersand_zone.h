@@ -64,6 +64,9 @@ typedef struct {
     time_t         expires;         /* of the token, 0: never, or no token    */
     uint32_t       gens[AMP_FAMILY_COUNT];
     uint32_t       bumps[AMP_FAMILY_COUNT];
+    u_char         token[AMP_TOKEN_ID_RANDOM];
+                                    /* the end of the token's id; token[0] is
+                                       0: found without a token               */
 } ngx_ampersand_record_t;
 
 
