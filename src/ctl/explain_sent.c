@@ -103,6 +103,7 @@ explain_upstream(explain_t *e, unsigned checked, amp_span_t body)
 
     explain_header_add(headers, "Host", ctl_span(amp_api_host(op->api)));
     explain_header_add(headers, "X-Request-Id", amp_span_null);
+    explain_header_add(headers, "traceparent", amp_span_null);
 
     if (e->ex->body != NULL) {
         snprintf(length, sizeof(length), "%zu", body.len);

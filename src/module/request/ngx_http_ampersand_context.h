@@ -129,8 +129,8 @@ extern ngx_str_t  ngx_http_ampersand_sources[NGX_HTTP_AMPERSAND_SOURCES];
  *
  * ngx_http_ampersand_context_next() is for the access phase in the location of
  * a redirect, where all is decided anew: a new context, which has the request
- * id and trace of the dropped one, its headers, what it was charged, and whether it may
- * have been done.  NULL: no memory.
+ * id and the trace of the dropped one, its headers, what it was charged, and
+ * whether it may have been done.  NULL: no memory.
  */
 
 ngx_http_ampersand_ctx_t *ngx_http_ampersand_known(ngx_http_request_t *r);

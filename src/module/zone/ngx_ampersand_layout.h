@@ -77,7 +77,7 @@ struct ngx_ampersand_node_s {
 typedef struct {
     u_char                 digest[AMP_TOKEN_DIGEST];
     time_t                 expires;     /* Unix seconds, 0: never             */
-    u_char                 id[AMP_TOKEN_ID_RANDOM]; /* the end of its id       */
+    u_char                 id[AMP_TOKEN_ID_RANDOM]; /* the end of it          */
     u_char                 tenant[1];   /* node->len bytes                    */
 } ngx_ampersand_token_node_t;
 
