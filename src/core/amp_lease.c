@@ -263,6 +263,15 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
         return 0;
     }
 
+    /*
+     * Its answer would take the reserved units from requests that have not
+     * looked yet: with burst 1 the unit would lapse, unspent.
+     */
+
+    if (amp_lease_reserved(lease, now, 1)) {
+        return 0;
+    }
+
     if (lease->waiting != 0 || lease->failed) {
         return 1;
     }

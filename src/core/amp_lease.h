@@ -128,7 +128,8 @@ uint32_t amp_lease_burst_max(const amp_rate_t *rate);
  * as demand unless it waited.
  *   ADMIT     amp_lease_spend() takes the unit; nothing is taken yet
  *   ASK       wait for the end of a call; *wait is the ns until
- *             amp_lease_due() can return 1, 0: now, or during a call
+ *             amp_lease_due() can return 1, 0: now, during a call, or while
+ *             units are reserved for others
  *   REFUSE    *wait is the ns (> 0) until this may have changed
  *   FALLBACK  see amp_lease_local(); amp_lease_due() says when to call Redis
  * When the rate or burst changes, the next call hands back the held units if no
@@ -152,7 +153,8 @@ void amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 /*
  * 1 when a call should begin now: requests wait, the last call failed, or less
  * than half of the last lease is left and more units will probably be used.  0
- * otherwise, during a call, and when it is too early for one.
+ * otherwise, during a call, while units are reserved for requests that waited,
+ * and when it is too early for one.
  */
 
 int amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate,

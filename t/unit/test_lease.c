@@ -358,6 +358,50 @@ units_are_handed_back(void **state)
 }
 
 
+/*
+ * Two workers: a request of the second one comes before the first one's request
+ * has looked.  Another answer would make the reserved unit an ordinary one,
+ * which lapses.
+ */
+
+static void
+no_call_begins_while_units_are_reserved(void **state)
+{
+    one_t     o;
+    uint64_t  wait;
+
+    one_init(&o, "1/h", 1);
+
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ASK);
+    one_call(&o);
+
+    o.now += MS / 10;
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                     AMP_LEASE_ASK);
+    assert_false(amp_lease_due(&o.lease, &o.rate, o.now));
+
+    o.now += MS;
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 1, &wait),
+                     AMP_LEASE_ADMIT);
+    amp_lease_spend(&o.lease, &o.rate, o.now, 1);
+    assert_true(amp_lease_due(&o.lease, &o.rate, o.now));
+    one_call(&o);
+    assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 1, &wait),
+                     AMP_LEASE_REFUSE);
+
+    /* a client that left keeps nobody waiting for long */
+
+    one_init(&o, "1/h", 1);
+
+    (void) amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait);
+    one_call(&o);
+    (void) amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait);
+    o.now += AMP_LEASE_PACE + MS;
+    assert_true(amp_lease_due(&o.lease, &o.rate, o.now));
+}
+
+
 /* They are not spent. */
 
 static void
@@ -628,6 +672,7 @@ main(void)
         cmocka_unit_test(without_redis),
         cmocka_unit_test(spent_without_redis_while_a_call_is_under_way),
         cmocka_unit_test(units_are_handed_back),
+        cmocka_unit_test(no_call_begins_while_units_are_reserved),
         cmocka_unit_test(units_that_lapsed_during_the_call),
         cmocka_unit_test(impossible_answers),
         cmocka_unit_test(answer_to_an_older_call),
