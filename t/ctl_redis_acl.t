@@ -96,8 +96,8 @@ for my $how ([ 'asked' ], [ 'tried', '+eval' ]) {
         }
         my $with = $rights->($keys, $channel, $without->());
         is $with->{status}, @less ? 'fail' : 'ok', 'with all that are left';
-        for my $family ($name eq 'asked' ? qw(token:* tokens:* tenant:* tenants gen:* limit:* cooldown:* doctor:*) : 'gen:*') {
-            my @patterns = map { "~amp:$_" } grep { $_ ne $family } qw(token:* tokens:* tenant:* tenants gen:* limit:* cooldown:* doctor:*);
+        for my $family ($name eq 'asked' ? qw(token:* tokens:* tenant:* tenants gen:* limit:* cooldown:* usage:* doctor:*) : 'gen:*') {
+            my @patterns = map { "~amp:$_" } grep { $_ ne $family } qw(token:* tokens:* tenant:* tenants gen:* limit:* cooldown:* usage:* doctor:*);
             like $rights->(@patterns, $channel, $without->())->{message}, qr/\bany command on amp:\Q$family\E/, "without ~amp:$family";
         }
         like $rights->($keys, $without->())->{message}, qr/any command on amp:events$/, 'without the channel';

@@ -101,6 +101,15 @@ amp_keys_audit(amp_span_t prefix, amp_buf_t *out)
 
 
 void
+amp_keys_usage(amp_span_t prefix, amp_span_t date, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "usage:");
+    amp_buf_span(out, date);
+}
+
+
+void
 amp_keys_events(amp_span_t prefix, amp_buf_t *out)
 {
     amp_buf_span(out, prefix);

@@ -64,6 +64,10 @@ void amp_keys_gateway(amp_span_t prefix, amp_span_t id, amp_buf_t *out);
 
 void amp_keys_audit(amp_span_t prefix, amp_buf_t *out);
 
+/* <prefix>usage:<date>: what was used on a day, see usage.lua. */
+
+void amp_keys_usage(amp_span_t prefix, amp_span_t date, amp_buf_t *out);
+
 /* <prefix>events: the channel, see amp_event.h. */
 
 void amp_keys_events(amp_span_t prefix, amp_buf_t *out);

@@ -6,7 +6,8 @@
 
 #define AMP_RIGHTS_SCRIPTS                                                    \
     (amp_rights_on(TOKEN)|amp_rights_on(TENANT)|amp_rights_on(GEN)            \
-     |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS)|amp_rights_on(DOCTOR))
+     |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS)|amp_rights_on(USAGE)       \
+     |amp_rights_on(DOCTOR))
 
 
 /*
@@ -29,16 +30,18 @@ static const amp_right_t  amp_rights_list[] = {
       |amp_rights_on(GATEWAY), 0 },
     { "hdel", " % x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT)
       |amp_rights_on(GATEWAYS), 0 },
-    { "hget", " % x", amp_rights_on(TOKENS), 0 },
+    { "hget", " % x", amp_rights_on(TOKENS)|amp_rights_on(USAGE), 0 },
     { "hgetall", " %", amp_rights_on(TOKENS)|amp_rights_on(GEN)
       |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
-    { "hincrby", " % x x", amp_rights_on(GEN), 0 },
+    { "hincrby", " % x x", amp_rights_on(GEN)|amp_rights_on(USAGE), 0 },
     { "hlen", " %", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
     { "hmget", " % x", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
+    { "hscan", " % 0", amp_rights_on(USAGE), 0 },
     { "hset", " % x x x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT)
-      |amp_rights_on(GATEWAYS), 0 },
+      |amp_rights_on(GATEWAYS)|amp_rights_on(USAGE), 0 },
     { "info", " server", 0, 0 },
-    { "pexpire", " % x", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
+    { "pexpire", " % x", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS)
+      |amp_rights_on(USAGE), 0 },
     { "ping", "", 0, 0 },
     { "pttl", " %", amp_rights_on(COOLDOWN), 0 },
     { "publish", " % {\"v\":1,\"type\":\"doctor\"}", amp_rights_on(EVENTS), 0 },
@@ -72,6 +75,7 @@ static const char *const  amp_rights_names[AMP_RIGHTS_NAMES] = {
     [AMP_RIGHTS_GATEWAY] = "gateway:doctor",
     [AMP_RIGHTS_GATEWAYS] = "gateways",
     [AMP_RIGHTS_AUDIT] = "audit",
+    [AMP_RIGHTS_USAGE] = "usage:%doctor",
     [AMP_RIGHTS_DOCTOR] = "doctor:0",
     [AMP_RIGHTS_EVENTS] = "events"
 };

@@ -16,5 +16,6 @@ const amp_script_t  amp_script_invalidate = amp_script(INVALIDATE);
 const amp_script_t  amp_script_lease = amp_script(LEASE);
 const amp_script_t  amp_script_lookup = amp_script(LOOKUP);
 const amp_script_t  amp_script_register = amp_script(REGISTER);
+const amp_script_t  amp_script_usage = amp_script(USAGE);
 const amp_script_t  amp_script_write_tenant = amp_script(WRITE_TENANT);
 const amp_script_t  amp_script_write_token = amp_script(WRITE_TOKEN);

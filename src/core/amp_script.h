@@ -28,6 +28,7 @@ extern const amp_script_t  amp_script_invalidate;
 extern const amp_script_t  amp_script_lease;
 extern const amp_script_t  amp_script_lookup;
 extern const amp_script_t  amp_script_register;
+extern const amp_script_t  amp_script_usage;
 extern const amp_script_t  amp_script_write_tenant;
 extern const amp_script_t  amp_script_write_token;
 

@@ -29,6 +29,7 @@ static const ctl_command_t *const  commands[] = {
     ctl_cooldown_commands,
     ctl_gateway_commands,
     ctl_operations_commands,
+    ctl_usage_commands,
     ctl_explain_commands,
     ctl_doctor_commands,
     NULL

@@ -18,6 +18,8 @@ static void ngx_http_ampersand_worker_registry(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static void ngx_http_ampersand_worker_breakers(
     ngx_http_ampersand_main_conf_t *amcf);
+static void ngx_http_ampersand_worker_usage(
+    ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_ampersand_worker_subscribe(
     ngx_http_ampersand_main_conf_t *amcf, ngx_cycle_t *cycle);
 static void ngx_http_ampersand_worker_message(void *data, ngx_int_t rc,
@@ -80,6 +82,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     ngx_http_ampersand_cache_lock_init(&worker->cache_lock, cycle->log);
     ngx_http_ampersand_worker_registry(amcf, cycle);
     ngx_http_ampersand_worker_breakers(amcf);
+    ngx_http_ampersand_worker_usage(amcf, cycle);
 
     if (ngx_worker != 0) {
         return NGX_OK;
@@ -110,6 +113,7 @@ ngx_http_ampersand_exit_process(ngx_cycle_t *cycle)
 
     if (last) {
         ngx_ampersand_registry_exit(&worker->registry);
+        ngx_ampersand_usage_report_exit(&worker->usage);
     }
 
     /* the link writes in an event of its own, and no event loop follows */
@@ -232,6 +236,22 @@ ngx_http_ampersand_worker_breakers(ngx_http_ampersand_main_conf_t *amcf)
                                                      &alcf[i]->target->host);
         }
     }
+}
+
+
+static void
+ngx_http_ampersand_worker_usage(ngx_http_ampersand_main_conf_t *amcf,
+    ngx_cycle_t *cycle)
+{
+    ngx_ampersand_usage_reporter_t  *usage;
+
+    usage = &amcf->worker->usage;
+
+    usage->metrics = amcf->metrics;
+    usage->redis = amcf->worker->redis;
+    usage->prefix = &amcf->redis_conf->prefix;
+
+    ngx_ampersand_usage_report_init(usage, cycle->log, ngx_worker == 0);
 }
 
 

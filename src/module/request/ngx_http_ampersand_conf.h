@@ -12,6 +12,7 @@
 #include "cache/ngx_ampersand_cache_invalidate.h"
 #include "cache/ngx_http_ampersand_cache_lock.h"
 #include "limit/ngx_ampersand_registry.h"
+#include "limit/ngx_ampersand_usage_report.h"
 #include "limit/ngx_http_ampersand_limit.h"
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "tenant/ngx_ampersand_sample.h"
@@ -33,6 +34,7 @@ typedef struct {
     ngx_http_ampersand_policies_t     policies;
     ngx_ampersand_invalidator_t       invalidator;
     ngx_ampersand_registry_t          registry;
+    ngx_ampersand_usage_reporter_t          usage;
     ngx_ampersand_sample_t            sample;
     ngx_http_ampersand_cache_lock_t   cache_lock;
     time_t                            logged;   /* see ngx_ampersand_log.h    */

@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_upstream.h"
+#include "zone/ngx_ampersand_usage.h"
 
 
 #define NGX_HTTP_AMPERSAND_READ_TIMEOUT  60000  /* of proxy_read_timeout      */
@@ -284,6 +285,13 @@ ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
     }
 
     up->reached |= r->upstream->request_sent;
+
+    if (up->reached) {
+        ngx_ampersand_usage_upstream(amcf->metrics,
+                                     amp_tenant_field(up->ctx->record.tenant,
+                                                 up->ctx->record.tenant->id),
+                                     amp_operation_index(up->ctx->op));
+    }
 
     /* not answered: it may have been done, whatever error_page makes of it */
 

@@ -48,6 +48,7 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
 
     tenant = ngx_ampersand_metrics_tenant(amcf->metrics, id);
     (void) ngx_atomic_fetch_add(&tenant->requests[api][class][ctx->source], 1);
+    (void) ngx_atomic_fetch_add(&tenant->usage.bytes, r->connection->sent);
     (void) ngx_atomic_fetch_add(&sh->sources[ctx->source], 1);
 
     if (id.len) {
@@ -71,6 +72,7 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
 
     (void) ngx_atomic_fetch_add(&sh->operations[index][status][ctx->source],
                                 1);
+    (void) ngx_atomic_fetch_add(&sh->usages[index].bytes, r->connection->sent);
 
     if (r->upstream) {
         ngx_http_ampersand_account_upstream(r, sh, api);

@@ -1,8 +1,11 @@
 #include "ngx_ampersand_metrics.h"
 
+#include <openssl/rand.h>
+
 
 #define NGX_AMPERSAND_METRICS_STEP     16       /* places, several pages      */
 #define NGX_AMPERSAND_METRICS_SILENCE  3600     /* seconds                    */
+#define NGX_AMPERSAND_METRICS_LONG     86400    /* ... where usage is pending */
 
 
 static ngx_int_t ngx_ampersand_metrics_init(ngx_shm_zone_t *shm_zone,
@@ -12,6 +15,8 @@ static ngx_ampersand_metrics_tenant_t *ngx_ampersand_metrics_place(
     ngx_ampersand_metrics_t *metrics, uint32_t hash, amp_span_t id);
 static ngx_uint_t ngx_ampersand_metrics_is(
     const ngx_ampersand_metrics_tenant_t *tenant, uint32_t hash, amp_span_t id);
+static ngx_uint_t ngx_ampersand_metrics_reported(
+    const ngx_ampersand_usage_t *usage);
 static void ngx_ampersand_metrics_free(ngx_ampersand_metrics_tenant_t *tenant,
     time_t now);
 
@@ -71,6 +76,7 @@ ngx_ampersand_metrics_size(ngx_uint_t n)
 static ngx_int_t
 ngx_ampersand_metrics_init(ngx_shm_zone_t *shm_zone, void *data)
 {
+    u_char                    random[NGX_AMPERSAND_METRICS_RUN / 2];
     ngx_ampersand_metrics_t  *metrics, *old;
 
     metrics = shm_zone->data;
@@ -91,6 +97,12 @@ ngx_ampersand_metrics_init(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
+    if (RAND_bytes(random, sizeof(random)) != 1) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_hex_dump(metrics->sh->run, random, sizeof(random));
+
     metrics->sh->layout = ngx_ampersand_metrics_size(metrics->n);
     metrics->shpool->data = metrics->sh;
 
@@ -106,6 +118,12 @@ ngx_ampersand_metrics_tenant(ngx_ampersand_metrics_t *metrics, amp_span_t id)
 
     if (id.len == 0) {
         return &metrics->sh->unidentified;
+    }
+
+    /* its name is that of the others */
+
+    if (id.len == 5 && ngx_memcmp(id.data, "other", 5) == 0) {
+        return &metrics->sh->other;
     }
 
     hash = ngx_murmur_hash2((u_char *) id.data, id.len);
@@ -185,7 +203,11 @@ ngx_ampersand_metrics_is(const ngx_ampersand_metrics_tenant_t *tenant,
 static void
 ngx_ampersand_metrics_free(ngx_ampersand_metrics_tenant_t *tenant, time_t now)
 {
-    if (tenant->len && now - tenant->last > NGX_AMPERSAND_METRICS_SILENCE) {
+    if (tenant->len
+        && (now - tenant->last > NGX_AMPERSAND_METRICS_LONG
+            || (now - tenant->last > NGX_AMPERSAND_METRICS_SILENCE
+                && ngx_ampersand_metrics_reported(&tenant->usage))))
+    {
         ngx_memzero(tenant, sizeof(*tenant));
     }
 }
@@ -209,6 +231,23 @@ ngx_ampersand_metrics_token(ngx_ampersand_metrics_tenant_t *tenant,
         tenant->expires = expires;
         tenant->expires_used = ngx_time();
     }
+}
+
+
+/* 1: Redis has the usage. */
+
+static ngx_uint_t
+ngx_ampersand_metrics_reported(const ngx_ampersand_usage_t *usage)
+{
+    ngx_uint_t  j;
+
+    for (j = 0; j < AMP_USAGE_COUNTS; j++) {
+        if (usage->pending[0][j] || usage->pending[1][j] || usage->report[j]) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

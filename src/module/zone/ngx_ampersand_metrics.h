@@ -19,6 +19,7 @@
 #include "ngx_ampersand_times.h"
 #include "amp_operations.h"
 #include "amp_tenant.h"
+#include "amp_usage.h"
 
 
 #define NGX_AMPERSAND_METRICS_TENANTS      200      /* by default             */
@@ -30,10 +31,12 @@
 #define NGX_AMPERSAND_METRICS_APIS         (AMP_API_COUNT + 1)
 #define NGX_AMPERSAND_METRICS_CLASSES      (AMP_CLASS_COUNT + 1)
 #define NGX_AMPERSAND_METRICS_SOURCES      3        /* X-Gateway-Source       */
+#define NGX_AMPERSAND_METRICS_GATEWAY      0        /* the first of these     */
 #define NGX_AMPERSAND_METRICS_STATUSES     6        /* others, 1xx .. 5xx     */
 #define NGX_AMPERSAND_METRICS_CACHE        8        /* NGX_HTTP_CACHE_...     */
 
 #define NGX_AMPERSAND_HISTORY              900      /* seconds                */
+#define NGX_AMPERSAND_METRICS_RUN          16       /* bytes                  */
 #define NGX_AMPERSAND_HISTORY_PARTS        2        /* of a request, from
                                                        NGX_AMPERSAND_IN_GATEWAY
                                                        on                     */
@@ -50,11 +53,24 @@ typedef enum {
 } ngx_ampersand_try_e;
 
 
+/* See ngx_ampersand_usage.h. */
+
+typedef struct {
+    ngx_atomic_uint_t  upstream;        /* requests sent to Ampersand         */
+    ngx_atomic_uint_t  bytes;           /* of answers                         */
+    uint64_t           seen[AMP_USAGE_COUNTS]; /* what was collected so far   */
+    uint64_t           pending[2][AMP_USAGE_COUNTS]; /* by the last bit of the
+                                           day                                */
+    uint64_t           report[AMP_USAGE_COUNTS]; /* Redis has not confirmed   */
+} ngx_ampersand_usage_t;
+
+
 typedef struct {
     ngx_atomic_uint_t  requests[NGX_AMPERSAND_METRICS_APIS]
                                [NGX_AMPERSAND_METRICS_CLASSES]
                                [NGX_AMPERSAND_METRICS_SOURCES];
     ngx_atomic_uint_t  refusals[AMP_REASON_COUNT];
+    ngx_ampersand_usage_t  usage;
     time_t             last;            /* when a request was counted         */
     time_t             expires;         /* of its token that expires first, of
                                            those used in the last hour, 0:
@@ -95,6 +111,14 @@ typedef struct {
     ngx_atomic_uint_t               failures[AMP_API_COUNT]
                                             [NGX_AMPERSAND_TRY_FAILURES];
     ngx_atomic_uint_t               cache[NGX_AMPERSAND_METRICS_CACHE];
+    ngx_ampersand_usage_t           usages[AMP_OPERATIONS_MAX];
+    u_char                          run[NGX_AMPERSAND_METRICS_RUN]; /* another
+                                             one for each zone                */
+    ngx_msec_t                      collected; /* ngx_current_msec            */
+    uint64_t                        report; /* its number                     */
+    uint32_t                        report_day;
+    ngx_uint_t                      report_first;
+    ngx_uint_t                      reporting; /* Redis has not confirmed it  */
     ngx_ampersand_metrics_tenant_t  unidentified;
     ngx_ampersand_metrics_tenant_t  other;  /* tenants without a place        */
     ngx_ampersand_metrics_tenant_t  tenants[1]; /* n of them                  */
