@@ -3,7 +3,12 @@
 # Whatever http{} and server{} around the gateway say: each directive of nginx's core,
 # proxy and upstream modules changes no answer of a gateway location, or is refused by
 # nginx -t, or stands in the list of docs/configuration.md of what is left to the
-# operator.  The directives are those of the nginx at hand.
+# operator.  The directives are those of the nginx at hand; one that this test does not
+# know is a failure.
+#
+# The test also holds the lists in docs/configuration.md, and writes them:
+#
+#   WRITE_LISTS=1 prove t/config_surroundings.t
 
 use strict;
 use warnings;
@@ -88,13 +93,49 @@ my %same = (
     types_hash_max_size          => '2048',
 );
 
-# What nginx -t refuses.
+# What proxy.conf says itself, with other values that http{} and server{} may have.
+
+my %shipped = (
+    client_body_buffer_size       => '1k',
+    client_max_body_size          => '10',
+    if_modified_since             => 'off',
+    proxy_buffer_size             => '4k',
+    proxy_buffering               => 'off',
+    proxy_buffers                 => '4 4k',
+    proxy_busy_buffers_size       => '8k',
+    proxy_cache                   => 'others',
+    proxy_cache_background_update => 'off',
+    proxy_cache_convert_head      => 'off',
+    proxy_cache_key               => 'one',
+    proxy_cache_lock              => 'off',
+    proxy_cache_lock_timeout      => '1ms',
+    proxy_cache_use_stale         => 'updating',
+    proxy_connect_timeout         => '1ms',
+    proxy_hide_header             => 'Content-Type',
+    proxy_http_version            => '1.0',
+    proxy_ignore_headers          => 'Set-Cookie',
+    proxy_next_upstream           => 'off',
+    proxy_next_upstream_timeout   => '1ms',
+    proxy_next_upstream_tries     => '1',
+    proxy_pass                    => undef,
+    proxy_pass_header             => 'Set-Cookie',
+    proxy_pass_request_headers    => 'on',
+    proxy_redirect                => 'http://a.test/ http://b.test/',
+    proxy_ssl_name                => 'other.test',
+    proxy_ssl_protocols           => 'TLSv1.1',
+    proxy_ssl_server_name         => 'off',
+    proxy_ssl_trusted_certificate => '/nonexistent',
+    proxy_ssl_verify              => 'off',
+    proxy_ssl_verify_depth        => '1',
+);
+
+# What nginx -t refuses, and why.
 
 my %refused = (
-    underscores_in_headers => 'on',
-    proxy_method           => 'DELETE',
-    proxy_set_body         => 'other',
-    client_body_early_read => '1',
+    underscores_in_headers => [ 'on', '`X_Amp_Project_Id` would pass for another header.' ],
+    proxy_method           => [ 'DELETE', "the client's own method is sent." ],
+    proxy_set_body         => [ 'other', "the client's own body is sent." ],
+    client_body_early_read => [ '1', '(nginx 1.31.5) anybody could send a body.' ],
 );
 
 # What is left to whoever runs nginx: addresses, files, times, sizes, speed, logs; and
@@ -116,9 +157,14 @@ my %left = map { $_ => 1 } qw(
     proxy_ssl_key_log proxy_ssl_password_file proxy_ssl_session_reuse proxy_temp_file_write_size proxy_temp_path
 );
 
-# What proxy.conf says is the location's own.
+# What the module pins.
 
-my %shipped = map { $_ => 1 } slurp("$Gateway::ROOT/conf/ampersand/proxy.conf") =~ /^(\w+)\s/mg;
+my %pinned = map { $_ => 1 }
+    slurp("$Gateway::ROOT/src/module/ngx_http_ampersand_settings.c") =~ /^    \{ "(\w+)", /mg;
+
+my %of_proxy_conf = map { $_ => 1 } slurp("$Gateway::ROOT/conf/ampersand/proxy.conf") =~ /^(\w+)\s/mg;
+is_deeply [ sort keys %shipped ], [ sort keys %of_proxy_conf ], 'what proxy.conf says has another value here';
+is_deeply [ grep { !exists $same{$_} && !exists $shipped{$_} } sort keys %pinned ], [], 'and what the module pins';
 
 # The tables of commands, from nginx itself: a module that prints them.
 
@@ -174,20 +220,48 @@ for (@printed) {
     push @unknown, $name if !$lists || $lists > 1;
 }
 cmp_ok scalar(keys %has), '>', 150, 'nginx has directives';
-is_deeply \@unknown, [], 'each stands in one list';
+is_deeply \@unknown, [], 'each stands in one list' or diag <<"END";
+This nginx has directives that t/config_surroundings.t does not know (or has in two lists).  For each of them: find
+out what it does to a gateway location when http{} or server{} has it, and write it into %same (with a value that is
+not the default), %shipped (and proxy.conf), %refused (and src/module/ngx_http_ampersand_settings.c) or %left.  Then:
 
-# The document has these lists.
+    WRITE_LISTS=1 prove t/config_surroundings.t
 
-my %documented;
-my ($section) = slurp("$Gateway::ROOT/docs/configuration.md") =~ /^## Settings of nginx around it\n(.*?)^## /ms;
-for my $list (qw(pinned refused left)) {
-    my ($text) = ($section // '') =~ /^\*\*\u$list\*\*(.*?)(?=^\*\*|\z)/ms or fail "a list: $list";
-    $documented{$list} = { map { $_ => 1 } ($text // '') =~ /`([a-z_]+)`/g };
+@unknown
+END
+
+# The lists of the document.
+
+sub names {
+    my ($text, $line) = ('', '');
+    for my $name (map { "`$_`" } sort @_) {
+        if (length("$line, $name,") > 132) {
+            $text .= "$line,\n";
+            $line = '';
+        }
+        $line .= length $line ? ", $name" : $name;
+    }
+    return "$text$line\n";
 }
-for my $name (sort keys %has) {
-    my $list = $refused{$name} ? 'refused' : $left{$name} ? 'left' : 'pinned';
-    next if $list eq 'pinned' && $name !~ /^proxy_|^client_max|^ignore_invalid|^satisfy/;
-    ok $documented{$list}{$name}, "docs/configuration.md: $name is $list";
+
+my %list = (
+    'in proxy.conf'      => names(keys %shipped),
+    'pinned by the module' => names(keys %pinned),
+    'without effect'     => names(grep { !$pinned{$_} } keys %same),
+    'refused'            => join('', map { "- `$_`: $refused{$_}[1]\n" } sort keys %refused),
+    'left'               => names(keys %left),
+);
+my $page = "$Gateway::ROOT/docs/configuration.md";
+my $text = slurp($page);
+for my $name (sort keys %list) {
+    my $found = $text =~ s/(?<=<!-- list: \Q$name\E -->\n)(.*?)(?=<!-- end -->)/\n$list{$name}\n/s ? $1 : '';
+    ok $ENV{WRITE_LISTS} || $found eq "\n$list{$name}\n", "docs/configuration.md has this list: $name"
+        or diag 'WRITE_LISTS=1 prove t/config_surroundings.t writes it';
+}
+if ($ENV{WRITE_LISTS}) {
+    open my $f, '>', $page or die "$page: $!";
+    print $f $text;
+    close $f or die $!;
 }
 
 # The answers, and what upstream gets, without what differs each time.
@@ -240,13 +314,38 @@ my ($gw, @with) = start();
 my $expected = answers($gw, @with);
 $gw->finish;
 
-my @lines = map { "$_ $same{$_};" } grep { $has{$_} } sort keys %same;
+# All at once; where the answers differ, each alone, to name those that change them:
+# that takes minutes.
+
+my %value = (%same, %shipped);
+my @around = grep { $has{$_} } sort keys %value;
+my $others = 'proxy_cache_path logs/others keys_zone=others:64k;';
+
+sub differs {
+    my ($where, @names) = @_;
+    my $lines = join "\n", map { "$_ $value{$_};" } @names;
+    my $got = eval {
+        my ($gw, @with) = start(http => $others . ($where eq 'http' ? $lines : ''), server => $where eq 'server' ? $lines : '');
+        my $answers = answers($gw, @with);
+        $gw->finish;
+        $answers;
+    } or return "does not start: $@";
+    for my $i (0 .. $#$expected) {
+        return "expected:\n$expected->[$i]\n\ngot:\n" . ($got->[$i] // '') if ($got->[$i] // '') ne $expected->[$i];
+    }
+    return @$got == @$expected ? '' : 'another number of upstream requests';
+}
+
 for my $where (qw(http server)) {
-    my ($gw, @with) = start($where => join("\n", @lines));
-    my $got = answers($gw, @with);
-    is_deeply $got, $expected, "$where\{}: the same answers with other values of " . @lines . ' directives'
-        or diag "one of them: @lines";
-    $gw->finish;
+
+    # nginx has no proxy_store and proxy_cache in one place
+
+    for my $names ([ grep { $_ ne 'proxy_cache' } @around ], ['proxy_cache']) {
+        my $differs = differs($where, @$names);
+        is $differs, '', "$where\{}: the same answers with other values of " . (@$names > 1 ? @$names . ' directives' : $names->[0]) or do {
+            diag "$where\{}: $_ changes answers" for grep { differs($where, $_) } @$names;
+        };
+    }
 }
 
 # What is refused, with the line and the remedy.
@@ -254,14 +353,22 @@ for my $where (qw(http server)) {
 my ($place) = (slurp($gw->dir . '/nginx.conf') =~ s/^(?:load_module|error_log|pid|daemon)\s[^;]*;//gmr);
 for my $name (grep { exists $has{$_} } sort keys %refused) {
     for my $where ('http', 'server') {
-        my $text = $place =~ s/^(\s*$where \{)/$1\n$name $refused{$name};/mr;
+        my $text = $place =~ s/^(\s*$where \{)/$1\n$name $refused{$name}[0];/mr;
         my ($ok, $out) = Gateway->configtest($text);
         ok !$ok, "$where\{}: $name is refused";
         like $out, qr/"ampersand" in \S+:\d+: .*$name.*(?:write|remove)/, 'with the place and the remedy' or diag $out;
     }
 }
 
-# What has no list: a cache zone of another name.
+# What has no list: an address of proxy_pass's own, and a cache zone of another name.
+
+for my $location ('ampersand platform; include PROXY; proxy_pass http://ampersand;', 'proxy_pass http://ampersand; ampersand platform;') {
+    my $dir = $gw->dir;
+    my $text = $place =~ s/^(\s*server \{)/$1\nlocation = \/v1\/topics { @{[ $location =~ s{include PROXY;}{include $dir\/ampersand\/proxy.conf;}r ]} }/mr;
+    my ($ok, $out) = Gateway->configtest($text);
+    ok !$ok, "proxy_pass http://ampersand: refused";
+    like $out, qr/proxy_pass.*(?:duplicate|write "proxy_pass \$ampersand_upstream\$ampersand_uri)/, 'with the remedy' or diag $out;
+}
 
 my ($ok, $out) = Gateway->configtest($place =~ s/keys_zone=ampersand:/keys_zone=other:/r);
 ok !$ok, 'without the cache zone: refused';

@@ -226,7 +226,7 @@ subtest 'the location says what is not the gateway\'s to send' => sub {
         }
         location /v1/topics/address {
             ampersand platform;
-            proxy_pass @{[ $other->url ]};
+            proxy_pass @{[ $other->url ]}\$uri;
         }
         location /v1/topics/plain {
             ampersand platform;

@@ -17,6 +17,8 @@ static ngx_command_t *ngx_http_ampersand_settings_command(ngx_conf_t *cf,
 static ngx_int_t ngx_http_ampersand_settings_refuse(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf, const char *directive,
     const char *reason);
+static ngx_int_t ngx_http_ampersand_settings_address(ngx_conf_t *cf,
+    ngx_http_ampersand_loc_conf_t *alcf);
 static ngx_int_t ngx_http_ampersand_settings_cache(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
 
@@ -140,6 +142,10 @@ ngx_http_ampersand_settings_check(ngx_conf_t *cf,
                                      "sent");
     }
 
+    if (ngx_http_ampersand_settings_address(cf, alcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_ampersand_settings_cache(cf, alcf);
 }
 
@@ -154,6 +160,34 @@ ngx_http_ampersand_settings_refuse(ngx_conf_t *cf,
                   "location, its server{} and http{}, or write it in the "
                   "locations that need it",
                   alcf->file, alcf->line, reason, directive);
+
+    return NGX_ERROR;
+}
+
+
+/* nginx knows the upstream of a "proxy_pass" without variables. */
+
+static ngx_int_t
+ngx_http_ampersand_settings_address(ngx_conf_t *cf,
+    ngx_http_ampersand_loc_conf_t *alcf)
+{
+    ngx_http_upstream_conf_t  *conf;
+
+    /* the first member of the proxy module's configuration */
+
+    conf = alcf->settings[ngx_http_proxy_module.ctx_index];
+
+    if (conf->upstream == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"ampersand\" in %s:%ui: \"proxy_pass\" of the location has "
+                  "an address of its own, \"%V\", write \"proxy_pass "
+                  "$ampersand_upstream$ampersand_uri;\", as in "
+                  "ampersand/proxy.conf, and name the address with "
+                  "ampersand_upstream", alcf->file, alcf->line,
+                  &conf->upstream->host);
 
     return NGX_ERROR;
 }
