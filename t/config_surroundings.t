@@ -362,12 +362,15 @@ for my $name (grep { exists $has{$_} } sort keys %refused) {
 
 # What has no list: an address of proxy_pass's own, and a cache zone of another name.
 
-for my $location ('ampersand platform; include PROXY; proxy_pass http://ampersand;', 'proxy_pass http://ampersand; ampersand platform;') {
-    my $dir = $gw->dir;
-    my $text = $place =~ s/^(\s*server \{)/$1\nlocation = \/v1\/topics { @{[ $location =~ s{include PROXY;}{include $dir\/ampersand\/proxy.conf;}r ]} }/mr;
-    my ($ok, $out) = Gateway->configtest($text);
-    ok !$ok, "proxy_pass http://ampersand: refused";
-    like $out, qr/proxy_pass.*(?:duplicate|write "proxy_pass \$ampersand_upstream\$ampersand_uri)/, 'with the remedy' or diag $out;
+for my $address ('http://ampersand', 'http://127.0.0.1:1', 'http://ampersand$ampersand_uri', 'http://127.0.0.1:1$uri', '$ampersand_upstream') {
+    for my $location ("ampersand platform; proxy_pass $address;", "proxy_pass $address; ampersand platform;",
+                      "ampersand platform; if (\$arg_x) { proxy_pass $address; }") {
+        my ($ok, $out) = Gateway->configtest($place =~ s/^(\s*server \{)/$1\nlocation \/v1\/topics { $location }/mr);
+        ok !$ok, "$location: refused";
+        like $out, qr/"ampersand" in \S+:\d+: "proxy_pass \Q$address\E" .* write "proxy_pass \$ampersand_upstream\$ampersand_uri;"/, 'with the remedy' or diag $out;
+    }
+    my ($ok, $out) = Gateway->configtest($place =~ s/^(\s*server \{)/$1\nlocation \/other { proxy_pass $address; }/mr);
+    ok $ok, "$address in another location: as ever" or diag $out;
 }
 
 my ($ok, $out) = Gateway->configtest($place =~ s/keys_zone=ampersand:/keys_zone=other:/r);

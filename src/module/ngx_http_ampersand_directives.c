@@ -5,8 +5,8 @@
 
 
 static void ngx_http_ampersand_keyring_cleanup(void *data);
-static char *ngx_http_ampersand_upstream_directive(ngx_conf_t *cf,
-    ngx_str_t *words, ngx_uint_t n);
+static char *ngx_http_ampersand_nginx_directive(ngx_conf_t *cf,
+    ngx_uint_t context, ngx_str_t *words, ngx_uint_t n);
 
 
 char *
@@ -248,7 +248,8 @@ ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (clcf->resolver == NULL || !NGX_AMPERSAND_RESOLVE) {
         amcf->unresolved = NGX_AMPERSAND_RESOLVE;
 
-        return ngx_http_ampersand_upstream_directive(cf, words, n);
+        return ngx_http_ampersand_nginx_directive(cf, NGX_HTTP_UPS_CONF, words,
+                                                  n);
     }
 
     uscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_upstream_module);
@@ -258,7 +259,7 @@ ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         zone[1] = uscf->host;
         ngx_str_set(&zone[2], "64k");
 
-        rv = ngx_http_ampersand_upstream_directive(cf, zone, 3);
+        rv = ngx_http_ampersand_nginx_directive(cf, NGX_HTTP_UPS_CONF, zone, 3);
 
         if (rv != NGX_CONF_OK) {
             return rv;
@@ -267,15 +268,33 @@ ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_set(&words[n], "resolve");
 
-    return ngx_http_ampersand_upstream_directive(cf, words, n + 1);
+    return ngx_http_ampersand_nginx_directive(cf, NGX_HTTP_UPS_CONF, words,
+                                              n + 1);
 }
 
 
-/* Does what nginx does with these words in upstream{}. */
+/* This module stands before the proxy module, so nginx finds it here first. */
+
+char *
+ngx_http_ampersand_set_proxy_pass(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+    alcf->address = value[1];
+
+    return ngx_http_ampersand_nginx_directive(cf, cmd->type, value, 2);
+}
+
+
+/* Does what nginx itself does with these words. */
 
 static char *
-ngx_http_ampersand_upstream_directive(ngx_conf_t *cf, ngx_str_t *words,
-    ngx_uint_t n)
+ngx_http_ampersand_nginx_directive(ngx_conf_t *cf, ngx_uint_t context,
+    ngx_str_t *words, ngx_uint_t n)
 {
     char           *rv;
     void          **confs;
@@ -291,13 +310,15 @@ ngx_http_ampersand_upstream_directive(ngx_conf_t *cf, ngx_str_t *words,
     for (i = 0; cf->cycle->modules[i]; i++) {
         cmd = cf->cycle->modules[i]->commands;
 
-        if (cf->cycle->modules[i]->type != NGX_HTTP_MODULE || cmd == NULL) {
+        if (cf->cycle->modules[i]->type != NGX_HTTP_MODULE || cmd == NULL
+            || cf->cycle->modules[i] == &ngx_http_ampersand_module)
+        {
             continue;
         }
 
         for ( /* void */ ; cmd->name.len; cmd++) {
 
-            if (!(cmd->type & NGX_HTTP_UPS_CONF)
+            if (!(cmd->type & context)
                 || cmd->name.len != words[0].len
                 || ngx_strcmp(cmd->name.data, words[0].data) != 0)
             {
@@ -317,7 +338,7 @@ ngx_http_ampersand_upstream_directive(ngx_conf_t *cf, ngx_str_t *words,
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "this nginx has no \"%V\" in upstream{}", &words[0]);
+                       "this nginx has no \"%V\" here", &words[0]);
 
     return NGX_CONF_ERROR;
 }

@@ -105,6 +105,13 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       0,
       NULL },
 
+    { ngx_string("proxy_pass"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
+      ngx_http_ampersand_set_proxy_pass,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("ampersand_upstream"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_ampersand_set_upstream,
@@ -321,6 +328,7 @@ ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     alcf->upstream = { 0, NULL };
+     *     alcf->address = { 0, NULL };
      *     alcf->ttl = NULL;
      *     alcf->ttl_missing = 0;
      */

@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_ampersand_settings_cache(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
 
 
+static ngx_str_t  ngx_http_ampersand_address =
+    ngx_string("$ampersand_upstream$ampersand_uri");
 static ngx_str_t  ngx_http_ampersand_cache_zone = ngx_string("ampersand");
 static ngx_str_t  ngx_http_ampersand_cache_variable =
     ngx_string("$ampersand_cache");
@@ -165,29 +167,33 @@ ngx_http_ampersand_settings_refuse(ngx_conf_t *cf,
 }
 
 
-/* nginx knows the upstream of a "proxy_pass" without variables. */
+/*
+ * An address with variables that is no upstream{} would be asked without this
+ * module: nginx makes no peer.init for it.
+ */
 
 static ngx_int_t
 ngx_http_ampersand_settings_address(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf)
 {
-    ngx_http_upstream_conf_t  *conf;
+    ngx_str_t  *address;
 
-    /* the first member of the proxy module's configuration */
+    address = &ngx_http_ampersand_address;
 
-    conf = alcf->settings[ngx_http_proxy_module.ctx_index];
-
-    if (conf->upstream == NULL) {
+    if (alcf->address.data == NULL
+        || (alcf->address.len == address->len
+            && ngx_memcmp(alcf->address.data, address->data, address->len)
+               == 0))
+    {
         return NGX_OK;
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"ampersand\" in %s:%ui: \"proxy_pass\" of the location has "
-                  "an address of its own, \"%V\", write \"proxy_pass "
-                  "$ampersand_upstream$ampersand_uri;\", as in "
+                  "\"ampersand\" in %s:%ui: \"proxy_pass %V\" has an address of "
+                  "its own, write \"proxy_pass %V;\", as in "
                   "ampersand/proxy.conf, and name the address with "
                   "ampersand_upstream", alcf->file, alcf->line,
-                  &conf->upstream->host);
+                  &alcf->address, address);
 
     return NGX_ERROR;
 }

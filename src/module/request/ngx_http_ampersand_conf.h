@@ -110,6 +110,7 @@ typedef struct {
     ngx_uint_t                      api;        /* amp_api_e or _OFF          */
     ngx_str_t                       upstream;   /* "https://name"; "https://"
                                                    before merging: the host   */
+    ngx_str_t                       address;    /* of proxy_pass, as written  */
     size_t                          schema;     /* the length of "https://"   */
     ngx_http_upstream_srv_conf_t   *target;     /* the upstream{}             */
     ngx_ampersand_breaker_t        *breaker;    /* of target, in a worker;
