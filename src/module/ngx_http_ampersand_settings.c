@@ -189,8 +189,8 @@ ngx_http_ampersand_settings_address(ngx_conf_t *cf,
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"ampersand\" in %s:%ui: \"proxy_pass %V\" has an address of "
-                  "its own, write \"proxy_pass %V;\", as in "
+                  "\"ampersand\" in %s:%ui: \"proxy_pass %V\" has an address "
+                  "of its own, write \"proxy_pass %V;\", as in "
                   "ampersand/proxy.conf, and name the address with "
                   "ampersand_upstream", alcf->file, alcf->line,
                   &alcf->address, address);
