@@ -203,6 +203,20 @@ $(schema): docs/config.schema.json $(BUILD)/settings
 
 $(BUILD)/src/ctl/schema.o: $(schema)
 
+# What "ampctl version" says of the build: nginx, and the commit of a checkout.
+
+build := $(BUILD)/ctl_build_text.h
+
+build_commit = $(shell git rev-parse --short=12 HEAD 2> /dev/null)
+build_nginx  = $(shell sed -n 's/.*NGINX_VERSION *"\(.*\)".*/\1/p' $(NGINX_SRC)/src/core/nginx.h 2> /dev/null)
+
+$(build): FORCE
+	@mkdir -p $(@D)
+	@printf '#define CTL_BUILD_%s  "%s"\n' COMMIT '$(build_commit)' NGINX '$(build_nginx)' > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(BUILD)/src/ctl/cmd_version.o: $(build)
+
 $(CTL_OBJ): $(BUILD)/%.o: %.c $(BUILD)/settings
 	@mkdir -p $(@D)
 	@echo '$(CC) $<'
@@ -378,7 +392,7 @@ lint-shell:
 	$(call need,shellcheck)
 	@shellcheck $(call scripts_of,(ba)?sh)
 
-lint-compilers: $(BUILD)/nginx/Makefile $(scripts) $(page) $(schema)
+lint-compilers: $(BUILD)/nginx/Makefile $(scripts) $(page) $(schema) $(build)
 	$(call need,gcc clang)
 	@for cc in gcc 'clang -Wconditional-uninitialized'; do \
 	    $(call each,$(C99_FILES),$$cc $(C99) $(LUA_INC) -O2 $(WARN) -fsyntax-only) || exit 1; \
@@ -387,7 +401,7 @@ lint-compilers: $(BUILD)/nginx/Makefile $(scripts) $(page) $(schema)
 
 # varFuncNullUB: NULL is a pointer in the C libraries of Linux
 
-lint-cppcheck: $(scripts) $(page) $(schema)
+lint-cppcheck: $(scripts) $(page) $(schema) $(build)
 	$(call need,cppcheck)
 	@cppcheck -j$(LINT_JOBS) --quiet --error-exitcode=1 --std=c99 --inline-suppr \
 	    --enable=warning,portability --suppress=missingIncludeSystem \
@@ -396,7 +410,7 @@ lint-cppcheck: $(scripts) $(page) $(schema)
 
 # The checks are in .clang-tidy.
 
-lint-tidy: $(BUILD)/nginx/Makefile $(scripts) $(page) $(schema)
+lint-tidy: $(BUILD)/nginx/Makefile $(scripts) $(page) $(schema) $(build)
 	$(call need,clang-tidy)
 	@set -o pipefail; printf '%s\n' $(CORE) $(MODULE) $(CTL) \
 	    | xargs -P$(LINT_JOBS) -I{} clang-tidy --quiet {} -- $(MODULE_FLAGS) -O2 $(WARN) \
@@ -454,6 +468,9 @@ fuzz: $(FUZZ_BIN)
 $(BUILD)/ampctl.1: tools/man-page $(ampctl)
 	@tools/man-page $(ampctl) > $@
 
+$(BUILD)/ampersand-gateway.5: tools/man-page docs/configuration.md $(ampctl)
+	@tools/man-page $(ampctl) docs/configuration.md > $@
+
 
 # The module and the configuration go where Debian's nginx looks for them: the
 # package has the same files, see debian/.  The entrypoint is for the container.
@@ -466,10 +483,12 @@ ENABLED := $(DESTDIR)/etc/nginx/modules-enabled
 # only their owner looks into these; who has them keeps their mode
 PRIVATE := $(DESTDIR)/etc/ampersand $(DESTDIR)/var/cache/ampersand
 
-install: all $(BUILD)/ampctl.1
+install: all $(BUILD)/ampctl.1 $(BUILD)/ampersand-gateway.5
 	install -d $(DESTDIR)$(NGINX_MODULES) $(DESTDIR)$(PREFIX)/bin $(DOC)/docs \
 	    $(DESTDIR)/etc/nginx/ampersand $(ENABLED) $(SHARE)/nginx/modules-available \
-	    $(SHARE)/ampersand-gateway $(SHARE)/man/man1
+	    $(SHARE)/ampersand-gateway $(SHARE)/man/man1 $(SHARE)/man/man5 \
+	    $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions \
+	    $(SHARE)/fish/vendor_completions.d
 	for d in $(PRIVATE); do [ -d $$d ] || install -d -m 700 $$d; done
 	install -m 644 $(so) $(DESTDIR)$(NGINX_MODULES)
 	install -m 755 $(ampctl) $(DESTDIR)$(PREFIX)/bin
@@ -477,6 +496,10 @@ install: all $(BUILD)/ampctl.1
 	echo 'load_module modules/$(notdir $(so));' > $(SHARE)/$(LOAD)
 	ln -sf $(PREFIX)/share/$(LOAD) $(ENABLED)/50-mod-http-ampersand.conf
 	install -m 644 $(BUILD)/ampctl.1 $(SHARE)/man/man1
+	install -m 644 $(BUILD)/ampersand-gateway.5 $(SHARE)/man/man5
+	$(ampctl) completion bash > $(SHARE)/bash-completion/completions/ampctl
+	$(ampctl) completion zsh > $(SHARE)/zsh/vendor-completions/_ampctl
+	$(ampctl) completion fish > $(SHARE)/fish/vendor_completions.d/ampctl.fish
 	install -m 755 docker/entrypoint $(SHARE)/ampersand-gateway
 	install -m 644 conf/nginx.conf.in $(SHARE)/ampersand-gateway
 	install -m 644 $(wildcard README.md CHANGELOG.md) LICENSE $(DOC)

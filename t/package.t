@@ -60,6 +60,24 @@ subtest 'the man page has every command and option of --help' => sub {
     }
 };
 
+subtest 'ampersand-gateway(5) has every directive of docs/configuration.md' => sub {
+    my $page = out('tools/man-page', $ampctl, 'docs/configuration.md');
+    like $page, qr/^\.TH AMPERSAND\\-GATEWAY 5 /m, 'the head';
+    my @directives = out('cat', 'docs/configuration.md') =~ /^\| `(ampersand[a-z_]*)` \|/mg;
+    cmp_ok scalar(@directives), '>', 15, 'directives';
+    for my $directive (@directives) {
+        like $page, qr/^\.TP\n\\fB$directive\\fR\n/m, "$directive is in the list";
+    }
+  SKIP: {
+        skip 'groff and man are not installed', 1 if system('command -v man groff > /dev/null 2>&1') != 0;
+        open my $f, '>', "$tmp/ampersand-gateway.5" or die $!;
+        print $f $page;
+        close $f;
+        is qx(LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z $tmp/ampersand-gateway.5 2>&1 >/dev/null),
+            '', 'groff finds no fault in it';
+    }
+};
+
 # The rest needs packages.
 
 sub no_packages {
@@ -129,9 +147,10 @@ subtest 'the packages have the files of make install' => sub {
 
     # what Debian's conventions name or make in another way
     my @instead = ("$doc/LICENSE", "$doc/CHANGELOG.md", '/usr/share/man/man1/ampctl.1',
+        '/usr/share/man/man5/ampersand-gateway.5',
         '/etc/nginx/modules-enabled', '/etc/nginx/modules-enabled/50-mod-http-ampersand.conf');
     my %conventions = map { $_ => 1 } "$doc/copyright", "$doc/changelog.gz", "$doc/changelog.Debian.gz",
-        '/usr/share/man/man1/ampctl.1.gz', '/usr/share/doc/ampctl',
+        '/usr/share/man/man1/ampctl.1.gz', '/usr/share/man/man5/ampersand-gateway.5.gz', '/usr/share/doc/ampctl',
         (map { "/usr/share/doc/ampctl/$_" } qw(copyright changelog.gz changelog.Debian.gz)),
         '/usr/share/lintian', '/usr/share/lintian/overrides', map { "/usr/share/lintian/overrides/$_" } $module, 'ampctl';
 

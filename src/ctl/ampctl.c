@@ -11,6 +11,7 @@
 
 #include "../core/amp_version.h"
 #include "ampctl.h"
+#include "complete.h"
 #include "help.h"
 #include "options.h"
 #include "rights.h"
@@ -32,6 +33,8 @@ static const ctl_command_t *const  commands[] = {
     ctl_usage_commands,
     ctl_explain_commands,
     ctl_doctor_commands,
+    ctl_completion_commands,
+    ctl_version_commands,
     NULL
 };
 
@@ -102,6 +105,10 @@ main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
 
     memset(&ctl, 0, sizeof(ctl));
+
+    if (argc > 1 && strcmp(argv[1], COMPLETE_COMMAND) == 0) {
+        return complete_words(commands, (unsigned) argc - 2, argv + 2);
+    }
 
     rc = ctl_run(&ctl, argc, argv);
     if (rc == -1) {

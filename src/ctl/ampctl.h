@@ -8,7 +8,8 @@
  *                        config_* and schema what "config" does, explain_*
  *                        what "explain" does
  *     policy             "show" and "set" of limits, grants and cache lifetimes
- *     help, options      the texts of --help; the command line
+ *     help, complete,    the texts of --help; completion in shells; the
+ *     options, nearest   command line; "did you mean"
  *     command            what a command is given: options, store, master keys
  *     record_*, tenant_*, token_*
  *                        the tenant record as JSON; tenants and tokens in Redis
@@ -40,6 +41,8 @@ extern const ctl_command_t  ctl_operations_commands[];
 extern const ctl_command_t  ctl_usage_commands[];
 extern const ctl_command_t  ctl_explain_commands[];
 extern const ctl_command_t  ctl_doctor_commands[];
+extern const ctl_command_t  ctl_completion_commands[];
+extern const ctl_command_t  ctl_version_commands[];
 
 
 #endif /* CTL_AMPCTL_H */

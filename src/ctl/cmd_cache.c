@@ -10,6 +10,7 @@
 #include "../core/amp_script.h"
 #include "ampctl.h"
 #include "audit.h"
+#include "nearest.h"
 #include "policy.h"
 #include "record.h"
 #include "record_policy.h"
@@ -33,7 +34,7 @@ static const ctl_option_t  cache_purge_options[] = {
 
 static const ctl_option_t  cache_set_options[] = {
 
-    { CACHE_FOR, "for", "NAME",
+    { CACHE_FOR, "for", "WHAT",
       "an operationId, or the class read; default: all cached operations", 0 },
 
     { CACHE_TTL, "ttl", "TIME",
@@ -74,9 +75,12 @@ cache_invalidate(ctl_t *ctl, amp_span_t project, amp_family_e family,
 static int
 cache_no_family(ctl_t *ctl, const char *family)
 {
-    int     i;
-    char    words[512];
-    size_t  len;
+    int        i;
+    char       words[512], near[NEAREST_MAX];
+    size_t     len;
+    nearest_t  nearest;
+
+    nearest_begin(&nearest, family);
 
     for (len = 0, i = AMP_FAMILY_ALL + 1; i < AMP_FAMILY_COUNT; i++) {
         len += (size_t) snprintf(words + len, sizeof(words) - len, "%s%s",
@@ -84,10 +88,12 @@ cache_no_family(ctl_t *ctl, const char *family)
         if (len >= sizeof(words)) {
             break;
         }
+
+        nearest_try(&nearest, amp_family_name(i));
     }
 
     ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not a "
-              "resource family", family);
+              "resource family%s", family, nearest_text(&nearest, near));
 
     return ctl_remedy(&ctl->error, "give one of %s", words);
 }
@@ -227,13 +233,16 @@ const ctl_command_t  ctl_cache_commands[] = {
       "  ampctl cache set acme --for listIntegrations --ttl 5m",
       cache_set_options, cache_set },
 
-    { "cache", "show", "ID", "show a tenant's cache lifetimes", NULL, NULL,
-      cache_show },
+    { "cache", "show", "ID", "show a tenant's cache lifetimes",
+      "For example:\n"
+      "  ampctl cache show acme",
+      NULL, cache_show },
 
     { "cache", "purge", "ID", "invalidate what is cached of a tenant's project",
       "Increments a generation, which is a part of every cache key: takes the\n"
       "same short time whatever the size of the cache. The other tenants of\n"
-      "the same project get fresh answers too.",
+      "the same project get fresh answers too. For example:\n"
+      "  ampctl cache purge acme --family integrations",
       cache_purge_options, cache_purge },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

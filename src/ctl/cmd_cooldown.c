@@ -298,7 +298,8 @@ const ctl_command_t  ctl_cooldown_commands[] = {
     { "cooldown", "list", "", "list the pauses that Ampersand asked for",
       "After a 429 that says until when, the gateways refuse the tenant's\n"
       "requests until then; a 429 of the proxy API holds for an installation,\n"
-      "which is shown by a digest.",
+      "which is shown by a digest. For example:\n"
+      "  ampctl cooldown list",
       NULL, cooldown_list },
 
     { "cooldown", "clear", "ID", "end a tenant's cool-downs on all gateways",

@@ -76,7 +76,8 @@ const ctl_command_t  ctl_doctor_commands[] = {
 
     { "doctor", NULL, "", "check Redis, master key, tenants and Ampersand",
       "Each check prints ok, warn or fail, and what to do. With warnings only\n"
-      "the exit code is 0.",
+      "the exit code is 0, so that a monitor can run it. For example:\n"
+      "  ampctl doctor --json",
       NULL, doctor_run },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

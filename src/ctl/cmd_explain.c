@@ -349,9 +349,11 @@ explain_print(const json_t *doc)
            *tenant ? " by tenant " : "", tenant);
 
     if (json_is_null(problem)) {
-        output("passes\n\n");
+        output_word("passes", OUTPUT_GREEN);
+        output("\n\n");
     } else {
-        output("refused, %lld %s\n\n", (long long) json_integer_value(
+        output_word("refused", OUTPUT_RED);
+        output(", %lld %s\n\n", (long long) json_integer_value(
                                        json_object_get(problem, "status")),
                record_text(doc, "decision"));
     }

@@ -306,14 +306,16 @@ const ctl_command_t  ctl_gateway_commands[] = {
     { "gateway", "list", "", "show the gateways that live",
       "A gateway that ends leaves the list at once, one that dies after 10\n"
       "seconds. LAST EVENT is the last change that the gateway has applied.\n"
-      "A gateway of a version without a registry is not shown.",
+      "A gateway of a version without a registry is not shown. For example:\n"
+      "  ampctl gateway list",
       NULL, gateway_list },
 
     { "gateway", "wait", "", "wait until every gateway uses all changes",
       "Returns when each gateway in the registry has applied the changes that\n"
       "were made before. After --timeout (5s) it ends with 1 and names the\n"
       "gateways that have not. One that hangs leaves the registry after 10\n"
-      "seconds, which is said.",
+      "seconds, which is said. For example:\n"
+      "  ampctl gateway wait --timeout 30s",
       NULL, gateway_wait },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

@@ -218,7 +218,9 @@ const ctl_command_t  ctl_grant_commands[] = {
       "  ampctl grant remove acme --deny deleteConnection",
       grant_set_options, grant_remove },
 
-    { "grant", "show", "ID", "show which operations a tenant may use", NULL,
+    { "grant", "show", "ID", "show which operations a tenant may use",
+      "For example:\n"
+      "  ampctl grant show acme",
       NULL, grant_show },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

@@ -358,14 +358,20 @@ const ctl_command_t  ctl_key_commands[] = {
       key_set_options, key_set },
 
     { "key", "list", "ID", "list a tenant's keys, without their secrets",
-      NULL, NULL, key_list },
+      "For example:\n"
+      "  ampctl key list acme",
+      NULL, key_list },
 
     { "key", "verify", "ID", "check a tenant's active key with Ampersand",
-      "Prints whether Ampersand accepts the key, and for which project.",
+      "Prints whether Ampersand accepts the key, and for which project.\n"
+      "For example:\n"
+      "  ampctl key verify acme",
       NULL, key_verify },
 
     { "key", "retire", "ID KEY_ID", "remove a key that is not active",
-      NULL, NULL, key_retire },
+      "For example:\n"
+      "  ampctl key retire acme k1",
+      NULL, key_retire },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

@@ -177,8 +177,9 @@ const ctl_command_t  ctl_limit_commands[] = {
       "gives in a tenth of a second makes them call Redis more often.",
       limit_set_options, limit_set },
 
-    { "limit", "show", "ID", "show a tenant's limits", NULL, NULL,
-      limit_show },
+    { "limit", "show", "ID", "show a tenant's limits", "For example:\n"
+      "  ampctl limit show acme",
+      NULL, limit_show },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

@@ -347,14 +347,17 @@ const ctl_command_t  ctl_masterkey_commands[] = {
       "Does not overwrite a file. The gateway reads the file that the\n"
       "directive ampersand_master_key names; ampctl reads that of\n"
       "--master-key or AMPERSAND_MASTER_KEY_FILE, by default\n"
-      CTL_MASTER_KEY_FILE ", whose directory is made if missing.",
+      CTL_MASTER_KEY_FILE ", whose directory is made if missing.\n"
+      "For example:\n"
+      "  ampctl masterkey new new.key",
       NULL, masterkey_new },
 
     { "masterkey", "rewrap", "", "seal all keys with the first master key",
       "To change the master key: configure both files in the gateways, the\n"
       "new one first; run this command with --master-key NEW --master-key\n"
       "OLD; then remove the old file from the gateways. An interrupted rewrap\n"
-      "can be run again.",
+      "can be run again. For example:\n"
+      "  ampctl masterkey rewrap --master-key new.key --master-key old.key",
       NULL, masterkey_rewrap },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

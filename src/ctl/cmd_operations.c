@@ -7,6 +7,7 @@
 
 #include "../core/amp_operations.h"
 #include "ampctl.h"
+#include "nearest.h"
 
 
 enum {
@@ -111,8 +112,10 @@ static int
 operations_list(ctl_t *ctl)
 {
     int                        api;
+    char                       near[NEAREST_MAX];
     size_t                     i, n;
     json_t                    *list;
+    nearest_t                  nearest;
     const char                *text;
     output_table_t            *table;
     const amp_operation_t     *ops;
@@ -127,8 +130,15 @@ operations_list(ctl_t *ctl)
         api = amp_api_find(ctl_span(text));
 
         if (api < 0) {
-            ctl_error(&ctl->error, CTL_USAGE, "usage", "\"%s\" is not an API",
-                      text);
+            nearest_begin(&nearest, text);
+
+            for (i = 0; i < AMP_API_COUNT; i++) {
+                nearest_try(&nearest, amp_api_name((amp_api_e) i));
+            }
+
+            ctl_error(&ctl->error, CTL_USAGE, "usage",
+                      "\"%s\" is not an API%s", text,
+                      nearest_text(&nearest, near));
             return ctl_remedy(&ctl->error, "give platform, read, write, search "
                               "or proxy, e.g. --api platform");
         }
@@ -165,7 +175,8 @@ const ctl_command_t  ctl_operations_commands[] = {
 
     { "operations", NULL, "", "list the operations of the Ampersand API",
       "Operations of class \"none\" are never served. A grant names a class,\n"
-      "a tag or an operation of this list.",
+      "a tag or an operation of this list. For example:\n"
+      "  ampctl operations --api read",
       operations_options, operations_list },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

@@ -439,8 +439,13 @@ const ctl_command_t  ctl_tenant_commands[] = {
       "      --project 66438162-5299-4669-a41d-85c5a3b1a83e",
       tenant_add_options, tenant_add },
 
-    { "tenant", "list", "", "list all tenants", NULL, NULL, tenant_list },
-    { "tenant", "show", "ID", "show a tenant", NULL, NULL, tenant_show },
+    { "tenant", "list", "", "list all tenants", "For example:\n"
+      "  ampctl tenant list --json",
+      NULL, tenant_list },
+
+    { "tenant", "show", "ID", "show a tenant", "For example:\n"
+      "  ampctl tenant show acme",
+      NULL, tenant_show },
 
     { "tenant", "set", "ID", "change a tenant's project",
       "Its tokens stay valid. With --project alone the name of the former\n"
@@ -449,13 +454,20 @@ const ctl_command_t  ctl_tenant_commands[] = {
       tenant_set_options, tenant_set },
 
     { "tenant", "disable", "ID", "refuse all requests of a tenant",
-      NULL, NULL, tenant_disable },
+      "Nothing of the tenant is lost: ampctl tenant enable ends it. For\n"
+      "example:\n"
+      "  ampctl tenant disable acme",
+      NULL, tenant_disable },
 
     { "tenant", "enable", "ID", "admit a disabled tenant's requests again",
-      NULL, NULL, tenant_enable },
+      "For example:\n"
+      "  ampctl tenant enable acme",
+      NULL, tenant_enable },
 
     { "tenant", "remove", "ID", "remove a tenant with its keys and tokens",
-      "Run it again after an interrupted removal: it completes the removal.",
+      "Run it again after an interrupted removal: it completes the removal.\n"
+      "For example:\n"
+      "  ampctl tenant remove acme",
       NULL, tenant_remove_command },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }

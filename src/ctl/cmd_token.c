@@ -440,7 +440,9 @@ const ctl_command_t  ctl_token_commands[] = {
       token_issue_options, token_issue_command },
 
     { "token", "list", "ID", "list a tenant's tokens, without their secrets",
-      NULL, NULL, token_list_command },
+      "For example:\n"
+      "  ampctl token list acme",
+      NULL, token_list_command },
 
     { "token", "rotate", "TOKEN_ID", "issue a token in place of another one",
       "The new token has the label and the lifetime of the old one, which\n"
@@ -449,7 +451,9 @@ const ctl_command_t  ctl_token_commands[] = {
       token_rotate_options, token_rotate_command },
 
     { "token", "revoke", "TOKEN_ID", "revoke a token, at once on all gateways",
-      NULL, NULL, token_revoke_command },
+      "For example:\n"
+      "  ampctl token revoke acme.x3Kf0a9QzT",
+      NULL, token_revoke_command },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

@@ -13,6 +13,10 @@
 
 static const char *const  doctor_words[] = { "ok", "warn", "fail" };
 
+static const output_colour_e  doctor_colours[] = {
+    OUTPUT_GREEN, OUTPUT_YELLOW, OUTPUT_RED
+};
+
 
 /* Whether the report has this line already, from another node. */
 
@@ -94,11 +98,25 @@ doctor_error(doctor_t *doctor, const char *name)
 }
 
 
+static doctor_e
+doctor_state(const char *word)
+{
+    doctor_e  state;
+
+    for (state = DOCTOR_OK; strcmp(doctor_words[state], word) != 0; state++) {
+        /* void */
+    }
+
+    return state;
+}
+
+
 int
 doctor_report(doctor_t *doctor)
 {
     size_t        i;
     json_t       *check;
+    doctor_e      state;
     const char   *remedy;
 
     if (doctor->ctl->json) {
@@ -109,7 +127,10 @@ doctor_report(doctor_t *doctor)
         json_array_foreach(doctor->checks, i, check) {
             remedy = record_text(check, "remedy");
 
-            output("%-4s  %s: %s\n", record_text(check, "status"),
+            state = doctor_state(record_text(check, "status"));
+            output_word(doctor_words[state], doctor_colours[state]);
+
+            output("%*s  %s: %s\n", 4 - (int) strlen(doctor_words[state]), "",
                    record_text(check, "check"), record_text(check, "message"));
 
             if (*remedy != '\0') {

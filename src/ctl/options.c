@@ -11,6 +11,7 @@
 
 #include "../core/amp_keys.h"
 #include "ampersand.h"
+#include "nearest.h"
 #include "options.h"
 
 
@@ -127,6 +128,84 @@ options_usage(ctl_t *ctl, const char *noun, const char *fmt, const char *what)
     return ctl_remedy(&ctl->error, "see: ampctl %s%s%s%s--help",
                       noun ? noun : "", noun ? " " : "",
                       verb ? verb : "", verb ? " " : "");
+}
+
+
+/* A word that is none of the table, with the nearest one that is. */
+
+static int
+options_unknown(ctl_t *ctl, const char *noun, const char *what,
+    const nearest_t *nearest)
+{
+    char  text[256], near[NEAREST_MAX];
+
+    snprintf(text, sizeof(text), "unknown %s \"%%s\"%s", what,
+             nearest_text(nearest, near));
+
+    return options_usage(ctl, noun, text, nearest->word);
+}
+
+
+static int
+options_unknown_noun(ctl_t *ctl, const options_table_t *table,
+    const char *noun)
+{
+    unsigned   i;
+    nearest_t  nearest;
+
+    nearest_begin(&nearest, noun);
+
+    for (i = 0; table->commands[i] != NULL; i++) {
+        nearest_try(&nearest, table->commands[i]->noun);
+    }
+
+    return options_unknown(ctl, NULL, "command", &nearest);
+}
+
+
+static int
+options_unknown_verb(ctl_t *ctl, const options_table_t *table,
+    const char *noun, const char *verb)
+{
+    unsigned              i;
+    nearest_t             nearest;
+    const ctl_command_t  *line;
+
+    nearest_begin(&nearest, verb);
+
+    for (i = 0; table->commands[i] != NULL; i++) {
+        for (line = table->commands[i]; line->noun != NULL; line++) {
+            if (strcmp(line->noun, noun) == 0 && line->verb != NULL) {
+                nearest_try(&nearest, line->verb);
+            }
+        }
+    }
+
+    return options_unknown(ctl, noun, "subcommand", &nearest);
+}
+
+
+static int
+options_unknown_option(ctl_t *ctl, const options_table_t *table,
+    const char *noun, const char *name)
+{
+    char       names[OPTIONS_MAX][64];
+    unsigned   i;
+    nearest_t  nearest;
+
+    nearest_begin(&nearest, name);
+
+    for (i = 0; i < table->n; i++) {
+        snprintf(names[i], sizeof(names[i]), "--%s", table->options[i]->name);
+
+        /* "--" is no likeness */
+
+        if (strlen(name) > 3) {
+            nearest_try(&nearest, names[i]);
+        }
+    }
+
+    return options_unknown(ctl, noun, "option", &nearest);
 }
 
 
@@ -320,9 +399,9 @@ options_scan(ctl_t *ctl, options_table_t *table, const char *noun,
                 name[strcspn(name, "=")] = '\0';
             }
 
-            return options_usage(ctl, noun, optopt >= 256
-                                 ? "%s takes no value"
-                                 : "unknown option \"%s\"", name);
+            return optopt >= 256
+                   ? options_usage(ctl, noun, "%s takes no value", name)
+                   : options_unknown_option(ctl, table, noun, name);
 
         default:
             if (options_value(ctl, table, id, optarg) != 0) {
@@ -403,14 +482,13 @@ options_help_words(ctl_t *ctl, const options_table_t *table, int argc,
     *noun = argv[optind];
 
     if (!options_is_noun(table, *noun)) {
-        return options_usage(ctl, NULL, "unknown command \"%s\"", *noun);
+        return options_unknown_noun(ctl, table, *noun);
     }
 
     ctl->command = options_command(table, *noun, argv[optind + 1]);
 
     if (ctl->command == NULL && argv[optind + 1] != NULL) {
-        return options_usage(ctl, *noun, "unknown subcommand \"%s\"",
-                             argv[optind + 1]);
+        return options_unknown_verb(ctl, table, *noun, argv[optind + 1]);
     }
 
     return OPTIONS_HELP;
@@ -442,7 +520,7 @@ options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
     }
 
     if (!options_is_noun(table, *noun)) {
-        rc = options_usage(ctl, NULL, "unknown command \"%s\"", *noun);
+        rc = options_unknown_noun(ctl, table, *noun);
         *noun = NULL;
         return rc;
     }
@@ -463,8 +541,7 @@ options_find(ctl_t *ctl, options_table_t *table, int argc, char **argv,
 
     ctl->command = options_command(table, *noun, argv[optind]);
     if (ctl->command == NULL) {
-        return options_usage(ctl, *noun, "unknown subcommand \"%s\"",
-                             argv[optind]);
+        return options_unknown_verb(ctl, table, *noun, argv[optind]);
     }
 
     optind++;

@@ -156,6 +156,39 @@ ctl_error_json(const ctl_error_t *error)
 }
 
 
+/* Terminals only; https://no-color.org: NO_COLOR that is not empty. */
+
+static int
+output_coloured(FILE *out)
+{
+    const char  *no, *term;
+
+    no = getenv("NO_COLOR");
+    term = getenv("TERM");
+
+    return isatty(fileno(out)) && (no == NULL || *no == '\0')
+           && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+
+static void
+output_paint(FILE *out, const char *text, output_colour_e colour)
+{
+    if (output_coloured(out)) {
+        fprintf(out, "\033[%dm%s\033[0m", (int) colour, text);
+    } else {
+        fputs(text, out);
+    }
+}
+
+
+void
+output_word(const char *word, output_colour_e colour)
+{
+    output_paint(stdout, word, colour);
+}
+
+
 int
 output_error(const ctl_error_t *error, int json)
 {
@@ -165,7 +198,8 @@ output_error(const ctl_error_t *error, int json)
     }
 
     fflush(stdout);
-    fprintf(stderr, "ampctl: %s\n", error->message);
+    output_paint(stderr, "ampctl:", OUTPUT_RED);
+    fprintf(stderr, " %s\n", error->message);
 
     if (error->remedy[0] != '\0') {
         fprintf(stderr, "  %s\n", error->remedy);
@@ -186,7 +220,8 @@ output_warning(const char *fmt, ...)
     va_end(args);
 
     output_clean(text, "");
-    fprintf(stderr, "ampctl: warning: %s\n", text);
+    output_paint(stderr, "ampctl: warning:", OUTPUT_YELLOW);
+    fprintf(stderr, " %s\n", text);
 }
 
 

@@ -57,6 +57,19 @@ void output_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void output(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
+ * Prints a word, which has no control character, in colour where standard
+ * output is a terminal that has colours, and NO_COLOR is not set.
+ */
+
+typedef enum {
+    OUTPUT_RED = 31,
+    OUTPUT_GREEN = 32,
+    OUTPUT_YELLOW = 33
+} output_colour_e;
+
+void output_word(const char *word, output_colour_e colour);
+
+/*
  * Shows how much is done, on standard error where that is a terminal, and at
  * most some times a second; what is NULL: takes the line away again.
  */

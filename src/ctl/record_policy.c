@@ -9,18 +9,50 @@
 #include "../core/amp_json.h"
 #include "../core/amp_lease.h"
 #include "../core/amp_tenant.h"
+#include "nearest.h"
 #include "record.h"
 #include "record_policy.h"
+
+
+/* Among the classes, and where they may be given the operations. */
+
+static void
+record_nearest(nearest_t *nearest, const char *word, unsigned operations)
+{
+    int                     i;
+    size_t                  j, n;
+    const amp_operation_t  *ops;
+
+    nearest_begin(nearest, word);
+    nearest_try(nearest, "default");
+
+    for (i = 0; i < AMP_CLASS_COUNT; i++) {
+        nearest_try(nearest, amp_class_name((amp_class_e) i));
+    }
+
+    ops = amp_operations(&n);
+
+    for (j = 0; operations && j < n; j++) {
+        if (ops[j].class != AMP_CLASS_NONE) {
+            nearest_try(nearest, ops[j].id);
+        }
+    }
+}
 
 
 int
 record_limit_class(const char *class, ctl_error_t *error)
 {
+    char       near[NEAREST_MAX];
+    nearest_t  nearest;
+
     if (class == NULL || amp_limit_find(record_span(class)) >= 0) {
         return 0;
     }
 
-    ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a class", class);
+    record_nearest(&nearest, class, 0);
+    ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not a class%s", class,
+              nearest_text(&nearest, near));
 
     return ctl_remedy(error, "give default, catalog, read, write, data or "
                       "secrets, e.g. --class read");
@@ -213,8 +245,13 @@ record_append(json_t *list, const char *text)
 static int
 record_no_grant(const char *item, ctl_error_t *error)
 {
+    char       near[NEAREST_MAX];
+    nearest_t  nearest;
+
+    record_nearest(&nearest, item, 1);
     ctl_error(error, CTL_USAGE, "usage",
-              "\"%s\" names no operation that the gateway serves", item);
+              "\"%s\" names no operation that the gateway serves%s", item,
+              nearest_text(&nearest, near));
 
     return ctl_remedy(error, "give a class (catalog, read, write, data, "
                       "secrets), a tag (tag:connection) or an operationId "
@@ -361,16 +398,19 @@ int
 record_lifetime(json_t *record, const char *name, const char *time,
     ctl_error_t *error)
 {
-    json_t    *cache;
-    uint32_t   seconds;
+    char        near[NEAREST_MAX];
+    json_t     *cache;
+    uint32_t    seconds;
+    nearest_t   nearest;
 
     name = name ? name : "default";
 
     switch (amp_lifetime_name(record_span(name))) {
 
     case AMP_LIFETIME_UNKNOWN:
+        record_nearest(&nearest, name, 1);
         ctl_error(error, CTL_USAGE, "usage", "\"%s\" is not an operation or "
-                  "class", name);
+                  "class%s", name, nearest_text(&nearest, near));
         return ctl_remedy(error, "give read, default or an operationId that "
                           "ampctl operations lists");
 
