@@ -51,7 +51,7 @@ subtest 'a store without tenants' => sub {
 
 $ctl->run(qw(tenant add acme --project p-1 --project-name alpha --rate 50/s --burst 100 --grant catalog --grant read),
     '--deny', 'listTopics', '--group', "gr\xc3\xbc\xc3\x9fe", '--key-file', $key);
-$ctl->run(qw(token issue acme --label ci --expires 90d));
+$ctl->run(qw(token issue acme --label ci --expires 90d --allow read --rate 5/s --origin https://[::1]:8443));
 $ctl->run(qw(cache set acme --for read --ttl 5m));
 $ctl->run(qw(limit set acme --concurrency 20));
 $ctl->run(qw(tenant add bare --project p-2));
@@ -68,6 +68,8 @@ subtest 'an export has all but secrets' => sub {
     is_deeply $acme->{cache}, { read => '5m' }, 'cache';
     is scalar @{ $acme->{tokens} }, 2, 'tokens';
     like $acme->{tokens}[0]{digest}, qr/\A[0-9a-f]{64}\z/, 'by their digest';
+    is_deeply [ sort { ($a ? 1 : 0) <=> ($b ? 1 : 0) } map { $_->{scope} } @{ $acme->{tokens} } ],
+        [ undef, { grants => { allow => ['read'] }, limit => { rate => '5/s', burst => 5 }, origins => ['https://[::1]:8443'] } ], 'and what they may';
     unlike $JSON->encode($doc), qr/sk_canary|agw_/, 'no key and no token';
     ok $doc->{tenants}[2]{disabled}, 'disabled';
 
@@ -86,7 +88,7 @@ subtest 'into an empty Redis: the same tenants, keys and tokens' => sub {
     is_deeply $r->{doc}, { tenants => { added => 3, changed => 0, removed => 0, unchanged => 0 },
         tokens => { added => 4, changed => 0, removed => 0 } }, 'all of it';
     is_deeply export($dst), $doc, 'the export of it is the same document';
-    is $other->command('GET', "amp:token:$_->{digest}"), $redis->command('GET', "amp:token:$_->{digest}"), $_->{id}
+    is_deeply $JSON->decode($other->command('GET', "amp:token:$_->{digest}")), $JSON->decode($redis->command('GET', "amp:token:$_->{digest}")), $_->{id}
         for map { @{ $_->{tokens} } } @{ $doc->{tenants} };
     my ($ci) = grep { $_->{expires} } @{ $doc->{tenants}[0]{tokens} };
     ok abs($other->command('TTL', "amp:token:$ci->{digest}") - 90 * 86400) < 60, 'a token expires when it did before';
@@ -139,6 +141,20 @@ subtest 'what the document leaves out stays; what it says is set' => sub {
     is_deeply $acme->{grants}, { allow => ['catalog'], deny => ['listTopics'] }, 'the other list of grants stays';
     is_deeply [ @$acme{qw(groups cache limits keys tokens project)} ],
         [ @{ $doc->{tenants}[0] }{qw(groups cache limits keys tokens project)} ], 'and so does the rest';
+    import_doc($dst, $doc);
+    is_deeply export($dst), $doc, 'back again';
+};
+
+subtest 'what a token may is imported exactly' => sub {
+    my $changed = $JSON->decode($JSON->encode($doc));
+    my ($wide) = grep { !$_->{scope} } @{ $changed->{tenants}[0]{tokens} };
+    my ($narrow) = grep { $_->{scope} } @{ $changed->{tenants}[0]{tokens} };
+    $wide->{scope} = { grants => { deny => ['write'] }, groups => ['g1'] };
+    $narrow->{scope} = undef;
+    is_deeply import_doc($dst, $changed)->{doc}{tokens}, { added => 0, changed => 2, removed => 0 }, 'two tokens change';
+    is_deeply export($dst), $changed, 'to what the document says, also to all that the tenant may';
+    delete $_->{scope} for $wide, $narrow;
+    is_deeply import_doc($dst, $changed)->{doc}{tokens}, { added => 0, changed => 0, removed => 0 }, 'without the member it stays';
     import_doc($dst, $doc);
     is_deeply export($dst), $doc, 'back again';
 };
@@ -248,6 +264,14 @@ subtest 'a mistake changes nothing, and its message says where it is and what is
         [ $tenant->(keys => [ map { { id => $_, state => 'active', file => 'plain.key' } } qw(k l) ]), qr{/tenants/1/keys/1: .*one active key} ],
         [ $tenant->(keys => [ map { { id => 'k', state => $_, file => 'plain.key' } } qw(active retired) ]), qr{/tenants/1/keys/1: .*each key id once} ],
         [ $tenant->(tokens => [ { id => 'x.0123456789' } ]), qr{/tenants/1/tokens/0: expected an object with at least id and digest} ],
+        [ $token->(scope => 'read'), qr{/tenants/1/tokens/0/scope: expected what the token may do} ],
+        [ $token->(scope => { all => 1 }), qr{/tenants/1/tokens/0/scope/all: expected no member of this name} ],
+        [ $token->(scope => { grants => { allow => ['nope'] } }), qr{/tenants/1/tokens/0/scope: .*no class, tag or operationId} ],
+        [ $token->(scope => { grants => { deny => ['nope'] } }), qr{/tenants/1/tokens/0/scope: .*"scope.grants.deny"} ],
+        [ $token->(scope => { groups => [] }), qr{/tenants/1/tokens/0/scope: .*"scope.groups"} ],
+        [ $token->(scope => { limit => { rate => '5' } }), qr{/tenants/1/tokens/0/scope/limit/rate: expected a rate} ],
+        [ $token->(scope => { origins => ['*'] }), qr{/tenants/1/tokens/0/scope/origins/0: expected an origin} ],
+        [ $token->(scope => { origins => ['https://A'] }), qr{/tenants/1/tokens/0/scope: .*"scope.origins"} ],
         [ $token->(id => 'y.0123456789'), qr{/tenants/1/tokens/0: expected an id that begins with the id of its tenant} ],
         [ $token->(id => 'x.01234'), qr{/tenants/1/tokens/0/id: expected the tenant's id, a dot, and 10} ],
         [ $token->(digest => 'A' x 64), qr{/tenants/1/tokens/0/digest: expected the token's SHA-256} ],

@@ -52,10 +52,10 @@ subtest 'issue with a lifetime: the record and its Redis key expire together' =>
 subtest 'list shows ids, labels and times, never a token' => sub {
     my $list = $ctl->json(qw(token list acme))->{doc};
     is scalar @$list, 4, 'all';
-    is_deeply [ sort keys %{ $list->[0] } ], [qw(created expires id label state)], 'members';
+    is_deeply [ sort keys %{ $list->[0] } ], [qw(created expires id label scope state)], 'members';
     ok !grep({ $_->{state} ne 'active' } @$list), 'active';
     my $text = $ctl->run(qw(token list acme))->{out};
-    like $text, qr/^TOKEN +STATE +CREATED +EXPIRES +LABEL$/m, 'heads';
+    like $text, qr/^TOKEN +STATE +MAY +CREATED +EXPIRES +LABEL$/m, 'heads';
     like $text, qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/, 'UTC';
     unlike $text, qr/agw_/, 'no token';
 };
@@ -81,6 +81,64 @@ subtest 'tokens that have expired leave the index' => sub {
     is scalar(grep { exists $index{ $_->{id} } } @short), 0, 'with the next one that is issued';
     ok $index{ $kept->{id} }, 'which is listed';
     ok $index{ $first->{id} }, 'and so are those that are valid';
+};
+
+subtest 'issue for less than the tenant may' => sub {
+    $ctl->run(qw(tenant add narrow --project p --grant read --grant write --group g1 --group g2));
+    my $r = $ctl->json('token', 'issue', 'narrow', qw(--allow read --deny listTopics --group g2 --rate 5/s --burst 10),
+                       '--origin', 'https://app.example.com', '--origin', 'http://localhost:3000');
+    is $r->{code}, 0, 'done' or diag $r->{out};
+    my $scope = { grants => { allow => ['read'], deny => ['listTopics'] }, groups => ['g2'], limit => { rate => '5/s', burst => 10 },
+                  origins => [ 'https://app.example.com', 'http://localhost:3000' ] };
+    is_deeply $r->{doc}{scope}, $scope, 'the answer says what it may';
+    my $record = decode_json $redis->command('GET', 'amp:token:' . sha256_hex $r->{doc}{token});
+    is_deeply $record->{scope}, $scope, 'so does its record';
+    is $record->{v}, 2, 'of version 2';
+    is_deeply $ctl->json('token', 'show', $r->{doc}{id})->{doc}{scope}, $scope, 'and token show';
+    my $text = $ctl->run('token', 'show', $r->{doc}{id})->{out};
+    like $text, qr/^allow +read\ndeny +listTopics\ngroups +g2\nlimit +5\/s, burst 10\norigins +https:\S+, http:\S+$/m, 'in text';
+    like $ctl->run(qw(token list narrow))->{out}, qr/^\Q$r->{doc}{id}\E +active +less /m, 'the list marks it';
+    my $next = $ctl->json('token', 'rotate', $r->{doc}{id}, '--overlap', '1h')->{doc};
+    for my $id ($next->{id}, $r->{doc}{id}) {
+        is_deeply $ctl->json('token', 'show', $id)->{doc}{scope}, $scope, 'rotate keeps it, for the new token and the old one';
+    }
+    my $plain = $ctl->json(qw(token issue narrow))->{doc};
+    is $plain->{scope}, undef, 'without options a token may all';
+    is decode_json($redis->command('GET', 'amp:token:' . sha256_hex $plain->{token}))->{v}, 1, 'and has version 1, for older gateways';
+    like $ctl->run('token', 'show', $plain->{id})->{out}, qr/^may +all that its tenant may$/m, 'which show says';
+};
+
+subtest 'explain says what a token may' => sub {
+    $ctl->run(qw(tenant add keyed --project p --key-file), $ctl->file('key', "sk_canary\n"));
+    my $web = $ctl->json(qw(token issue keyed --allow read --rate 5/s --origin https://app.example.com))->{doc};
+    my $file = $ctl->file('web.token', "$web->{token}\n");
+    my $explain = sub { $ctl->json('explain', @_, '--token', $file)->{doc} };
+    my @origin = ('--header', 'Origin: https://app.example.com');
+    is $explain->('GET', '/v1/topics')->{decision}, 'token-origin', 'not without its origin';
+    is $explain->('GET', '/v1/topics', @origin, @origin)->{decision}, 'token-origin', 'nor with two';
+    my $read = $explain->('GET', '/v1/topics', @origin);
+    is $read->{problem}, undef, 'with it, it passes';
+    is_deeply [ grep { $_->{name} eq 'token' } @{ $read->{limits} } ], [ { name => 'token', rate => '5/s', burst => 5 } ], 'under its own limit';
+    my $write = $explain->('POST', '/v1/topics', @origin);
+    is $write->{decision}, 'token-not-granted', 'what the tenant may, and the token may not';
+    is $write->{command}, 'ampctl token issue keyed --allow createTopic', 'and the command that would help';
+};
+
+subtest 'issue refuses what the tenant lacks, and what is malformed' => sub {
+    for my $case ([ 1, qr/tenant "narrow" is not granted "secrets".*grant add narrow --allow secrets/s, '--allow', 'secrets' ],
+                  [ 1, qr/not bound to the group "g3".*tenant show narrow/s, '--group', 'g3' ],
+                  [ 2, qr/names no operation/, '--allow', 'nothing' ], [ 2, qr/names no operation/, '--deny', 'nothing' ],
+                  [ 2, qr/not a rate/, '--rate', '50' ], [ 2, qr/--burst needs a rate/, '--burst', '5' ],
+                  [ 2, qr/"90" is not a lifetime.*90d/s, '--expires', '90' ],
+                  [ 2, qr/not an origin.*no path/s, '--origin', 'https://app.example.com/' ],
+                  [ 2, qr/not an origin/, '--origin', '*' ], [ 2, qr/not an origin/, '--origin', 'https://a:443' ]) {
+        my ($code, $says, @options) = @$case;
+        my $before = $redis->command('HLEN', 'amp:tokens:narrow');
+        my $r = $ctl->run(qw(token issue narrow), @options);
+        is $r->{code}, $code, "@options: exit $code";
+        like $r->{err}, $says, 'and why';
+        is $redis->command('HLEN', 'amp:tokens:narrow'), $before, 'no token is issued';
+    }
 };
 
 subtest 'tokens that are issued at once are all listed' => sub {

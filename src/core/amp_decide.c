@@ -1,14 +1,65 @@
 #include "amp_decide.h"
 
 
-amp_reason_e
-amp_decide(const amp_request_t *request, const amp_tenant_t *t,
-    unsigned char *scratch, amp_decision_t *decision)
+/* Project, groups and grants, of the tenant, or of tenant and token. */
+
+static amp_reason_e
+amp_decide_policy(const amp_request_t *request, const amp_tenant_t *t,
+    const amp_token_scope_t *scope, amp_decision_t *decision)
 {
     amp_match_t   *match;
     amp_query_t   *query;
     amp_reason_e   reason;
 
+    match = &decision->match;
+    query = &decision->query;
+
+    /*
+     * an installation may be of any group: who is restricted to groups must not
+     * name one
+     */
+
+    if (request->api == AMP_API_PROXY && request->installation) {
+
+        if (t->ngroups != 0) {
+            return AMP_NO_GROUP;
+        }
+
+        if (scope != NULL && scope->ngroups != 0) {
+            return AMP_TOKEN_GROUP;
+        }
+    }
+
+    reason = amp_scope_isolate(t, scope, match, query, request->project,
+                               request->has_group, request->group);
+
+    if (reason != AMP_OK) {
+        return reason;
+    }
+
+    reason = amp_scope_grant(t, scope, match->op, query);
+
+    /* an operation that is never served has no upstream path */
+
+    if (request->observe && reason != AMP_NOT_SERVED) {
+        decision->observed = reason;
+        return AMP_OK;
+    }
+
+    return reason;
+}
+
+
+amp_reason_e
+amp_decide(const amp_request_t *request, const amp_tenant_t *t,
+    unsigned char *scratch, amp_decision_t *decision)
+{
+    amp_match_t              *match;
+    amp_query_t              *query;
+    amp_reason_e              reason;
+    const amp_token_scope_t  *scope;
+
+    scope = request->scope;
     match = &decision->match;
     query = &decision->query;
 
@@ -19,6 +70,10 @@ amp_decide(const amp_request_t *request, const amp_tenant_t *t,
 
     if (t->disabled) {
         return AMP_TENANT_DISABLED;
+    }
+
+    if (scope != NULL && !amp_token_scope_origin(scope, request->origin)) {
+        return AMP_TOKEN_ORIGIN;
     }
 
     reason = amp_path_match(request->api, request->method, request->path,
@@ -46,31 +101,12 @@ amp_decide(const amp_request_t *request, const amp_tenant_t *t,
         return AMP_BAD_HEADER;
     }
 
-    /*
-     * an installation may be of any group: a tenant that is restricted to
-     * groups must not name one
-     */
+    reason = amp_decide_policy(request, t, NULL, decision);
 
-    if (t->ngroups != 0 && request->api == AMP_API_PROXY
-        && request->installation)
-    {
-        return AMP_NO_GROUP;
-    }
+    /* the token is to blame only where the tenant may do it */
 
-    reason = amp_scope_isolate(t, match, query, request->project,
-                               request->has_group, request->group);
-
-    if (reason != AMP_OK) {
-        return reason;
-    }
-
-    reason = amp_scope_grant(t, match->op, query);
-
-    /* an operation that is never served has no upstream path */
-
-    if (request->observe && reason != AMP_NOT_SERVED) {
-        decision->observed = reason;
-        return AMP_OK;
+    if (reason == AMP_OK && scope != NULL) {
+        reason = amp_decide_policy(request, t, scope, decision);
     }
 
     return reason;

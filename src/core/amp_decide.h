@@ -1,7 +1,7 @@
 /*
- * What the gateway makes of a request, as far as the request and the tenant's
- * record say: the operation, or the reason to refuse.  Limits, cool-downs and
- * the state of Redis and Ampersand are not part of it.
+ * What the gateway makes of a request, as far as the request, the tenant's
+ * record and the token's scope say: the operation, or the reason to refuse.
+ * Limits, cool-downs and the state of Redis and Ampersand are not part of it.
  */
 
 #ifndef AMP_DECIDE_H
@@ -19,6 +19,8 @@ typedef struct {
     amp_span_t  query;              /* raw, without "?"                       */
     amp_span_t  project;            /* x-amp-project-id; empty: not sent      */
     amp_span_t  group;              /* x-amp-group-ref                        */
+    amp_span_t  origin;             /* Origin; empty: not sent, or twice      */
+    const amp_token_scope_t  *scope;    /* of the token, or NULL              */
     unsigned    has_group:1;        /* it was sent, and may be empty          */
     unsigned    installation:1;     /* x-amp-installation-id was sent         */
     unsigned    malformed:1;        /* an x-amp-* header is malformed         */
@@ -44,10 +46,11 @@ typedef struct {
     (AMP_PATH_SCRATCH(path_len) + (query_len))
 
 /*
- * Decides, in this order: is the tenant disabled; which operation is it; is the
- * query right; are project, group and headers the tenant's; is the operation
- * granted.  AMP_OK: the request is the tenant's to make; a body that
- * amp_scope_needs_body() asks for has still to be checked by amp_scope_body().
+ * Decides, in this order: is the tenant disabled; is the token for this origin;
+ * which operation is it; is the query right; are project, group and headers the
+ * tenant's, and the token's; is the operation granted, to both.  AMP_OK: the
+ * request may be made; a body that amp_scope_needs_body() asks for has still to
+ * be checked by amp_scope_body().
  *
  * scratch has at least amp_decide_scratch() bytes; the caller keeps it and the
  * texts of the request as long as the decision.

@@ -1,4 +1,5 @@
 #include "amp_keys.h"
+#include "amp_token.h"
 
 
 void
@@ -49,13 +50,24 @@ void
 amp_keys_limit(amp_span_t prefix, amp_span_t tenant, amp_limit_e limit,
     amp_buf_t *out)
 {
+    amp_span_t   holder = tenant;
     const char  *name = amp_limit_name(limit);
+
+    if (limit == AMP_LIMIT_TOKEN) {
+        tenant = amp_token_id_tenant(holder);
+    }
 
     amp_buf_span(out, prefix);
     amp_buf_text(out, "limit:{");
     amp_buf_span(out, tenant);
     amp_buf_text(out, "}:");
     amp_buf_put(out, name, strlen(name));
+
+    if (limit == AMP_LIMIT_TOKEN) {
+        amp_buf_byte(out, ':');
+        amp_buf_put(out, holder.data + tenant.len + 1,
+                    holder.len - tenant.len - 1);
+    }
 }
 
 

@@ -174,6 +174,29 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         " tenant show <tenant>"
     },
 
+    [AMP_TOKEN_NOT_GRANTED] = {
+        "token-not-granted", 403, 0, "Not granted to this token",
+        "The tenant may do this, but this token may not: it was issued for"
+        " less.",
+        "Use another token of your tenant, or ask the platform team for one"
+        " that may: ampctl token issue <tenant> --allow <operationId>"
+    },
+
+    [AMP_TOKEN_GROUP] = {
+        "token-group", 403, 0, "Not a group of this token",
+        "This token is bound to groups, and the request names none of them.",
+        "Name one of the token's groups, or use another token. The platform"
+        " team can list the groups: ampctl token show <token id>"
+    },
+
+    [AMP_TOKEN_ORIGIN] = {
+        "token-origin", 403, 0, "Not an origin of this token",
+        "This token is for browsers on certain origins, and the request's"
+        " Origin is missing or another one.",
+        "Use a token without origins outside of browsers. The platform team"
+        " can list the origins: ampctl token show <token id>"
+    },
+
     [AMP_NO_OPERATION] = {
         "unknown-operation", 404, 0, "No such operation",
         "No operation of this API has this path.",
@@ -230,6 +253,14 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         "The tenant has reached its rate limit.",
         "Wait as long as Retry-After says. For a higher limit ask the platform"
         " team: ampctl limit set <tenant> --rate <rate> --burst <burst>"
+    },
+
+    [AMP_TOKEN_RATE_LIMITED] = {
+        "token-rate-limited", 429, 1, "Rate limit of this token reached",
+        "This token has reached its own rate limit; the tenant has not reached"
+        " its limit.",
+        "Wait as long as Retry-After says, or ask the platform team for a"
+        " token with a higher limit: ampctl token issue <tenant> --rate <rate>"
     },
 
     [AMP_TOO_MANY] = {

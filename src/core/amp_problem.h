@@ -46,6 +46,9 @@ typedef enum {
     AMP_OTHER_GROUP,
     AMP_OTHER_ORIGIN,           /* a preflight, not of ampersand_cors         */
     AMP_NO_GROUP,               /* tenant bound to groups, request names none */
+    AMP_TOKEN_NOT_GRANTED,      /* the tenant may do it, this token may not   */
+    AMP_TOKEN_GROUP,            /* not one of the token's groups              */
+    AMP_TOKEN_ORIGIN,           /* the token is for other origins             */
 
     /* 404, 405 with Allow, 413, 414, 415 */
     AMP_NO_OPERATION,
@@ -61,6 +64,7 @@ typedef enum {
 
     /* 429 with Retry-After */
     AMP_RATE_LIMITED,
+    AMP_TOKEN_RATE_LIMITED,     /* the token's own limit                      */
     AMP_TOO_MANY,               /* concurrent requests                        */
     AMP_COOLING_DOWN,           /* after a 429 of Ampersand                   */
 

@@ -14,8 +14,10 @@ static const char *const  amp_project_members[AMP_NPROJECT_MEMBERS] = {
 };
 
 
-static amp_reason_e amp_scope_group(const amp_tenant_t *t, int has_group,
-    amp_span_t group);
+static amp_reason_e amp_scope_group(const amp_tenant_t *t,
+    const amp_token_scope_t *scope, int has_group, amp_span_t group);
+static int amp_scope_bound(const amp_tenant_t *t,
+    const amp_token_scope_t *scope);
 static amp_reason_e amp_scope_load(amp_span_t body, size_t flags,
     json_t **object);
 static amp_reason_e amp_scope_member(const json_t *object, const char *name,
@@ -23,7 +25,7 @@ static amp_reason_e amp_scope_member(const json_t *object, const char *name,
 static amp_reason_e amp_scope_body_project(const amp_tenant_t *t,
     json_t *object);
 static amp_reason_e amp_scope_body_group(const amp_tenant_t *t,
-    const json_t *object);
+    const amp_token_scope_t *scope, const json_t *object);
 
 
 int
@@ -44,9 +46,11 @@ amp_scope_project(const amp_tenant_t *t, amp_span_t project)
 
 
 amp_reason_e
-amp_scope_grant(const amp_tenant_t *t, const amp_operation_t *op,
-    const amp_query_t *q)
+amp_scope_grant(const amp_tenant_t *t, const amp_token_scope_t *scope,
+    const amp_operation_t *op, const amp_query_t *q)
 {
+    unsigned  i;
+
     if (op->class == AMP_CLASS_NONE) {
         return AMP_NOT_SERVED;
     }
@@ -66,14 +70,27 @@ amp_scope_grant(const amp_tenant_t *t, const amp_operation_t *op,
         return AMP_CHANGE_NOT_GRANTED;
     }
 
+    if (scope == NULL) {
+        return AMP_OK;
+    }
+
+    i = amp_operation_index(op);
+
+    if (!(scope->granted[i / 64] >> (i % 64) & 1)
+        || (q->secret && !scope->secrets && op->api != AMP_API_PROXY)
+        || (q->changes && !scope->changes))
+    {
+        return AMP_TOKEN_NOT_GRANTED;
+    }
+
     return AMP_OK;
 }
 
 
 amp_reason_e
-amp_scope_isolate(const amp_tenant_t *t, const amp_match_t *m,
-    const amp_query_t *q, amp_span_t project_header, int has_group_header,
-    amp_span_t group_header)
+amp_scope_isolate(const amp_tenant_t *t, const amp_token_scope_t *scope,
+    const amp_match_t *m, const amp_query_t *q, amp_span_t project_header,
+    int has_group_header, amp_span_t group_header)
 {
     if (m->project.len != 0 && !amp_scope_project(t, m->project)) {
         return AMP_OTHER_PROJECT;
@@ -83,49 +100,66 @@ amp_scope_isolate(const amp_tenant_t *t, const amp_match_t *m,
         return AMP_OTHER_PROJECT;
     }
 
-    if (t->ngroups == 0) {
-        return AMP_OK;
-    }
-
     switch (m->op->group_in) {
 
     case AMP_IN_QUERY:
-        return amp_scope_group(t, q->has_group, q->group);
+        return amp_scope_group(t, scope, q->has_group, q->group);
 
     case AMP_IN_HEADER:
-        return amp_scope_group(t, has_group_header, group_header);
+        return amp_scope_group(t, scope, has_group_header, group_header);
 
     case AMP_IN_BODY:
         return AMP_OK;
 
     default:
-        return AMP_NO_GROUP;
+        return amp_scope_group(t, scope, 0, amp_span_null);
     }
 }
 
 
 static amp_reason_e
-amp_scope_group(const amp_tenant_t *t, int has_group, amp_span_t group)
+amp_scope_group(const amp_tenant_t *t, const amp_token_scope_t *scope,
+    int has_group, amp_span_t group)
 {
-    if (!has_group) {
+    if (t->ngroups != 0 && !has_group) {
         return AMP_NO_GROUP;
     }
 
-    return amp_tenant_has_group(t, group) ? AMP_OK : AMP_OTHER_GROUP;
+    if (t->ngroups != 0 && !amp_tenant_has_group(t, group)) {
+        return AMP_OTHER_GROUP;
+    }
+
+    if (scope != NULL && scope->ngroups != 0
+        && (!has_group
+            || !amp_list_has(amp_token_scope_field(scope, scope->groups),
+                             scope->ngroups, group)))
+    {
+        return AMP_TOKEN_GROUP;
+    }
+
+    return AMP_OK;
+}
+
+
+static int
+amp_scope_bound(const amp_tenant_t *t, const amp_token_scope_t *scope)
+{
+    return t->ngroups != 0 || (scope != NULL && scope->ngroups != 0);
 }
 
 
 int
-amp_scope_needs_body(const amp_tenant_t *t, const amp_operation_t *op)
+amp_scope_needs_body(const amp_tenant_t *t, const amp_token_scope_t *scope,
+    const amp_operation_t *op)
 {
     return op->project_in == AMP_IN_BODY
-           || (op->group_in == AMP_IN_BODY && t->ngroups != 0);
+           || (op->group_in == AMP_IN_BODY && amp_scope_bound(t, scope));
 }
 
 
 amp_reason_e
-amp_scope_body(const amp_tenant_t *t, const amp_operation_t *op,
-    amp_span_t body, amp_span_t *replacement)
+amp_scope_body(const amp_tenant_t *t, const amp_token_scope_t *scope,
+    const amp_operation_t *op, amp_span_t body, amp_span_t *replacement)
 {
     char          *text;
     size_t         flags;
@@ -134,7 +168,7 @@ amp_scope_body(const amp_tenant_t *t, const amp_operation_t *op,
 
     *replacement = amp_span_null;
 
-    if (!amp_scope_needs_body(t, op)) {
+    if (!amp_scope_needs_body(t, scope, op)) {
         return AMP_OK;
     }
 
@@ -155,8 +189,10 @@ amp_scope_body(const amp_tenant_t *t, const amp_operation_t *op,
         rc = amp_scope_body_project(t, object);
     }
 
-    if (rc == AMP_OK && op->group_in == AMP_IN_BODY && t->ngroups != 0) {
-        rc = amp_scope_body_group(t, object);
+    if (rc == AMP_OK && op->group_in == AMP_IN_BODY
+        && amp_scope_bound(t, scope))
+    {
+        rc = amp_scope_body_group(t, scope, object);
     }
 
     if (rc == AMP_OK && op->project_in == AMP_IN_BODY) {
@@ -290,7 +326,8 @@ amp_scope_body_project(const amp_tenant_t *t, json_t *object)
 
 
 static amp_reason_e
-amp_scope_body_group(const amp_tenant_t *t, const json_t *object)
+amp_scope_body_group(const amp_tenant_t *t, const amp_token_scope_t *scope,
+    const json_t *object)
 {
     int           found;
     amp_span_t    group;
@@ -303,5 +340,5 @@ amp_scope_body_group(const amp_tenant_t *t, const json_t *object)
         return rc;
     }
 
-    return amp_scope_group(t, found, group);
+    return amp_scope_group(t, scope, found, group);
 }

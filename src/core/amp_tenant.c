@@ -99,6 +99,10 @@ amp_limit_name(amp_limit_e limit)
         return "default";
     }
 
+    if (limit == AMP_LIMIT_TOKEN) {
+        return "token";
+    }
+
     return amp_class_name((amp_class_e) (limit - AMP_LIMIT_CATALOG));
 }
 
@@ -147,17 +151,17 @@ amp_tenant_lifetime(const amp_tenant_t *t, unsigned index, uint32_t *seconds)
 
 
 int
-amp_tenant_has_group(const amp_tenant_t *t, amp_span_t group)
+amp_list_has(amp_span_t list, unsigned n, amp_span_t text)
 {
     unsigned              i;
     uint16_t              len;
-    const unsigned char  *p = amp_tenant_field(t, t->groups).data;
+    const unsigned char  *p = list.data;
 
-    for (i = 0; i < t->ngroups; i++) {
+    for (i = 0; i < n; i++) {
         memcpy(&len, p, sizeof(len));
         p += sizeof(len);
 
-        if (amp_span_eq(amp_span_make(p, len), group)) {
+        if (amp_span_eq(amp_span_make(p, len), text)) {
             return 1;
         }
 
@@ -165,4 +169,11 @@ amp_tenant_has_group(const amp_tenant_t *t, amp_span_t group)
     }
 
     return 0;
+}
+
+
+int
+amp_tenant_has_group(const amp_tenant_t *t, amp_span_t group)
+{
+    return amp_list_has(amp_tenant_field(t, t->groups), t->ngroups, group);
 }

@@ -42,7 +42,8 @@
 typedef enum {
     AMP_LIMIT_DEFAULT = 0,
     AMP_LIMIT_CATALOG,              /* AMP_LIMIT_CATALOG + amp_class_e        */
-    AMP_LIMIT_COUNT = AMP_LIMIT_CATALOG + AMP_CLASS_COUNT
+    AMP_LIMIT_COUNT = AMP_LIMIT_CATALOG + AMP_CLASS_COUNT,
+    AMP_LIMIT_TOKEN = AMP_LIMIT_COUNT   /* of a token, in no tenant record    */
 } amp_limit_e;
 
 
@@ -136,6 +137,18 @@ int amp_tenant_rate(const amp_tenant_t *t, amp_limit_e limit,
 int amp_tenant_lifetime(const amp_tenant_t *t, unsigned index,
     uint32_t *seconds);
 
+/*
+ * Reads a limit, an object with "rate" and perhaps "burst": 1 with *rate
+ * filled, 0 when it is absent or {}, which is no limit, -1 when it is
+ * malformed.
+ */
+
+int amp_tenant_limit(const struct json_t *limit, amp_rate_t *rate);
+
+/* 1 when a list of n texts (n times: uint16_t length, bytes) has the text. */
+
+int amp_list_has(amp_span_t list, unsigned n, amp_span_t text);
+
 /* 1 when the group is one that the tenant is bound to, else 0. */
 
 int amp_tenant_has_group(const amp_tenant_t *t, amp_span_t group);
@@ -161,7 +174,10 @@ int amp_group_valid(amp_span_t group);
 int amp_sealed_text_valid(amp_span_t sealed);   /* only amp_seal_decode() does
                                                    more than that             */
 
-/* The limit of a name ("default" or a class), or -1; the name of a limit. */
+/*
+ * The limit of a name ("default" or a class), or -1; the name of a limit, that
+ * of a token ("token") included.
+ */
 
 int amp_limit_find(amp_span_t name);
 const char *amp_limit_name(amp_limit_e limit);

@@ -321,13 +321,8 @@ amp_tenant_read_groups(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 }
 
 
-/*
- * One member of "limits": 1 with *rate filled, 0 when the tenant has no such
- * limit, -1 when it is malformed.
- */
-
-static int
-amp_tenant_read_limit(const json_t *limit, amp_rate_t *rate)
+int
+amp_tenant_limit(const json_t *limit, amp_rate_t *rate)
 {
     json_t    *burst;
     uint64_t   n;
@@ -391,7 +386,7 @@ amp_tenant_read_limits(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
     }
 
     for (limit = 0; limit < AMP_LIMIT_COUNT; limit++) {
-        rc = amp_tenant_read_limit(
+        rc = amp_tenant_limit(
                  json_object_get(limits, amp_limit_name((amp_limit_e) limit)),
                  &rate);
 

@@ -183,16 +183,28 @@ amp_token_time(const json_t *value, int64_t *time)
 }
 
 
-/* NULL, or what is wrong with the record. */
+/*
+ * NULL, or what is wrong with the record; *scope is its scope, or NULL.
+ */
 
 static const char *
-amp_token_record_read(const json_t *json, amp_token_record_t *record)
+amp_token_record_read(const json_t *json, amp_token_record_t *record,
+    json_t **scope)
 {
     uint64_t       v;
     const json_t  *label;
 
-    if (amp_json_count(json_object_get(json, "v"), &v) != 0 || v != 1) {
-        return "\"v\" is not 1";
+    *scope = json_object_get(json, "scope");
+
+    if (amp_json_count(json_object_get(json, "v"), &v) != 0 || v == 0 || v > 2)
+    {
+        return "\"v\" is neither 1 nor 2";
+    }
+
+    /* also in version 1: what is there was meant to restrict the token */
+
+    if (*scope != NULL ? !json_is_object(*scope) : v != 1) {
+        return "\"scope\" is not an object";
     }
 
     record->tenant = amp_json_text(json_object_get(json, "tenant"));
@@ -241,14 +253,40 @@ amp_token_keep(amp_span_t *s, amp_buf_t *out)
 }
 
 
+/* Writes the scope to the caller's buffer.  0, or -1 when it does not fit. */
+
+static int
+amp_token_keep_scope(const json_t *scope, amp_span_t *s, amp_buf_t *out)
+{
+    size_t  len, room;
+
+    room = (size_t) (out->end - out->pos);
+    len = json_dumpb(scope, (char *) out->pos, room, JSON_COMPACT);
+
+    if (len == 0 || len > room) {
+        return -1;
+    }
+
+    *s = amp_span_make(out->pos, len);
+    out->pos += len;
+
+    return 0;
+}
+
+
 int
 amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
     amp_token_record_t *record, const char **error)
 {
-    json_t      *object;
-    amp_buf_t    out;
+    json_t     *object, *scope;
+    amp_buf_t   out;
 
     memset(record, 0, sizeof(*record));
+
+    if (json.len > AMP_TOKEN_RECORD_MAX) {
+        *error = "the record is too large";
+        return -1;
+    }
 
     object = amp_json_object(json, error);
 
@@ -256,7 +294,7 @@ amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
         return -1;
     }
 
-    *error = amp_token_record_read(object, record);
+    *error = amp_token_record_read(object, record, &scope);
 
     if (*error == NULL) {
         amp_buf_init(&out, buf, cap);
@@ -265,7 +303,10 @@ amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
         amp_token_keep(&record->id, &out);
         amp_token_keep(&record->label, &out);
 
-        if (out.overflow) {
+        if (out.overflow
+            || (scope != NULL
+                && amp_token_keep_scope(scope, &record->scope, &out) != 0))
+        {
             *error = "the record is too large";
         }
     }
@@ -284,7 +325,13 @@ amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
 void
 amp_token_record_write(const amp_token_record_t *record, amp_buf_t *out)
 {
-    amp_buf_text(out, "{\"v\":1,\"tenant\":");
+    if (record->scope.len == 0) {
+        amp_buf_text(out, "{\"v\":1,\"tenant\":");
+
+    } else {
+        amp_buf_text(out, "{\"v\":2,\"tenant\":");
+    }
+
     amp_json_string(record->tenant, out);
     amp_buf_text(out, ",\"id\":");
     amp_json_string(record->id, out);
@@ -299,6 +346,11 @@ amp_token_record_write(const amp_token_record_t *record, amp_buf_t *out)
 
     } else {
         amp_json_number((uint64_t) record->expires, out);
+    }
+
+    if (record->scope.len != 0) {
+        amp_buf_text(out, ",\"scope\":");
+        amp_buf_span(out, record->scope);
     }
 
     amp_buf_byte(out, '}');

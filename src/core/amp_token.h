@@ -20,6 +20,7 @@
 #define AMP_TOKEN_ID_MAX      80    /* "<tenant id>.<10 base62>"              */
 #define AMP_TOKEN_ID_RANDOM   10
 #define AMP_TOKEN_LABEL_MAX   128
+#define AMP_TOKEN_RECORD_MAX  8192  /* bytes of a record                      */
 
 
 /*
@@ -46,12 +47,16 @@ int amp_base62(const unsigned char *random, size_t n, unsigned char *out,
 
 
 /*
- * The record amp:token:<sha256 hex>, JSON, version 1:
+ * The record amp:token:<sha256 hex>, JSON:
  *   { "v": 1, "tenant": "acme", "id": "acme.x3Kf0a9QzT", "label": "ci",
  *     "created": 1763000000, "expires": null }
  * Times are Unix seconds; created may be absent; expires 0, null or absent:
  * never.  The id begins with the tenant's; the label is printable UTF-8 and may
  * be absent.
+ *
+ * Version 2 is version 1 and "scope", what the token may do, see
+ * amp_token_scope.h.  A gateway that does not know scopes refuses such a token,
+ * and does not take it for one that may do all.
  */
 
 typedef struct {
@@ -60,12 +65,14 @@ typedef struct {
     amp_span_t  label;
     int64_t     created;
     int64_t     expires;
+    amp_span_t  scope;              /* JSON; empty: all that its tenant may   */
 } amp_token_record_t;
 
 /*
- * Decodes a record.  The texts are written to buf (cap bytes, 512 are always
- * enough), and the spans point there.  0, or -1 with *error set as by
- * amp_tenant_decode() and the record empty.
+ * Decodes a record.  The texts are written to buf (cap bytes,
+ * AMP_TOKEN_RECORD_MAX are always enough), and the spans point there.  0, or -1
+ * with *error set as by amp_tenant_decode() and the record empty.  The scope is
+ * a JSON object, and not checked further: amp_token_scope_decode() does that.
  */
 
 int amp_token_record_decode(amp_span_t json, void *buf, size_t cap,

@@ -47,6 +47,8 @@ typedef struct {
     char          token[AMP_TOKEN_ID_MAX + 1];  /* id; empty: none            */
     int64_t       expired;          /* when the token has expired, or 0       */
     amp_reason_e  reason;
+    uint64_t      scope[AMP_TOKEN_SCOPE_MAX / sizeof(uint64_t)];
+    unsigned      scoped:1;         /* the token has a scope                  */
 } explain_client_t;
 
 
@@ -58,12 +60,16 @@ explain_token_record(ctl_t *ctl, const redisReply *reply,
 {
     int64_t              now;
     const char          *why;
-    unsigned char        buf[512];
+    unsigned char        buf[AMP_TOKEN_RECORD_MAX];
     amp_token_record_t   token;
 
     if (amp_token_record_decode(amp_span_make(reply->str, reply->len), buf,
                                 sizeof(buf), &token, &why)
-        != 0)
+            != 0
+        || (token.scope.len != 0
+            && amp_token_scope_decode(token.scope, token.id, client->scope,
+                                      sizeof(client->scope), &why)
+               == 0))
     {
         client->reason = AMP_BAD_RECORD;
         return 0;
@@ -71,6 +77,7 @@ explain_token_record(ctl_t *ctl, const redisReply *reply,
 
     memcpy(client->tenant, token.tenant.data, token.tenant.len);
     memcpy(client->token, token.id.data, token.id.len);
+    client->scoped = (token.scope.len != 0);
 
     if (token.expires == 0) {
         return 0;
@@ -409,6 +416,8 @@ explain_run(ctl_t *ctl)
     doc = NULL;
 
     if (explain_words(ctl, ex) == 0 && explain_client(ctl, &client) == 0) {
+        ex->request.scope = client.scoped ? (amp_token_scope_t *) client.scope
+                                          : NULL;
         doc = explain_document(ctl, ex, &client);
     }
 

@@ -3,12 +3,14 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../core/amp_json.h"
 #include "ampctl.h"
 #include "record.h"
 #include "secret.h"
+#include "token_scope.h"
 #include "token_store.h"
 
 
@@ -30,6 +32,7 @@ static const ctl_option_t  token_issue_options[] = {
     { TOKEN_EXPIRES, "expires", "TIME",
       "lifetime, e.g. 30m, 12h, 90d, 52w; default: does not expire", 0 },
 
+    TOKEN_SCOPE_OPTIONS,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -101,36 +104,68 @@ token_issue_values(ctl_t *ctl, amp_span_t *label, int64_t *lifetime)
 }
 
 
+/* 1, or as token_issue(); the tenant has to have what the options allow. */
+
+static int
+token_issue_within(ctl_t *ctl, amp_span_t id, amp_span_t label,
+    int64_t lifetime, const char *scope, token_issued_t *issued)
+{
+    int      rc;
+    json_t  *record;
+
+    if (scope != NULL) {
+        rc = tenant_load(ctl->store, &ctl->error, id, &record);
+        if (rc != 1) {
+            return rc;
+        }
+
+        rc = token_scope_within(ctl, record);
+        json_decref(record);
+
+        if (rc != 0) {
+            return -1;
+        }
+    }
+
+    return token_issue(ctl->store, &ctl->error, id, label, lifetime,
+                       ctl_span(scope ? scope : ""), issued);
+}
+
+
 static int
 token_issue_command(ctl_t *ctl)
 {
     int             rc;
-    char            time[CTL_TIME_MAX];
+    char           *scope, time[CTL_TIME_MAX];
     int64_t         lifetime;
     amp_span_t      id, label;
     token_issued_t  issued;
 
     if (ctl_tenant_id(ctl, &id) != 0
         || token_issue_values(ctl, &label, &lifetime) != 0
-        || ctl_store(ctl) == NULL)
+        || token_scope_read(ctl, &scope) != 0)
     {
         return -1;
     }
 
-    rc = token_issue(ctl->store, &ctl->error, id, label, lifetime, &issued);
+    rc = ctl_store(ctl) == NULL ? -1
+         : token_issue_within(ctl, id, label, lifetime, scope, &issued);
+
     if (rc != 1) {
+        free(scope);
         return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
     }
 
     if (ctl->json) {
-        rc = output_json(json_pack("{s:s, s:s, s:s, s:s%, s:I, s:o}",
+        rc = output_json(json_pack("{s:s, s:s, s:s, s:s%, s:I, s:o, s:o}",
                          "tenant", ctl->args[0], "id", issued.id,
                          "token", issued.token,
                          "label", label.data ? (char *) label.data : "",
                          label.len, "created", (json_int_t) issued.created,
                          "expires", issued.expires
                          ? json_integer((json_int_t) issued.expires)
-                         : json_null()));
+                         : json_null(), "scope",
+                         token_scope_json(ctl_span(scope ? scope : ""))));
 
     } else {
         printf("token %s of tenant %s, expires: %s, is shown this once:\n\n"
@@ -141,6 +176,7 @@ token_issue_command(ctl_t *ctl)
     }
 
     secret_clean(&issued, sizeof(issued));
+    free(scope);
 
     return rc;
 }
@@ -157,11 +193,12 @@ token_list_one(const token_entry_t *entry, const amp_token_record_t *record,
 
         /* Redis deletes an expired token, but not its entry in the index */
 
-        row = json_pack("{s:s, s:s, s:n, s:n, s:s}", "id", entry->id,
-                        "label", "", "created", "expires", "state", "gone");
+        row = json_pack("{s:s, s:s, s:n, s:n, s:s, s:n}", "id", entry->id,
+                        "label", "", "created", "expires", "state", "gone",
+                        "scope");
 
     } else {
-        row = json_pack("{s:s, s:s%, s:I, s:o, s:s}", "id", entry->id,
+        row = json_pack("{s:s, s:s%, s:I, s:o, s:s, s:o}", "id", entry->id,
                         "label", record->label.data ? (char *)
                         record->label.data : "", record->label.len,
                         "created", (json_int_t) record->created,
@@ -169,7 +206,8 @@ token_list_one(const token_entry_t *entry, const amp_token_record_t *record,
                         ? json_integer((json_int_t) record->expires)
                         : json_null(),
                         "state", record->expires && record->expires <= rows->now
-                        ? "expired" : "active");
+                        ? "expired" : "active",
+                        "scope", token_scope_json(record->scope));
     }
 
     json_array_append_new(rows->list, row);
@@ -184,7 +222,7 @@ token_list_print(const char *tenant, const json_t *list)
     json_t                   *row;
     output_table_t           *table;
     static const char *const  heads[] = {
-        "TOKEN", "STATE", "CREATED", "EXPIRES", "LABEL"
+        "TOKEN", "STATE", "MAY", "CREATED", "EXPIRES", "LABEL"
     };
 
     if (json_array_size(list) == 0) {
@@ -193,10 +231,11 @@ token_list_print(const char *tenant, const json_t *list)
         return;
     }
 
-    table = output_table(5, heads);
+    table = output_table(6, heads);
 
     json_array_foreach(list, i, row) {
         output_row(table, record_text(row, "id"), record_text(row, "state"),
+                   json_is_null(json_object_get(row, "scope")) ? "all" : "less",
                    output_time(json_integer_value(
                                json_object_get(row, "created")), created),
                    output_time(json_integer_value(
@@ -287,6 +326,49 @@ token_none(ctl_t *ctl, amp_span_t tenant)
 
     return ctl_remedy(&ctl->error, "list the tenant's tokens: ampctl token "
                       "list %.*s", (int) tenant.len, tenant.data);
+}
+
+
+static int
+token_show_command(ctl_t *ctl)
+{
+    int            rc;
+    char           created[CTL_TIME_MAX], expires[CTL_TIME_MAX];
+    json_t        *scope;
+    amp_span_t     id, tenant;
+    token_state_t  token;
+
+    if (token_id(ctl, &id, &tenant) != 0 || ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    rc = token_state(ctl->store, &ctl->error, id, &token);
+    if (rc != 1) {
+        return rc == 0 ? token_none(ctl, tenant) : -1;
+    }
+
+    scope = token_scope_json(amp_span_make(token.scope, token.scope_len));
+
+    if (ctl->json) {
+        return output_json(json_pack("{s:s, s:s%, s:s, s:I, s:o, s:o}", "id",
+                           ctl->args[0], "tenant", tenant.data, tenant.len,
+                           "label", token.label, "created",
+                           (json_int_t) token.created, "expires", token.expires
+                           ? json_integer((json_int_t) token.expires)
+                           : json_null(), "scope", scope));
+    }
+
+    output("token     %s\ntenant    %.*s\nlabel     %s\ncreated   %s\n"
+           "expires   %s\nmay       %s\n", ctl->args[0], (int) tenant.len,
+           tenant.data, token.label[0] ? token.label : "-",
+           output_time(token.created, created), token.expires
+           ? output_time(token.expires, expires) : "never",
+           json_is_null(scope) ? "all that its tenant may"
+                               : "what its tenant may, and of that only:");
+    token_scope_print(scope);
+    json_decref(scope);
+
+    return CTL_DONE;
 }
 
 
@@ -403,7 +485,8 @@ token_rotate_command(ctl_t *ctl)
 
     label = label.len ? label : ctl_span(old.label);
 
-    rc = token_issue(ctl->store, &ctl->error, tenant, label, lifetime, &issued);
+    rc = token_issue(ctl->store, &ctl->error, tenant, label, lifetime,
+                     amp_span_make(old.scope, old.scope_len), &issued);
     if (rc != 1) {
         return rc == 0 ? ctl_no_tenant(ctl, tenant) : -1;
     }
@@ -423,6 +506,7 @@ token_rotate_command(ctl_t *ctl)
     record.label = ctl_span(old.label);
     record.created = old.created;
     record.expires = ends;
+    record.scope = amp_span_make(old.scope, old.scope_len);
 
     rc = overlap == 0 ? token_revoke(ctl->store, &ctl->error, id)
                       : token_restore(ctl->store, &ctl->error, old.digest,
@@ -435,8 +519,11 @@ token_rotate_command(ctl_t *ctl)
 const ctl_command_t  ctl_token_commands[] = {
 
     { "token", "issue", "ID", "issue a token to a tenant",
-      "The token is printed once; Redis holds only its SHA-256. For example:\n"
-      "  ampctl token issue acme --label ci --expires 90d",
+      "The token is printed once; Redis holds only its SHA-256. It may do\n"
+      "what its tenant may, or less where options say so. For example:\n"
+      "  ampctl token issue acme --label ci --expires 90d\n"
+      "  ampctl token issue acme --allow read --deny listTopics --rate 5/s\n"
+      "  ampctl token issue acme --allow read --origin https://app.example.com",
       token_issue_options, token_issue_command },
 
     { "token", "list", "ID", "list a tenant's tokens, without their secrets",
@@ -444,9 +531,13 @@ const ctl_command_t  ctl_token_commands[] = {
       "  ampctl token list acme",
       NULL, token_list_command },
 
+    { "token", "show", "TOKEN_ID", "show a token, and what it may do",
+      "It may do what its tenant may; lines from allow on say what less.", NULL,
+      token_show_command },
+
     { "token", "rotate", "TOKEN_ID", "issue a token in place of another one",
-      "The new token has the label and the lifetime of the old one, which\n"
-      "stays valid through the overlap. For example:\n"
+      "The new token has the label and the lifetime of the old one, and may\n"
+      "do the same. The old one stays valid through the overlap. For example:\n"
       "  ampctl token rotate acme.x3Kf0a9QzT --overlap 2h",
       token_rotate_options, token_rotate_command },
 

@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/amp_json.h"
 #include "../core/amp_keys.h"
+#include "../core/amp_token_scope.h"
 #include "config_check.h"
+#include "config_record.h"
 #include "record.h"
 #include "token_store.h"
 
@@ -21,7 +24,7 @@ import_digest(import_t *im, const json_t *token, const char *tenant)
     amp_buf_t            key;
     redisReply          *reply;
     const char          *why, *fault;
-    unsigned char        buf[AMP_KEYS_MAX], texts[1024];
+    unsigned char        buf[AMP_KEYS_MAX], texts[AMP_TOKEN_RECORD_MAX];
     amp_token_record_t   record;
 
     amp_buf_init(&key, buf, sizeof(buf));
@@ -53,6 +56,46 @@ import_digest(import_t *im, const json_t *token, const char *tenant)
 }
 
 
+/* What the gateway has against the scope of a token, or NULL. */
+
+static const char *
+import_scope(const json_t *token)
+{
+    char                *text;
+    size_t               i;
+    json_t              *item;
+    uint64_t             flat[AMP_TOKEN_SCOPE_MAX / sizeof(uint64_t)];
+    const char          *why;
+    amp_token_record_t   record;
+
+    json_array_foreach(json_object_get(json_object_get(json_object_get(token,
+                                       "scope"), "grants"), "allow"), i, item)
+    {
+        memset(flat, 0, sizeof(flat));
+
+        if (amp_grant_expand(amp_json_text(item), flat) == 0) {
+            return "\"scope.grants.allow\" names what is no class, tag or "
+                   "operationId that the gateway serves";
+        }
+    }
+
+    config_token(token, "", &record, &text);
+    why = NULL;
+
+    if (text != NULL
+        && amp_token_scope_decode(record.scope, record.id, flat, sizeof(flat),
+                                  &why)
+           != 0)
+    {
+        why = NULL;
+    }
+
+    free(text);
+
+    return why;
+}
+
+
 static int
 import_check_token(import_t *im, const import_tenant_t *tenant, size_t i,
     const json_t *token, schema_fault_t *fault)
@@ -60,7 +103,7 @@ import_check_token(import_t *im, const import_tenant_t *tenant, size_t i,
     char         place[24];
     json_t      *old;
     amp_span_t   of;
-    const char  *id, *name, *why;
+    const char  *id, *name, *why, *scope;
 
     id = record_text(token, "id");
     name = record_text(tenant->doc, "id");
@@ -84,6 +127,12 @@ import_check_token(import_t *im, const import_tenant_t *tenant, size_t i,
         }
     }
 
+    scope = why == NULL ? import_scope(token) : NULL;
+
+    if (scope != NULL) {
+        why = scope;
+    }
+
     if (why == NULL) {
         return 0;
     }
@@ -92,7 +141,13 @@ import_check_token(import_t *im, const import_tenant_t *tenant, size_t i,
         schema_at(fault, "tokens");
         snprintf(place, sizeof(place), "%lu", (unsigned long) i);
         schema_at(fault, place);
-        snprintf(fault->expected, sizeof(fault->expected), "%s", why);
+
+        if (scope != NULL) {
+            schema_at(fault, "scope");
+        }
+
+        snprintf(fault->expected, sizeof(fault->expected), "%s%s", scope
+                 ? "a scope that the gateway can read: " : "", why);
 
         (void) import_fault(im, tenant, fault);
     }

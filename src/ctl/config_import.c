@@ -56,7 +56,9 @@ import_token_differs(import_t *im, const import_tenant_t *tenant,
     size_t   i;
     int64_t  expires;
 
-    static const char *const  members[] = { "digest", "label", "created" };
+    static const char *const  members[] = {
+        "digest", "label", "created", "scope"
+    };
 
     expires = json_integer_value(json_object_get(token, "expires"));
     *old = import_find(tenant->tokens, record_text(token, "id"));
@@ -158,6 +160,7 @@ import_write_token(import_t *im, const import_tenant_t *tenant,
     const json_t *token, config_change_e change)
 {
     int                  rc;
+    char                *scope;
     ctl_t               *ctl;
     json_t              *old, *whole;
     amp_token_record_t   record;
@@ -182,10 +185,11 @@ import_write_token(import_t *im, const import_tenant_t *tenant,
                                 json_integer((json_int_t) im->now));
         }
 
-        config_token(whole, record_text(tenant->doc, "id"), &record);
+        config_token(whole, record_text(tenant->doc, "id"), &record, &scope);
         rc = token_restore(ctl->store, &ctl->error,
                            record_text(whole, "digest"), &record);
         json_decref(whole);
+        free(scope);
 
         if (rc == 0) {
             (void) ctl_no_tenant(ctl, ctl_span(record_text(tenant->doc, "id")));

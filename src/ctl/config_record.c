@@ -3,6 +3,7 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config_record.h"
@@ -11,6 +12,7 @@
 #include "record_policy.h"
 #include "secret.h"
 #include "token_count.h"
+#include "token_scope.h"
 
 
 /* What a record and the document have alike. */
@@ -53,14 +55,15 @@ config_token_add(unsigned tenant, const token_entry_t *entry,
     }
 
     json_array_append_new(tokens[tenant],
-                          json_pack("{s:s, s:s, s:s%, s:I, s:o}",
+                          json_pack("{s:s, s:s, s:s%, s:I, s:o, s:o}",
                           "id", entry->id, "digest", entry->digest,
                           "label", record->label.len ? (char *)
                           record->label.data : "", record->label.len,
                           "created", (json_int_t) record->created,
                           "expires", record->expires
                           ? json_integer((json_int_t) record->expires)
-                          : json_null()));
+                          : json_null(), "scope",
+                          token_scope_json(record->scope)));
 }
 
 
@@ -416,11 +419,24 @@ config_merge(ctl_t *ctl, const json_t *tenant, const char *directory,
 
 void
 config_token(const json_t *token, const char *tenant,
-    amp_token_record_t *record)
+    amp_token_record_t *record, char **scope)
 {
     record->tenant = ctl_span(tenant);
     record->id = record_span(record_text(token, "id"));
     record->label = record_span(record_text(token, "label"));
     record->created = json_integer_value(json_object_get(token, "created"));
     record->expires = json_integer_value(json_object_get(token, "expires"));
+    record->scope = amp_span_null;
+
+    *scope = NULL;
+
+    if (json_is_object(json_object_get(token, "scope"))) {
+        *scope = json_dumps(json_object_get(token, "scope"),
+                            JSON_COMPACT|JSON_PRESERVE_ORDER);
+        if (*scope == NULL) {
+            abort();
+        }
+
+        record->scope = ctl_span(*scope);
+    }
 }

@@ -38,10 +38,13 @@ int config_tokens(ctl_t *ctl, char *const *ids, size_t n, json_t **tokens);
 int config_merge(ctl_t *ctl, const json_t *tenant, const char *directory,
     unsigned prune, json_t *record, schema_fault_t *fault);
 
-/* A token of the document; the texts stay the document's. */
+/*
+ * A token of the document; the texts stay the document's, but the caller has to
+ * free() the one in *scope.
+ */
 
 void config_token(const json_t *token, const char *tenant,
-    amp_token_record_t *record);
+    amp_token_record_t *record, char **scope);
 
 
 #endif /* CTL_CONFIG_RECORD_H */

@@ -85,7 +85,7 @@ replay_decide(const replay_state_t *state, const amp_operation_t *op,
     query.secret = (kind == REPLAY_SECRET);
     query.changes = (kind == REPLAY_CHANGE);
 
-    reason = amp_scope_grant(t, op, &query);
+    reason = amp_scope_grant(t, NULL, op, &query);
 
     if (reason == AMP_OK && t->sealed.len == 0) {
         return AMP_NO_KEY;

@@ -344,6 +344,9 @@ explain_header(explain_request_t *ex, const char *line, ctl_error_t *error)
     } else if (explain_is(header->name, "content-encoding")) {
         ex->encoded = 1;
 
+    } else if (explain_is(header->name, "origin")) {
+        ex->request.origin = ex->origins++ ? amp_span_null : header->value;
+
     } else if (explain_is(header->name, "connection")) {
         ex->policy.connection = header->value;
     }

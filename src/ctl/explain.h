@@ -35,6 +35,8 @@ typedef struct {
     unsigned             encoded:1;     /* content-encoding                   */
     unsigned             unstored:1;    /* several Accept, or no-store        */
 
+    unsigned             origins;   /* Origin headers                         */
+
     char                *body;      /* NULL: not given                        */
     size_t               nbody;
 } explain_request_t;

@@ -61,8 +61,8 @@ explain_check_body(explain_t *e, amp_span_t *body, amp_span_t *replacement)
         return AMP_OK;
     }
 
-    reason = amp_scope_body(&e->flat.tenant, e->decision.op, *body,
-                            replacement);
+    reason = amp_scope_body(&e->flat.tenant, e->ex->request.scope,
+                            e->decision.op, *body, replacement);
 
     if (reason == AMP_OK && replacement->data != NULL) {
         *body = *replacement;
@@ -175,7 +175,8 @@ explain_admit(explain_t *e, amp_span_t *body, amp_span_t *replacement,
     *body = amp_span_make(e->ex->body, e->ex->nbody);
 
     if (e->reason == AMP_OK
-        && amp_scope_needs_body(&e->flat.tenant, e->decision.op))
+        && amp_scope_needs_body(&e->flat.tenant, e->ex->request.scope,
+                                e->decision.op))
     {
         *checked = 1;
         e->reason = explain_check_body(e, body, replacement);

@@ -120,6 +120,11 @@ explain_remedy(explain_t *e)
         explain_set_command(e->doc, "ampctl cooldown clear %s", id);
         return;
 
+    case AMP_TOKEN_NOT_GRANTED:
+        explain_set_command(e->doc, "ampctl token issue %s --allow %s", id,
+                            e->decision.op->id);
+        return;
+
     case AMP_NOT_GRANTED:
     case AMP_SECRETS_NOT_GRANTED:
     case AMP_CHANGE_NOT_GRANTED:

@@ -15,6 +15,29 @@
 #include "record_key.h"
 
 
+static void
+explain_token_limit(const explain_t *e, json_t *list)
+{
+    amp_buf_t                 text;
+    unsigned char             buf[AMP_RATE_TEXT_MAX];
+    const amp_token_scope_t  *scope;
+
+    scope = e->ex->request.scope;
+
+    if (scope == NULL || scope->rate.count == 0) {
+        return;
+    }
+
+    amp_buf_init(&text, buf, sizeof(buf));
+    amp_rate_write(&scope->rate, &text);
+
+    json_array_append_new(list, json_pack("{s:s, s:s%, s:I}", "name",
+                          amp_limit_name(AMP_LIMIT_TOKEN), "rate", buf,
+                          amp_buf_written(&text).len, "burst",
+                          (json_int_t) scope->rate.burst));
+}
+
+
 /* The limits that the request is charged to. */
 
 void
@@ -39,6 +62,8 @@ explain_limits(explain_t *e)
             json_array_append_new(list, limit);
         }
     }
+
+    explain_token_limit(e, list);
 
     limit = json_object_get(limits, "concurrency");
 

@@ -238,7 +238,7 @@ tenant_add(ctl_t *ctl)
     }
 
     rc = token_issue(ctl->store, &ctl->error, id, amp_span("first"), 0,
-                     &issued);
+                     amp_span_null, &issued);
 
     if (rc == 1) {
         rc = tenant_add_report(ctl, record, &issued);

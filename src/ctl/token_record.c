@@ -18,7 +18,7 @@ token_each_batch(store_t *store, ctl_error_t *error,
     amp_buf_t           key;
     redisReply         *reply;
     const char         *why;
-    unsigned char       buf[AMP_KEYS_MAX], texts[TOKEN_RECORD];
+    unsigned char       buf[AMP_KEYS_MAX], texts[AMP_TOKEN_RECORD_MAX];
     amp_token_record_t  record;
 
     for (i = 0; i < n; i++) {
@@ -86,6 +86,8 @@ token_state_read(const token_entry_t *entry, const amp_token_record_t *record,
                  ? (const char *) record->label.data : "");
         state->created = record->created;
         state->expires = record->expires;
+        state->scope_len = record->scope.len;
+        memcpy(state->scope, record->scope.data, record->scope.len);
     }
 }
 

@@ -9,11 +9,6 @@
 #include "token_index.h"
 
 
-/* The largest record of a token, bytes. */
-
-#define TOKEN_RECORD  1024
-
-
 /*
  * Calls each() for the tokens of a list, in its order; record is NULL when the
  * token has expired or its record is malformed.  0, or -1.
@@ -35,6 +30,8 @@ typedef struct {
     char     label[AMP_TOKEN_LABEL_MAX + 1];
     int64_t  created;
     int64_t  expires;
+    size_t   scope_len;
+    char     scope[AMP_TOKEN_RECORD_MAX];
 } token_state_t;
 
 int token_state(store_t *store, ctl_error_t *error, amp_span_t id,

@@ -17,6 +17,7 @@
 #include "../core/amp_script.h"
 #include "audit.h"
 #include "secret.h"
+#include "token_scope.h"
 #include "token_store.h"
 
 
@@ -200,14 +201,16 @@ token_put(store_t *store, ctl_error_t *error, uint64_t incarnation,
     json_t        *after;
     amp_buf_t      text;
     long long      answer;
-    unsigned char  buf[TOKEN_RECORD];
+    unsigned char  buf[AMP_TOKEN_RECORD_MAX];
 
     amp_buf_init(&text, buf, sizeof(buf));
     amp_token_record_write(record, &text);
 
     if (text.overflow) {
-        ctl_error(error, CTL_REFUSED, "bad_label", "the label is too long");
-        return ctl_remedy(error, "give a shorter label");
+        ctl_error(error, CTL_REFUSED, "bad_record", "the token's record is too "
+                  "large");
+        return ctl_remedy(error, "give a shorter label, or fewer groups, "
+                          "origins and grants");
     }
 
     if (token_index(store, error, record->tenant, entry->id, entry->digest) != 0
@@ -220,10 +223,11 @@ token_put(store_t *store, ctl_error_t *error, uint64_t incarnation,
     rc = token_settle(store, error, record->tenant, incarnation, entry);
 
     if (rc == 1) {
-        after = json_pack("{s:s, s:s%, s:I}", "id", entry->id, "label",
+        after = json_pack("{s:s, s:s%, s:I, s:o}", "id", entry->id, "label",
                           record->label.len ? (char *) record->label.data : "",
                           record->label.len, "expires",
-                          (json_int_t) record->expires);
+                          (json_int_t) record->expires, "scope",
+                          token_scope_json(record->scope));
         audit_add(store, "token written", record->tenant, NULL, after);
         json_decref(after);
     }
@@ -234,7 +238,8 @@ token_put(store_t *store, ctl_error_t *error, uint64_t incarnation,
 
 int
 token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
-    amp_span_t label, int64_t lifetime, token_issued_t *issued)
+    amp_span_t label, int64_t lifetime, amp_span_t scope,
+    token_issued_t *issued)
 {
     int                 rc;
     int64_t             now;
@@ -285,6 +290,7 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     record.label = label;
     record.created = issued->created;
     record.expires = issued->expires;
+    record.scope = scope;
 
     if (token_prune(store, error, tenant) != 0) {
         return -1;

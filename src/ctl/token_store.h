@@ -20,12 +20,13 @@ typedef struct {
 
 /*
  * Issues a token, and removes expired ones from the index; lifetime in seconds,
- * 0 for one that does not expire.  1, 0 when the tenant does not exist, -1 with
- * the error filled.
+ * 0 for one that does not expire; scope as in amp_token_record_t.  1, 0 when
+ * the tenant does not exist, -1 with the error filled.
  */
 
 int token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
-    amp_span_t label, int64_t lifetime, token_issued_t *issued);
+    amp_span_t label, int64_t lifetime, amp_span_t scope,
+    token_issued_t *issued);
 
 /*
  * Writes a token with a known digest, which replaces one that has its id.  1, 0

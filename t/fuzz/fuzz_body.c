@@ -112,12 +112,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     group = (t->ngroups != 0);
     project = (op->project_in == AMP_IN_BODY);
 
-    rc = amp_scope_body(t, op, body, &sent);
+    rc = amp_scope_body(t, NULL, op, body, &sent);
     check((rc == AMP_OK && project) == (sent.data != NULL));
 
-    if (rc == AMP_OK && amp_scope_needs_body(t, op)) {
+    if (rc == AMP_OK && amp_scope_needs_body(t, NULL, op)) {
         if (project) {
-            check(amp_scope_body(t, op, sent, &again) == AMP_OK);
+            check(amp_scope_body(t, NULL, op, sent, &again) == AMP_OK);
             check(amp_span_eq(sent, again));
             free((void *) again.data);
             body = sent;

@@ -73,7 +73,7 @@ status_of_each_reason(void **state)
 
         want = (i <= AMP_PLAIN_HTTP) ? 400
                : (i <= AMP_NO_IDENTITY) ? 401
-               : (i <= AMP_NO_GROUP) ? 403
+               : (i <= AMP_TOKEN_ORIGIN) ? 403
                : (i == AMP_NO_OPERATION) ? 404
                : (i == AMP_NO_METHOD) ? 405
                : (i == AMP_TOO_LARGE) ? 413

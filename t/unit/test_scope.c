@@ -115,7 +115,7 @@ isolate(const amp_tenant_t *t, const char *id, const char *project,
         q.group = text_span(group);
     }
 
-    return amp_scope_isolate(t, &m, &q, text_span(project_header),
+    return amp_scope_isolate(t, NULL, &m, &q, text_span(project_header),
                              group_header != NULL,
                              text_span(group_header ? group_header : ""));
 }
@@ -209,12 +209,12 @@ bound_tenants_name_a_group_everywhere(void **state)
 
     for (i = 0; i < n; i++, op++) {
         m.op = op;
-        rc = amp_scope_isolate(bound, &m, &q, amp_span_null, 0,
+        rc = amp_scope_isolate(bound, NULL, &m, &q, amp_span_null, 0,
                                amp_span_null);
 
-        assert_int_equal(rc, amp_scope_needs_body(bound, op) ? AMP_OK
+        assert_int_equal(rc, amp_scope_needs_body(bound, NULL, op) ? AMP_OK
                                                              : AMP_NO_GROUP);
-        assert_int_equal(amp_scope_needs_body(unbound, op),
+        assert_int_equal(amp_scope_needs_body(unbound, NULL, op),
                          op->project_in == AMP_IN_BODY);
     }
 }
@@ -230,7 +230,7 @@ grant(const amp_tenant_t *t, const char *id, unsigned secret,
     q.secret = secret;
     q.changes = changes;
 
-    return amp_scope_grant(t, operation(id), &q);
+    return amp_scope_grant(t, NULL, operation(id), &q);
 }
 
 
@@ -294,7 +294,7 @@ check_body(const amp_tenant_t *t, const char *id, amp_span_t body,
     memcpy(exact, body.data, body.len);
     body.data = exact;
 
-    rc = amp_scope_body(t, operation(id), body, &replacement);
+    rc = amp_scope_body(t, NULL, operation(id), body, &replacement);
 
     if (rc != reason) {
         fail_msg("%s %.*s: reason %d, not %d", id, (int) body.len, exact, rc,

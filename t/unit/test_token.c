@@ -265,6 +265,7 @@ a_written_record_is_decoded(void **state)
     r.label = amp_span("say \"hi\" \\ \xe2\x82\xac");
     r.created = 1763000000;
     r.expires = 0;
+    r.scope = amp_span_null;
 
     amp_buf_init(&out, json, sizeof(json));
     amp_token_record_write(&r, &out);

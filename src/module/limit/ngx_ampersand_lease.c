@@ -10,8 +10,8 @@
  */
 
 
-#define NGX_AMPERSAND_LEASE_MANY    2           /* limits of a request        */
-#define NGX_AMPERSAND_LEASE_TRIES   8           /* to find room for both      */
+#define NGX_AMPERSAND_LEASE_MANY    3           /* limits of a request        */
+#define NGX_AMPERSAND_LEASE_TRIES   8           /* to find room for all       */
 #define NGX_AMPERSAND_LEASE_IDLE    AMP_LEASE_SECOND
 #define NGX_AMPERSAND_LEASE_FEW     32          /* a part of the burst        */
 #define NGX_AMPERSAND_LEASE_RECENT  256         /* nodes tested in one turn   */
@@ -23,7 +23,6 @@
 
 typedef struct {
     ngx_ampersand_leasing_t      *leasing;
-    amp_span_t                   tenant;
     uint64_t                     now;
     ngx_uint_t                   n;
     ngx_ampersand_limit_t       *limits;
@@ -82,7 +81,7 @@ ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone)
 
 
 ngx_int_t
-ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
+ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
     ngx_ampersand_limit_t *limits, ngx_uint_t n, ngx_uint_t waited,
     uint64_t *wait)
 {
@@ -93,7 +92,6 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
     ngx_ampersand_lease_round_t   round;
 
     round.leasing = leasing;
-    round.tenant = tenant;
     round.limits = limits;
     round.n = n;
 
@@ -223,7 +221,7 @@ ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round, ngx_uint_t make)
     for (i = 0; i < round->n; i++) {
         round->calls[i] = NULL;
         round->leased[i] = ngx_ampersand_lease_state(round->leasing->zone,
-                                                     round->tenant,
+                                                     round->limits[i].holder,
                                                      round->limits[i].limit,
                                                      make);
 
@@ -257,7 +255,7 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
             continue;
         }
 
-        call = ngx_ampersand_lease_call(round->leasing, round->tenant,
+        call = ngx_ampersand_lease_call(round->leasing, limit->holder,
                                         limit->limit, round->now);
         if (call == NULL) {
             continue;

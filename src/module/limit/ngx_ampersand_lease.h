@@ -19,12 +19,14 @@
 
 /*
  * A limit that applies to a request, and its state after it was tested.  The
- * caller sets limit, rate and received: as the previous call for the same
- * request left it, or 0.
+ * caller sets limit, holder, rate and received: as the previous call for the
+ * same request left it, or 0.
  */
 
 typedef struct {
     amp_limit_e  limit;
+    amp_span_t   holder;            /* the id of the tenant; of AMP_LIMIT_TOKEN
+                                       that of the token                      */
     amp_rate_t   rate;
     uint64_t     wait;              /* ns until it may admit; 0: it admits, or
                                        a call to Redis will show              */
@@ -48,7 +50,7 @@ ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
 
 
 /*
- * Takes a unit of each of n limits (1 or 2), or none.  waited: 0; WAITED, where
+ * Takes a unit of each of n limits (1 to 3), or none.  waited: 0; WAITED, where
  * the same request got NGX_AGAIN before; OVERDUE, where it will wait no more.
  * Then, if no call has ended since it began to wait, the fallback decides.
  *   NGX_OK        taken; a limit without leases, with the fallback "allow", has
@@ -61,8 +63,8 @@ ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
  */
 
 ngx_int_t ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
-    amp_span_t tenant, ngx_ampersand_limit_t *limits, ngx_uint_t n,
-    ngx_uint_t waited, uint64_t *wait);
+    ngx_ampersand_limit_t *limits, ngx_uint_t n, ngx_uint_t waited,
+    uint64_t *wait);
 
 /*
  * Returns the units that idle tenants have not spent, with at most 8 calls, of

@@ -33,7 +33,7 @@ static void ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 
 
 ngx_ampersand_lease_call_t *
-ngx_ampersand_lease_call(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
+ngx_ampersand_lease_call(ngx_ampersand_leasing_t *leasing, amp_span_t holder,
     amp_limit_e limit, uint64_t now)
 {
     ngx_ampersand_lease_call_t  *call;
@@ -50,8 +50,8 @@ ngx_ampersand_lease_call(ngx_ampersand_leasing_t *leasing, amp_span_t tenant,
     call->pinged = 0;
     call->unsent = 0;
     call->error.len = 0;
-    call->len = tenant.len;
-    ngx_memcpy(call->tenant, tenant.data, tenant.len);
+    call->len = holder.len;
+    ngx_memcpy(call->holder, holder.data, holder.len);
 
     ngx_queue_insert_tail(&leasing->calls, &call->queue);
 
@@ -84,7 +84,7 @@ ngx_ampersand_lease_give_up(ngx_ampersand_leasing_t *leasing)
         ngx_ampersand_zone_lock(zone);
 
         leased = ngx_ampersand_lease_state(zone,
-                                           amp_span_make(call->tenant,
+                                           amp_span_make(call->holder,
                                                          call->len),
                                            call->limit, 0);
         if (leased) {
@@ -112,7 +112,7 @@ ngx_ampersand_lease_send(ngx_ampersand_lease_call_t *call)
 
     amp_buf_init(&key, name, sizeof(name));
     amp_keys_limit(amp_span_make(leasing->prefix->data, leasing->prefix->len),
-                   amp_span_make(call->tenant, call->len), call->limit, &key);
+                   amp_span_make(call->holder, call->len), call->limit, &key);
 
     rc = NGX_DECLINED;
     server = ngx_ampersand_redis_server(leasing->redis, amp_buf_written(&key));
@@ -356,7 +356,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 {
     uint32_t                  hash;
     uint64_t                  now;
-    amp_span_t                tenant;
+    amp_span_t                holder;
     ngx_uint_t                failed;
     ngx_ampersand_zone_t     *zone;
     ngx_ampersand_leased_t   *leased;
@@ -372,13 +372,13 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     leasing = call->leasing;
     zone = leasing->zone;
     leases = &zone->sh->leases;
-    tenant = amp_span_make(call->tenant, call->len);
+    holder = amp_span_make(call->holder, call->len);
     failed = (answer == NULL);
 
     ngx_ampersand_zone_lock(zone);
 
     now = ngx_ampersand_lease_now();
-    leased = ngx_ampersand_lease_state(zone, tenant, call->limit, 0);
+    leased = ngx_ampersand_lease_state(zone, holder, call->limit, 0);
 
     /* only this worker may have no link: another one calls instead */
 
@@ -430,7 +430,13 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
                       "ampersand: leases come from Redis again");
     }
 
-    hash = ngx_ampersand_lease_tenant(tenant);
+    /* who waits for a token's limit waits as its tenant */
+
+    if (call->limit == AMP_LIMIT_TOKEN) {
+        holder = amp_token_id_tenant(holder);
+    }
+
+    hash = ngx_ampersand_lease_tenant(holder);
 
     ngx_ampersand_lease_call_free(call);
 
@@ -439,11 +445,11 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 
 
 amp_span_t
-ngx_ampersand_lease_id(amp_span_t tenant, amp_limit_e limit, u_char *name)
+ngx_ampersand_lease_id(amp_span_t holder, amp_limit_e limit, u_char *name)
 {
     u_char  *p;
 
-    p = ngx_cpymem(name, tenant.data, tenant.len);
+    p = ngx_cpymem(name, holder.data, holder.len);
     *p++ = '\0';
     *p++ = (u_char) limit;
 
@@ -452,14 +458,14 @@ ngx_ampersand_lease_id(amp_span_t tenant, amp_limit_e limit, u_char *name)
 
 
 ngx_ampersand_leased_t *
-ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t tenant,
+ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone, amp_span_t holder,
     amp_limit_e limit, ngx_uint_t make)
 {
     u_char                 name[NGX_AMPERSAND_LEASE_ID];
     amp_span_t             id;
     ngx_ampersand_node_t  *node;
 
-    id = ngx_ampersand_lease_id(tenant, limit, name);
+    id = ngx_ampersand_lease_id(holder, limit, name);
 
     node = make ? ngx_ampersand_node_obtain(zone, NGX_AMPERSAND_LEASE, id,
                                           sizeof(ngx_ampersand_leased_t))

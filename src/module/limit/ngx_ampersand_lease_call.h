@@ -1,6 +1,7 @@
 /*
- * One call to Redis for one limit of one tenant.  amp_lease_ask() or
- * amp_lease_return() fills it with the zone's lock held; it is sent without.
+ * One call to Redis for one limit of one tenant, or of one token.
+ * amp_lease_ask() or amp_lease_return() fills it with the zone's lock held; it
+ * is sent without.
  *
  *   create ──▶ send ──▶ EVALSHA ──┬── a reply ──▶ the lease has it ──▶ wake
  *               │ ▲    (NOSCRIPT: │
@@ -70,13 +71,14 @@ typedef struct {
 
 
 /*
- * The id of a node of kind LEASE, in name: the tenant's id, a NUL and the
- * number of the limit.
+ * The id of a node of kind LEASE, in name: the id of who holds the limit, a
+ * tenant or (AMP_LIMIT_TOKEN) a token, a NUL and the number of the limit.
  */
 
-#define NGX_AMPERSAND_LEASE_ID  (AMP_TENANT_ID_MAX + 2)
+#define NGX_AMPERSAND_LEASE_HOLDER  AMP_TOKEN_ID_MAX
+#define NGX_AMPERSAND_LEASE_ID      (NGX_AMPERSAND_LEASE_HOLDER + 2)
 
-amp_span_t ngx_ampersand_lease_id(amp_span_t tenant, amp_limit_e limit,
+amp_span_t ngx_ampersand_lease_id(amp_span_t holder, amp_limit_e limit,
     u_char *name);
 
 
@@ -100,7 +102,7 @@ typedef struct {
     ngx_uint_t               unsent;    /* no link to Redis                   */
     ngx_ampersand_redis_error_t  error; /* why there is no reply, or empty    */
     size_t                   len;
-    u_char                   tenant[AMP_TENANT_ID_MAX];
+    u_char                   holder[NGX_AMPERSAND_LEASE_HOLDER];
 } ngx_ampersand_lease_call_t;
 
 
@@ -110,7 +112,7 @@ typedef struct {
  */
 
 ngx_ampersand_lease_call_t *ngx_ampersand_lease_call(
-    ngx_ampersand_leasing_t *leasing, amp_span_t tenant, amp_limit_e limit,
+    ngx_ampersand_leasing_t *leasing, amp_span_t holder, amp_limit_e limit,
     uint64_t now);
 
 /*
@@ -147,7 +149,7 @@ void ngx_ampersand_lease_server(void *data,
  */
 
 ngx_ampersand_leased_t *ngx_ampersand_lease_state(ngx_ampersand_zone_t *zone,
-    amp_span_t tenant, amp_limit_e limit, ngx_uint_t make);
+    amp_span_t holder, amp_limit_e limit, ngx_uint_t make);
 
 /* CLOCK_MONOTONIC, ns. */
 

@@ -28,12 +28,13 @@ static void ngx_http_ampersand_limit_server(void *data,
 static void ngx_http_ampersand_limit_end(void *data);
 static amp_reason_e ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
-    const amp_tenant_t *tenant, const amp_operation_t *op);
+    amp_span_t id, ngx_ampersand_limit_t *found, ngx_uint_t n);
 static amp_reason_e ngx_http_ampersand_limit_refuse(
     ngx_http_ampersand_limited_t *limited, uint64_t ns);
 static ngx_uint_t ngx_http_ampersand_limit_find(
     ngx_http_ampersand_limits_t *limits, const amp_tenant_t *tenant,
-    const amp_operation_t *op, ngx_ampersand_limit_t *found);
+    const amp_token_scope_t *scope, const amp_operation_t *op,
+    ngx_ampersand_limit_t *found);
 
 
 void
@@ -112,9 +113,12 @@ ngx_http_ampersand_limit_wake(void *data, uint32_t tenant)
 amp_reason_e
 ngx_http_ampersand_limit(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
-    const amp_tenant_t *tenant, const amp_operation_t *op)
+    const amp_tenant_t *tenant, const amp_token_scope_t *scope,
+    const amp_operation_t *op)
 {
-    amp_reason_e  reason;
+    ngx_uint_t             n;
+    amp_reason_e           reason;
+    ngx_ampersand_limit_t  found[NGX_HTTP_AMPERSAND_LIMITS];
 
     reason = ngx_http_ampersand_limit_concurrency(r, limits, limited, tenant);
 
@@ -122,7 +126,12 @@ ngx_http_ampersand_limit(ngx_http_request_t *r,
         return reason;
     }
 
-    reason = ngx_http_ampersand_limit_rates(r, limits, limited, tenant, op);
+    n = ngx_http_ampersand_limit_find(limits, tenant, scope, op, found);
+
+    reason = ngx_http_ampersand_limit_rates(r, limits, limited,
+                                            amp_tenant_field(tenant,
+                                                             tenant->id),
+                                            found, n);
 
     if (reason != AMP_OK || limited->wait.request) {
         ngx_http_ampersand_limit_release(limited);
@@ -221,22 +230,19 @@ ngx_http_ampersand_limit_end(void *data)
 static amp_reason_e
 ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
-    const amp_tenant_t *tenant, const amp_operation_t *op)
+    amp_span_t id, ngx_ampersand_limit_t *found, ngx_uint_t n)
 {
-    uint64_t               wait;
-    ngx_int_t              rc;
-    amp_span_t             id;
-    ngx_uint_t             i, n;
-    ngx_ampersand_limit_t  found[NGX_HTTP_AMPERSAND_LIMITS];
-
-    n = ngx_http_ampersand_limit_find(limits, tenant, op, found);
+    uint64_t    wait;
+    ngx_int_t   rc;
+    ngx_uint_t  i;
 
     if (n == 0) {
         return AMP_OK;
     }
 
     if (limited->applied == NULL) {
-        limited->applied = ngx_pcalloc(r->pool, sizeof(found));
+        limited->applied = ngx_pcalloc(r->pool, NGX_HTTP_AMPERSAND_LIMITS
+                                                * sizeof(found[0]));
         if (limited->applied == NULL) {
             return AMP_INTERNAL;
         }
@@ -246,9 +252,7 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
         found[i].received = limited->applied[i].received;
     }
 
-    id = amp_tenant_field(tenant, tenant->id);
-
-    rc = ngx_ampersand_lease_take(&limits->leasing, id, found, n,
+    rc = ngx_ampersand_lease_take(&limits->leasing, found, n,
                                   limited->wait.asked
                                   ? NGX_AMPERSAND_LEASE_WAITED : 0, &wait);
 
@@ -257,7 +261,7 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
                                            id, wait);
 
         if (rc == NGX_DONE) {
-            rc = ngx_ampersand_lease_take(&limits->leasing, id, found, n,
+            rc = ngx_ampersand_lease_take(&limits->leasing, found, n,
                                           NGX_AMPERSAND_LEASE_OVERDUE, &wait);
         }
     }
@@ -282,24 +286,40 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
 }
 
 
+/* The reason is the limit that the request has to wait for longest. */
+
 static amp_reason_e
 ngx_http_ampersand_limit_refuse(ngx_http_ampersand_limited_t *limited,
     uint64_t ns)
 {
-    limited->retry = (time_t) ngx_http_ampersand_seconds(ns);
+    ngx_uint_t              i;
+    ngx_ampersand_limit_t  *longest;
 
-    return AMP_RATE_LIMITED;
+    limited->retry = (time_t) ngx_http_ampersand_seconds(ns);
+    longest = &limited->applied[0];
+
+    for (i = 1; i < limited->n; i++) {
+        if (limited->applied[i].wait > longest->wait) {
+            longest = &limited->applied[i];
+        }
+    }
+
+    return longest->limit == AMP_LIMIT_TOKEN ? AMP_TOKEN_RATE_LIMITED
+                                             : AMP_RATE_LIMITED;
 }
 
 
-/* The tenant's own limit, or else the default one; and that of the class. */
+/*
+ * The tenant's own limit, or else the default one; that of the class; and that
+ * of the token.
+ */
 
 static ngx_uint_t
 ngx_http_ampersand_limit_find(ngx_http_ampersand_limits_t *limits,
-    const amp_tenant_t *tenant, const amp_operation_t *op,
-    ngx_ampersand_limit_t *found)
+    const amp_tenant_t *tenant, const amp_token_scope_t *scope,
+    const amp_operation_t *op, ngx_ampersand_limit_t *found)
 {
-    ngx_uint_t   n;
+    ngx_uint_t   i, n;
     amp_limit_e  class;
 
     n = 0;
@@ -316,6 +336,16 @@ ngx_http_ampersand_limit_find(ngx_http_ampersand_limits_t *limits,
 
     if (amp_tenant_rate(tenant, class, &found[n].rate)) {
         found[n++].limit = class;
+    }
+
+    for (i = 0; i < n; i++) {
+        found[i].holder = amp_tenant_field(tenant, tenant->id);
+    }
+
+    if (scope && scope->rate.count) {
+        found[n].limit = AMP_LIMIT_TOKEN;
+        found[n].holder = amp_token_scope_field(scope, scope->id);
+        found[n++].rate = scope->rate;
     }
 
     return n;

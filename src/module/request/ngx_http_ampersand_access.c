@@ -170,7 +170,7 @@ ngx_http_ampersand_access_handler(ngx_http_request_t *r)
     /* a chunked body may be malformed: nothing goes upstream then */
 
     if (r->headers_in.chunked
-        || amp_scope_needs_body(ctx->record.tenant, ctx->op))
+        || amp_scope_needs_body(ctx->record.tenant, ctx->record.scope, ctx->op))
     {
         return ngx_http_ampersand_body_read(r, ctx);
     }
@@ -372,6 +372,8 @@ ngx_http_ampersand_request(ngx_http_request_t *r,
     request->method = ngx_ampersand_span(r->method_name);
     request->project = ngx_ampersand_span(ctx->headers.project);
     request->group = ngx_ampersand_span(ctx->headers.group);
+    request->origin = ngx_ampersand_span(ctx->headers.origin);
+    request->scope = ctx->record.scope;
     request->has_group = ctx->headers.has_group;
     request->installation = (ctx->headers.installation.data != NULL);
     request->malformed = ctx->headers.malformed;

@@ -33,7 +33,7 @@ ngx_http_ampersand_body_read(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
-    if (amp_scope_needs_body(ctx->record.tenant, ctx->op)) {
+    if (amp_scope_needs_body(ctx->record.tenant, ctx->record.scope, ctx->op)) {
 
         if (r->headers_in.content_length_n > AMP_BODY_CHECK_MAX) {
             return ngx_http_ampersand_deny(r, ctx, AMP_TOO_LARGE);
@@ -84,7 +84,8 @@ ngx_http_ampersand_body_check(ngx_http_request_t *r,
         return rc == NGX_DECLINED ? AMP_TOO_LARGE : AMP_INTERNAL;
     }
 
-    reason = amp_scope_body(ctx->record.tenant, ctx->op, body, &replacement);
+    reason = amp_scope_body(ctx->record.tenant, ctx->record.scope, ctx->op,
+                            body, &replacement);
 
     if (reason != AMP_OK || replacement.data == NULL) {
         return reason;

@@ -138,7 +138,8 @@ ngx_http_ampersand_check_limits(ngx_http_request_t *r,
     }
 
     return ngx_http_ampersand_limit(r, &amcf->worker->limits, limited,
-                                    ctx->record.tenant, ctx->op);
+                                    ctx->record.tenant, ctx->record.scope,
+                                    ctx->op);
 }
 
 

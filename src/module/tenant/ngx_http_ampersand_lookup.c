@@ -493,5 +493,9 @@ ngx_http_ampersand_lookup_free(ngx_http_ampersand_lookup_t *lookup)
         ngx_free(lookup->tenant);
     }
 
+    if (lookup->scope) {
+        ngx_free(lookup->scope);
+    }
+
     ngx_free(lookup);
 }

@@ -47,9 +47,9 @@ typedef enum {
 
 
 /*
- * The look-up ended.  AMP_OK: lookup->tenant and lookup->gens are filled; else
- * the reason.  The callee takes all requests off lookup->waiters and frees the
- * look-up.
+ * The look-up ended.  AMP_OK: lookup->tenant, lookup->scope and lookup->gens
+ * are filled; else the reason.  The callee takes all requests off
+ * lookup->waiters and frees the look-up.
  */
 
 typedef void (*ngx_http_ampersand_lookup_pt)(
@@ -105,6 +105,7 @@ struct ngx_http_ampersand_lookup_s {
     u_char                             id[AMP_TENANT_ID_MAX];
     uint32_t                           gens[AMP_FAMILY_COUNT];
     amp_tenant_t                      *tenant;  /* ngx_alloc()ed              */
+    amp_token_scope_t                 *scope;   /* the same; NULL: none       */
 };
 
 

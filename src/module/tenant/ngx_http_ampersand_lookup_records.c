@@ -8,6 +8,8 @@
 #define NGX_HTTP_AMPERSAND_LOOKUP_LOST     10   /* s between log lines        */
 
 
+static const char *ngx_http_ampersand_lookup_scope(
+    ngx_http_ampersand_lookup_t *lookup, const amp_token_record_t *record);
 static amp_reason_e ngx_http_ampersand_lookup_store(
     ngx_http_ampersand_lookup_t *lookup);
 static amp_reason_e ngx_http_ampersand_lookup_unknown(
@@ -26,7 +28,7 @@ amp_reason_e
 ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *lookup,
     redisReply *reply)
 {
-    u_char               buf[512], hex[AMP_TOKEN_DIGEST_HEX];
+    u_char               buf[AMP_TOKEN_RECORD_MAX], hex[AMP_TOKEN_DIGEST_HEX];
     ngx_uint_t           level;
     const char          *error;
     amp_token_record_t   record;
@@ -41,7 +43,8 @@ ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *lookup,
         || amp_token_record_decode(amp_span_make(reply->str,
                                             ngx_ampersand_reply_len(reply)),
                                    buf, sizeof(buf), &record, &error)
-           != 0)
+           != 0
+        || (error = ngx_http_ampersand_lookup_scope(lookup, &record)) != NULL)
     {
         level = ngx_ampersand_log_level(lookup->lookups->logged);
         amp_hex(lookup->digest, AMP_TOKEN_DIGEST, hex);
@@ -65,6 +68,38 @@ ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *lookup,
     lookup->step = NGX_HTTP_AMPERSAND_LOOKUP_TENANT;
 
     return AMP_OK;
+}
+
+
+/* Sets lookup->scope.  NULL, or what is wrong with it. */
+
+static const char *
+ngx_http_ampersand_lookup_scope(ngx_http_ampersand_lookup_t *lookup,
+    const amp_token_record_t *record)
+{
+    size_t       size;
+    uint64_t     flat[AMP_TOKEN_SCOPE_MAX / sizeof(uint64_t)];
+    const char  *error;
+
+    if (record->scope.len == 0) {
+        return NULL;
+    }
+
+    size = amp_token_scope_decode(record->scope, record->id, flat, sizeof(flat),
+                                  &error);
+
+    if (size == 0) {
+        return error;
+    }
+
+    lookup->scope = ngx_alloc(size, lookup->log);
+    if (lookup->scope == NULL) {
+        return "no memory";
+    }
+
+    ngx_memcpy(lookup->scope, flat, size);
+
+    return NULL;
 }
 
 
@@ -228,7 +263,8 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
                                     begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
                                     lookup->digest,
                                     amp_span_make(lookup->id, lookup->id_len),
-                                    lookup->token, lookup->expires);
+                                    lookup->token, lookup->expires,
+                                    lookup->scope);
     }
 
     if ((rc == NGX_DECLINED || token == NGX_DECLINED)
@@ -320,7 +356,7 @@ ngx_http_ampersand_lookup_unknown(ngx_http_ampersand_lookup_t *lookup)
         rc = ngx_ampersand_records_store_token(zone,
                                  lookup->begun[NGX_HTTP_AMPERSAND_LOOKUP_TOKEN],
                                  lookup->digest, id, lookup->token,
-                                 lookup->expires);
+                                 lookup->expires, lookup->scope);
     }
 
     if (rc != NGX_OK && ngx_http_ampersand_lookup_restart(lookup)) {
@@ -346,6 +382,11 @@ ngx_http_ampersand_lookup_restart(ngx_http_ampersand_lookup_t *lookup)
     if (lookup->tenant) {
         ngx_free(lookup->tenant);
         lookup->tenant = NULL;
+    }
+
+    if (lookup->scope) {
+        ngx_free(lookup->scope);
+        lookup->scope = NULL;
     }
 
     lookup->step = lookup->by_token ? NGX_HTTP_AMPERSAND_LOOKUP_TOKEN

@@ -239,11 +239,14 @@ static void
 ngx_http_ampersand_resolve_copy(ngx_http_ampersand_lookup_t *lookup,
     ngx_http_ampersand_resolve_t *resolve, amp_reason_e reason)
 {
+    size_t                   size;
     amp_tenant_t            *tenant;
+    amp_token_scope_t       *scope;
     ngx_ampersand_zone_t    *zone;
     ngx_ampersand_record_t  *record;
 
     zone = lookup->lookups->zone;
+    scope = lookup->scope;
     record = resolve->record;
     tenant = lookup->tenant;
 
@@ -263,17 +266,31 @@ ngx_http_ampersand_resolve_copy(ngx_http_ampersand_lookup_t *lookup,
         return;
     }
 
-    if (tenant->size > record->cap) {
-        record->tenant = ngx_palloc(resolve->request->pool, tenant->size);
+    size = tenant->size;
+
+    if (scope) {
+        size = ngx_ampersand_record_scope(size) + scope->size;
+    }
+
+    if (size > record->cap) {
+        record->tenant = ngx_palloc(resolve->request->pool, size);
         if (record->tenant == NULL) {
             resolve->reason = AMP_INTERNAL;
             return;
         }
 
-        record->cap = tenant->size;
+        record->cap = size;
     }
 
     ngx_memcpy(record->tenant, tenant, tenant->size);
+    record->scope = NULL;
+
+    if (scope) {
+        record->scope = (amp_token_scope_t *)
+                        ((u_char *) record->tenant + size - scope->size);
+        ngx_memcpy(record->scope, scope, scope->size);
+    }
+
     ngx_memcpy(record->gens, lookup->gens, sizeof(lookup->gens));
     record->expires = lookup->expires;
     ngx_memcpy(record->token, lookup->token, sizeof(lookup->token));

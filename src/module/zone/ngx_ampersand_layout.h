@@ -12,8 +12,8 @@
 #include "ngx_ampersand_counters.h"
 #include "amp_breaker.h"
 #include "amp_gateway.h"
-#include "amp_tenant.h"
 #include "amp_token.h"
+#include "amp_token_scope.h"
 #include "amp_waves.h"
 
 
@@ -77,6 +77,8 @@ struct ngx_ampersand_node_s {
 typedef struct {
     u_char                 digest[AMP_TOKEN_DIGEST];
     time_t                 expires;     /* Unix seconds, 0: never             */
+    uint32_t               scope;       /* bytes of an amp_token_scope_t,
+                                           aligned, after the tenant; 0: none */
     u_char                 id[AMP_TOKEN_ID_RANDOM]; /* the end of it          */
     u_char                 tenant[1];   /* node->len bytes                    */
 } ngx_ampersand_token_node_t;

@@ -3,6 +3,11 @@
 #include "ngx_ampersand_node.h"
 
 
+#define ngx_ampersand_records_scope(len)                                      \
+    ngx_align(offsetof(ngx_ampersand_token_node_t, tenant) + (len),           \
+              sizeof(uint64_t))
+
+
 static ngx_uint_t ngx_ampersand_records_negative(ngx_ampersand_zone_t *zone,
     ngx_ampersand_node_t *node);
 static ngx_uint_t ngx_ampersand_records_usable(ngx_ampersand_zone_t *zone,
@@ -13,6 +18,7 @@ ngx_ampersand_record_e
 ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     amp_span_t id, ngx_ampersand_record_t *record)
 {
+    size_t                         size, scope;
     ngx_uint_t                     fresh;
     ngx_ampersand_node_t          *token, *node, *project;
     ngx_ampersand_record_e         rc;
@@ -23,7 +29,12 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
 
     sh = zone->sh;
     fresh = 1;
+    scope = 0;
+    token = NULL;
+    tn = NULL;
     rc = NGX_AMPERSAND_RECORD_MISS;
+
+    record->scope = NULL;
 
     ngx_ampersand_zone_lock(zone);
 
@@ -57,6 +68,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
 
         record->expires = tn->expires;
         ngx_memcpy(record->token, tn->id, AMP_TOKEN_ID_RANDOM);
+        scope = tn->scope;
 
         node = ngx_ampersand_node_follow(zone, token, NGX_AMPERSAND_TENANT,
                                          tn->tenant, token->len);
@@ -85,8 +97,14 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
 
     ten = ngx_ampersand_node_body(node);
 
-    if (ten->tenant.size > record->cap) {
-        record->size = ten->tenant.size;
+    size = ten->tenant.size;
+
+    if (scope) {
+        size = ngx_ampersand_record_scope(size) + scope;
+    }
+
+    if (size > record->cap) {
+        record->size = size;
         rc = NGX_AMPERSAND_RECORD_LARGE;
         goto done;
     }
@@ -105,6 +123,15 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
     pn = ngx_ampersand_node_body(project);
 
     ngx_memcpy(record->tenant, &ten->tenant, ten->tenant.size);
+
+    if (scope) {
+        record->scope = (amp_token_scope_t *)
+                        ((u_char *) record->tenant + size - scope);
+        ngx_memcpy(record->scope, (u_char *) tn
+                                  + ngx_ampersand_records_scope(token->len),
+                   scope);
+    }
+
     ngx_memcpy(record->gens, pn->gens, sizeof(record->gens));
     ngx_memcpy(record->bumps, pn->bumps, sizeof(record->bumps));
 
@@ -205,8 +232,10 @@ ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone)
 
 ngx_int_t
 ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
-    const u_char *digest, amp_span_t tenant, const u_char *id, time_t expires)
+    const u_char *digest, amp_span_t tenant, const u_char *id, time_t expires,
+    const amp_token_scope_t *scope)
 {
+    size_t                       size;
     uint32_t                     hash;
     ngx_int_t                    rc;
     ngx_ampersand_node_t        *node;
@@ -230,9 +259,14 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
         ngx_ampersand_node_free(zone, node);
     }
 
-    node = ngx_ampersand_node_create(zone, NGX_AMPERSAND_TOKEN, hash,
-                                  offsetof(ngx_ampersand_token_node_t, tenant)
-                                  + tenant.len, tenant.len == 0);
+    size = offsetof(ngx_ampersand_token_node_t, tenant) + tenant.len;
+
+    if (scope) {
+        size = ngx_ampersand_records_scope(tenant.len) + scope->size;
+    }
+
+    node = ngx_ampersand_node_create(zone, NGX_AMPERSAND_TOKEN, hash, size,
+                                     tenant.len == 0);
     if (node == NULL) {
         goto done;
     }
@@ -242,11 +276,18 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     ngx_memcpy(tn->digest, digest, AMP_TOKEN_DIGEST);
     ngx_memcpy(tn->id, id, AMP_TOKEN_ID_RANDOM);
     tn->expires = expires;
+    tn->scope = 0;
     node->len = (u_char) tenant.len;
 
     if (tenant.len) {
         ngx_memcpy(tn->tenant, tenant.data, tenant.len);
         node->ref = ngx_ampersand_node_hash(tenant.data, tenant.len);
+    }
+
+    if (scope) {
+        tn->scope = scope->size;
+        ngx_memcpy((u_char *) tn + ngx_ampersand_records_scope(tenant.len),
+                   scope, scope->size);
     }
 
 done:

@@ -60,14 +60,14 @@ uint64_t ngx_ampersand_records_begin(ngx_ampersand_zone_t *zone);
 
 /*
  * Stores a token.  tenant empty: no such token exists.  id: the end of its id,
- * AMP_TOKEN_ID_RANDOM bytes.  expires: Unix seconds, 0: never.  NGX_OK, also
- * where there is no room; NGX_DECLINED: it was invalidated since begun, look it
- * up again.
+ * AMP_TOKEN_ID_RANDOM bytes.  expires: Unix seconds, 0: never.  scope: NULL
+ * where it may do all that its tenant may.  NGX_OK, also where there is no
+ * room; NGX_DECLINED: it was invalidated since begun, look it up again.
  */
 
 ngx_int_t ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone,
     uint64_t begun, const u_char *digest, amp_span_t tenant, const u_char *id,
-    time_t expires);
+    time_t expires, const amp_token_scope_t *scope);
 
 /*
  * Stores a tenant record.  As above; and for a record older than the last

@@ -53,8 +53,9 @@ typedef struct ngx_ampersand_zone_s  ngx_ampersand_zone_t;
 
 
 /*
- * A tenant as a request needs it: its record and its project's generations;
- * gens and bumps: see ngx_ampersand_layout.h.
+ * A tenant as a request needs it: its record, what the request's token may do
+ * of that, and the generations of its project; gens and bumps: see
+ * ngx_ampersand_layout.h.
  */
 
 typedef struct {
@@ -62,12 +63,18 @@ typedef struct {
     size_t         cap;
     size_t         size;            /* bytes needed, where cap is too small   */
     time_t         expires;         /* of the token, 0: never, or no token    */
+    amp_token_scope_t  *scope;      /* the token's, behind the tenant; NULL:
+                                       all that the tenant may                */
     uint32_t       gens[AMP_FAMILY_COUNT];
     uint32_t       bumps[AMP_FAMILY_COUNT];
     u_char         token[AMP_TOKEN_ID_RANDOM];
                                     /* the end of the token's id; token[0] is
                                        0: found without a token               */
 } ngx_ampersand_record_t;
+
+/* Where in a record's memory the scope follows a tenant of this size. */
+
+#define ngx_ampersand_record_scope(size)  ngx_align(size, sizeof(uint64_t))
 
 
 typedef struct {
