@@ -29,6 +29,8 @@ static const ctl_command_t *const  commands[] = {
     ctl_config_commands,
     ctl_cooldown_commands,
     ctl_gateway_commands,
+    ctl_top_commands,
+    ctl_events_commands,
     ctl_operations_commands,
     ctl_usage_commands,
     ctl_explain_commands,

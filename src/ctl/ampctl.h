@@ -37,6 +37,8 @@ extern const ctl_command_t  ctl_audit_commands[];
 extern const ctl_command_t  ctl_config_commands[];
 extern const ctl_command_t  ctl_cooldown_commands[];
 extern const ctl_command_t  ctl_gateway_commands[];
+extern const ctl_command_t  ctl_top_commands[];
+extern const ctl_command_t  ctl_events_commands[];
 extern const ctl_command_t  ctl_operations_commands[];
 extern const ctl_command_t  ctl_usage_commands[];
 extern const ctl_command_t  ctl_explain_commands[];

@@ -560,6 +560,16 @@ connection_write(connection_t *c, const char *text, size_t len,
 }
 
 
+int
+connection_readable(connection_t *c, int64_t deadline)
+{
+    /* what TLS or the reader has already, the socket does not show */
+
+    return c->reader->len > c->reader->pos || BIO_pending(c->bio) > 0
+           || connection_wait(c->fd, POLLIN, deadline) == 0;
+}
+
+
 redisReply *
 connection_read(connection_t *c, int64_t deadline, ctl_error_t *error)
 {

@@ -65,6 +65,13 @@ int connection_write(connection_t *c, const char *text, size_t len,
 redisReply *connection_read(connection_t *c, int64_t deadline,
     ctl_error_t *error);
 
+/*
+ * Waits until connection_read() has something to read, or the deadline has
+ * passed: 1 or 0.
+ */
+
+int connection_readable(connection_t *c, int64_t deadline);
+
 /* connection_write() and connection_read(), in the format of redisCommand(). */
 
 redisReply *connection_command(connection_t *c, int64_t deadline,

@@ -61,7 +61,9 @@ ngx_http_ampersand_json(ngx_http_ampersand_text_t *text,
         ngx_http_ampersand_text(text, ",\"%s\":%uA", f[i].name, f[i].value);
     }
 
-    ngx_http_ampersand_text(text, ",\"version\":\"%s\"", AMP_VERSION);
+    ngx_http_ampersand_text(text, ",\"version\":\"%s\",\"gateway\":\"%*s\"",
+                            AMP_VERSION, (size_t) NGX_AMPERSAND_GATEWAY_ID,
+                            amcf->zone->sh->leases.gateway);
 
     ngx_http_ampersand_json_tenants(text, amcf);
     ngx_http_ampersand_json_operations(text, amcf->metrics->sh);
