@@ -137,7 +137,8 @@ top_draw(top_t *top, const json_t *doc)
 
     } else {
         snprintf(foot, sizeof(foot),
-                 "%sq quit  s sort  / filter  p pause%s%.90s", top->paused ? "PAUSED  " : "",
+                 "%sq quit  s sort  / filter  p pause%s%.90s",
+                 top->paused ? "PAUSED  " : "",
                  top->lost ? "  registry: " : "",
                  top->lost ? top->ctl->error.message : "");
     }
