@@ -75,7 +75,9 @@ sub is_problem {
         is "@missing", '', "$what: all members";
         is $p->{subsystem}, 'gateway', "$what: subsystem";
         is $p->{requestId}, $res->{headers}{'x-request-id'}, "$what: requestId is X-Request-Id";
-        is_deeply $p->{causes}, [$type], "$what: causes";
+        is scalar(@{ $p->{causes} || [] }), 1, "$what: one cause";
+        like $p->{causes}[0], qr/^[A-Za-z].* .*\.$/s, "$what: it is a sentence";
+        unlike $p->{remedy}, qr/<tenant>|<operationId>/, "$what: the remedy can be copied" if $p->{context}{operation};
         ok JSON::PP::is_bool($p->{retryable}), "$what: retryable is a boolean";
         my $retryable = $status =~ /^(?:408|429|502|503|504)$/ && !$o{unknown};
         is !!$p->{retryable}, !!$retryable, "$what: retryable";
@@ -169,11 +171,39 @@ my @own = (
     [ 'CONNECT', $connect_type, $connect_status, 'RAW', "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n" ],
 );
 
+# What was wrong, by name.
+
+my %cause = (
+    'dots'                             => 'The path has a segment that begins with a dot.',
+    'a bad parameter'                  => 'The query parameter "groupRef" is malformed, occurs twice, or',
+    'a key in the query'               => 'The query parameter "apiKey" is named like an API key.',
+    'a header twice'                   => 'The header "X-Amp-Project-Id" is empty or occurs twice.',
+    "another's project"                => 'The path names another project, "p-2".',
+    "another's project in the header"  => 'The header x-amp-project-id names another project, "p-2".',
+    "another's project in the body"    => 'The body names another project, in projectIdOrName or projectId.',
+    'an organisation'                  => 'The operation "getOrg" is never served to tenants.',
+    'no grant'                         => 'The tenant\'s grants do not include the operation "createTopic".',
+    'no grant for secrets'             => 'The answer to the operation "listApiKeys" has credentials.',
+    'no grant for a change'            => 'A query parameter makes "getDestination" change something.',
+    'another group'                    => 'The group "g2" is not one of the tenant\'s groups.',
+    'no group'                         => 'The query has no groupRef, which "listConnections" takes.',
+    'no operation'                     => 'No operation of this API has the path "/v1/nothing".',
+    'no method'                        => 'The path exists, but not with the method "DELETE".',
+);
+my %remedy = (
+    'no grant'             => 'ampctl grant add reader --allow createTopic',
+    'no grant for secrets' => 'ampctl grant add acme --allow secrets',
+    'no key'               => 'ampctl key set keyless',
+    'a disabled tenant'    => 'ampctl tenant enable off',
+);
+
 for my $case (@own) {
     my ($what, $type, $status, $method, $target, %r) = @$case;
     subtest $what => sub {
         my $res = $method eq 'RAW' ? $gw->raw($target) : $gw->request($method, $target, %r);
-        is_problem($res, $status, $type, $what);
+        my $p = is_problem($res, $status, $type, $what);
+        like $p->{causes}[0], qr/^\Q$cause{$what}\E/, 'the cause names it' if $cause{$what};
+        like $p->{remedy}, qr/\Q$remedy{$what}\E/, 'the remedy is a command' if $remedy{$what};
         my $allow = { 'no method' => 'GET, HEAD, POST' }->{$what};
         is $res->{headers}{allow}, $allow, 'Allow names them' if $allow;
         if ($status == 401) {

@@ -2,7 +2,9 @@
 #include "amp_problem.h"
 
 
-#define AMP_PROBLEM_URN  "urn:ampersand-gateway:problem:"
+#define AMP_PROBLEM_URN   "urn:ampersand-gateway:problem:"
+#define AMP_PROBLEM_NAME  64        /* bytes of a fault's name                */
+#define AMP_PROBLEM_TEXT  1024      /* bytes of a cause or remedy             */
 
 
 static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
@@ -526,6 +528,91 @@ amp_problem_member(const char *name, amp_span_t value, amp_buf_t *out)
 }
 
 
+/* The sentence of the fault; a long name is cut. */
+
+static void
+amp_problem_cause(const amp_fault_t *fault, amp_span_t detail, amp_buf_t *out)
+{
+    amp_buf_t      text;
+    amp_span_t     name;
+    const char    *gap;
+    unsigned char  bytes[AMP_PROBLEM_TEXT];
+
+    gap = fault->text ? strchr(fault->text, '%') : NULL;
+
+    if (gap == NULL) {
+        amp_json_string(fault->text ? amp_problem_text(fault->text) : detail,
+                        out);
+        return;
+    }
+
+    name = fault->name;
+    amp_buf_init(&text, bytes, sizeof(bytes));
+    amp_buf_put(&text, fault->text, (size_t) (gap - fault->text));
+    amp_buf_put(&text, name.data, name.len > AMP_PROBLEM_NAME
+                                  ? AMP_PROBLEM_NAME : name.len);
+
+    if (name.len > AMP_PROBLEM_NAME) {
+        amp_buf_text(&text, "...");
+    }
+
+    amp_buf_span(&text, amp_problem_text(gap + 1));
+    amp_json_string(amp_buf_written(&text), out);
+}
+
+
+/* Appends the text, with value in place of "<name>" where there is one. */
+
+static const char *
+amp_problem_placeholder(const char *text, const char *name, amp_span_t value,
+    amp_buf_t *out)
+{
+    size_t  len;
+
+    len = strlen(name);
+
+    if (value.len == 0 || strncmp(text, name, len) != 0) {
+        return text;
+    }
+
+    amp_buf_span(out, value);
+
+    return text + len;
+}
+
+
+static void
+amp_problem_remedy(const char *remedy, const amp_problem_facts_t *facts,
+    amp_buf_t *out)
+{
+    amp_buf_t      text;
+    const char    *p, *next;
+    unsigned char  bytes[AMP_PROBLEM_TEXT];
+
+    amp_buf_init(&text, bytes, sizeof(bytes));
+
+    for (p = remedy; *p != '\0'; p = next) {
+        next = p;
+
+        if (*p == '<') {
+            next = amp_problem_placeholder(p, "<tenant>", facts->tenant, &text);
+
+            if (next == p) {
+                next = amp_problem_placeholder(p, "<operationId>",
+                                               facts->operation, &text);
+            }
+        }
+
+        if (next == p) {
+            amp_buf_byte(&text, (unsigned char) *p);
+            next++;
+        }
+    }
+
+    amp_problem_member("remedy", amp_buf_written(&text), out);
+}
+
+
 static void
 amp_problem_context(const amp_problem_facts_t *facts, amp_buf_t *out)
 {
@@ -579,9 +666,9 @@ amp_problem_write(amp_reason_e reason, const amp_problem_facts_t *facts,
     amp_problem_member("time", facts->time, out);
     amp_problem_member("requestId", facts->request_id, out);
     amp_buf_text(out, ",\"causes\":[");
-    amp_json_string(amp_problem_text(p->name), out);
+    amp_problem_cause(&facts->fault, detail, out);
     amp_buf_byte(out, ']');
-    amp_problem_member("remedy", amp_problem_text(p->remedy), out);
+    amp_problem_remedy(p->remedy, facts, out);
 
     if (p->retryable && !facts->unknown) {
         amp_buf_text(out, ",\"retryable\":true");

@@ -104,6 +104,14 @@ typedef struct {
 } amp_problem_t;
 
 
+/* What was wrong: a sentence, in which "%" stands for the name. */
+
+typedef struct {
+    const char  *text;          /* NULL: the detail says all                  */
+    amp_span_t   name;          /* of the client's bytes, perhaps             */
+} amp_fault_t;
+
+
 /*
  * Facts about one refusal.  A span that is empty is left out of the document;
  * detail replaces the table's default.  None may contain a secret.
@@ -112,6 +120,7 @@ typedef struct {
 typedef struct {
     unsigned    status;         /* where the table has none                   */
     amp_span_t  detail;
+    amp_fault_t fault;          /* for "causes"                               */
     amp_span_t  request_id;
     amp_span_t  time;           /* RFC 3339, UTC                              */
     amp_span_t  retry_after;    /* RFC 3339, UTC                              */
@@ -146,13 +155,15 @@ amp_reason_e amp_problem_by_nginx(unsigned status, int limited);
 /*
  * Writes the application/problem+json document (RFC 9457 plus Ampersand's
  * ApiProblem members: subsystem "gateway", time, requestId, causes, remedy,
- * retryable, retryAfter, context).  Spans are JSON-escaped; bytes that are not
- * valid UTF-8 become U+FFFD.  AMP_PROBLEM_MAX bytes are enough for facts of at
- * most 256 bytes each; when out is too small, out->overflow is set.  A reason
- * that is not in the table counts as AMP_INTERNAL.
+ * retryable, retryAfter, context).  The remedy names tenant and operation where
+ * the facts do; at most 64 bytes of a fault's name are shown.  Spans are
+ * JSON-escaped; bytes that are not valid UTF-8 become U+FFFD.  AMP_PROBLEM_MAX
+ * bytes are enough for facts of at most 256 bytes each; when out is too small,
+ * out->overflow is set.  A reason that is not in the table counts as
+ * AMP_INTERNAL.
  */
 
-#define AMP_PROBLEM_MAX  12288  /* room for six facts of 256 control bytes    */
+#define AMP_PROBLEM_MAX  20480  /* room for facts of 256 control bytes       */
 
 void amp_problem_write(amp_reason_e reason, const amp_problem_facts_t *facts,
     amp_buf_t *out);

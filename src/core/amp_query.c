@@ -45,6 +45,7 @@ amp_query_parse(const amp_operation_t *op, amp_span_t raw,
     q->has_group = 0;
     q->verbatim = (op->api == AMP_API_PROXY);
     q->group = amp_span_null;
+    q->fault = amp_span_null;
 
     if (raw.len == 0) {
         return AMP_OK;
@@ -77,12 +78,14 @@ amp_query_parse(const amp_operation_t *op, amp_span_t raw,
             rc = amp_query_split(amp_span_make(p, (size_t) (next - p)),
                                  q->verbatim, &scratch, arg);
             if (rc != AMP_OK) {
+                q->fault = amp_span_make(p, (size_t) (next - p));
                 return rc;
             }
         }
 
         rc = amp_query_take(op, arg, &seen, q);
         if (rc != AMP_OK) {
+            q->fault = amp_span_make(p, (size_t) (next - p));
             return rc;
         }
     }

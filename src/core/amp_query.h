@@ -35,6 +35,8 @@ typedef struct {
     unsigned         changes:1; /* a parameter changes state                  */
     unsigned         has_group:1;
     unsigned         verbatim:1;        /* proxy: normalised, not decoded     */
+    amp_span_t       fault;     /* after an error: the raw argument, or empty
+                                   where it is the whole query                */
     amp_span_t       group;     /* groupRef, where the operation takes it in
                                    the query                                  */
 } amp_query_t;

@@ -185,9 +185,9 @@ members_of_the_document(void **state)
         "\"title\":\"Rate limit reached\",\"status\":429,"
         "\"detail\":\"Say \\\"when\\\".\",\"subsystem\":\"gateway\","
         "\"time\":\"2026-11-22T01:02:03Z\",\"requestId\":\"r-1\","
-        "\"causes\":[\"rate-limited\"],"
+        "\"causes\":[\"Say \\\"when\\\".\"],"
         "\"remedy\":\"Wait as long as Retry-After says. For a higher limit ask"
-        " the platform team: ampctl limit set <tenant> --rate <rate> --burst"
+        " the platform team: ampctl limit set acme --rate <rate> --burst"
         " <burst>\",\"retryable\":true,"
         "\"retryAfter\":\"2026-11-22T01:02:05Z\","
         "\"context\":{\"operation\":\"listProjects\",\"tenant\":\"acme\"}}")));
@@ -198,7 +198,8 @@ members_of_the_document(void **state)
         "{\"type\":\"urn:ampersand-gateway:problem:unknown-token\","
         "\"title\":\"Unknown gateway token\",\"status\":401,"
         "\"detail\":\"The gateway token is unknown, revoked or expired.\","
-        "\"subsystem\":\"gateway\",\"causes\":[\"unknown-token\"],"
+        "\"subsystem\":\"gateway\",\"causes\":[\"The gateway token is"
+        " unknown, revoked or expired.\"],"
         "\"remedy\":\"Ask the platform team for a new token: ampctl token"
         " issue <tenant>\",\"retryable\":false}")));
 
@@ -230,6 +231,7 @@ facts_are_escaped(void **state)
     }
 
     memset(controls, 0x01, sizeof(controls));
+    memset(&facts, 0, sizeof(facts));
 
     all = amp_span_make(fact, sizeof(fact));
     worst = amp_span_make(controls, sizeof(controls));
@@ -311,6 +313,42 @@ json_strings_and_numbers(void **state)
 
 
 static void
+cause_and_remedy_name_what_they_are_about(void **state)
+{
+    char                 name[100];
+    amp_problem_facts_t  facts;
+
+    (void) state;
+
+    memset(&facts, 0, sizeof(facts));
+    memset(name, 'x', sizeof(name));
+    facts.fault.text = "Not \"%\".";
+    facts.fault.name = amp_span("a\"b");
+    facts.tenant = amp_span("acme");
+    facts.operation = amp_span("createTopic");
+
+    memset(bytes, 0, sizeof(bytes));
+    (void) write_problem(AMP_NOT_GRANTED, &facts);
+    assert_non_null(strstr((const char *) bytes,
+                           "\"causes\":[\"Not \\\"a\\\"b\\\".\"]"));
+    assert_non_null(strstr((const char *) bytes,
+                           "grant add acme --allow createTopic\""));
+
+    facts.fault.name = amp_span_make(name, sizeof(name));
+    facts.operation = amp_span_null;
+
+    memset(bytes, 0, sizeof(bytes));
+    (void) write_problem(AMP_NOT_GRANTED, &facts);
+    assert_non_null(strstr((const char *) bytes, "xxxx...\\\".\"]"));
+    assert_non_null(strstr((const char *) bytes, "--allow <operationId>\""));
+
+    facts.fault.text = "Plain.";
+    (void) write_problem(AMP_NOT_GRANTED, &facts);
+    assert_non_null(strstr((const char *) bytes, "\"causes\":[\"Plain.\"]"));
+}
+
+
+static void
 a_buffer_that_is_too_small(void **state)
 {
     size_t               n, size;
@@ -366,6 +404,7 @@ main(void)
         cmocka_unit_test(members_of_the_document),
         cmocka_unit_test(facts_are_escaped),
         cmocka_unit_test(json_strings_and_numbers),
+        cmocka_unit_test(cause_and_remedy_name_what_they_are_about),
         cmocka_unit_test(a_buffer_that_is_too_small),
         cmocka_unit_test(an_unknown_outcome_is_not_retryable)
     };

@@ -8,6 +8,7 @@
 #include "ngx_http_ampersand_trace.h"
 #include "cache/ngx_http_ampersand_cache_key.h"
 #include "amp_decide.h"
+#include "amp_fault.h"
 
 
 /*
@@ -238,6 +239,11 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
         }
 
         if (!amp_tenant_id_valid(ngx_ampersand_span(ctx->resolve.identity))) {
+            ctx->fault.text = ctx->resolve.identity.len
+                              ? "The identity \"%\" cannot be a tenant's id."
+                              : "The identity is empty.";
+            ctx->fault.name = ngx_ampersand_span(ctx->resolve.identity);
+
             return ngx_http_ampersand_deny(r, ctx, AMP_NO_IDENTITY);
         }
 
@@ -304,6 +310,11 @@ ngx_http_ampersand_check(ngx_http_request_t *r,
     amp_decision_t   decision;
 
     if (ctx->resolve.reason != AMP_OK) {
+        if (ctx->resolve.reason == AMP_NO_IDENTITY) {
+            ctx->fault.text = "No tenant has the id \"%\".";
+            ctx->fault.name = ngx_ampersand_span(ctx->resolve.identity);
+        }
+
         return ctx->resolve.reason;
     }
 
@@ -336,6 +347,13 @@ ngx_http_ampersand_check(ngx_http_request_t *r,
     ctx->wrap = decision.wrap;
 
     if (reason != AMP_OK) {
+        amp_fault_find(reason, &request, tenant, &decision, &ctx->fault);
+
+        if (reason == AMP_BAD_HEADER) {
+            ctx->fault.text = "The header \"%\" is empty or occurs twice.";
+            ctx->fault.name = ngx_ampersand_span(ctx->headers.wrong);
+        }
+
         return reason;
     }
 

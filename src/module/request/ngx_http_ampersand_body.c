@@ -87,6 +87,29 @@ ngx_http_ampersand_body_check(ngx_http_request_t *r,
     reason = amp_scope_body(ctx->record.tenant, ctx->record.scope, ctx->op,
                             body, &replacement);
 
+    switch (reason) {
+
+    case AMP_OK:
+        break;
+
+    case AMP_OTHER_PROJECT:
+        ctx->fault.text = "The body names another project, in projectIdOrName"
+                          " or projectId.";
+        break;
+
+    case AMP_OTHER_GROUP:
+        ctx->fault.text = "groupRef in the body is not one of the tenant's"
+                          " groups.";
+        break;
+
+    case AMP_NO_GROUP:
+        ctx->fault.text = "The body has no groupRef.";
+        break;
+
+    default: /* the detail says all */
+        break;
+    }
+
     if (reason != AMP_OK || replacement.data == NULL) {
         return reason;
     }

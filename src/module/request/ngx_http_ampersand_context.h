@@ -61,6 +61,7 @@ typedef struct {
     ngx_http_ampersand_state_e       state;
     amp_reason_e                     reason;    /* why it was, or would have
                                                    been, refused              */
+    amp_fault_t                      fault;     /* what was wrong with it     */
     ngx_http_ampersand_source_e      source;
     ngx_ampersand_times_t            times;
     ngx_str_t                        request_id;

@@ -110,9 +110,13 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
     }
 
     facts.unknown = ctx->unknown;
+    facts.fault = ctx->fault;
 
     if (ctx->op) {
         facts.operation = amp_span_make(ctx->op->id, ngx_strlen(ctx->op->id));
+    }
+
+    if (ctx->identified) {
         facts.tenant = amp_tenant_field(ctx->record.tenant,
                                         ctx->record.tenant->id);
     }

@@ -173,6 +173,10 @@ ngx_http_ampersand_headers_amp(ngx_table_elt_t *h,
 
     found->malformed |= ((*seen & bit) != 0);
     *seen |= bit;
+
+    if (found->malformed && found->wrong.len == 0) {
+        found->wrong = h->key;
+    }
 }
 
 

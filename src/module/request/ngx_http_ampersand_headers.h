@@ -27,6 +27,7 @@ typedef struct {
     ngx_str_t                       group;      /* x-amp-group-ref            */
     ngx_str_t                       installation; /* x-amp-installation-id    */
     ngx_str_t                       integration; /* x-amp-integration-name    */
+    ngx_str_t                       wrong;      /* the name of a malformed one*/
     ngx_str_t                       accept;
     ngx_str_t                       connection; /* of all its lines           */
     unsigned                        has_group:1;
