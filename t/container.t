@@ -11,10 +11,12 @@ use File::Basename qw(dirname);
 use File::Temp ();
 use IPC::Open3 qw(open3);
 use JSON::PP ();
+use POSIX ();
 use Test::More;
 
 use lib dirname(abs_path(__FILE__)) . '/lib';
 use Gateway::Redis;
+use Gateway::Versions;
 
 my $root = dirname(dirname(abs_path(__FILE__)));
 chdir $root or die "$root: $!";
@@ -100,6 +102,29 @@ subtest 'compose.yaml' => sub {
     like $services{redis}{command}, qr/"--appendonly", "yes"/, 'Redis keeps its data';
 };
 
+subtest 'HTTP/2 without TLS' => sub {
+    my ($port, $other) = map { Gateway::Redis::free_port() } 1 .. 2;
+    my %env = (GATEWAY_DIR => "$tmp/" . ++$n, AMPERSAND_REDIS => $nobody, AMPERSAND_UPSTREAM => 'http://127.0.0.1:1',
+        GATEWAY_WORKERS => 1, GATEWAY_LISTEN => "127.0.0.1:$port", GATEWAY_HTTP2_LISTEN => "127.0.0.1:$other");
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        @ENV{keys %env} = values %env;
+        open STDOUT, '>', "$tmp/http2.out";
+        open STDERR, '>&', \*STDOUT;
+        exec 'docker/entrypoint' or POSIX::_exit(127);
+    }
+    my $got = '';
+    for (1 .. 600) {
+        $got = qx(curl -s --max-time 5 --http2-prior-knowledge -w '%{http_version}' http://127.0.0.1:$other/-/health);
+        last if length $got && $got ne '0';
+        select undef, undef, undef, 0.1;
+    }
+    is $got, "ok\n2", 'it answers there' or diag slurp("$tmp/http2.out");
+    is qx(curl -s --max-time 5 -w '%{http_version}' http://127.0.0.1:$port/-/health), "ok\n1.1", 'and to HTTP/1.1 at the other port';
+    kill 'TERM', $pid;
+    waitpid $pid, 0;
+};
+
 subtest 'what the entrypoint refuses' => sub {
     my @bad = (
         [AMPERSAND_REDIS => ''],
@@ -108,6 +133,7 @@ subtest 'what the entrypoint refuses' => sub {
             'http://u@h', 'http://h:80:80', "http://h\nhttp://h", 'http://$h', 'http://h h'),
         (map { [GATEWAY_LISTEN => $_] } 'x', '0', '70000', 'h:', ':80', '127.0.0.1:80 ssl', '80;', "80\n81", 'unix:/x'),
         [GATEWAY_STATUS_LISTEN => 'x'],
+        (map { [GATEWAY_HTTP2_LISTEN => $_] } 'x', '70000', '80;', '127.0.0.1:80 ssl'),
         (map { [GATEWAY_STATUS_ALLOW => $_] } '', 'nobody', 'all; allow all', "10.0.0.0/8\nall", '10.0.0.0/8,::1'),
         (map { [GATEWAY_WORKERS => $_] } '0', '-1', 'many', '2;', "2\n"),
         (map { my $name = $_; map { [$name => $_] } '0', '-1', 'x', '5s', "2\n", '12345' } qw(GATEWAY_KEEPALIVE GATEWAY_KEEPALIVE_TIMEOUT)),
@@ -152,6 +178,19 @@ subtest 'what it renders' => sub {
         is $r->{status}, 0, "$name: nginx accepts it" or diag $r->{text};
         like slurp("$r->{dir}/nginx.conf"), $want, "$name: text";
         is sprintf('%04o', (stat "$r->{dir}/nginx.conf")[2] & 07777), '0600', "$name: mode";
+    }
+
+    for my $at ('127.0.0.1:8081', '127.0.0.1:8080') {
+        my $r = entrypoint({ AMPERSAND_UPSTREAM => 'http://127.0.0.1:9090', GATEWAY_HTTP2_LISTEN => $at }, 'render');
+        if ($at =~ /8080/ && Gateway::Versions::nginx() < 1025001) {
+            is $r->{status}, 2, 'HTTP/2 at the address of HTTP/1.1: refused';
+            like $r->{text}, qr/GATEWAY_HTTP2_LISTEN .*needs an address of its own.*write another port/s, 'with the remedy';
+            next;
+        }
+        is $r->{status}, 0, "HTTP/2 at $at: nginx accepts it" or diag $r->{text};
+        unlike $r->{text}, qr/\[warn\]/, 'without a warning';
+        like slurp("$r->{dir}/nginx.conf"), qr/listen +127\.0\.0\.1:8080;\n(?: +listen +\Q$at\E;\n)? +http2 +on;|listen +127\.0\.0\.1:8080;\n +listen +\Q$at\E http2;/,
+            'text';
     }
 
     my $password = "$tmp/password";

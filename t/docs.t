@@ -114,7 +114,7 @@ subtest 'variables' => sub {
 
 my $ctl = slurp(glob "$root/src/ctl/*.c");
 my $scripts = slurp("$root/tools/run-local", "$root/docker/entrypoint") =~ s/^\s*#.*$//mgr;
-my @environment = ($ctl =~ /"(AMPERSAND_[A-Z_]+)"/g, $scripts =~ /(?:\$\{?|\bplain )((?:AMPERSAND|GATEWAY)_[A-Z_]+)/g);
+my @environment = ($ctl =~ /"(AMPERSAND_[A-Z0-9_]+)"/g, $scripts =~ /(?:\$\{?|\bplain )((?:AMPERSAND|GATEWAY)_[A-Z0-9_]+)/g);
 
 subtest 'environment variables' => sub {
     same('docs/configuration.md', \@environment, [ grep { !/^\$/ } column('configuration.md', 'variable') ]);
@@ -145,7 +145,7 @@ subtest 'names in the text exist' => sub {
         $unknown->('variables', [ $text =~ /(\$ampersand_\w+)/g ], @variables);
         $unknown->('directives and metrics', [ $text =~ /(?<![\w\$])(ampersand_\w+)(?![\w.*])/g ], @directives, @metrics);
         $unknown->('problem types', [ $text =~ /urn:ampersand-gateway:problem:([a-z-]+)/g ], @problems);
-        $unknown->('environment variables', [ $text =~ /\b((?:AMPERSAND|GATEWAY)_[A-Z_]+)\b/g ], @environment, @tests);
+        $unknown->('environment variables', [ $text =~ /\b((?:AMPERSAND|GATEWAY)_[A-Z0-9_]+)\b/g ], @environment, @tests);
     }
 };
 

@@ -73,6 +73,7 @@ like $problem->{remedy}, qr{https://}, 'plain HTTP: what to write';
 ($status, $problem) = curl($raw, cert('client'));
 is $status, 401, 'a subject as it is: 401';
 like $problem->{detail}, qr/is not the id of a tenant/, 'says what is wrong with it';
+like $problem->{causes}[0], qr/The identity ".*CN=.*" cannot be a tenant's id\./, 'and shows it';
 like $problem->{remedy}, qr/map\{\}/, 'and what to do';
 
 $gw->finish;
