@@ -76,17 +76,15 @@ amp_fault_query(amp_span_t arg, amp_fault_t *fault)
 
 
 static void
-amp_fault_project(const amp_request_t *request, const amp_tenant_t *t,
-    const amp_match_t *match, amp_fault_t *fault)
+amp_fault_project(const amp_tenant_t *t, const amp_match_t *match,
+    amp_fault_t *fault)
 {
     if (match->project.len != 0 && !amp_scope_project(t, match->project)) {
-        fault->text = "The path names another project, \"%\".";
-        fault->name = match->project;
-        return;
-    }
+        fault->text = "The path names another project.";
 
-    fault->text = "The header x-amp-project-id names another project, \"%\".";
-    fault->name = request->project;
+    } else {
+        fault->text = "The header x-amp-project-id names another project.";
+    }
 }
 
 
@@ -129,11 +127,6 @@ amp_fault_find(amp_reason_e reason, const amp_request_t *request,
         fault->name = amp_span("%");
         return;
 
-    case AMP_NO_OPERATION:
-        fault->text = "No operation of this API has the path \"%\".";
-        fault->name = request->path;
-        return;
-
     case AMP_NO_METHOD:
         fault->text = "The path exists, but not with the method \"%\".";
         fault->name = request->method;
@@ -150,7 +143,7 @@ amp_fault_find(amp_reason_e reason, const amp_request_t *request,
         return;
 
     case AMP_OTHER_PROJECT:
-        amp_fault_project(request, t, &decision->match, fault);
+        amp_fault_project(t, &decision->match, fault);
         return;
 
     case AMP_OTHER_GROUP:

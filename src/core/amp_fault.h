@@ -11,8 +11,9 @@
 
 
 /*
- * Fills *fault; its text is NULL where the problem's own detail says all.
- * Everything is as amp_decide() was given it, and left it.
+ * Fills *fault; its text is NULL where the problem's own detail says all.  The
+ * name is no part of the path, where an API key may stand.  Everything is as
+ * amp_decide() was given it, and left it.
  */
 
 void amp_fault_find(amp_reason_e reason, const amp_request_t *request,
