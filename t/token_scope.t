@@ -51,7 +51,7 @@ subtest 'grants: of what the tenant may, and no more' => sub {
     is answer($none, 'GET', '/v1/topics'), '403 token-not-granted', 'an empty list allows nothing';
     my $p = $gw->json($gw->request('POST', '/v1/topics', token => $read, json => {}));
     like $p->{detail}, qr/the tenant may do this, but this token/i, 'the token is to blame, not the tenant';
-    like $p->{remedy}, qr/ampctl token issue <tenant> --allow/, 'and the remedy is another token';
+    like $p->{remedy}, qr/ampctl token issue t1 --allow createTopic/, 'and the remedy is another token';
 
     $gw->ctl('grant', 'set', "t$n", '--allow', 'catalog');
     ok $gw->wait_for(sub { answer($read, 'GET', '/v1/topics') eq '403 operation-not-granted' }),
