@@ -11,6 +11,7 @@ use lib "$FindBin::Bin/lib";
 use Digest::SHA qw(sha1_hex);
 use Gateway::Redis;
 use Test::More;
+use Time::HiRes ();
 
 my $limits = "$FindBin::Bin/../build/limits";
 system('make', '-s', '-C', "$FindBin::Bin/..", 'build/limits') == 0 or die 'build/limits' if !-x $limits;
@@ -38,14 +39,14 @@ sub header {
     return %found;
 }
 
-# unit, window, reach, wanted, gateway, run, since, tail, back, charge, resume, peers: 50/s, burst 100
+# unit, window, reach, wanted, gateway, run, since, tail, back, charge, resume, peers, answered, age, away, lately, timeout: 50/s, burst 100
 my %ask = (unit => 20e6, window => 1980e6, reach => 125e6, wanted => 1, gateway => 'a', run => 'r1', since => 0,
-    tail_us => 0, tail_ns => 0, back => 0, charge => 0, resume => 0, peers => 0);
+    tail_us => 0, tail_ns => 0, back => 0, charge => 0, resume => 0, peers => 0, answered => 0, age => 0, away => 0, lately => 0, timeout => 1e6);
 
 sub ask {
     my %a = (%ask, @_);
     my $answer = $redis->command('EVALSHA', sha1_hex($script), 1, $a{key} // $key,
-        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume peers)});
+        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume peers answered age away lately timeout)});
     return { map { ((qw(now lead granted gateways ahead wait))[$_] => $answer->[$_]) } 0 .. 5 };
 }
 
@@ -108,13 +109,48 @@ subtest 'a fail-over, a new rate' => sub {
     cmp_ok $a->{lead}, '>=', 500e6, 'in time of the new rate';
 };
 
+subtest 'a new server, and a gateway that knows what the clock of the old one says now' => sub {
+    $redis->command('DEL', $key);
+    my $a = ask(wanted => 50);
+    Time::HiRes::sleep(0.3);
+    my @new = (run => 'r2', wanted => 0, resume => 1, peers => 2);
+    my $state = $redis->command('DUMP', $key);
+    cmp_ok ask(@new)->{ahead}, '==', 1000e6, 'without it, as if two seconds of its time had not passed';
+    $redis->command('RESTORE', $key, 0, $state, 'REPLACE');
+    my $b = ask(@new, answered => $a->{now}, age => 300_000);
+    is $b->{ahead}, 700e6, 'with it, the time that has passed';
+    $redis->command('RESTORE', $key, 0, $state, 'REPLACE');
+    is ask(@new, answered => $a->{now} - 1, age => 300_000)->{ahead}, 1000e6, 'unless its last answer is another one';
+};
+
+subtest 'Redis was out of reach' => sub {
+    $redis->command('DEL', $key);
+    my %got = map { $_ => ask(gateway => $_, wanted => 10) } 'a', 'b';
+    Time::HiRes::sleep(0.4);
+    my $state = $redis->command('DUMP', $key);
+    my $late = ask(wanted => 10, charge => 500e6, answered => $got{a}{now}, age => 100_000, timeout => 200_000);
+    is $late->{granted}, 0, 'a call for whose answer nobody waits gets no units';
+    is $redis->command('DUMP', $key), $state, 'and changes nothing';
+
+    my @back = (wanted => 100, reach => 0, away => 300_000, lately => 2, peers => 2);
+    my $a = ask(@back, charge => 200e6, answered => $got{a}{now}, age => 400_000);
+    cmp_ok $a->{granted}, '<=', 50, 'the first gateway gets no more than its share of the bucket';
+    cmp_ok $a->{granted}, '>=', 35, 'less what it spent';
+    is $a->{wait}, 0, 'it may soon be more';
+    is ask(@back, away => 0, answered => $a->{now})->{granted}, 0, 'and nothing of the share of the other one';
+    my $b = ask(@back, gateway => 'b', charge => 200e6, answered => $got{b}{now}, age => 400_000);
+    cmp_ok $b->{granted}, '>=', 35, 'which calls, and gets it';
+    my $c = ask(@back, away => 0, gateway => 'b', charge => 200e6, answered => $got{b}{now}, age => 400_000);
+    cmp_ok $c->{ahead}, '<=', $b->{ahead}, 'what it was charged, is not charged again when it got no reply';
+};
+
 subtest 'random calls: Redis and the Lua of the simulations answer the same' => sub {
-    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[14] \/ 1000000), ARGV[14] % 1000000 }/
+    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[19] \/ 1000000), ARGV[19] % 1000000 }/
         or die 'no TIME in the script';
     $redis->command('DEL', $key);
     my ($n, @wrong) = (0);
     for (split /\n/, `$limits trace 4000`) {
-        my ($call, $expected) = /^((?:\S+ ){13}\S+) (.*)$/ or die $_;
+        my ($call, $expected) = /^((?:\S+ ){18}\S+) (.*)$/ or die $_;
         my $answer = join ' ', @{ $redis->command('EVAL', $other, 1, $key, split / /, $call) };
         push @wrong, "$call: $answer, not $expected" if $answer ne $expected;
         $n++;

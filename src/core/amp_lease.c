@@ -96,6 +96,31 @@ amp_lease_tail(const amp_lease_t *lease, uint64_t unit)
 }
 
 
+/*
+ * The same without Redis: since the last answer other gateways have leased, as
+ * fast as before, and this machine's clock may be ahead.
+ */
+
+static uint64_t
+amp_lease_tail_failed(const amp_lease_t *lease, uint64_t unit, uint64_t now)
+{
+    uint64_t  lag, tail;
+
+    tail = amp_lease_tail(lease, unit);
+
+    if (!lease->failed || lease->redis == 0) {
+        return tail;
+    }
+
+    tail = (tail > lease->received) ? tail : lease->received;
+    lag = (unit == lease->unit) ? lease->lag
+          : (uint64_t) ((double) lease->lag / (double) lease->unit
+                        * (double) unit);
+
+    return tail + lag + (now - lease->received) / AMP_LEASE_DRIFT;
+}
+
+
 /* Requests expected within AMP_LEASE_AHEAD. */
 
 static uint64_t
@@ -319,6 +344,7 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     ask->unit = unit;
     ask->window = amp_lease_window(unit, rate->burst);
+    ask->timeout = timeout / 1000;
 
     /*
      * A gateway's share of the bucket has a longer unit: its time is divided
@@ -331,6 +357,15 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         ask->resume = 1 + (tail - now)
                     + (now - lease->received) / AMP_LEASE_DRIFT;
         ask->peers = lease->gateways;
+        ask->answered = lease->redis / 1000;
+        ask->age = (now - lease->received
+                    - (now - lease->received) / AMP_LEASE_DRIFT) / 1000;
+    }
+
+    if (lease->failed) {
+        ask->away = 1 + (now - lease->away) / 1000;
+        tail = amp_lease_tail_failed(lease, unit, now);
+        tail = (tail > now) ? tail : now;
     }
 
     if (lease->local > tail) {
@@ -401,7 +436,8 @@ amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     memset(ask, 0, sizeof(*ask));
 
     if (amp_lease_calling(lease, now) || lease->redis == 0
-        || amp_lease_tail(lease, amp_rate_interval(rate)) <= now)
+        || (amp_lease_tail(lease, amp_rate_interval(rate)) <= now
+            && now > lease->received + AMP_LEASE_LATELY))
     {
         return 0;
     }
@@ -458,6 +494,28 @@ amp_lease_settle(amp_lease_t *lease, uint64_t granted, uint64_t now)
 }
 
 
+/*
+ * Notes how fast the other gateways lease: how far they moved TAT since the last
+ * answer.  A block starts at lead, where they left it.
+ */
+
+static void
+amp_lease_watch(amp_lease_t *lease, uint64_t redis, uint64_t lead)
+{
+    uint64_t  moved, past, start;
+
+    past = (redis > lease->redis) ? redis - lease->redis : 1;
+    start = (lease->tail > redis) ? lease->tail : redis;
+    moved = (redis + lead > start) ? redis + lead - start : 0;
+
+    moved = moved * 1024 / past;
+    moved = (moved < UINT16_MAX) ? moved : UINT16_MAX;
+
+    lease->others = (moved > lease->others) ? (uint32_t) moved
+                                            : (uint32_t) (lease->others + moved) / 2;
+}
+
+
 int
 amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     uint64_t sent, uint64_t received)
@@ -490,6 +548,8 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
         amp_lease_drop(lease);
     }
 
+    amp_lease_watch(lease, redis, answer->lead);
+
     delay = (received - sent) / 1000 + 2;       /* R is in microseconds */
 
     lease->server = answer->server;
@@ -515,11 +575,41 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
 }
 
 
+/*
+ * How far the other gateways may have moved TAT between the last answer and the
+ * call that began at sent: at least as time passed, at most until the bucket was
+ * empty.
+ */
+
+static uint64_t
+amp_lease_others(const amp_lease_t *lease, uint64_t sent)
+{
+    uint64_t  ahead, moved, past, window;
+
+    past = (sent > lease->received) ? sent - lease->received : 0;
+    past = (past < AMP_LEASE_AHEAD) ? past : AMP_LEASE_AHEAD;
+
+    window = amp_lease_window(lease->unit, lease->burst);
+    ahead = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
+
+    moved = past * lease->others / 1024;
+    moved = (moved > past) ? moved : past;
+
+    return (ahead + moved < window) ? moved
+           : (ahead + past < window) ? window - ahead : past;
+}
+
+
 void
 amp_lease_failed(amp_lease_t *lease, uint64_t sent, uint64_t now)
 {
     if (lease->asked != sent) {
         return;
+    }
+
+    if (!lease->failed) {
+        lease->away = now;
+        lease->lag = (lease->gateways > 1) ? amp_lease_others(lease, sent) : 0;
     }
 
     lease->asked = 0;
@@ -563,7 +653,7 @@ amp_lease_share(const amp_lease_t *lease, const amp_rate_t *rate,
     *unit = amp_rate_interval(rate) * gateways;
     *window = amp_lease_window(*unit, rate->burst / gateways);
 
-    tail = amp_lease_tail(lease, amp_rate_interval(rate));
+    tail = amp_lease_tail_failed(lease, amp_rate_interval(rate), now);
     tat = (lease->local > tail) ? lease->local : tail;
 
     return (tat > now) ? tat : now;
@@ -711,4 +801,9 @@ amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
     argv[11] = amp_lease_number(ask->resume, text[11]);
     argv[12] = amp_lease_number(ask->peers > gateways ? ask->peers : gateways,
                                 text[12]);
+    argv[13] = amp_lease_number(ask->answered, text[13]);
+    argv[14] = amp_lease_number(ask->age, text[14]);
+    argv[15] = amp_lease_number(ask->away, text[15]);
+    argv[16] = amp_lease_number(ask->peers, text[16]);
+    argv[17] = amp_lease_number(ask->timeout, text[17]);
 }

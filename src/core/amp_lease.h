@@ -41,7 +41,8 @@
  *
  * Another server.  A state that another server wrote may lack the last leases.
  * If it may not, because a slot of a cluster moved, TAT is right but for the
- * clocks of the two servers.  Else each gateway tells the new server the TAT
+ * clocks of the two servers: a gateway whose last answer is the state's own
+ * knows how much time passed since.  Else each gateway tells the new server the TAT
  * that it knows, once; the largest is not before the end of any block that a
  * living gateway has (with the answer it drops those of the old server).  Until
  * all of them have, or for two seconds,
@@ -57,6 +58,15 @@
  * gateway that had the answers, or a second time within those two seconds; two
  * masters at the same time; a Redis whose clock jumps forward; keys that are
  * deleted or evicted.  Each of these costs at most one burst.
+ *
+ * Redis out of reach.  Each gateway divides rate and burst by their number, from
+ * the TAT that it knows and as far as the others moved it before (lag).  The
+ * first call that Redis gets again reserves for each gateway of the limit that
+ * has not called yet its part of the bucket, and of the rate since then; it is
+ * released when that gateway calls and is charged, or after two seconds.  A call
+ * that Redis gets when nobody waits for the answer does nothing.  Exact but for
+ * what the others lease between a gateway's last answer and the outage: see
+ * docs/limits.md.
  *
  * Changes.  The promise holds for the new rate and burst from the moment when
  * all gateways use them.  Until then the script sees calls with either: the
@@ -91,7 +101,7 @@
 #include "amp_lease_state.h"
 
 
-#define AMP_LEASE_ARGS     13
+#define AMP_LEASE_ARGS     18
 #define AMP_LEASE_ANSWER   6
 #define AMP_LEASE_TEXT     32                       /* bytes for a number     */
 

@@ -22,6 +22,8 @@
 #define AMP_LEASE_SPAN     (UINT64_C(1) << 51)      /* 26 days: a burst that
                                                        takes longer to refill
                                                        is reduced to that     */
+#define AMP_LEASE_LATELY   (3 * AMP_LEASE_SECOND)   /* a gateway that called is
+                                                       known to the script    */
 #define AMP_LEASE_BLOCKS   2
 
 
@@ -46,6 +48,10 @@ typedef struct {
     uint64_t           asked;       /* when the current call began, or 0      */
     uint64_t           lost;        /* when it is taken for lost, monotonic   */
     uint64_t           counted;     /* since when count counts, monotonic     */
+    uint64_t           away;        /* when the first call failed since the
+                                       last answer, monotonic                 */
+    uint64_t           lag;         /* ns that TAT may have moved between that
+                                       answer and that call                   */
     uint32_t           burst;       /* of the last call                       */
     uint32_t           delay;       /* received - sent, microseconds          */
     uint32_t           count;       /* requests since counted                 */
@@ -62,6 +68,8 @@ typedef struct {
     uint32_t           lapsed;      /* units that nobody spent in time, since
                                        amp_lease_lapsed(), ...                */
     uint64_t           lapse;       /* ... and a part of one, ns              */
+    uint32_t           others;      /* how fast other gateways move TAT, in
+                                       1024ths of the rate                    */
 } amp_lease_t;
 
 
@@ -76,6 +84,11 @@ typedef struct {
     uint64_t  charge;           /* ns of it spent without Redis               */
     uint64_t  resume;           /* 1 + how far TAT is ahead, as far as this
                                    gateway knows; 0: it has had no answer     */
+    uint64_t  answered;         /* Redis time of that, microseconds           */
+    uint64_t  age;              /* of that, at least, microseconds            */
+    uint64_t  away;             /* since when calls fail, microseconds before
+                                   now; 0: the last one was answered          */
+    uint64_t  timeout;          /* of this call, microseconds                 */
     uint32_t  peers;            /* gateways of the last answer                */
     uint32_t  wanted;           /* units                                      */
 } amp_lease_ask_t;

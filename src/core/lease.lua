@@ -9,19 +9,24 @@
 --                     gateways tell a new server what they know, four numbers
 --                     follow it: since when this is the server, when the first
 --                     one called, units granted since then, gateways that have
---                     called.  Version 0.1.0 takes that for another server's
---                     state and empties the bucket.
+--                     called.  After Redis was out of reach "away" follows it
+--                     and four numbers: since when that was, when the first
+--                     gateway called again, what is reserved for each gateway
+--                     that has not, and how many these are.  Version 0.1.0
+--                     takes both for another server's state and empties the
+--                     bucket.
 --            swept    when gateways that no longer call were last removed
 --            former   for a minute after the limit changed, for each T that calls
 --                     came with, "T:TAT:when": the TAT before a call with another
 --                     rate or burst moved it back, and when that was.  Version
 --                     0.1.0 takes this field for one more gateway.
---            g:<id>   for each gateway: when it last called, and the moment
---                     up to which it has received its share
+--            g:<id>   for each gateway: when it last called, what it was charged
+--                     then, and the moment up to which it has received its share
 -- ARGV     unit, window, reach, wanted, gateway id, run_id, since, tail
 --          (microseconds, then the nanoseconds below one), back, charge,
---          resume, peers: see amp_lease_ask_t and amp_lease_argv() in amp_lease.h,
---          where the algorithm and its promise are described.
+--          resume, gateways, answered, age, away, peers, timeout: see
+--          amp_lease_ask_t and amp_lease_argv() in amp_lease.h, where the algorithm and its promise
+--          are described.
 -- Returns  six integers, see amp_lease_answer_t.
 --
 -- t/unit/lease_server.h runs this text for simulations.
@@ -32,6 +37,9 @@ local reach, wanted = tonumber(ARGV[3]), tonumber(ARGV[4])
 local me, run, since = 'g:' .. ARGV[5], ARGV[6], tonumber(ARGV[7])
 local back, charge = tonumber(ARGV[10]), tonumber(ARGV[11])
 local resume, peers = tonumber(ARGV[12]), tonumber(ARGV[13])
+local answered, age = tonumber(ARGV[14]), tonumber(ARGV[15])
+local away, lately = tonumber(ARGV[16]), tonumber(ARGV[17])
+local timeout = tonumber(ARGV[18])
 
 -- How long a new server waits for gateways that have not told what they know,
 -- microseconds.
@@ -70,7 +78,33 @@ else
   began = nil
 end
 
-local foreign = old[1] and old[4] ~= run and not began
+local thawed, reserved, missing
+writer, from, thawed, reserved, missing =
+  string.match(old[4] or '', '^(%S+) away (%d+) (%d+) (%d+) (%d+)$')
+if writer == run then
+  from, thawed = tonumber(from), tonumber(thawed)
+  reserved, missing = tonumber(reserved), tonumber(missing)
+else
+  missing = 0
+end
+
+local foreign = old[1] and old[4] ~= run and not began and writer ~= run
+
+-- This gateway's last call, what it was charged, and whether it is the one that
+-- the gateway has an answer to: then both mean the same clock.
+local called, charged = 0, 0
+if old[6] then
+  called = tonumber(string.match(old[6], '^%d+'))
+  charged = tonumber(string.match(old[6], '^%d+ (%d+) %d+$') or 0)
+end
+local same = answered > 0 and answered == called
+
+-- Redis got this call late, and nobody waits for the answer: nothing is granted
+-- nor charged, and the gateway has not called.
+if same and not foreign and now - answered - age > timeout then
+  local left = math.max(0, old[2] - math.max(0, now - old[1]) * 1000)
+  return { now, math.ceil(left), 0, others + 1, math.ceil(left), 0 }
+end
 
 -- A slot moves without a loss.  A master of a cluster that never was a replica
 -- has a state of another server only because its slot moved.
@@ -90,6 +124,7 @@ if foreign then
   lost, skew = true, 2000000
   if moved() then lost, skew = false, 100000 end
   if peers == 1 and others == 0 and resume > 0 then skew = 0 end
+  if same then skew = now - answered - age end
   if since > 0 and now - since > patience then lost = false end
 elseif not old[1] then
   lost = since > 0 and now - since <= patience
@@ -141,7 +176,12 @@ end
 
 if lost then
   if since == 0 or since > now then since = now end
-  began, given, told, swept = now, 0, 0, now
+  began, given, told = now, 0, 0
+end
+
+-- The gateways' last calls are moments of the other server's clock.
+if lost or foreign then
+  swept = now
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 2) == 'g:' then
@@ -164,11 +204,42 @@ if began and (now - began > patience
   began = nil
 end
 
-ahead = math.min(depth, ahead + charge)
+-- Redis was out of reach.  Until a gateway calls again, it may spend its share of
+-- the rate, and as much of the bucket as was full: that is not granted to others.
+
+local shares = math.max(peers, lately, others + 1)
+if missing > 0 and now - thawed > patience then missing = 0 end
+
+local absent = missing
+if missing > 0 and called < from then missing = missing - 1 end
+
+if away > 0 and not began and (absent == 0 or now - away > thawed) then
+  from, thawed = now - math.min(away, 500000), now
+  missing = math.max(lately, others + 1) - 1
+  reserved = math.floor(math.max(0, window - ahead) / shares)
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'g:' and all[i] ~= me
+      and tonumber(string.match(all[i + 1], '^%d+')) >= from then
+      missing = missing - 1
+    end
+  end
+  missing = math.max(0, missing)
+end
+
+if absent > 0 then
+  ahead = ahead + math.floor((now - old[1]) * 1000 * absent / shares)
+end
+
+-- What a call was charged whose reply is lost, is not charged again.
+
+if called == answered then charged = 0 end
+ahead = math.min(depth, ahead + math.max(0, charge - charged))
+charged = math.max(charge, charged)
 
 -- Once a second: remove gateways that have not called for two.
 
-if now - swept > 1000000 or swept > now then
+if missing == 0 and (now - swept > 1000000 or swept > now) then
   local all = redis.call('HGETALL', key)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 2) == 'g:' then
@@ -188,6 +259,7 @@ local gateways = others + 1
 -- beyond it "keep" is left to the other gateways.
 
 local room = window + unit + reach - ahead
+if missing > 0 then room = room - reach - missing * reserved end
 local most = math.floor(room / unit)
 local share = gateways * unit
 local had = -math.max(share, span)
@@ -244,12 +316,11 @@ ahead = ahead + n * unit
 had = math.min(had + n * share, span + 2 * share)
 
 -- If fewer units than wanted were granted: the time before which another call
--- is of no use.
+-- is of no use.  Where other gateways have to call first, that may be soon, and
+-- requests wait for it.
 
 local wait = 0
-if began and n < wanted then
-  wait = math.min(100000000, math.max(1, (n + 1) * unit - earned))
-elseif n < wanted and n >= most then
+if n < wanted and n >= most and not began and missing == 0 then
   wait = ahead - window - reach
   if others > 0 then
     wait = math.max(wait, math.min(had - reach,
@@ -260,12 +331,16 @@ end
 if began then
   run = run .. ' ' .. text(since) .. ' ' .. text(began) .. ' ' .. text(given)
     .. ' ' .. text(told)
+elseif missing > 0 then
+  run = run .. ' away ' .. text(from) .. ' ' .. text(thawed) .. ' '
+    .. text(reserved) .. ' ' .. text(missing)
 end
 redis.call('HSET', key, 'at', text(now), 'ahead', text(ahead),
   'unit', ARGV[1], 'run', run, 'swept', text(swept))
 if wanted > 0 or began then
   redis.call('HSET', key, me,
-    text(now) .. ' ' .. text(math.floor(now + had / 1000)))
+    text(now) .. ' ' .. text(charged) .. ' '
+    .. text(math.floor(now + had / 1000)))
 else
   redis.call('HDEL', key, me)
 end

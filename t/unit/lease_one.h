@@ -95,7 +95,10 @@ one_swap(one_t *o, amp_lease_t *other, unsigned many)
 }
 
 
-/* Runs a request to its end: 0 when admitted, else the ns of the refusal. */
+/*
+ * Runs a request to its end: 0 when admitted, else the ns of the refusal.  While
+ * gateways tell a new server what they know, it is refused after four calls.
+ */
 
 static inline uint64_t
 one_request(one_t *o)
@@ -130,8 +133,9 @@ one_request(one_t *o)
         one_call(o);
     }
 
-    fail_msg("the request waited for four calls");
-    return 0;
+    assert_non_null(strchr(o->redis.fields[3], ' '));
+
+    return AMP_LEASE_PACE;
 }
 
 

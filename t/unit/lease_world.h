@@ -51,6 +51,8 @@ typedef struct {
     unsigned     moves;         /* to another server, as a slot of a cluster:
                                    nothing is lost, calls go on               */
     int          lossless;      /* fail-overs lose no write                   */
+    unsigned     freezes;       /* Redis does nothing for one to three seconds;
+                                   the gateways admit their shares            */
 } scenario_t;
 
 
@@ -75,6 +77,9 @@ typedef struct {
     uint64_t        arrives;    /* world's clock: when Redis gets the call    */
     uint64_t        returns;    /* world's clock: the answer or the timeout   */
     int             answered;
+    int             ghost;      /* its call lies in the frozen server         */
+    amp_lease_ask_t     stuck;
+    uint64_t        links;      /* world's clock: when it has a link again    */
     amp_lease_ask_t     ask;
     amp_lease_answer_t  answer;
 } gateway_t;
@@ -101,7 +106,9 @@ typedef struct {
     size_t             one;         /* admitted by one GCRA for all gateways  */
     uint64_t           tat;         /* of that                                */
     size_t             waited;
+    size_t             local;       /* admitted without Redis                 */
     unsigned           calls;
+    uint64_t           frozen;      /* until then the server is frozen        */
 } world_t;
 
 
@@ -139,6 +146,22 @@ gateway_rate(const world_t *w, const gateway_t *g)
 
 
 static void
+world_moment(world_t *w, gateway_t *g, uint64_t moment)
+{
+    if (w->n == w->cap) {
+        w->cap = w->cap ? 2 * w->cap : 4096;
+        w->moments = realloc(w->moments, w->cap * sizeof(*w->moments));
+        w->doors = realloc(w->doors, w->cap * sizeof(*w->doors));
+    }
+
+    w->doors[w->n] = w->now;
+    w->moments[w->n++] = moment;
+    g->admitted++;
+    g->late += w->now > w->s->seconds * SECOND / 2;
+}
+
+
+static void
 world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
 {
     uint64_t  moment = w->now, zero = (uint64_t) g->server * 1000;
@@ -156,16 +179,7 @@ world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
         moment = g->lease.redis + (now - g->lease.received) - zero;
     }
 
-    if (w->n == w->cap) {
-        w->cap = w->cap ? 2 * w->cap : 4096;
-        w->moments = realloc(w->moments, w->cap * sizeof(*w->moments));
-        w->doors = realloc(w->doors, w->cap * sizeof(*w->doors));
-    }
-
-    w->doors[w->n] = w->now;
-    w->moments[w->n++] = moment;
-    g->admitted++;
-    g->late += w->now > w->s->seconds * SECOND / 2;
+    world_moment(w, g, moment);
 }
 
 
@@ -181,6 +195,15 @@ world_request(world_t *w, gateway_t *g, int waited)
 
     if (rc == AMP_LEASE_ADMIT) {
         world_admit(w, g, now, waited);
+
+    } else if (rc == AMP_LEASE_FALLBACK && w->s->freezes
+               && amp_lease_local(&g->lease, gateway_rate(w, g), w->s->gateways,
+                                  now) == 0)
+    {
+        amp_lease_local_spend(&g->lease, gateway_rate(w, g), w->s->gateways,
+                              now);
+        world_moment(w, g, w->now);
+        w->local++;
     }
 
     return rc == AMP_LEASE_ASK;
@@ -246,16 +269,61 @@ gateway_call(world_t *w, gateway_t *g)
             g->arrives = UINT64_MAX;
         }
     }
+
+    /* without a link a call fails at once */
+
+    if (w->now < g->links) {
+        g->lost = 1;
+        g->arrives = UINT64_MAX;
+        g->returns = w->now;
+    }
+}
+
+
+/*
+ * A call to a frozen server fails with the time-out; the server executes it
+ * later.  Then the gateway gives up the link, and connects again within a second
+ * after the server goes on.
+ */
+
+static void
+gateway_frozen(world_t *w, gateway_t *g)
+{
+    if (w->now >= g->links) {
+        if (w->now < g->arrives || gateway_clock(w, g) < g->sent + TIMEOUT) {
+            return;
+        }
+
+        g->stuck = g->ask;
+        g->ghost = 1;
+        g->links = w->frozen + world_draw(w, SECOND);
+    }
+
+    g->calling = 0;
+    g->waiting = 0;
+    amp_lease_failed(&g->lease, g->sent, gateway_clock(w, g));
 }
 
 
 static void
 gateway_receive(world_t *w, gateway_t *g)
 {
-    unsigned  n;
-    uint64_t  now = gateway_clock(w, g);
+    unsigned            n;
+    uint64_t            now = gateway_clock(w, g);
+    amp_lease_answer_t  ignored;
+
+    if (g->ghost && w->now >= w->frozen) {
+        g->ghost = 0;
+        server_call(w->redis, &g->stuck, (int) (g - w->gateways), g->run,
+                    g->since, w->s->gateways, world_clock(w), &ignored);
+    }
 
     if (!g->calling) {
+        return;
+    }
+
+    if (!g->answered && w->now < w->frozen) {
+        gateway_frozen(w, g);
         return;
     }
 
@@ -501,7 +569,7 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
 {
     double    part, sum;
     unsigned  i;
-    uint64_t  end, next_death, next_fail, next_move;
+    uint64_t  end, next_death, next_fail, next_freeze, next_move;
 
     memset(w, 0, sizeof(*w));
 
@@ -544,6 +612,7 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
     end = s->seconds * SECOND;
     next_death = s->deaths ? end / (s->deaths + 1) : UINT64_MAX;
     next_fail = s->failovers ? end / (s->failovers + 1) : UINT64_MAX;
+    next_freeze = s->freezes ? end / (s->freezes + 1) : UINT64_MAX;
     next_move = s->moves ? end / (s->moves + 2) : UINT64_MAX;
 
     while (w->now <= end) {
@@ -561,6 +630,11 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
         if (w->now >= next_fail) {
             world_fail_over(w);
             next_fail += end / (s->failovers + 1);
+        }
+
+        if (w->now >= next_freeze) {
+            w->frozen = w->now + SECOND + world_draw(w, 2 * SECOND);
+            next_freeze += end / (s->freezes + 1);
         }
 
         if (w->now >= next_move) {
