@@ -3,8 +3,7 @@
 #include "amp_lease_blocks.h"
 
 
-#define AMP_LEASE_SLACK     (AMP_LEASE_SECOND / 1000)
-#define AMP_LEASE_GATEWAYS  65535
+#define AMP_LEASE_SLACK  (AMP_LEASE_SECOND / 1000)
 
 
 uint32_t
@@ -67,57 +66,6 @@ amp_lease_count(amp_lease_t *lease, uint64_t now)
     if (lease->count < UINT32_MAX / 2) {
         lease->count++;
     }
-}
-
-
-/*
- * The TAT of the last answer in monotonic time, or 0 when it is in the past.
- * For another rate it is the same number of units ahead.
- */
-
-static uint64_t
-amp_lease_tail(const amp_lease_t *lease, uint64_t unit)
-{
-    double  ahead;
-
-    if (lease->tail <= lease->redis) {
-        return 0;
-    }
-
-    if (unit == lease->unit) {
-        return lease->received + (lease->tail - lease->redis);
-    }
-
-    ahead = (double) (lease->tail - lease->redis) / (double) lease->unit
-            * (double) unit;
-
-    return lease->received + ((ahead < (double) AMP_LEASE_SPAN)
-                              ? (uint64_t) ahead : AMP_LEASE_SPAN);
-}
-
-
-/*
- * The same without Redis: since the last answer other gateways have leased, as
- * fast as before, and this machine's clock may be ahead.
- */
-
-static uint64_t
-amp_lease_tail_failed(const amp_lease_t *lease, uint64_t unit, uint64_t now)
-{
-    uint64_t  lag, tail;
-
-    tail = amp_lease_tail(lease, unit);
-
-    if (!lease->failed || lease->redis == 0) {
-        return tail;
-    }
-
-    tail = (tail > lease->received) ? tail : lease->received;
-    lag = (unit == lease->unit) ? lease->lag
-          : (uint64_t) ((double) lease->lag / (double) lease->unit
-                        * (double) unit);
-
-    return tail + lag + (now - lease->received) / AMP_LEASE_DRIFT;
 }
 
 
@@ -495,8 +443,8 @@ amp_lease_settle(amp_lease_t *lease, uint64_t granted, uint64_t now)
 
 
 /*
- * Notes how fast the other gateways lease: how far they moved TAT since the last
- * answer.  A block starts at lead, where they left it.
+ * Notes how fast the other gateways lease: how far they moved TAT since the
+ * last answer.  A block starts at lead, where they left it.
  */
 
 static void
@@ -511,8 +459,11 @@ amp_lease_watch(amp_lease_t *lease, uint64_t redis, uint64_t lead)
     moved = moved * 1024 / past;
     moved = (moved < UINT16_MAX) ? moved : UINT16_MAX;
 
-    lease->others = (moved > lease->others) ? (uint32_t) moved
-                                            : (uint32_t) (lease->others + moved) / 2;
+    if (moved < lease->others) {
+        moved = (moved + lease->others) / 2;
+    }
+
+    lease->others = (uint32_t) moved;
 }
 
 
@@ -575,31 +526,6 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
 }
 
 
-/*
- * How far the other gateways may have moved TAT between the last answer and the
- * call that began at sent: at least as time passed, at most until the bucket was
- * empty.
- */
-
-static uint64_t
-amp_lease_others(const amp_lease_t *lease, uint64_t sent)
-{
-    uint64_t  ahead, moved, past, window;
-
-    past = (sent > lease->received) ? sent - lease->received : 0;
-    past = (past < AMP_LEASE_AHEAD) ? past : AMP_LEASE_AHEAD;
-
-    window = amp_lease_window(lease->unit, lease->burst);
-    ahead = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
-
-    moved = past * lease->others / 1024;
-    moved = (moved > past) ? moved : past;
-
-    return (ahead + moved < window) ? moved
-           : (ahead + past < window) ? window - ahead : past;
-}
-
-
 void
 amp_lease_failed(amp_lease_t *lease, uint64_t sent, uint64_t now)
 {
@@ -625,63 +551,6 @@ amp_lease_give_up(amp_lease_t *lease, uint64_t sent)
     if (lease->asked == sent) {
         lease->asked = 0;
     }
-}
-
-
-/* The number of gateways that a limit is divided by without Redis. */
-
-static unsigned
-amp_lease_shares(const amp_lease_t *lease, unsigned gateways)
-{
-    gateways = (lease->gateways > gateways) ? lease->gateways : gateways;
-    gateways = (gateways < AMP_LEASE_GATEWAYS) ? gateways : AMP_LEASE_GATEWAYS;
-
-    return gateways ? gateways : 1;
-}
-
-
-/* Unit and W of one of several gateways, and the TAT to continue from. */
-
-static uint64_t
-amp_lease_share(const amp_lease_t *lease, const amp_rate_t *rate,
-    unsigned gateways, uint64_t now, uint64_t *unit, uint64_t *window)
-{
-    uint64_t  tat, tail;
-
-    gateways = amp_lease_shares(lease, gateways);
-
-    *unit = amp_rate_interval(rate) * gateways;
-    *window = amp_lease_window(*unit, rate->burst / gateways);
-
-    tail = amp_lease_tail_failed(lease, amp_rate_interval(rate), now);
-    tat = (lease->local > tail) ? lease->local : tail;
-
-    return (tat > now) ? tat : now;
-}
-
-
-uint64_t
-amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,
-    unsigned gateways, uint64_t now)
-{
-    uint64_t  tat, unit, window;
-
-    tat = amp_lease_share(lease, rate, gateways, now, &unit, &window);
-
-    return (tat - now > window) ? tat - now - window : 0;
-}
-
-
-void
-amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
-    unsigned gateways, uint64_t now)
-{
-    uint64_t  tat, unit, window;
-
-    tat = amp_lease_share(lease, rate, gateways, now, &unit, &window);
-    lease->local = tat + unit;
-    lease->shares = amp_lease_shares(lease, gateways);
-    lease->spent++;
 }
 
 

@@ -42,10 +42,10 @@
  * Another server.  A state that another server wrote may lack the last leases.
  * If it may not, because a slot of a cluster moved, TAT is right but for the
  * clocks of the two servers: a gateway whose last answer is the state's own
- * knows how much time passed since.  Else each gateway tells the new server the TAT
- * that it knows, once; the largest is not before the end of any block that a
- * living gateway has (with the answer it drops those of the old server).  Until
- * all of them have, or for two seconds,
+ * knows how much time passed since.  Else each gateway tells the new server the
+ * TAT that it knows, once; the largest is not before the end of any block that
+ * a living gateway has (with the answer it drops those of the old server).
+ * Until all of them have, or for two seconds,
  *   - all units of the old server that are left lie before since + W + T +
  *     AMP_LEASE_AHEAD, with since not before the fail-over, and they lapse as
  *     time passes; the new server grants no more than time has passed since
@@ -59,14 +59,14 @@
  * masters at the same time; a Redis whose clock jumps forward; keys that are
  * deleted or evicted.  Each of these costs at most one burst.
  *
- * Redis out of reach.  Each gateway divides rate and burst by their number, from
- * the TAT that it knows and as far as the others moved it before (lag).  The
- * first call that Redis gets again reserves for each gateway of the limit that
- * has not called yet its part of the bucket, and of the rate since then; it is
- * released when that gateway calls and is charged, or after two seconds.  A call
- * that Redis gets when nobody waits for the answer does nothing.  Exact but for
- * what the others lease between a gateway's last answer and the outage: see
- * docs/limits.md.
+ * Redis out of reach.  Each gateway divides rate and burst by their number,
+ * from the TAT that it knows and as far as the others moved it before (lag).
+ * The first call that Redis gets again reserves for each gateway of the limit
+ * that has not called yet its part of the bucket, and of the rate since then;
+ * it is released when that gateway calls and is charged, or after two seconds.
+ * A call that Redis gets when nobody waits for the answer does nothing.  Exact
+ * but for what the others lease between a gateway's last answer and the outage:
+ * see docs/limits.md.
  *
  * Changes.  The promise holds for the new rate and burst from the moment when
  * all gateways use them.  Until then the script sees calls with either: the
@@ -98,7 +98,7 @@
 #define AMP_LEASE_H
 
 
-#include "amp_lease_state.h"
+#include "amp_lease_local.h"
 
 
 #define AMP_LEASE_ARGS     18
@@ -221,20 +221,6 @@ int amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
  */
 
 void amp_lease_give_up(amp_lease_t *lease, uint64_t sent);
-
-/*
- * Without Redis: rate and burst divided by the number of gateways (the number
- * in this limit's last answer, or the caller's if that is larger), continuing
- * from the TAT of that answer.  0 when a request may be admitted, else the ns
- * until then; nothing is taken.  amp_lease_local_spend() takes the unit: the
- * next call charges it; while a call is under way, it is one of the units that
- * the call brings, if there are any.
- */
-
-uint64_t amp_lease_local(const amp_lease_t *lease, const amp_rate_t *rate,
-    unsigned gateways, uint64_t now);
-void amp_lease_local_spend(amp_lease_t *lease, const amp_rate_t *rate,
-    unsigned gateways, uint64_t now);
 
 /* The units that may be spent here now, those that are reserved included. */
 

@@ -1,6 +1,6 @@
 /*
  * The state of one limit on one gateway (amp_lease.h), with the constants that
- * amp_lease.c and amp_lease_blocks.c share.
+ * amp_lease.c, amp_lease_blocks.c and amp_lease_local.c share.
  */
 
 #ifndef AMP_LEASE_STATE_H

@@ -96,8 +96,9 @@ one_swap(one_t *o, amp_lease_t *other, unsigned many)
 
 
 /*
- * Runs a request to its end: 0 when admitted, else the ns of the refusal.  While
- * gateways tell a new server what they know, it is refused after four calls.
+ * Runs a request to its end: 0 when admitted, else the ns of the refusal.
+ * While gateways tell a new server what they know, it is refused after four
+ * calls.
  */
 
 static inline uint64_t

@@ -282,8 +282,8 @@ gateway_call(world_t *w, gateway_t *g)
 
 /*
  * A call to a frozen server fails with the time-out; the server executes it
- * later.  Then the gateway gives up the link, and connects again within a second
- * after the server goes on.
+ * later.  Then the gateway gives up the link, and connects again within a
+ * second after the server goes on.
  */
 
 static void
