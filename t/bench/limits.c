@@ -314,7 +314,7 @@ random_scenario(scenario_t *s, uint64_t seed)
 static uint64_t
 allowed(const scenario_t *s, const world_t *w)
 {
-    uint64_t  units = (s->gateways > 1) ? s->burst / 16 + 1 : 0;
+    uint64_t  units = (s->gateways > 1) ? s->burst / 8 + 2 : 0;
 
     return s->freezes ? amp_rate_interval(&w->rate) * units + SECOND / 1000 : 0;
 }
