@@ -18,7 +18,7 @@ my $ctl   = Gateway::Ctl->new($redis);
 my @commands = (
     [qw(masterkey new)], [qw(masterkey rewrap)],
     (map { [ 'tenant', $_ ] } qw(add list show set disable enable remove)),
-    (map { [ 'token', $_ ] } qw(issue list rotate revoke)),
+    (map { [ 'token', $_ ] } qw(issue list show rotate revoke)), ['freeze'], ['thaw'],
     (map { [ 'key', $_ ] } qw(set list verify retire)),
     (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)), [qw(grant add)], [qw(grant remove)],
     (map { [ 'cache', $_ ] } qw(set show purge)), [qw(gateway list)], [qw(gateway wait)], [qw(cooldown list)], [qw(cooldown clear)], [qw(config export)], [qw(config import)], ['audit'], ['operations'], ['explain'], ['doctor'], ['completion'], ['version'],

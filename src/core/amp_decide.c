@@ -109,6 +109,12 @@ amp_decide(const amp_request_t *request, const amp_tenant_t *t,
         reason = amp_decide_policy(request, t, scope, decision);
     }
 
+    if (reason == AMP_OK
+        && ((request->frozen | t->frozen) >> match->op->class & 1))
+    {
+        return AMP_FROZEN;
+    }
+
     return reason;
 }
 

@@ -21,6 +21,7 @@ typedef struct {
     amp_span_t  group;              /* x-amp-group-ref                        */
     amp_span_t  origin;             /* Origin; empty: not sent, or twice      */
     const amp_token_scope_t  *scope;    /* of the token, or NULL              */
+    unsigned    frozen;             /* classes, for all tenants               */
     unsigned    has_group:1;        /* it was sent, and may be empty          */
     unsigned    installation:1;     /* x-amp-installation-id was sent         */
     unsigned    malformed:1;        /* an x-amp-* header is malformed         */
@@ -48,9 +49,9 @@ typedef struct {
 /*
  * Decides, in this order: is the tenant disabled; is the token for this origin;
  * which operation is it; is the query right; are project, group and headers the
- * tenant's, and the token's; is the operation granted, to both.  AMP_OK: the
- * request may be made; a body that amp_scope_needs_body() asks for has still to
- * be checked by amp_scope_body().
+ * tenant's, and the token's; is the operation granted, to both; is its class
+ * frozen.  AMP_OK: the request may be made; a body that amp_scope_needs_body()
+ * asks for has still to be checked by amp_scope_body().
  *
  * scratch has at least amp_decide_scratch() bytes; the caller keeps it and the
  * texts of the request as long as the decision.

@@ -1,10 +1,12 @@
 #include "amp_event.h"
 #include "amp_escape.h"
+#include "amp_frozen.h"
 #include "amp_json.h"
 
 
 static const char *const  amp_event_types[] = {
-    "tenant", "token", "generation", "purge", "cooldown", "mark"
+    "tenant", "token", "generation", "purge", "cooldown", "freeze",
+    "mark"
 };
 
 
@@ -159,6 +161,10 @@ amp_event_read(const json_t *json, amp_event_t *event)
     case AMP_EVENT_MARK:
         return 0;
 
+    case AMP_EVENT_FREEZE:
+        return amp_frozen_read(json_object_get(json, "classes"),
+                               &event->classes);
+
     default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE */
         return amp_event_family(json, event);
     }
@@ -224,6 +230,10 @@ amp_event_write(const amp_event_t *event, amp_buf_t *out)
 
     if (event->type == AMP_EVENT_GENERATION || event->type == AMP_EVENT_PURGE) {
         amp_event_write_family(event, out);
+
+    } else if (event->type == AMP_EVENT_FREEZE) {
+        amp_buf_text(out, ",\"classes\":");
+        amp_frozen_write(event->classes, out);
 
     } else if (event->type != AMP_EVENT_MARK) {
         amp_buf_text(out, ",\"tenant\":");

@@ -8,12 +8,14 @@
  *   { "v": 1, "type": "purge", "project": "<id>", "family": "*", "rev": 3 }
  *   { "v": 1, "type": "cooldown", "tenant": "acme", "scope": "<sha256 hex>",
  *     "ms": 30000 }
+ *   { "v": 1, "type": "freeze", "rev": 5, "classes": [ "write" ] }
  *   { "v": 1, "type": "mark", "rev": 4711 }
  *
  * "rev" is the record's revision, or the new generation.  "ms" is how long a
  * cool-down lasts from now on: of the tenant, or of the part of its requests
  * that "scope" (optional) names; 0 ends it.  It is a duration because clocks
- * differ.  A mark changes nothing: a gateway that has it in its record
+ * differ.  "freeze" says what is frozen for all tenants from now on, see
+ * amp_frozen.h.  A mark changes nothing: a gateway that has it in its record
  * (amp_gateway.h) has applied all that the same server published before.
  */
 
@@ -34,6 +36,7 @@ typedef enum {
     AMP_EVENT_GENERATION,
     AMP_EVENT_PURGE,
     AMP_EVENT_COOLDOWN,
+    AMP_EVENT_FREEZE,
     AMP_EVENT_MARK
 } amp_event_e;
 
@@ -48,6 +51,7 @@ typedef struct {
     unsigned char  project[AMP_PROJECT_ID_MAX];
     unsigned char  digest[AMP_TOKEN_DIGEST];    /* of a token, or the scope   */
     unsigned       scoped;      /* a cool-down has a scope                    */
+    unsigned       classes;     /* that are frozen, 1 << amp_class_e          */
 } amp_event_t;
 
 

@@ -105,6 +105,14 @@ amp_keys_gateway(amp_span_t prefix, amp_span_t id, amp_buf_t *out)
 
 
 void
+amp_keys_frozen(amp_span_t prefix, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "frozen");
+}
+
+
+void
 amp_keys_audit(amp_span_t prefix, amp_buf_t *out)
 {
     amp_buf_span(out, prefix);

@@ -64,6 +64,10 @@ void amp_keys_gateways(amp_span_t prefix, amp_buf_t *out);
 
 void amp_keys_gateway(amp_span_t prefix, amp_span_t id, amp_buf_t *out);
 
+/* <prefix>frozen: what is frozen for all tenants, see amp_frozen.h. */
+
+void amp_keys_frozen(amp_span_t prefix, amp_buf_t *out);
+
 /* <prefix>audit: a stream of what ampctl has changed. */
 
 void amp_keys_audit(amp_span_t prefix, amp_buf_t *out);

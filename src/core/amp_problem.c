@@ -295,6 +295,14 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         "Try again after the time in Retry-After."
     },
 
+    [AMP_FROZEN] = {
+        "frozen", 503, 1, "Requests are frozen",
+        "The platform team has stopped requests of this kind for a while.",
+        "Try again after the time in Retry-After. This request was not sent."
+        " Operators: ampctl freeze list shows what is frozen, ampctl thaw ends"
+        " it."
+    },
+
     [AMP_BAD_RECORD] = {
         "bad-record", 503, 1, "Tenant record unreadable",
         "The record of this token or tenant in the gateway's store cannot be"

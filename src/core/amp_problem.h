@@ -71,6 +71,7 @@ typedef enum {
     /* 503 with Retry-After: the gateway cannot decide now */
     AMP_STORE_DOWN,             /* Redis out of reach, tenant not in the zone */
     AMP_BUSY,                   /* look-up limit: too many unknown tokens     */
+    AMP_FROZEN,                 /* by ampctl freeze                           */
     AMP_BAD_RECORD,             /* record in Redis that cannot be read        */
     AMP_NO_KEY,                 /* tenant without a usable Ampersand key      */
 

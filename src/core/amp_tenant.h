@@ -11,7 +11,8 @@
  *     "groups": [ "g1" ],
  *     "limits": { "default": { "rate": "50/s", "burst": 100 }, "read": {},
  *                 "concurrency": 20 },
- *     "cache": { "read": "5m", "listTopics": "10s" }, "disabled": false }
+ *     "cache": { "read": "5m", "listTopics": "10s" }, "disabled": false,
+ *     "frozen": [ "write" ] }
  * Items of allow and deny: see amp_grant.h.  Deny wins.  Unknown members are
  * ignored by readers and kept by writers; an unknown grant item is ignored by
  * the gateway and refused by ampctl.
@@ -21,6 +22,7 @@
 #define AMP_TENANT_H
 
 
+#include "amp_frozen.h"
 #include "amp_grant.h"
 #include "amp_lifetime.h"
 #include "amp_rate.h"
@@ -57,6 +59,7 @@ typedef struct {
     uint32_t     size;              /* of the whole block, this included      */
     uint32_t     limits;            /* bit set: 1 << amp_limit_e              */
     uint32_t     concurrency;       /* requests in flight, 0: any number      */
+    unsigned     frozen;            /* classes, see amp_frozen.h              */
     uint64_t     rev;
     uint64_t     granted[AMP_OPERATIONS_MAX / 64];
     uint64_t     cached[AMP_OPERATIONS_MAX / 64];   /* has a lifetime of the

@@ -55,6 +55,10 @@ amp_tenant_read_identity(const json_t *json, amp_tenant_t *t, amp_buf_t *out)
 
     t->disabled = json_is_true(disabled);
 
+    if (amp_frozen_read(json_object_get(json, "frozen"), &t->frozen) != 0) {
+        return "\"frozen\" is not an array of classes";
+    }
+
     return NULL;
 }
 

@@ -28,6 +28,8 @@ static const ctl_command_t *const  commands[] = {
     ctl_audit_commands,
     ctl_config_commands,
     ctl_cooldown_commands,
+    ctl_freeze_commands,
+    ctl_thaw_commands,
     ctl_gateway_commands,
     ctl_top_commands,
     ctl_events_commands,

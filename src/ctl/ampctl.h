@@ -36,6 +36,8 @@ extern const ctl_command_t  ctl_cache_commands[];
 extern const ctl_command_t  ctl_audit_commands[];
 extern const ctl_command_t  ctl_config_commands[];
 extern const ctl_command_t  ctl_cooldown_commands[];
+extern const ctl_command_t  ctl_freeze_commands[];
+extern const ctl_command_t  ctl_thaw_commands[];
 extern const ctl_command_t  ctl_gateway_commands[];
 extern const ctl_command_t  ctl_top_commands[];
 extern const ctl_command_t  ctl_events_commands[];

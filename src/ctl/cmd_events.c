@@ -52,7 +52,8 @@ static void
 events_text(const amp_event_t *event, char text[EVENTS_TEXT])
 {
     char           tenant[80], project[80];
-    unsigned char  digest[2 * 6 + 1];
+    amp_buf_t      classes;
+    unsigned char  digest[2 * 6 + 1], buf[128];
 
     snprintf(tenant, sizeof(tenant), "%.*s", (int) event->tenant_len,
              (const char *) event->tenant);
@@ -89,6 +90,13 @@ events_text(const amp_event_t *event, char text[EVENTS_TEXT])
                  : "cool-down of tenant %s%s: ended", tenant,
                  event->scoped ? " (a part of its requests)" : "",
                  (double) event->rev / 1000);
+        break;
+
+    case AMP_EVENT_FREEZE:
+        amp_buf_init(&classes, buf, sizeof(buf));
+        amp_frozen_write(event->classes, &classes);
+        snprintf(text, EVENTS_TEXT, "frozen for all tenants: %.*s",
+                 (int) amp_buf_written(&classes).len, (char *) buf);
         break;
 
     default: /* AMP_EVENT_MARK */

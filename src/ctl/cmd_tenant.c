@@ -181,6 +181,12 @@ tenant_show_print(const json_t *record, const token_count_t *tokens)
     output("tenant    %s\n", record_text(record, "id"));
     output("state     %s\n", json_is_true(json_object_get(record, "disabled"))
                              ? "disabled" : "enabled");
+
+    if (json_array_size(json_object_get(record, "frozen")) != 0) {
+        output("frozen    %s\n", output_words(json_object_get(record, "frozen"),
+                                              words, sizeof(words)));
+    }
+
     output("revision  %lld\n", (long long)
            json_integer_value(json_object_get(record, "rev")));
     output("project   %s%s%s\n", record_text(project, "id"),

@@ -532,8 +532,10 @@ const ctl_command_t  ctl_token_commands[] = {
       NULL, token_list_command },
 
     { "token", "show", "TOKEN_ID", "show a token, and what it may do",
-      "It may do what its tenant may; lines from allow on say what less.", NULL,
-      token_show_command },
+      "It may do what its tenant may; lines from allow on say what less. For\n"
+      "example:\n"
+      "  ampctl token show acme.x3Kf0a9QzT",
+      NULL, token_show_command },
 
     { "token", "rotate", "TOKEN_ID", "issue a token in place of another one",
       "The new token has the label and the lifetime of the old one, and may\n"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "doctor_tenants.h"
+#include "frozen.h"
 #include "record_key.h"
 #include "secret.h"
 #include "tenant_list.h"
@@ -34,6 +35,7 @@ typedef struct {
     doctor_names_t   tokenless;
     doctor_names_t   expired;       /* all of its tokens                      */
     doctor_names_t   expiring;      /* the last of them, soon                 */
+    doctor_names_t   frozen;        /* by ampctl freeze --tenant              */
     doctor_names_t   unopened;      /* the active key does not open           */
 } doctor_tenants_t;
 
@@ -70,6 +72,10 @@ doctor_tenant(const char *id, json_t *record, const char *why, void *data)
         return;
     }
 
+    if (json_array_size(json_object_get(record, "frozen")) != 0) {
+        doctor_names_add(&tenants->frozen, id);
+    }
+
     key = record_active_key(record);
 
     if (key == NULL) {
@@ -101,6 +107,37 @@ doctor_names_report(doctor_t *doctor, const char *name, doctor_e state,
         doctor_add(doctor, name, state, remedy, "%u %s: %s", names->n, what,
                    names->text);
     }
+}
+
+
+/* What ampctl freeze has stopped. */
+
+static void
+doctor_frozen(doctor_t *doctor, const doctor_names_t *tenants)
+{
+    char       words[128];
+    json_t    *list;
+    uint64_t   rev;
+    unsigned   classes;
+
+    if (frozen_load(doctor->ctl->store, &doctor->ctl->error, &classes, &rev)
+        != 0)
+    {
+        doctor_error(doctor, "freeze");
+        return;
+    }
+
+    if (classes != 0) {
+        list = frozen_list(classes);
+        doctor_add(doctor, "freeze", DOCTOR_WARN, "end it when the incident is "
+                   "over: ampctl thaw", "frozen for all tenants: %s",
+                   output_words(list, words, sizeof(words)));
+        json_decref(list);
+    }
+
+    doctor_names_report(doctor, "freeze", DOCTOR_WARN, tenants, "are frozen",
+                        "end it when the incident is over: ampctl thaw "
+                        "--tenant ID");
 }
 
 
@@ -205,6 +242,8 @@ doctor_tenants(doctor_t *doctor)
                    "%u in Redis, %u with an active key that opens",
                    tenants.tenants, tenants.opened);
     }
+
+    doctor_frozen(doctor, &tenants.frozen);
 
     doctor_names_report(doctor, "records", DOCTOR_FAIL, &tenants.unreadable,
                         "cannot be read", "repair the records in Redis, or "

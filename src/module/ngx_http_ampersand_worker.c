@@ -88,6 +88,12 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    worker->freeze.zone = amcf->zone;
+    worker->freeze.redis = worker->redis;
+    worker->freeze.prefix = &amcf->redis_conf->prefix;
+
+    ngx_ampersand_freeze_init(&worker->freeze, cycle->log);
+
     return ngx_http_ampersand_worker_subscribe(amcf, cycle);
 }
 

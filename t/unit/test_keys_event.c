@@ -76,6 +76,11 @@ names_of_keys(void **state)
 
     amp_keys_events(text("x.y:"), fresh());
     written("x.y:events");
+    amp_keys_frozen(text("amp:"), fresh());
+    written("amp:frozen");
+    amp_keys_limit(text("amp:"), text("acme.x3Kf0a9QzT"), AMP_LIMIT_TOKEN,
+                   fresh());
+    written("amp:limit:{acme}:token:x3Kf0a9QzT");
 }
 
 
@@ -195,6 +200,14 @@ each_type_of_event(void **state)
     canonical("{\"v\":1,\"type\":\"mark\",\"rev\":4711}", &e);
     assert_int_equal(e.type, AMP_EVENT_MARK);
     assert_int_equal(e.rev, 4711);
+
+    canonical("{\"v\":1,\"type\":\"freeze\",\"classes\":[\"read\",\"write\"],"
+              "\"rev\":7}", &e);
+    assert_int_equal(e.type, AMP_EVENT_FREEZE);
+    assert_int_equal(e.classes, 1u << AMP_CLASS_READ | 1u << AMP_CLASS_WRITE);
+
+    canonical("{\"v\":1,\"type\":\"freeze\",\"classes\":[],\"rev\":8}", &e);
+    assert_int_equal(e.classes, 0);
 
     assert_int_equal(amp_event_decode(text("{\"new\":[],\"rev\":1,\"v\":1,"
                                            "\"tenant\":\"a\","

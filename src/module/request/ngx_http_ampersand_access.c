@@ -38,6 +38,9 @@
  */
 
 
+#define NGX_HTTP_AMPERSAND_FROZEN  30           /* s, Retry-After             */
+
+
 static void ngx_http_ampersand_resolved(
     ngx_http_ampersand_resolve_t *resolve);
 static ngx_int_t ngx_http_ampersand_identify(ngx_http_request_t *r,
@@ -346,6 +349,10 @@ ngx_http_ampersand_check(ngx_http_request_t *r,
     ctx->methods = decision.methods;
     ctx->wrap = decision.wrap;
 
+    if (reason == AMP_FROZEN) {
+        ctx->retry = NGX_HTTP_AMPERSAND_FROZEN;
+    }
+
     if (reason != AMP_OK) {
         amp_fault_find(reason, &request, tenant, &decision, &ctx->fault);
 
@@ -386,12 +393,17 @@ ngx_http_ampersand_request(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx,
     amp_request_t *request)
 {
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+
     request->api = alcf->api;
     request->method = ngx_ampersand_span(r->method_name);
     request->project = ngx_ampersand_span(ctx->headers.project);
     request->group = ngx_ampersand_span(ctx->headers.group);
     request->origin = ngx_ampersand_span(ctx->headers.origin);
     request->scope = ctx->record.scope;
+    request->frozen = (unsigned) ngx_ampersand_zone_frozen(amcf->zone);
     request->has_group = ctx->headers.has_group;
     request->installation = (ctx->headers.installation.data != NULL);
     request->malformed = ctx->headers.malformed;

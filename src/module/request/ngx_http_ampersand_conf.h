@@ -15,6 +15,7 @@
 #include "limit/ngx_ampersand_usage_report.h"
 #include "limit/ngx_http_ampersand_limit.h"
 #include "limit/ngx_http_ampersand_limit_headers.h"
+#include "tenant/ngx_ampersand_freeze.h"
 #include "tenant/ngx_ampersand_sample.h"
 #include "tenant/ngx_http_ampersand_lookup.h"
 #include "zone/ngx_ampersand_breaker.h"
@@ -35,6 +36,7 @@ typedef struct {
     ngx_ampersand_invalidator_t       invalidator;
     ngx_ampersand_registry_t          registry;
     ngx_ampersand_usage_reporter_t          usage;
+    ngx_ampersand_freeze_t            freeze;
     ngx_ampersand_sample_t            sample;
     ngx_http_ampersand_cache_lock_t   cache_lock;
     time_t                            logged;   /* see ngx_ampersand_log.h    */

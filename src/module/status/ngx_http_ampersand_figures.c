@@ -67,6 +67,11 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
                               "Times that the subscription was lost, so that "
                               "invalidations may have been missed",
                               c->events_missed);
+    ngx_http_ampersand_figure("frozen_classes", "gauge",
+                              "Classes of operations that are frozen for all "
+                              "tenants",
+                              (ngx_uint_t) __builtin_popcountl(
+                                      ngx_ampersand_zone_frozen(amcf->zone)));
     ngx_http_ampersand_figure("lookups_total", "counter",
                               "Look-ups of a tenant in Redis", c->lookups);
     ngx_http_ampersand_figure("lookup_failures_total", "counter",

@@ -41,6 +41,13 @@ ngx_ampersand_invalidation_message(ngx_ampersand_zone_t *zone,
             (void) ngx_ampersand_cooldown_set(zone, id, (ngx_msec_t) event.rev);
         }
 
+    } else if (event.type == AMP_EVENT_FREEZE) {
+
+        /* counted first: a reply that was asked for before is not used then */
+
+        (void) ngx_atomic_fetch_add(&zone->sh->frozen_events, 1);
+        zone->sh->frozen = event.classes;
+
     } else {
         ngx_ampersand_records_invalidate(zone, &event);
     }

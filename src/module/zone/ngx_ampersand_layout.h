@@ -203,6 +203,8 @@ typedef struct {
                                            invalidations                      */
     volatile uint64_t          unshared[NGX_AMPERSAND_UNSHARED];
 
+    ngx_atomic_t               frozen;  /* classes, for all tenants           */
+    ngx_atomic_t               frozen_events; /* that said so                 */
     ngx_atomic_t               cooldown_end; /* ngx_current_msec at the end of
                                            the last cool-down                 */
     ngx_ampersand_worker_t     workers[NGX_AMPERSAND_WORKERS];

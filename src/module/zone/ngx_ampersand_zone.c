@@ -235,6 +235,13 @@ ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone)
 }
 
 
+ngx_uint_t
+ngx_ampersand_zone_frozen(ngx_ampersand_zone_t *zone)
+{
+    return zone->sh->frozen;
+}
+
+
 void
 ngx_ampersand_zone_mark_stale(ngx_ampersand_zone_t *zone)
 {

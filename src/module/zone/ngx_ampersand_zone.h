@@ -142,6 +142,10 @@ ngx_ampersand_counters_t *ngx_ampersand_zone_counters(
 
 volatile uint64_t *ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone);
 
+/* The classes of operations that are frozen for all tenants, a bit set. */
+
+ngx_uint_t ngx_ampersand_zone_frozen(ngx_ampersand_zone_t *zone);
+
 /*
  * Invalidations may have been missed: all entries are stale from now on.  Takes
  * the mutex.
