@@ -445,12 +445,16 @@ asan:
 
 FUZZ_BIN := $(FUZZ:t/fuzz/%.c=$(BUILD)/fuzz/%)
 
+# what a fuzzer needs of ampctl
+$(BUILD)/fuzz/fuzz_config: FUZZ_CTL := $(addprefix src/ctl/,config_file.c schema.c output.c record.c)
+$(BUILD)/fuzz/fuzz_config: $(wildcard src/ctl/*.c src/ctl/*.h) $(schema)
+
 $(FUZZ_BIN): $(BUILD)/fuzz/%: t/fuzz/%.c $(CORE) $(wildcard src/core/*.h) $(scripts)
 	@mkdir -p $@.corpus
 	@echo 'clang -fsanitize=fuzzer $<'
 	@clang $(C99) -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=undefined $(LUA_INC) -o $@ $< $(CORE) \
-	    $(LUA_LIB) $(LIBS) -lm
+	    $(FUZZ_CTL) $(LUA_LIB) $(LIBS) -lm
 
 fuzz: $(FUZZ_BIN)
 	@for f in $^; do \

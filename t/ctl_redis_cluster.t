@@ -7,6 +7,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use JSON::PP ();
 use Test::More;
 
 use Gateway::Changes;
@@ -39,6 +40,18 @@ subtest 'tenants are spread over the nodes, and all are found' => sub {
     is $ctl->run('--redis', "redis+cluster://127.0.0.1:$replica", qw(tenant disable t1))->{code}, 0, 'a replica in the URL is enough';
     is $ctl->run('--redis', "redis+cluster://127.0.0.1:" . Gateway::Redis::free_port() . ",127.0.0.1:$one",
         qw(tenant enable t1))->{code}, 0, 'the first node of the URL is down';
+};
+
+subtest 'config export, --prune and import: all of them, whatever the slot' => sub {
+    my $doc = $ctl->json(qw(config export))->{doc};
+    is_deeply [ map { $_->{id} } @{ $doc->{tenants} } ], [ sort @ids ], 'export';
+    my $all  = $ctl->file('all.json', JSON::PP::encode_json($doc));
+    my $half = $ctl->file('half.json', JSON::PP::encode_json({ %$doc, tenants => [ @{ $doc->{tenants} }[ 0 .. 5 ] ] }));
+    is_deeply $ctl->json('config', 'import', $half, '--prune')->{doc}{tenants},
+        { added => 0, changed => 0, removed => 6, unchanged => 6 }, 'half of the file';
+    is_deeply $ctl->json('config', 'import', $all)->{doc}{tenants}, { added => 6, changed => 0, removed => 0, unchanged => 6 }, 'all of it';
+    is_deeply $ctl->json(qw(config export))->{doc}, $doc, 'tenants and tokens are those of before';
+    is $ctl->json('config', 'import', $all, '--prune')->{doc}{tenants}{unchanged}, 12, 'again: nothing to do';
 };
 
 subtest 'slots that are moved: MOVED, ASK' => sub {

@@ -169,6 +169,10 @@ audit_run(ctl_t *ctl)
     audit.tenant = ctl_value(ctl, AUDIT_TENANT);
     audit.follow = ctl_value(ctl, AUDIT_FOLLOW) != NULL;
 
+    if (audit.tenant != NULL && !amp_tenant_id_valid(ctl_span(audit.tenant))) {
+        return ctl_bad_tenant(ctl, audit.tenant);
+    }
+
     if (audit_since(ctl, id) != 0 || ctl_store(ctl) == NULL) {
         return -1;
     }

@@ -28,6 +28,7 @@ static const ctl_option_t  cache_purge_options[] = {
     { CACHE_FAMILY, "family", "F",
       "one resource family only, e.g. connections; default: all", 0 },
 
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -121,6 +122,11 @@ cache_purge(ctl_t *ctl)
     record = ctl_tenant_record(ctl, &id);
     if (record == NULL) {
         return -1;
+    }
+
+    if (ctl_dry_run(ctl)) {
+        json_decref(record);
+        return ctl_not_made(ctl);
     }
 
     project = record_text(json_object_get(record, "project"), "id");

@@ -255,6 +255,10 @@ cooldown_clear(ctl_t *ctl)
 
     json_decref(record);
 
+    if (ctl_dry_run(ctl)) {
+        return ctl_not_made(ctl);
+    }
+
     /* the tenant's own ends in any case: Redis may have lost the key */
 
     amp_buf_init(&out, key, AMP_KEYS_MAX);
@@ -293,6 +297,12 @@ cooldown_clear(ctl_t *ctl)
 }
 
 
+static const ctl_option_t  cooldown_options[] = {
+    CTL_OPTION_DRY_RUN,
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
 const ctl_command_t  ctl_cooldown_commands[] = {
 
     { "cooldown", "list", "", "list the pauses that Ampersand asked for",
@@ -305,7 +315,7 @@ const ctl_command_t  ctl_cooldown_commands[] = {
     { "cooldown", "clear", "ID", "end a tenant's cool-downs on all gateways",
       "The next 429 of Ampersand begins another one. For example:\n"
       "  ampctl cooldown clear acme",
-      NULL, cooldown_clear },
+      cooldown_options, cooldown_clear },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

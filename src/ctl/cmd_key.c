@@ -22,6 +22,13 @@ static const ctl_option_t  key_set_options[] = {
     { KEY_FILE, "key-file", "FILE",
       "the project's Ampersand key, - for standard input (required)", 0 },
 
+    CTL_OPTION_DRY_RUN,
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
+static const ctl_option_t  key_retire_options[] = {
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -83,6 +90,10 @@ key_set(ctl_t *ctl)
 
     if (rc != 0) {
         return -1;
+    }
+
+    if (ctl_dry_run(ctl)) {
+        return ctl_not_made(ctl);
     }
 
     master = amp_keyring_id(ctl->ring, 0);
@@ -336,6 +347,10 @@ key_retire(ctl_t *ctl)
         return -1;
     }
 
+    if (ctl_dry_run(ctl)) {
+        return ctl_not_made(ctl);
+    }
+
     if (ctl->json) {
         return output_json(json_pack("{s:s, s:s, s:b}", "tenant", ctl->args[0],
                                      "id", ctl->args[1], "retired", 1));
@@ -371,7 +386,7 @@ const ctl_command_t  ctl_key_commands[] = {
     { "key", "retire", "ID KEY_ID", "remove a key that is not active",
       "For example:\n"
       "  ampctl key retire acme k1",
-      NULL, key_retire },
+      key_retire_options, key_retire },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

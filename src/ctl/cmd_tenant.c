@@ -257,6 +257,12 @@ tenant_show(ctl_t *ctl)
 }
 
 
+static const ctl_option_t  tenant_dry_options[] = {
+    CTL_OPTION_DRY_RUN,
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
 static int
 tenant_set_disabled(json_t *record, void *data, ctl_error_t *error)
 {
@@ -279,13 +285,17 @@ tenant_switch(ctl_t *ctl, int disabled)
     rc = ctl_tenant_change(ctl, tenant_set_disabled, &disabled);
 
     if (rc != 0 && disabled && strcmp(ctl->error.code, "bad_record") == 0
-        && ctl_tenant_id(ctl, &id) == 0)
+        && !ctl_dry_run(ctl) && ctl_tenant_id(ctl, &id) == 0)
     {
         rc = tenant_disable_large(ctl->store, &ctl->error, id);
     }
 
     if (rc != 0) {
         return -1;
+    }
+
+    if (ctl_dry_run(ctl)) {
+        return ctl_not_made(ctl);
     }
 
     if (ctl->json) {
@@ -344,7 +354,7 @@ tenant_set_project(json_t *record, void *data, ctl_error_t *error)
         json_object_set_new(project, "name", json_string(name));
     }
 
-    return ctl_value(ctl, CTL_DRY_RUN) ? 2 : 0;
+    return 0;
 }
 
 
@@ -377,10 +387,8 @@ tenant_set(ctl_t *ctl)
         return -1;
     }
 
-    if (ctl_value(ctl, CTL_DRY_RUN) != NULL) {
-        output(ctl->json ? "{\"dry_run\":true}\n"
-                         : "the change is possible, and was not made\n");
-        return CTL_DONE;
+    if (ctl_dry_run(ctl)) {
+        return ctl_not_made(ctl);
     }
 
     record = ctl_tenant_record(ctl, &id);
@@ -410,8 +418,16 @@ static int
 tenant_remove_command(ctl_t *ctl)
 {
     int         rc;
+    json_t     *record;
     unsigned    tokens;
     amp_span_t  id;
+
+    if (ctl_dry_run(ctl)) {
+        record = ctl_tenant_record(ctl, &id);
+        json_decref(record);
+
+        return record == NULL ? -1 : ctl_not_made(ctl);
+    }
 
     if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
         return -1;
@@ -463,18 +479,18 @@ const ctl_command_t  ctl_tenant_commands[] = {
       "Nothing of the tenant is lost: ampctl tenant enable ends it. For\n"
       "example:\n"
       "  ampctl tenant disable acme",
-      NULL, tenant_disable },
+      tenant_dry_options, tenant_disable },
 
     { "tenant", "enable", "ID", "admit a disabled tenant's requests again",
       "For example:\n"
       "  ampctl tenant enable acme",
-      NULL, tenant_enable },
+      tenant_dry_options, tenant_enable },
 
     { "tenant", "remove", "ID", "remove a tenant with its keys and tokens",
       "Run it again after an interrupted removal: it completes the removal.\n"
       "For example:\n"
       "  ampctl tenant remove acme",
-      NULL, tenant_remove_command },
+      tenant_dry_options, tenant_remove_command },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

@@ -179,10 +179,56 @@ ctl_tenant_record(ctl_t *ctl, amp_span_t *id)
 
 
 int
+ctl_dry_run(const ctl_t *ctl)
+{
+    return ctl_value(ctl, CTL_DRY_RUN) != NULL;
+}
+
+
+int
+ctl_not_made(ctl_t *ctl)
+{
+    if (ctl->json) {
+        return output_json(json_pack("{s:b}", "dry_run", 1));
+    }
+
+    output("the change is possible, and was not made\n");
+
+    return CTL_DONE;
+}
+
+
+typedef struct {
+    tenant_change_pt   change;
+    void              *data;
+} ctl_dry_t;
+
+
+static int
+ctl_dry_change(json_t *record, void *data, ctl_error_t *error)
+{
+    int         rc;
+    ctl_dry_t  *dry = data;
+
+    rc = dry->change(record, dry->data, error);
+
+    return rc == 0 ? 2 : rc;
+}
+
+
+int
 ctl_tenant_change(ctl_t *ctl, tenant_change_pt change, void *data)
 {
     int         rc;
+    ctl_dry_t   dry;
     amp_span_t  id;
+
+    if (ctl_dry_run(ctl)) {
+        dry.change = change;
+        dry.data = data;
+        change = ctl_dry_change;
+        data = &dry;
+    }
 
     if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {
         return -1;

@@ -133,6 +133,15 @@ json_t *ctl_tenant_record(ctl_t *ctl, amp_span_t *id);
 
 int ctl_tenant_change(ctl_t *ctl, tenant_change_pt change, void *data);
 
+/*
+ * With --dry-run ctl_tenant_change() checks the change and writes nothing.
+ * ctl_dry_run() says whether it was given; ctl_not_made() prints that the
+ * change is possible, and returns CTL_DONE.
+ */
+
+int ctl_dry_run(const ctl_t *ctl);
+int ctl_not_made(ctl_t *ctl);
+
 /* Fills ctl->error for a text that is no tenant id; -1. */
 
 int ctl_bad_tenant(ctl_t *ctl, const char *text);

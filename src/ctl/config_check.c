@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../core/amp_json.h"
 #include "../core/amp_keys.h"
@@ -253,9 +254,78 @@ import_once(import_t *im, tenant_ids_t *list, const char *what)
 }
 
 
+static int
+import_case_order(const void *a, const void *b)
+{
+    return strcasecmp(*(char *const *) a, *(char *const *) b);
+}
+
+
+/*
+ * No two ids of the document, or one of it and one that stays in Redis, may
+ * differ only in case.  0, or -1 with the error filled.
+ */
+
+static int
+import_case(import_t *im, const tenant_ids_t *there)
+{
+    int      rc;
+    char   **all;
+    size_t   i, n;
+
+    all = calloc(im->ids.n + there->n + 1, sizeof(*all));
+    if (all == NULL) {
+        abort();
+    }
+
+    for (n = 0; n < im->ids.n; n++) {
+        all[n] = im->ids.ids[n];
+    }
+
+    for (i = 0; i < there->n && !im->prune; i++) {
+        all[n++] = there->ids[i];
+    }
+
+    qsort(all, n, sizeof(*all), import_case_order);
+
+    for (rc = 0, i = 1; rc == 0 && i < n; i++) {
+
+        /* two that have been in Redis before may stay */
+
+        if (strcasecmp(all[i - 1], all[i]) == 0
+            && strcmp(all[i - 1], all[i]) != 0
+            && !(tenant_ids_has(there, all[i - 1])
+                 && tenant_ids_has(there, all[i])))
+        {
+            ctl_error(&im->ctl->error, CTL_REFUSED, "bad_file", "%s: the "
+                      "tenants \"%s\" and \"%s\" differ only in case",
+                      im->file.name, all[i - 1], all[i]);
+            rc = ctl_remedy(&im->ctl->error, "nothing was changed; give one "
+                            "of them another id");
+        }
+    }
+
+    free(all);
+
+    return rc;
+}
+
+
 int
 import_check_once(import_t *im)
 {
-    return import_once(im, &im->ids, "tenant") != 0
-           || import_once(im, &im->digests, "digest") != 0 ? -1 : 0;
+    int            rc;
+    tenant_ids_t   there;
+
+    if (import_once(im, &im->ids, "tenant") != 0
+        || import_once(im, &im->digests, "digest") != 0
+        || tenant_ids(im->ctl->store, &im->ctl->error, &there) != 0)
+    {
+        return -1;
+    }
+
+    rc = import_case(im, &there);
+    tenant_ids_free(&there);
+
+    return rc;
 }

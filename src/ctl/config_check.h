@@ -17,8 +17,9 @@
 int import_check(import_t *im, import_tenant_t *tenant);
 
 /*
- * Checks that no id and no digest is there twice; sorts them.  0, or -1 with
- * ctl->error filled.
+ * Checks that no id and no digest is there twice, and that no two ids differ
+ * only in case, with those in Redis; sorts them.  0, or -1 with ctl->error
+ * filled.
  */
 
 int import_check_once(import_t *im);

@@ -4,9 +4,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "doctor_tenants.h"
 #include "frozen.h"
+#include "record.h"
 #include "record_key.h"
 #include "secret.h"
 #include "tenant_list.h"
@@ -37,6 +39,11 @@ typedef struct {
     doctor_names_t   expiring;      /* the last of them, soon                 */
     doctor_names_t   frozen;        /* by ampctl freeze --tenant              */
     doctor_names_t   unopened;      /* the active key does not open           */
+    doctor_names_t   renamed;       /* another tenant has another name for the
+                                       same project                           */
+    doctor_names_t   twins;         /* another id differs only in case        */
+    json_t          *projects;      /* id -> name                             */
+    json_t          *lower;         /* ids in lower case                      */
 } doctor_tenants_t;
 
 
@@ -57,6 +64,53 @@ doctor_names_add(doctor_names_t *names, const char *id)
 }
 
 
+/* A project has one name: by another one, requests are refused. */
+
+static void
+doctor_project(doctor_tenants_t *tenants, const char *id, const json_t *record)
+{
+    json_t      *project;
+    const char  *name, *other;
+
+    project = json_object_get(record, "project");
+    name = record_text(project, "name");
+
+    if (*name == '\0') {
+        return;
+    }
+
+    other = record_text(tenants->projects, record_text(project, "id"));
+
+    if (*other == '\0') {
+        json_object_set_new(tenants->projects, record_text(project, "id"),
+                            json_string(name));
+
+    } else if (strcasecmp(name, other) != 0) {
+        doctor_names_add(&tenants->renamed, id);
+    }
+}
+
+
+static void
+doctor_twin(doctor_tenants_t *tenants, const char *id)
+{
+    char    lower[AMP_TENANT_ID_MAX + 1];
+    size_t  i;
+
+    for (i = 0; id[i] != '\0' && i < AMP_TENANT_ID_MAX; i++) {
+        lower[i] = (char) amp_lower((unsigned char) id[i]);
+    }
+
+    lower[i] = '\0';
+
+    if (json_object_get(tenants->lower, lower) != NULL) {
+        doctor_names_add(&tenants->twins, id);
+    } else {
+        json_object_set_new(tenants->lower, lower, json_true());
+    }
+}
+
+
 static void
 doctor_tenant(const char *id, json_t *record, const char *why, void *data)
 {
@@ -66,6 +120,7 @@ doctor_tenant(const char *id, json_t *record, const char *why, void *data)
     doctor_tenants_t  *tenants = data;
 
     tenants->tenants++;
+    doctor_twin(tenants, id);
 
     if (record == NULL) {
         doctor_names_add(&tenants->unreadable, id);
@@ -75,6 +130,8 @@ doctor_tenant(const char *id, json_t *record, const char *why, void *data)
     if (json_array_size(json_object_get(record, "frozen")) != 0) {
         doctor_names_add(&tenants->frozen, id);
     }
+
+    doctor_project(tenants, id, record);
 
     key = record_active_key(record);
 
@@ -216,6 +273,7 @@ doctor_walk(doctor_tenants_t *tenants)
 void
 doctor_tenants(doctor_t *doctor)
 {
+    int                rc;
     ctl_t             *ctl;
     doctor_tenants_t   tenants;
 
@@ -223,8 +281,15 @@ doctor_tenants(doctor_t *doctor)
 
     memset(&tenants, 0, sizeof(tenants));
     tenants.ctl = ctl;
+    tenants.projects = json_object();
+    tenants.lower = json_object();
 
-    if (doctor_walk(&tenants) != 0) {
+    rc = doctor_walk(&tenants);
+
+    json_decref(tenants.projects);
+    json_decref(tenants.lower);
+
+    if (rc != 0) {
         doctor_error(doctor, "tenants");
         return;
     }
@@ -259,6 +324,16 @@ doctor_tenants(doctor_t *doctor)
     doctor_names_report(doctor, "keys", DOCTOR_WARN, &tenants.keyless,
                         "without an active key", "set the Ampersand key: "
                         "ampctl key set ID --key-file FILE");
+
+    doctor_names_report(doctor, "projects", DOCTOR_WARN, &tenants.renamed,
+                        "with another name for a project than another tenant "
+                        "has", "a project has one name in Ampersand: ampctl "
+                        "tenant set ID --project-name NAME");
+
+    doctor_names_report(doctor, "tenant ids", DOCTOR_WARN, &tenants.twins,
+                        "whose id differs from another one only in case",
+                        "people take one for the other: remove one of them "
+                        "(ampctl tenant remove ID)");
 
     doctor_names_report(doctor, "tokens", DOCTOR_WARN, &tenants.tokenless,
                         "have no token", "issue a token (ampctl token issue "

@@ -10,6 +10,7 @@
 #include "record_policy.h"
 #include "secret.h"
 #include "tenant_add.h"
+#include "tenant_twin.h"
 #include "tenant_keys.h"
 #include "token_store.h"
 
@@ -52,6 +53,7 @@ const ctl_option_t  tenant_add_options[] = {
     { TENANT_GROUP, "group", "G",
       "a groupRef; the tenant may name no other groups", 1 },
 
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -200,6 +202,37 @@ tenant_add_report(ctl_t *ctl, json_t *record, token_issued_t *issued)
 }
 
 
+static int
+tenant_add_exists(ctl_t *ctl)
+{
+    ctl_error(&ctl->error, CTL_REFUSED, "exists",
+              "tenant \"%s\" exists already", ctl->args[0]);
+
+    return ctl_remedy(&ctl->error, "see: ampctl tenant show %s; to give it "
+                      "another token: ampctl token issue %s", ctl->args[0],
+                      ctl->args[0]);
+}
+
+
+/* With --dry-run: would it be added?  CTL_DONE, or -1 with the error filled. */
+
+static int
+tenant_add_try(ctl_t *ctl, amp_span_t id)
+{
+    int      rc;
+    json_t  *there;
+
+    rc = tenant_load(ctl->store, &ctl->error, id, &there);
+
+    if (rc == 1) {
+        json_decref(there);
+        return tenant_add_exists(ctl);
+    }
+
+    return rc == 0 ? ctl_not_made(ctl) : -1;
+}
+
+
 int
 tenant_add(ctl_t *ctl)
 {
@@ -219,18 +252,20 @@ tenant_add(ctl_t *ctl)
 
     rc = -1;
 
-    if (ctl_store(ctl) == NULL) {
+    if (ctl_store(ctl) == NULL || tenant_twin(ctl->store, &ctl->error, id) != 0)
+    {
+        goto done;
+    }
+
+    if (ctl_dry_run(ctl)) {
+        rc = tenant_add_try(ctl, id);
         goto done;
     }
 
     rc = tenant_create(ctl->store, &ctl->error, id, record);
 
     if (rc == 0) {
-        ctl_error(&ctl->error, CTL_REFUSED, "exists",
-                  "tenant \"%s\" exists already", ctl->args[0]);
-        rc = ctl_remedy(&ctl->error, "see: ampctl tenant show %s; to give it "
-                        "another token: ampctl token issue %s", ctl->args[0],
-                        ctl->args[0]);
+        rc = tenant_add_exists(ctl);
     }
 
     if (rc != 1) {
