@@ -42,6 +42,21 @@ subtest 'a gateway that uses what DNS names' => sub {
     is_deeply [ addresses() ], [ 'ok: 1 of the gateways have a status; they use the addresses that DNS names' ], 'ok';
 };
 
+subtest 'gateways of several versions, and an ampctl of another one' => sub {
+    my $versions = sub {
+        my ($code, $out) = $gw->try_ctl('doctor', '--json', '--upstream', $target->url);
+        return join "\n", map { "$_->{status}: $_->{message}: $_->{remedy}" } grep { $_->{check} eq 'versions' }
+            @{ JSON::PP::decode_json($out)->{checks} };
+    };
+    like $versions->(), qr/^ok: gateways: 1 of \d+\.\d+\.\d+, as ampctl: $/, 'one version';
+    my $time = $gw->redis->command('TIME')->[0];
+    $gw->redis->command('HSET', 'amp:gateways', 'older', ($time + 3600) * 1000);
+    $gw->redis->command('SET', 'amp:gateway:older', '{"id":"older","version":"0.0.9"}');
+    like $versions->(), qr/^warn: the gateways have several versions: .*\b1 of 0\.0\.9.*: finish the upgrade/, 'two versions';
+    $gw->redis->command('DEL', 'amp:gateway:older');
+    $gw->redis->command('HDEL', 'amp:gateways', 'older');
+};
+
 # Other gateways, whose status this test answers.
 
 my $status = Gateway::Upstream->start;

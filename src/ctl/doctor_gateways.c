@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../core/amp_version.h"
 #include "doctor_gateways.h"
 #include "gateways.h"
 #include "http.h"
@@ -192,6 +193,57 @@ doctor_gateway(doctor_t *doctor, const char *gateway, const char *url)
 }
 
 
+/* Gateways of several versions: an upgrade that has not been finished. */
+
+static void
+doctor_versions(doctor_t *doctor, const json_t *list)
+{
+    char         text[DOCTOR_LIST], one[128];
+    size_t       i;
+    json_t      *counts, *record, *n;
+    const char  *version;
+
+    counts = json_object();
+
+    json_array_foreach(list, i, record) {
+        version = record_text(record, "version");
+
+        if (*version != '\0') {
+            n = json_object_get(counts, version);
+            json_object_set_new(counts, version,
+                                json_integer(json_integer_value(n) + 1));
+        }
+    }
+
+    text[0] = '\0';
+
+    json_object_foreach(counts, version, n) {
+        snprintf(one, sizeof(one), "%lld of %s",
+                 (long long) json_integer_value(n), version);
+        doctor_list_add(text, one);
+    }
+
+    if (json_object_size(counts) > 1) {
+        doctor_add(doctor, "versions", DOCTOR_WARN, "finish the upgrade: what "
+                   "is new in one version does not hold at gateways of an "
+                   "older one", "the gateways have several versions: %s", text);
+
+    } else if (json_object_size(counts) == 1
+               && json_object_get(counts, AMP_VERSION) == NULL)
+    {
+        doctor_add(doctor, "versions", DOCTOR_WARN, "use the ampctl of the "
+                   "gateways' version, or finish the upgrade", "ampctl is "
+                   "version " AMP_VERSION ", the gateways: %s", text);
+
+    } else if (json_object_size(counts) == 1) {
+        doctor_add(doctor, "versions", DOCTOR_OK, "", "gateways: %s, as ampctl",
+                   text);
+    }
+
+    json_decref(counts);
+}
+
+
 void
 doctor_gateways(doctor_t *doctor)
 {
@@ -206,6 +258,8 @@ doctor_gateways(doctor_t *doctor)
         doctor_error(doctor, "gateways");
         return;
     }
+
+    doctor_versions(doctor, list);
 
     n = 0;
     good = 0;
