@@ -616,3 +616,22 @@ amp_answer_share(unsigned char *head, size_t len)
 
     return (size_t) (out - head);
 }
+
+
+int
+amp_answer_streams(amp_span_t type)
+{
+    const unsigned char  *end;
+
+    end = type.len ? memchr(type.data, ';', type.len) : NULL;
+
+    if (end) {
+        type.len = (size_t) (end - type.data);
+    }
+
+    while (type.len && amp_answer_blank(type.data[type.len - 1])) {
+        type.len--;
+    }
+
+    return amp_span_caseeq(type, amp_span("text/event-stream"));
+}

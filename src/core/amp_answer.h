@@ -70,4 +70,12 @@ size_t amp_answer_clean(unsigned char *head, size_t len, const char **fault);
 size_t amp_answer_share(unsigned char *head, size_t len);
 
 
+/*
+ * Is this Content-Type that of an event stream (text/event-stream)?  Such an
+ * answer may never end, and each part of it is meant for now.
+ */
+
+int amp_answer_streams(amp_span_t type);
+
+
 #endif /* AMP_ANSWER_H */

@@ -305,6 +305,24 @@ an_answer_that_tenants_share(void **state)
 }
 
 
+static void
+an_event_stream_is_told_by_its_type(void **state)
+{
+    (void) state;
+
+    assert_true(amp_answer_streams(amp_span("text/event-stream")));
+    assert_true(amp_answer_streams(amp_span("Text/Event-Stream")));
+    assert_true(amp_answer_streams(amp_span("text/event-stream;charset=x")));
+    assert_true(amp_answer_streams(amp_span("text/event-stream \t; a=b")));
+
+    assert_false(amp_answer_streams(amp_span_null));
+    assert_false(amp_answer_streams(amp_span("text/event-streams")));
+    assert_false(amp_answer_streams(amp_span("text/event")));
+    assert_false(amp_answer_streams(amp_span(";text/event-stream")));
+    assert_false(amp_answer_streams(amp_span("application/json")));
+}
+
+
 int
 main(void)
 {
@@ -315,7 +333,8 @@ main(void)
         cmocka_unit_test(fields_of_one_connection_or_origin_are_removed),
         cmocka_unit_test(what_connection_lists_is_removed),
         cmocka_unit_test(the_length_of_the_body_is_stated_once),
-        cmocka_unit_test(an_answer_that_tenants_share)
+        cmocka_unit_test(an_answer_that_tenants_share),
+        cmocka_unit_test(an_event_stream_is_told_by_its_type)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,15 @@ ngx_http_ampersand_answer_final(ngx_http_request_t *r,
         u->keepalive = 0;
     }
 
+    if (rc == NGX_OK && u->headers_in.content_type
+        && amp_answer_streams(ngx_ampersand_span(
+                                        u->headers_in.content_type->value)))
+    {
+        /* as for "X-Accel-Buffering: no"; it is not stored then */
+
+        u->buffering = 0;
+    }
+
     return rc;
 }
 
