@@ -23,6 +23,10 @@ ngx_http_ampersand_deny(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "ampersand: refused: %s", amp_problem(reason)->name);
 
+    /* a client that waits for 100 Continue need not send what is not read */
+
+    r->expect_tested = 1;
+
     rc = ngx_http_discard_request_body(r);
 
     /* a malformed body: its own 400, by way of deny_replace() */
