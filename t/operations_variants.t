@@ -233,6 +233,11 @@ sub request_headers {
         next if defined $is && defined $was && $is eq $was;
         if ($name =~ /^(?:transfer-encoding|content-length|connection)$/) {
             $named->{framing} = 1;
+        } elsif ($name eq 'traceparent' && defined $is) {
+            my ($trace) = ($was // $is) =~ /^(00-[0-9a-f]{32})-[0-9a-f]{16}-0[01]$/;
+            return "traceparent: $is, not of the trace " . ($was // '')
+                unless defined $trace && $is =~ /^\Q$trace\E-[0-9a-f]{16}-0[01]$/ && substr($is, -2) eq substr($was // $is, -2);
+            $named->{trace} = 1;
         } elsif ($name eq 'x-request-id' || $name eq 'x-amp-request-type') {
             return "$name: $is, not $was" if defined $was;
             $named->{'added-headers'} = 1;
