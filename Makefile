@@ -507,7 +507,7 @@ install: all $(BUILD)/ampctl.1 $(BUILD)/ampersand-gateway.5
 	install -m 755 docker/entrypoint $(SHARE)/ampersand-gateway
 	install -m 644 conf/nginx.conf.in $(SHARE)/ampersand-gateway
 	install -m 644 $(wildcard README.md CHANGELOG.md) LICENSE $(DOC)
-	$(if $(wildcard docs/*.md),install -m 644 $(wildcard docs/*.md docs/*.json) $(DOC)/docs)
+	$(if $(wildcard docs/*.md),install -m 644 $(wildcard docs/*.md docs/*.json docs/*.png) $(DOC)/docs)
 
 deb:
 	@tools/deb '$(VERSION)'

@@ -11,6 +11,7 @@ use File::Temp ();
 use FindBin;
 use JSON::PP ();
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 use lib "$FindBin::Bin/lib";
 use Gateway;
@@ -198,9 +199,53 @@ subtest 'nothing else was loaded' => sub {
     unlike $browser->js('document.documentElement.outerHTML'), qr/canary-key|agw_/, 'no secret on the page';
 };
 
+screenshots($ENV{PAGE_SCREENSHOTS}) if $ENV{PAGE_SCREENSHOTS};
+
 undef $browser;
 $gw->finish;
 done_testing;
+
+
+# The pictures of docs/, of a gateway with some minutes of traffic; into a directory.
+
+sub screenshots {
+    my ($dir) = @_;
+    my $up = Gateway::Upstream->start(sub {
+        my ($req) = @_;
+        return {
+            delay   => $req->{target} =~ /large/ ? 0.05 + rand 0.2 : 0.01 + rand 0.03,
+            headers => [ 'Cache-Control' => $req->{target} =~ /large/ ? 'no-store' : 'max-age=5' ],
+            body    => '{}',
+        };
+    });
+    my $gw = Gateway->start(workers => 2, upstream => $up->url);
+    my %token = map { $_ => $gw->tenant($_, args => [ '--rate', $_ eq 'sync-jobs' ? '2/s' : '50/s' ]) } qw(billing crm sync-jobs reports);
+    my $traffic = sub {
+        for my $half (1 .. 2 * $_[0]) {
+            my $end = time + 0.5;
+            $gw->get('/v1/integrations', token => $token{billing}) for 1 .. 3 + rand 4;
+            $gw->get('/v1/integrations/i-' . int(rand 9), token => $token{crm}) for 1 .. 1 + rand 3;
+            $gw->get('/v1/integrations/large', token => $token{'sync-jobs'}) for 1 .. 2;
+            $gw->get('/read/v1/nothing', token => $token{reports}) if rand() < 0.2;
+            sleep $end - time if $end > time;
+        }
+    };
+    $traffic->($ENV{PAGE_SCREENSHOTS_SECONDS} || 240);
+    $browser->dark(0);
+    $browser->size(1100, 880);
+    $browser->visit($gw->url . '/-/status?format=html');
+    $traffic->(12);
+    $browser->screenshot("$dir/page-light.png");
+    $browser->dark(1);
+    $traffic->(2);
+    $browser->screenshot("$dir/page-dark.png");
+    $browser->size(390, 844);
+    $traffic->(3);
+    $browser->screenshot("$dir/page-phone.png");
+    cmp_ok -s "$dir/page-$_.png", '<', 200_000, "the picture $_ is small" for qw(light dark phone);
+    $gw->finish;
+    return;
+}
 
 
 # The script of axe-core; nothing where npm or its registry is out of reach.
