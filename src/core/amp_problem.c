@@ -4,7 +4,6 @@
 
 #define AMP_PROBLEM_URN   "urn:ampersand-gateway:problem:"
 #define AMP_PROBLEM_NAME  64        /* bytes of a fault's name                */
-#define AMP_PROBLEM_TEXT  1024      /* bytes of a cause or remedy             */
 
 
 static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
@@ -589,35 +588,36 @@ amp_problem_placeholder(const char *text, const char *name, amp_span_t value,
 }
 
 
-static void
-amp_problem_remedy(const char *remedy, const amp_problem_facts_t *facts,
-    amp_buf_t *out)
+void
+amp_problem_remedy(amp_reason_e reason, amp_span_t tenant,
+    amp_span_t operation, amp_buf_t *out)
 {
-    amp_buf_t      text;
-    const char    *p, *next;
-    unsigned char  bytes[AMP_PROBLEM_TEXT];
+    const char           *p, *next;
+    const amp_problem_t  *problem;
 
-    amp_buf_init(&text, bytes, sizeof(bytes));
+    problem = amp_problem(reason);
 
-    for (p = remedy; *p != '\0'; p = next) {
+    if (problem == NULL) {
+        problem = amp_problem(AMP_INTERNAL);
+    }
+
+    for (p = problem->remedy; *p != '\0'; p = next) {
         next = p;
 
         if (*p == '<') {
-            next = amp_problem_placeholder(p, "<tenant>", facts->tenant, &text);
+            next = amp_problem_placeholder(p, "<tenant>", tenant, out);
 
             if (next == p) {
-                next = amp_problem_placeholder(p, "<operationId>",
-                                               facts->operation, &text);
+                next = amp_problem_placeholder(p, "<operationId>", operation,
+                                               out);
             }
         }
 
         if (next == p) {
-            amp_buf_byte(&text, (unsigned char) *p);
+            amp_buf_byte(out, (unsigned char) *p);
             next++;
         }
     }
-
-    amp_problem_member("remedy", amp_buf_written(&text), out);
 }
 
 
@@ -652,7 +652,9 @@ void
 amp_problem_write(amp_reason_e reason, const amp_problem_facts_t *facts,
     amp_buf_t *out)
 {
+    amp_buf_t             remedy;
     amp_span_t            detail;
+    unsigned char         bytes[AMP_PROBLEM_TEXT];
     const amp_problem_t  *p;
 
     p = amp_problem(reason);
@@ -676,7 +678,10 @@ amp_problem_write(amp_reason_e reason, const amp_problem_facts_t *facts,
     amp_buf_text(out, ",\"causes\":[");
     amp_problem_cause(&facts->fault, detail, out);
     amp_buf_byte(out, ']');
-    amp_problem_remedy(p->remedy, facts, out);
+
+    amp_buf_init(&remedy, bytes, sizeof(bytes));
+    amp_problem_remedy(reason, facts->tenant, facts->operation, &remedy);
+    amp_problem_member("remedy", amp_buf_written(&remedy), out);
 
     if (p->retryable && !facts->unknown) {
         amp_buf_text(out, ",\"retryable\":true");

@@ -154,6 +154,16 @@ amp_reason_e amp_problem_by_status(unsigned status);
 amp_reason_e amp_problem_by_nginx(unsigned status, int limited);
 
 /*
+ * The remedy alone, as plain text: with the tenant's id and the operation's in
+ * their places, where they are not empty.  AMP_PROBLEM_TEXT bytes are enough.
+ */
+
+#define AMP_PROBLEM_TEXT  1024  /* bytes of a cause or remedy                 */
+
+void amp_problem_remedy(amp_reason_e reason, amp_span_t tenant,
+    amp_span_t operation, amp_buf_t *out);
+
+/*
  * Writes the application/problem+json document (RFC 9457 plus Ampersand's
  * ApiProblem members: subsystem "gateway", time, requestId, causes, remedy,
  * retryable, retryAfter, context).  The remedy names tenant and operation where

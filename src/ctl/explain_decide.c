@@ -251,9 +251,30 @@ explain_tenant(explain_t *e)
 static void
 explain_finish(explain_t *e)
 {
-    json_t  *refused;
+    json_t         *refused;
+    amp_buf_t       remedy;
+    amp_span_t      text, operation;
+    unsigned char   bytes[AMP_PROBLEM_TEXT];
 
     refused = explain_refused(e->reason);
+
+    if (e->reason != AMP_OK) {
+        operation = amp_span_null;
+
+        if (e->decision.op != NULL) {
+            operation = amp_span_make(e->decision.op->id,
+                                      strlen(e->decision.op->id));
+        }
+
+        amp_buf_init(&remedy, bytes, sizeof(bytes));
+        amp_problem_remedy(e->reason, amp_tenant_field(&e->flat.tenant,
+                                                       e->flat.tenant.id),
+                           operation, &remedy);
+        text = amp_buf_written(&remedy);
+        json_object_set_new(json_object_get(refused, "problem"), "remedy",
+                            json_stringn((const char *) text.data, text.len));
+    }
+
     json_object_set(e->doc, "decision", json_object_get(refused, "decision"));
     json_object_set(e->doc, "problem", json_object_get(refused, "problem"));
     json_decref(refused);
