@@ -53,11 +53,8 @@ my %same = (
     merge_slashes                => 'off',
     msie_padding                 => 'off',
     msie_refresh                 => 'on',
-    open_file_cache              => 'max=10',
     open_file_cache_errors       => 'on',
     open_file_cache_events       => 'on',
-    open_file_cache_min_uses     => '2',
-    open_file_cache_valid        => '1s',
     port_in_redirect             => 'off',
     postpone_output              => '0',
     proxy_cache_bypass           => '1',
@@ -83,7 +80,6 @@ my %same = (
     root                         => $tmp,
     satisfy                      => 'any',
     send_lowat                   => '0',
-    sendfile                     => 'on',
     sendfile_max_chunk           => '1k',
     server_name_in_redirect      => 'on',
     subrequest_output_buffer_size => '8k',
@@ -99,6 +95,9 @@ my %shipped = (
     client_body_buffer_size       => '1k',
     client_max_body_size          => '10',
     if_modified_since             => 'off',
+    open_file_cache               => 'max=10',
+    open_file_cache_min_uses      => '2',
+    open_file_cache_valid         => '1s',
     proxy_buffer_size             => '4k',
     proxy_buffering               => 'off',
     proxy_buffers                 => '4 4k',
@@ -127,6 +126,7 @@ my %shipped = (
     proxy_ssl_trusted_certificate => '/nonexistent',
     proxy_ssl_verify              => 'off',
     proxy_ssl_verify_depth        => '1',
+    sendfile                      => 'on',
 );
 
 # What nginx -t refuses, and why.

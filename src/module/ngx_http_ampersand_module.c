@@ -36,6 +36,7 @@ static char *ngx_http_ampersand_lifetimes(ngx_conf_t *cf,
 static ngx_int_t ngx_http_ampersand_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_ampersand_registry(ngx_conf_t *cf,
     ngx_http_ampersand_main_conf_t *amcf);
+static ngx_int_t ngx_http_ampersand_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_ampersand_handler(ngx_conf_t *cf,
     ngx_http_phases phase, ngx_http_handler_pt handler);
 
@@ -249,7 +250,7 @@ ngx_module_t  ngx_http_ampersand_module = {
     ngx_http_ampersand_commands,           /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    ngx_http_ampersand_log_init_module,    /* init module */
+    ngx_http_ampersand_init_module,        /* init module */
     ngx_http_ampersand_init_process,       /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -667,7 +668,10 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
     for (i = 0; i < amcf->upstreams->nelts; i++) {
         if (ngx_http_ampersand_check_upstream(cf, alcf[i]) != NGX_CONF_OK
             || ngx_http_ampersand_settings_check(cf, alcf[i]) != NGX_OK
-            || ngx_http_ampersand_location_check(cf, alcf[i]) != NGX_OK)
+            || ngx_http_ampersand_location_check(cf, alcf[i]) != NGX_OK
+            || ngx_http_ampersand_cache_files_add(cf, &amcf->cache_files,
+                                                  alcf[i]->settings)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -775,4 +779,20 @@ ngx_http_ampersand_handler(ngx_conf_t *cf, ngx_http_phases phase,
     *h = handler;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_ampersand_main_conf_t  *amcf;
+
+    amcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_ampersand_module);
+
+    if (amcf && amcf->used) {
+        ngx_http_ampersand_cache_files_check(&amcf->cache_files, cycle);
+    }
+
+    return ngx_http_ampersand_log_init_module(cycle);
 }

@@ -66,6 +66,25 @@ ngx_http_ampersand_type(ngx_http_file_cache_t, sh, ngx_http_file_cache_sh_t *);
 ngx_http_ampersand_type(ngx_http_file_cache_sh_t, size, off_t);
 ngx_http_ampersand_type(ngx_http_file_cache_node_t, fs_size, off_t);
 ngx_http_ampersand_type(ngx_slab_pool_t, mutex, ngx_shmtx_t);
+ngx_http_ampersand_type(ngx_http_file_cache_header_t, version, ngx_uint_t);
+
+/* the files of the cache that are held open, and what is read of them */
+
+ngx_http_ampersand_type(ngx_http_core_loc_conf_t, open_file_cache,
+                        ngx_open_file_cache_t *);
+ngx_http_ampersand_type(ngx_open_file_cache_t, rbtree, ngx_rbtree_t);
+ngx_http_ampersand_type(ngx_open_file_cache_t, expire_queue, ngx_queue_t);
+ngx_http_ampersand_type(ngx_open_file_cache_t, current, ngx_uint_t);
+ngx_http_ampersand_type(ngx_open_file_cache_t, max, ngx_uint_t);
+ngx_http_ampersand_type(ngx_open_file_cache_t, inactive, time_t);
+ngx_http_ampersand_type(ngx_cached_open_file_t, node, ngx_rbtree_node_t);
+ngx_http_ampersand_type(ngx_cached_open_file_t, queue, ngx_queue_t);
+ngx_http_ampersand_type(ngx_cached_open_file_t, accessed, time_t);
+ngx_http_ampersand_type(ngx_cached_open_file_t, name, u_char *);
+ngx_http_ampersand_type(ngx_http_file_cache_node_t, body_start, size_t);
+ngx_http_ampersand_type(ngx_http_cache_t, body_start, size_t);
+ngx_http_ampersand_type(ngx_http_cache_t, length, off_t);
+ngx_http_ampersand_type(ngx_http_cache_t, buf, ngx_buf_t *);
 
 /* what an entry will say of itself, and what a stored one says */
 

@@ -80,6 +80,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     ngx_http_ampersand_worker_limits(amcf);
     ngx_http_ampersand_worker_invalidator(amcf, cycle);
     ngx_http_ampersand_cache_lock_init(&worker->cache_lock, cycle->log);
+    ngx_http_ampersand_cache_files_init(&amcf->cache_files, cycle);
     ngx_http_ampersand_worker_registry(amcf, cycle);
     ngx_http_ampersand_worker_breakers(amcf);
     ngx_http_ampersand_worker_usage(amcf, cycle);

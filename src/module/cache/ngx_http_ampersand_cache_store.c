@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
 static ngx_int_t ngx_http_ampersand_cache_vary_names(ngx_http_request_t *r,
     const amp_header_policy_t *policy, ngx_str_t *names);
 static void ngx_http_ampersand_cache_forget(ngx_http_request_t *r);
+static void ngx_http_ampersand_cache_outdate(ngx_http_cache_t *c);
 static ngx_uint_t ngx_http_ampersand_cache_sent(
     const amp_header_policy_t *policy, amp_span_t name);
 
@@ -491,6 +492,41 @@ ngx_http_ampersand_cache_forget(ngx_http_request_t *r)
     ngx_shmtx_unlock(&c->file_cache->shpool->mutex);
 
     if (existed) {
+        ngx_http_ampersand_cache_outdate(c);
         (void) ngx_delete_file(c->file.name.data);
     }
+}
+
+
+/*
+ * Workers may hold the file open, and until nginx's cache loader is done they
+ * read what they hold though the node says that nothing exists: for nginx it is
+ * a file of another version from now on, which is a miss.
+ */
+
+static void
+ngx_http_ampersand_cache_outdate(ngx_http_cache_t *c)
+{
+    ngx_fd_t    fd;
+    ngx_file_t  file;
+    ngx_uint_t  version;
+
+    fd = ngx_open_file(c->file.name.data, NGX_FILE_RDWR, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        return;
+    }
+
+    ngx_memzero(&file, sizeof(file));
+
+    file.fd = fd;
+    file.name = c->file.name;
+    file.log = ngx_cycle->log;
+
+    version = 0;
+
+    (void) ngx_write_file(&file, (u_char *) &version, sizeof(version),
+                          offsetof(ngx_http_file_cache_header_t, version));
+
+    (void) ngx_close_file(fd);
 }

@@ -10,6 +10,7 @@
 #include "ngx_ampersand_random.h"
 #include <ngx_http.h>
 #include "cache/ngx_ampersand_cache_invalidate.h"
+#include "cache/ngx_http_ampersand_cache_files.h"
 #include "cache/ngx_http_ampersand_cache_lock.h"
 #include "limit/ngx_ampersand_registry.h"
 #include "limit/ngx_ampersand_usage_report.h"
@@ -76,6 +77,7 @@ typedef struct {
                                                    resolver                   */
     ngx_array_t                     implicit;   /* ..._implicit_t             */
     ngx_array_t                    *logs;       /* see ..._log.h              */
+    ngx_http_ampersand_cache_files_t  cache_files;
     ngx_str_t                       status_address; /* for the registry, or
                                                    empty                      */
     ngx_int_t                       otel_trace; /* indexes of $otel_trace_id, */

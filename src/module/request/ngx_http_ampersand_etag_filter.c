@@ -1,22 +1,26 @@
 #include "ngx_http_ampersand_charge.h"
 #include "ngx_http_ampersand_upstream.h"
+#include "cache/ngx_http_ampersand_cache_body.h"
 #include "cache/ngx_http_ampersand_cache_etag.h"
 
 
 /*
  * The header filter that decides whether an answer is stored, and then sets its
- * ETag.  An nginx module of its own, since it has to run before not_modified,
- * which is the last in nginx's order of modules and so the first of its filters
- * (see config).
+ * ETag; and the body filter of a stored one.  An nginx module of its own, since
+ * they have to run before not_modified and copy, the last in nginx's order of
+ * modules and so the first of its filters (see config).
  */
 
 
 static ngx_int_t ngx_http_ampersand_etag_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ampersand_etag_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
 static void ngx_http_ampersand_answered(ngx_http_ampersand_upstream_t *up);
 static ngx_int_t ngx_http_ampersand_etag_filter_init(ngx_conf_t *cf);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 
 static ngx_http_module_t  ngx_http_ampersand_etag_filter_module_ctx = {
@@ -83,6 +87,10 @@ ngx_http_ampersand_etag_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    if (r->cached) {
+        ngx_http_ampersand_cache_body_hit(r);
+    }
+
     /* RFC 9110, section 13.1: nginx's filter would test both */
 
     if (r->headers_in.if_none_match) {
@@ -106,6 +114,21 @@ ngx_http_ampersand_etag_filter(ngx_http_request_t *r)
     }
 
     return (rc == NGX_OK) ? ngx_http_next_header_filter(r) : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_etag_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_http_ampersand_srv_conf_t  *ascf;
+
+    ascf = ngx_http_get_module_srv_conf(r, ngx_http_ampersand_module);
+
+    if (ascf->gateway && r->cached && r->cache && in) {
+        ngx_http_ampersand_cache_body(r, in);
+    }
+
+    return ngx_http_next_body_filter(r, in);
 }
 
 
@@ -145,6 +168,9 @@ ngx_http_ampersand_etag_filter_init(ngx_conf_t *cf)
 
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_http_ampersand_etag_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_ampersand_etag_body_filter;
 
     return NGX_OK;
 }
