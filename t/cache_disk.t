@@ -42,6 +42,23 @@ subtest 'a directory that cannot be written' => sub {
     is get($gw, 1)->{headers}{'x-cache-status'}, 'HIT', 'stored again when it can be';
 };
 
+# nginx knows no way around it.
+
+subtest 'an entry that cannot be read' => sub {
+    my $g = Gateway->start(like => $gw, proxy_conf => { open_file_cache => 'off' });
+    is get($g, 1)->{headers}{'x-cache-status'}, 'MISS', 'stored';
+    for my $file (glob $g->dir . '/cache/*/*/*') {
+        unlink $file;
+        symlink $file, $file or die $!;    # root can read what has no permissions
+    }
+    my $res = get($g, 1);
+    is $res->{status}, 500, 'is an error for one request';
+    like $g->json($res)->{type}, qr/internal$/, 'which is a problem';
+    is get($g, 1)->{headers}{'x-cache-status'}, 'MISS', 'the next one asks Ampersand';
+    is get($g, 1)->{headers}{'x-cache-status'}, 'HIT', 'and its answer is stored';
+    $g->finish;
+};
+
 # A file system of 300 KB.
 
 subtest 'a full disk' => sub {

@@ -88,6 +88,12 @@ subtest 'a write is seen' => sub {
         is cached($path, @h), 'MISS', "$method: the next GET asks the provider";
         is $there->($path), 'MISS', 'on the other gateway, too';
     }
+    for my $other ([ '/proxy/crm/contacts?limit=1', @h ], [ '/proxy/crm/contacts', 'X-Amp-Installation-Id' => 'inst-b' ]) {
+        cached(@$other);
+        is cached(@$other), 'HIT', 'another URL, or another installation';
+        is ask('POST', '/proxy/crm/contacts', @h)->{status}, 200, 'a write';
+        is cached(@$other), 'MISS', 'which may show the same';
+    }
     for my $method (qw(OPTIONS HEAD)) {
         cached('/proxy/crm/contacts/PUT', @h);
         is ask($method, '/proxy/crm/contacts/PUT', @h)->{status}, 200, $method;

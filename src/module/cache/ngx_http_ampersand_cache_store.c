@@ -21,6 +21,7 @@ static ngx_int_t ngx_http_ampersand_cache_vary(ngx_http_request_t *r,
 static ngx_int_t ngx_http_ampersand_cache_vary_names(ngx_http_request_t *r,
     const amp_header_policy_t *policy, ngx_str_t *names);
 static void ngx_http_ampersand_cache_forget(ngx_http_request_t *r);
+static void ngx_http_ampersand_cache_remove(ngx_http_cache_t *c);
 static void ngx_http_ampersand_cache_outdate(ngx_http_cache_t *c);
 static ngx_uint_t ngx_http_ampersand_cache_sent(
     const amp_header_policy_t *policy, amp_span_t name);
@@ -457,9 +458,7 @@ ngx_http_ampersand_cache_sent(const amp_header_policy_t *policy,
 static void
 ngx_http_ampersand_cache_forget(ngx_http_request_t *r)
 {
-    ngx_uint_t                    existed;
-    ngx_http_cache_t             *c;
-    ngx_http_file_cache_node_t   *node;
+    ngx_http_cache_t  *c;
 
     c = r->cache;
 
@@ -471,13 +470,60 @@ ngx_http_ampersand_cache_forget(ngx_http_request_t *r)
         return;
     }
 
-    node = c->node;
-
     /* no entry, no lock: one that is stored now might be stored later, too */
 
-    if (node == NULL || !node->exists || c->file.name.len == 0) {
+    if (c->node && c->node->exists && c->file.name.len) {
+        ngx_http_ampersand_cache_remove(c);
+    }
+}
+
+
+/*
+ * nginx looks for no other answer where it cannot open the file of an entry.
+ * Where that is for lack of descriptors or memory, the entry is good.
+ */
+
+void
+ngx_http_ampersand_cache_unreadable(ngx_http_request_t *r)
+{
+    ngx_fd_t           fd;
+    ngx_http_cache_t  *c;
+
+    c = r->cache;
+
+    if (c == NULL || r->cached || !c->exists || c->node == NULL
+        || c->file.name.len == 0 || c->file.fd != NGX_INVALID_FILE)
+    {
         return;
     }
+
+    fd = ngx_open_file(c->file.name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd != NGX_INVALID_FILE) {
+        (void) ngx_close_file(fd);
+        return;
+    }
+
+    switch (ngx_errno) {
+
+    case NGX_EMFILE:
+    case NGX_ENFILE:
+    case NGX_ENOMEM:
+        return;
+
+    default:
+        ngx_http_ampersand_cache_remove(c);
+    }
+}
+
+
+static void
+ngx_http_ampersand_cache_remove(ngx_http_cache_t *c)
+{
+    ngx_uint_t                   existed;
+    ngx_http_file_cache_node_t  *node;
+
+    node = c->node;
 
     ngx_shmtx_lock(&c->file_cache->shpool->mutex);
 

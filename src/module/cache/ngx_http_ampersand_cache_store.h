@@ -69,5 +69,12 @@ void ngx_http_ampersand_cache_validated(ngx_http_request_t *r,
 
 ngx_uint_t ngx_http_ampersand_cache_serves_errors(ngx_http_request_t *r);
 
+/*
+ * nginx answers 500 to r: if that is since the file of an entry cannot be
+ * opened, the entry is removed, so that the next request goes upstream.
+ */
+
+void ngx_http_ampersand_cache_unreadable(ngx_http_request_t *r);
+
 
 #endif /* NGX_HTTP_AMPERSAND_CACHE_STORE_H */

@@ -115,6 +115,10 @@ ngx_http_ampersand_header_filter(ngx_http_request_t *r)
         ngx_http_file_cache_free(r->cache, NULL);
     }
 
+    if (r->err_status == NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        ngx_http_ampersand_cache_unreadable(r);
+    }
+
     if (r->err_status >= NGX_HTTP_BAD_REQUEST
         && ctx->state != NGX_HTTP_AMPERSAND_DENIED
         && ngx_http_ampersand_error_page(r, ctx) != NGX_OK)
