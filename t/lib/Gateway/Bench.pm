@@ -5,11 +5,15 @@ package Gateway::Bench;
 # are measured run on core 0; the upstream and wrk on core 1.
 #
 #   my $bench = Gateway::Bench->new(connections => 32);
-#   $bench->upstream;                       # its port.  "n" in the query: an answer that may not be stored
+#   $bench->upstream;                       # its port.  "p" in the query: an answer that may not be stored
 #   my $pid = $bench->nginx('name', $conf, @wrap);   # DIR in $conf: its own directory; gone with the object
 #   $bench->dir;                            # a directory for files
+#   my $pid = $bench->spawn('name', @command);   # another program
+#   my $file = $bench->tenants($gateway, 'name', $n, $limit);    # the tokens of n new tenants
+#   $bench->certificate;                    # a file with one certificate of an authority
+#   $bench->warm($port, 'hit', $tokens_file, $n);    # n requests at least, one after the other tenant
 #   my ($us, $rps) = $bench->measure($port, $worker, 'miss', $tokens_file, $seconds);
-#                                           # CPU a request of that process, requests a second; 'hit' too
+#                                           # CPU a request of that process, requests a second; 'hit', 'pass' too
 #   $bench->wrk($port, 'hit', $tokens_file, $seconds);   # load only: (requests, requests a second)
 #   worker_of($master); loaded($master); wait_port($port);
 #   median(@values); shown('%.1f', @values);             # "median (min..max)"
@@ -17,10 +21,13 @@ package Gateway::Bench;
 use strict;
 use warnings;
 
+use Compress::Zlib ();
+use Digest::SHA ();
 use Exporter qw(import);
 use File::Temp ();
 use Gateway ();
 use IO::Socket::INET ();
+use JSON::PP ();
 use POSIX ();
 use Time::HiRes qw(sleep);
 
@@ -43,7 +50,7 @@ daemon off; worker_processes 1; pid DIR/pid; error_log DIR/logs/error.log;
 events { worker_connections 4096; }
 http {
     $KEEP
-    map \$arg_n \$cc { "" ""; default no-store; }
+    map \$arg_p \$cc { "" max-age=3600; default no-store; }
     server {
         listen 127.0.0.1:$self->{upstream} backlog=4096;
         default_type application/json;
@@ -62,10 +69,17 @@ sub upstream { $_[0]{upstream} }
 sub gateway_args {
     my ($self) = @_;
     return (
-        workers => 1, upstream => "http://127.0.0.1:$self->{upstream}", zone => '64m', log_level => 'error',
-        main => 'worker_cpu_affinity 01;',
+        workers => 1, upstream => "http://127.0.0.1:$self->{upstream}", zone => '128m', log_level => 'error',
+        main => 'worker_cpu_affinity 01; worker_rlimit_nofile ' . _files() . ';',
         http => "$KEEP ampersand_cache_ttl default 60m; ampersand_tenant_ttl 60m;",
     );
+}
+
+# As many as README says, where this user may.
+
+sub _files {
+    my $most = `sh -c "ulimit -Hn"`;
+    return $most =~ /^(\d+)/ && $1 < 32768 ? $1 : 32768;
 }
 
 sub nginx {
@@ -77,13 +91,67 @@ sub nginx {
     open my $f, '>', "$dir/nginx.conf" or die $!;
     print $f $conf =~ s/DIR/$dir/gr;
     close $f;
+    return $self->spawn($name, @wrap, $NGINX, '-p', $dir, '-c', "$dir/nginx.conf");
+}
+
+sub spawn {
+    my ($self, $name, @command) = @_;
+    my $log = $self->dir . "/$name/logs/error.log";
     my $pid = fork // die $!;
     if ($pid == 0) {
-        open STDERR, '>>', "$dir/logs/error.log";
-        exec @wrap, $NGINX, '-p', $dir, '-c', "$dir/nginx.conf" or POSIX::_exit(127);
+        open STDERR, '>>', $log;
+        exec @command or POSIX::_exit(127);
     }
     push @{ $self->{pids} }, $pid;
     return $pid;
+}
+
+# Tenants with a project, key and token each, by one import.
+
+sub tenants {
+    my ($self, $gw, $name, $n, $limit) = @_;
+    my $file = $self->dir . "/tokens.$name.$n";
+    my $key = $self->dir . '/key.txt';
+    open my $f, '>', $key or die $!;
+    print $f "amp-key-of-tenant-0123456789abcdef\n";
+    close $f;
+    chmod 0600, $key;
+    my @digits = (0 .. 9, 'A' .. 'Z', 'a' .. 'z');
+    my (@tokens, @tenants);
+    for my $i (1 .. $n) {
+        my $token = 'agw_' . join '', map { $digits[ rand 62 ] } 1 .. 30;
+        my $crc = Compress::Zlib::crc32($token);
+        my $sum = '';
+        for (1 .. 6) {
+            $sum = $digits[ $crc % 62 ] . $sum;
+            $crc = int($crc / 62);
+        }
+        push @tokens, $token . $sum;
+        push @tenants, {
+            id => "$name-$i", project => { id => "project-$name-$i", name => "name-$i" },
+            keys => [ { id => 'k1', state => 'active', file => $key } ], $limit ? (limits => { default => $limit, read => $limit }) : (),
+            tokens => [ { id => "$name-$i." . join('', map { $digits[ rand 62 ] } 1 .. 10), digest => Digest::SHA::sha256_hex($tokens[-1]) } ],
+        };
+    }
+    open $f, '>', "$file.json" or die $!;
+    print $f JSON::PP::encode_json({ version => 1, tenants => \@tenants });
+    close $f;
+    $gw->ctl('config', 'import', "$file.json");
+    open $f, '>', $file or die $!;
+    print $f map { "$_\n" } @tokens;
+    close $f;
+    return $file;
+}
+
+sub certificate {
+    my ($self) = @_;
+    my $file = $self->dir . '/one.pem';
+    my ($one) = Gateway::_slurp('/etc/ssl/certs/ca-certificates.crt') =~ /(-----BEGIN CERT.*?-----END CERTIFICATE-----\n)/s
+        or die "no certificates of authorities\n";
+    open my $f, '>', $file or die $!;
+    print $f $one;
+    close $f;
+    return $file;
 }
 
 # Ends one of its processes.
@@ -156,6 +224,13 @@ sub wrk {
     my ($rps) = $out =~ m{Requests/sec:\s+([\d.]+)};
     die "answers other than 200:\n$out" if $out =~ /Non-2xx/;
     return ($requests, $rps);
+}
+
+sub warm {
+    my ($self, $port, $path, $tokens, $n) = @_;
+    for (my ($seconds, $done) = (1, 0); $done < $n; $seconds *= 2) {
+        ($done) = $self->wrk($port, $path, $tokens, $seconds);
+    }
 }
 
 sub measure {
