@@ -416,19 +416,23 @@ replay_print_json(replay_t *replay)
 int
 config_replay(import_t *im, const char *log)
 {
-    int       rc;
-    replay_t  replay;
+    int        rc;
+    replay_t  *replay;
 
-    memset(&replay, 0, sizeof(replay));
-    replay.fail = json_array();
-    replay.pass = json_array();
-    replay.undecided = json_array();
-    im->data = &replay;
+    replay = calloc(1, sizeof(*replay));
+    if (replay == NULL) {
+        abort();
+    }
 
-    rc = replay_log_read(&replay.log, log, &im->ctl->error);
+    replay->fail = json_array();
+    replay->pass = json_array();
+    replay->undecided = json_array();
+    im->data = replay;
+
+    rc = replay_log_read(&replay->log, log, &im->ctl->error);
 
     if (rc == 0) {
-        rc = replay_removed(im, &replay);
+        rc = replay_removed(im, replay);
     }
 
     if (rc == 0) {
@@ -437,18 +441,19 @@ config_replay(import_t *im, const char *log)
 
     if (rc == 0) {
         if (im->ctl->json) {
-            replay_print_json(&replay);
+            replay_print_json(replay);
         } else {
-            replay_print(&replay);
+            replay_print(replay);
         }
 
-        rc = json_array_size(replay.fail) ? CTL_REFUSED : CTL_DONE;
+        rc = json_array_size(replay->fail) ? CTL_REFUSED : CTL_DONE;
     }
 
-    json_decref(replay.fail);
-    json_decref(replay.pass);
-    json_decref(replay.undecided);
-    replay_log_free(&replay.log);
+    json_decref(replay->fail);
+    json_decref(replay->pass);
+    json_decref(replay->undecided);
+    replay_log_free(&replay->log);
+    free(replay);
 
     return rc;
 }

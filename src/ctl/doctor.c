@@ -103,8 +103,10 @@ doctor_state(const char *word)
 {
     doctor_e  state;
 
-    for (state = DOCTOR_OK; strcmp(doctor_words[state], word) != 0; state++) {
-        /* void */
+    for (state = DOCTOR_OK; state < DOCTOR_FAIL; state++) {
+        if (strcmp(doctor_words[state], word) == 0) {
+            break;
+        }
     }
 
     return state;

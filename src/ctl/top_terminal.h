@@ -12,8 +12,8 @@
 
 
 #define TOP_KEY_NONE    0           /* the time is over                       */
-#define TOP_KEY_RESIZE  -1          /* or the program was continued           */
-#define TOP_KEY_END     -2          /* a signal, or the terminal has gone     */
+#define TOP_KEY_RESIZE  (-1)        /* or the program was continued           */
+#define TOP_KEY_END     (-2)        /* a signal, or the terminal has gone     */
 
 
 /* Are standard input and output terminals that can do more than print lines? */
