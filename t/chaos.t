@@ -112,13 +112,14 @@ my %faults = (
     },
 );
 
-# File descriptors, but for connections to the upstream, and memory: the most of any worker.
+# File descriptors, but for connections to the upstream and the files of the cache (open_file_cache), and memory: the
+# most of any worker.
 
 sub held {
     my ($gw) = @_;
     my ($fds, $kib) = (0, 0);
     for my $pid ($gw->workers_pids) {
-        my @fd = glob "/proc/$pid/fd/*";
+        my @fd = grep { (readlink($_) // '') !~ m{/cache/} } glob "/proc/$pid/fd/*";
         $fds += @fd;
         $kib = max $kib, Gateway::_slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
     }

@@ -76,7 +76,7 @@ sub comparable {
 sub sent {
     my ($n) = @_;
     return [ map {
-        my $head = $_->{head} =~ s/^([\w-]+):/\L$1:/mgr =~ s/^(x-request-id): \S+/$1: -/mr;
+        my $head = $_->{head} =~ s/^([\w-]+):/\L$1:/mgr =~ s/^(x-request-id|traceparent): \S+/$1: -/mgr;
         { head => $head =~ s/\b([tpk])-$n/$1/gr, body => ($_->{body} // '') =~ s/\b([tps])-$n/$1/gr };
     } $up->take ];
 }

@@ -153,7 +153,7 @@ amp_fault_find(amp_reason_e reason, const amp_request_t *request,
         return;
 
     case AMP_NO_GROUP:
-        fault->text = amp_fault_no_group(request, op);
+        fault->text = (op != NULL) ? amp_fault_no_group(request, op) : NULL;
         return;
 
     case AMP_NOT_SERVED:

@@ -102,8 +102,9 @@ amp_trace_make_span(amp_trace_t *trace,
 unsigned char *
 amp_trace_write(const amp_trace_t *trace, unsigned char *out)
 {
-    memcpy(out, "00-", 3);
-    out += 3;
+    *out++ = '0';
+    *out++ = '0';
+    *out++ = '-';
 
     memcpy(out, trace->id, AMP_TRACE_ID);
     out += AMP_TRACE_ID;

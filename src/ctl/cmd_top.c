@@ -151,6 +151,7 @@ top_draw(top_t *top, const json_t *doc)
     top->view.foot = foot;
 
     top_view(&top->view, doc, out);
+    top->view.foot = NULL;
     fclose(out);
 
     /* a line feed in the last line would scroll */

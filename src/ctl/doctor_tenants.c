@@ -97,7 +97,7 @@ doctor_twin(doctor_tenants_t *tenants, const char *id)
     char    lower[AMP_TENANT_ID_MAX + 1];
     size_t  i;
 
-    for (i = 0; id[i] != '\0' && i < AMP_TENANT_ID_MAX; i++) {
+    for (i = 0; i < AMP_TENANT_ID_MAX && id[i] != '\0'; i++) {
         lower[i] = (char) amp_lower((unsigned char) id[i]);
     }
 
