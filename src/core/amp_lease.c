@@ -571,8 +571,7 @@ amp_lease_ready(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 uint64_t
 amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
-    return amp_lease_ready(lease, rate, now)
-           + (amp_lease_reserved(lease, now, 1) ? lease->reserved : 0);
+    return amp_lease_ready(lease, rate, now) + lease->reserved;
 }
 
 

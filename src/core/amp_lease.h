@@ -222,7 +222,10 @@ int amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
 void amp_lease_give_up(amp_lease_t *lease, uint64_t sent);
 
-/* The units that may be spent here now, those that are reserved included. */
+/*
+ * The units that may be spent here now, those that are reserved included, also
+ * where nobody has taken them in time: amp_lease_look() finds them.
+ */
 
 uint64_t amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now);

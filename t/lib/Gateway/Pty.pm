@@ -45,6 +45,7 @@ sub start {
         open STDERR, '>&', $slave;
         delete $ENV{NO_COLOR};
         %ENV = (%ENV, TERM => 'xterm', %{ $how->{env} || {} });
+        $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM);     # a job in the background ignores some
         exec { $command[0] } @command or POSIX::_exit(127);
     }
     return $self;
