@@ -425,17 +425,10 @@ explain_safe(const explain_request_t *ex)
 void
 explain_note(json_t *doc, const char *fmt, ...)
 {
-    char     *text;
-    va_list   args;
+    va_list  args;
 
     va_start(args, fmt);
-
-    if (vasprintf(&text, fmt, args) < 0) {
-        abort();
-    }
-
+    json_array_append_new(json_object_get(doc, "notes"),
+                          json_vsprintf(fmt, args));
     va_end(args);
-
-    json_array_append_new(json_object_get(doc, "notes"), json_string(text));
-    free(text);
 }

@@ -24,19 +24,11 @@ explain_set_command(json_t *doc, const char *fmt, ...)
 static void
 explain_set_command(json_t *doc, const char *fmt, ...)
 {
-    char     *text;
-    va_list   args;
+    va_list  args;
 
     va_start(args, fmt);
-
-    if (vasprintf(&text, fmt, args) < 0) {
-        abort();
-    }
-
+    json_object_set_new(doc, "command", json_vsprintf(fmt, args));
     va_end(args);
-
-    json_object_set_new(doc, "command", json_string(text));
-    free(text);
 }
 
 
