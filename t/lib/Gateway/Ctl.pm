@@ -70,6 +70,7 @@ sub start {
         open STDIN,  '<', $stdin          or POSIX::_exit(126);
         open STDOUT, ref $how->{stdout} ? '>&' : '>', $how->{stdout} // "$base.out" or POSIX::_exit(126);
         open STDERR, '>', "$base.err"     or POSIX::_exit(126);
+        $SIG{INT} = 'DEFAULT';     # a job in the background ignores it
         exec { binary() } 'ampctl', @args or POSIX::_exit(127);
     }
     return { pid => $pid, base => $base };
