@@ -114,12 +114,12 @@ told(ask('requests-page'), 429, 'nginx-limit', 'error_page 503 =429');
 
 subtest 'limit_conn' => sub {
     $gw->upstream->answer({ delay => 2 });
+    $gw->upstream->clear;
     my $pid = fork // die;
     if ($pid == 0) {
         ask('connections');
         POSIX::_exit(0);
     }
-    $gw->upstream->clear;
     ok $gw->wait_for(sub { $gw->upstream->requests }), 'one request is under way';
     told(ask('connections'), 503, 'nginx-limit', 'limit_conn');
     waitpid $pid, 0;
