@@ -79,15 +79,10 @@ amp_proxy_match(amp_span_t method, amp_span_t raw, unsigned char *scratch,
 static int
 amp_proxy_token(amp_span_t method)
 {
-    size_t         i;
-    unsigned char  c;
+    size_t  i;
 
     for (i = 0; i < method.len; i++) {
-        c = method.data[i];
-
-        if (!amp_char_is(c, AMP_UNRESERVED)
-            && memchr("!#$%&'*+^`|", c, sizeof("!#$%&'*+^`|") - 1) == NULL)
-        {
+        if (!amp_char_is(method.data[i], AMP_TOKEN)) {
             return 0;
         }
     }

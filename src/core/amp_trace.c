@@ -57,29 +57,32 @@ amp_trace_read(amp_span_t traceparent, amp_trace_t *trace)
 }
 
 
-int
-amp_trace_read_id(amp_span_t text, unsigned char id[AMP_TRACE_ID])
+/* The text is len hexadecimal digits, not all of them zero. */
+
+static int
+amp_trace_copy(amp_span_t text, unsigned char *out, size_t len)
 {
-    if (text.len != AMP_TRACE_ID || !amp_trace_field(text.data, text.len)) {
+    if (text.len != len || !amp_trace_field(text.data, len)) {
         return -1;
     }
 
-    memcpy(id, text.data, AMP_TRACE_ID);
+    memcpy(out, text.data, len);
 
     return 0;
 }
 
 
 int
+amp_trace_read_id(amp_span_t text, unsigned char id[AMP_TRACE_ID])
+{
+    return amp_trace_copy(text, id, AMP_TRACE_ID);
+}
+
+
+int
 amp_trace_read_span(amp_span_t text, unsigned char span[AMP_TRACE_SPAN])
 {
-    if (text.len != AMP_TRACE_SPAN || !amp_trace_field(text.data, text.len)) {
-        return -1;
-    }
-
-    memcpy(span, text.data, AMP_TRACE_SPAN);
-
-    return 0;
+    return amp_trace_copy(text, span, AMP_TRACE_SPAN);
 }
 
 

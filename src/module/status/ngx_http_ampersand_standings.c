@@ -2,55 +2,67 @@
 #include "limit/ngx_ampersand_standing.h"
 
 
-/* A tenant, and how it stands. */
+/* Room for a value in text. */
+
+#define NGX_HTTP_AMPERSAND_STANDING_VALUE  32
+
 
 typedef struct {
     const ngx_ampersand_metrics_tenant_t  *tenant;
     ngx_ampersand_standing_t               standing;
-} ngx_http_ampersand_stands_t;
+} ngx_http_ampersand_standing_t;
 
 
-typedef void (*ngx_http_ampersand_stands_pt)(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands);
+/*
+ * Writes the value, of one limit where the gauge has one for each, and returns
+ * its end; out itself: there is none.
+ */
+
+typedef u_char *(*ngx_http_ampersand_gauge_pt)(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
 
 
 typedef struct {
-    const char                    *name;
-    const char                    *help;
-    ngx_http_ampersand_stands_pt   write;
-} ngx_http_ampersand_stands_metric_t;
+    const char                   *name;
+    const char                   *help;
+    ngx_uint_t                    limits;       /* one for each limit         */
+    ngx_http_ampersand_gauge_pt   value;
+} ngx_http_ampersand_gauge_t;
 
 
 static void ngx_http_ampersand_standing_json_limits(
     ngx_http_ampersand_text_t *text, const ngx_ampersand_standing_t *standing);
-static void ngx_http_ampersand_stands_used(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands);
-static void ngx_http_ampersand_stands_rate(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands);
-static void ngx_http_ampersand_stands_burst(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands);
-static void ngx_http_ampersand_stands_cooldown(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands);
-static void ngx_http_ampersand_stands_key(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands);
-static void ngx_http_ampersand_stands_token(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands);
+static void ngx_http_ampersand_gauge_samples(ngx_http_ampersand_text_t *text,
+    const ngx_http_ampersand_gauge_t *gauge,
+    const ngx_http_ampersand_standing_t *standing);
+static u_char *ngx_http_ampersand_standing_used(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
+static u_char *ngx_http_ampersand_standing_rate(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
+static u_char *ngx_http_ampersand_standing_burst(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
+static u_char *ngx_http_ampersand_standing_cooldown(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
+static u_char *ngx_http_ampersand_standing_key(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
+static u_char *ngx_http_ampersand_standing_token(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
 
 
-static const ngx_http_ampersand_stands_metric_t  ngx_http_ampersand_stands[] = {
-    { "limit_used_ratio", "Used part of a tenant's limit; 1: all of it",
-      ngx_http_ampersand_stands_used },
-    { "limit_requests_per_second", "Rate of a tenant's limit",
-      ngx_http_ampersand_stands_rate },
+static const ngx_http_ampersand_gauge_t  ngx_http_ampersand_gauges[] = {
+    { "limit_used_ratio", "Used part of a tenant's limit; 1: all of it", 1,
+      ngx_http_ampersand_standing_used },
+    { "limit_requests_per_second", "Rate of a tenant's limit", 1,
+      ngx_http_ampersand_standing_rate },
     { "limit_burst_requests", "Burst of a tenant's limit, or how many "
-      "requests may be in flight", ngx_http_ampersand_stands_burst },
-    { "tenant_cooldown_seconds", "What is left of a tenant's cool-down",
-      ngx_http_ampersand_stands_cooldown },
-    { "tenant_key_usable", "1: the tenant has an Ampersand key that opens",
-      ngx_http_ampersand_stands_key },
+      "requests may be in flight", 1, ngx_http_ampersand_standing_burst },
+    { "tenant_cooldown_seconds", "What is left of a tenant's cool-down", 0,
+      ngx_http_ampersand_standing_cooldown },
+    { "tenant_key_usable", "1: the tenant has an Ampersand key that opens", 0,
+      ngx_http_ampersand_standing_key },
     { "tenant_token_expiry_timestamp_seconds", "When the first token of those "
-      "that the tenant used in the last hour expires",
-      ngx_http_ampersand_stands_token }
+      "that the tenant used in the last hour expires", 0,
+      ngx_http_ampersand_standing_token }
 };
 
 
@@ -129,16 +141,17 @@ void
 ngx_http_ampersand_standings(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_main_conf_t *amcf)
 {
-    ngx_uint_t                                 i, j, n;
-    ngx_ampersand_metrics_t                   *metrics;
-    ngx_http_ampersand_stands_t               *stands;
-    ngx_ampersand_metrics_tenant_t            *tenant;
-    const ngx_http_ampersand_stands_metric_t  *metric;
+    ngx_uint_t                         i, j, n;
+    ngx_ampersand_metrics_t           *metrics;
+    ngx_http_ampersand_standing_t     *standings;
+    ngx_ampersand_metrics_tenant_t    *tenant;
+    const ngx_http_ampersand_gauge_t  *gauge;
 
     metrics = amcf->metrics;
 
-    stands = ngx_palloc(text->request->pool, metrics->n * sizeof(*stands));
-    if (stands == NULL) {
+    standings = ngx_palloc(text->request->pool,
+                           metrics->n * sizeof(*standings));
+    if (standings == NULL) {
         text->failed = 1;
         return;
     }
@@ -149,137 +162,129 @@ ngx_http_ampersand_standings(ngx_http_ampersand_text_t *text,
         tenant = &metrics->sh->tenants[i];
 
         if (tenant->len) {
-            stands[n].tenant = tenant;
+            standings[n].tenant = tenant;
             ngx_ampersand_standing(amcf->zone,
                                    amp_span_make(tenant->id, tenant->len),
-                                   &stands[n++].standing);
+                                   &standings[n++].standing);
         }
     }
 
-    for (i = 0; i < sizeof(ngx_http_ampersand_stands)
-                    / sizeof(ngx_http_ampersand_stands[0]);
+    for (i = 0; i < sizeof(ngx_http_ampersand_gauges)
+                    / sizeof(ngx_http_ampersand_gauges[0]);
          i++)
     {
-        metric = &ngx_http_ampersand_stands[i];
+        gauge = &ngx_http_ampersand_gauges[i];
 
         ngx_http_ampersand_text(text, "# HELP ampersand_%s %s\n"
                                       "# TYPE ampersand_%s gauge\n",
-                                metric->name, metric->help, metric->name);
+                                gauge->name, gauge->help, gauge->name);
 
         for (j = 0; j < n; j++) {
-            metric->write(text, &stands[j]);
+            ngx_http_ampersand_gauge_samples(text, gauge, &standings[j]);
         }
     }
 }
 
 
 static void
-ngx_http_ampersand_stands_used(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands)
+ngx_http_ampersand_gauge_samples(ngx_http_ampersand_text_t *text,
+    const ngx_http_ampersand_gauge_t *gauge,
+    const ngx_http_ampersand_standing_t *standing)
 {
-    ngx_uint_t  i;
+    u_char      *end, value[NGX_HTTP_AMPERSAND_STANDING_VALUE];
+    ngx_uint_t   i;
 
-    for (i = 0; i < NGX_AMPERSAND_STANDING_LIMITS; i++) {
+    for (i = 0; i < (gauge->limits ? NGX_AMPERSAND_STANDING_LIMITS : 1); i++) {
 
-        if (!(stands->standing.limits & (ngx_uint_t) 1 << i)) {
+        if (gauge->limits
+            && !(standing->standing.limits & (ngx_uint_t) 1 << i))
+        {
             continue;
         }
 
-        ngx_http_ampersand_text(text,
-                                "ampersand_limit_used_ratio{tenant=\"%*s\","
-                                "limit=\"%s\"} %ui.%03ui\n",
-                                (size_t) stands->tenant->len,
-                                stands->tenant->id,
-                                ngx_ampersand_standing_limit(i),
-                                stands->standing.used[i] / 1000,
-                                stands->standing.used[i] % 1000);
+        end = gauge->value(value, standing, i);
+
+        if (end == value) {
+            continue;
+        }
+
+        ngx_http_ampersand_text(text, "ampersand_%s{tenant=\"%*s\"",
+                                gauge->name, (size_t) standing->tenant->len,
+                                standing->tenant->id);
+
+        if (gauge->limits) {
+            ngx_http_ampersand_text(text, ",limit=\"%s\"",
+                                    ngx_ampersand_standing_limit(i));
+        }
+
+        ngx_http_ampersand_text(text, "} %*s\n", (size_t) (end - value),
+                                value);
     }
 }
 
 
-static void
-ngx_http_ampersand_stands_rate(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands)
+static u_char *
+ngx_http_ampersand_standing_used(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit)
 {
-    ngx_uint_t         i;
+    ngx_uint_t  used;
+
+    used = standing->standing.used[limit];
+
+    return ngx_sprintf(out, "%ui.%03ui", used / 1000, used % 1000);
+}
+
+
+static u_char *
+ngx_http_ampersand_standing_rate(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit)
+{
     const amp_rate_t  *rate;
 
-    for (i = 0; i < NGX_AMPERSAND_STANDING_LIMITS; i++) {
-        rate = &stands->standing.rates[i];
+    rate = &standing->standing.rates[limit];
 
-        if ((stands->standing.limits & (ngx_uint_t) 1 << i) && rate->count) {
-            ngx_http_ampersand_text(text,
-                                    "ampersand_limit_requests_per_second{"
-                                    "tenant=\"%*s\",limit=\"%s\"} %.6f\n",
-                                    (size_t) stands->tenant->len,
-                                    stands->tenant->id,
-                                    ngx_ampersand_standing_limit(i),
-                                    (double) rate->count / rate->period);
-        }
-    }
+    return rate->count ? ngx_sprintf(out, "%.6f",
+                                     (double) rate->count / rate->period)
+                       : out;
 }
 
 
-static void
-ngx_http_ampersand_stands_burst(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands)
+static u_char *
+ngx_http_ampersand_standing_burst(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit)
 {
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_AMPERSAND_STANDING_LIMITS; i++) {
-
-        if (!(stands->standing.limits & (ngx_uint_t) 1 << i)) {
-            continue;
-        }
-
-        ngx_http_ampersand_text(text,
-                                "ampersand_limit_burst_requests{"
-                                "tenant=\"%*s\",limit=\"%s\"} %uD\n",
-                                (size_t) stands->tenant->len,
-                                stands->tenant->id,
-                                ngx_ampersand_standing_limit(i),
-                                stands->standing.rates[i].burst);
-    }
+    return ngx_sprintf(out, "%uD", standing->standing.rates[limit].burst);
 }
 
 
-static void
-ngx_http_ampersand_stands_cooldown(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands)
+static u_char *
+ngx_http_ampersand_standing_cooldown(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit)
 {
-    if (stands->standing.known) {
-        ngx_http_ampersand_text(text,
-                                "ampersand_tenant_cooldown_seconds{"
-                                "tenant=\"%*s\"} %T\n",
-                                (size_t) stands->tenant->len,
-                                stands->tenant->id, stands->standing.cooldown);
-    }
+    (void) limit;
+
+    return standing->standing.known
+           ? ngx_sprintf(out, "%T", standing->standing.cooldown) : out;
 }
 
 
-static void
-ngx_http_ampersand_stands_key(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands)
+static u_char *
+ngx_http_ampersand_standing_key(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit)
 {
-    if (stands->standing.known) {
-        ngx_http_ampersand_text(text,
-                                "ampersand_tenant_key_usable{tenant=\"%*s\"} "
-                                "%d\n",
-                                (size_t) stands->tenant->len,
-                                stands->tenant->id, stands->standing.opens);
-    }
+    (void) limit;
+
+    return standing->standing.known
+           ? ngx_sprintf(out, "%d", standing->standing.opens) : out;
 }
 
 
-static void
-ngx_http_ampersand_stands_token(ngx_http_ampersand_text_t *text,
-    const ngx_http_ampersand_stands_t *stands)
+static u_char *
+ngx_http_ampersand_standing_token(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit)
 {
-    if (stands->tenant->expires) {
-        ngx_http_ampersand_text(text,
-                                "ampersand_tenant_token_expiry_timestamp_"
-                                "seconds{tenant=\"%*s\"} %T\n",
-                                (size_t) stands->tenant->len,
-                                stands->tenant->id, stands->tenant->expires);
-    }
+    (void) limit;
+
+    return standing->tenant->expires
+           ? ngx_sprintf(out, "%T", standing->tenant->expires) : out;
 }
