@@ -1,6 +1,6 @@
 /*
  * Configuration: what http{}, server{} and location{} say.  Directives fill it,
- * ngx_http_ampersand_module.c creates and merges it.
+ * ngx_http_ampersand_defaults.c creates and merges it.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_CONF_H
