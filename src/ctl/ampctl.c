@@ -122,6 +122,8 @@ main(int argc, char **argv)
 
     store_close(ctl.store);
     amp_keyring_free(ctl.ring);
+    json_decref(ctl.before);
+    json_decref(ctl.after);
     free(ctl.values);
 
     if ((fflush(stdout) != 0 || ferror(stdout)) && !ctl_reader_left()) {

@@ -100,6 +100,26 @@ cache_no_family(ctl_t *ctl, const char *family)
 }
 
 
+/* With --dry-run: what would be invalidated. */
+
+static int
+cache_purge_try(ctl_t *ctl, const char *project, const char *family)
+{
+    if (ctl->json) {
+        return output_json(json_pack("{s:b, s:s, s:s, s:s}", "dry_run", 1,
+                                     "tenant", ctl->args[0], "project", project,
+                                     "family", family));
+    }
+
+    output("without --dry-run: the cached answers with %s of project %s would "
+           "no longer be used, for all tenants of the project\n",
+           strcmp(family, amp_family_name(AMP_FAMILY_ALL)) == 0
+           ? "all resources" : family, project);
+
+    return CTL_DONE;
+}
+
+
 static int
 cache_purge(ctl_t *ctl)
 {
@@ -124,13 +144,14 @@ cache_purge(ctl_t *ctl)
         return -1;
     }
 
-    if (ctl_dry_run(ctl)) {
-        json_decref(record);
-        return ctl_not_made(ctl);
-    }
-
     project = record_text(json_object_get(record, "project"), "id");
     text = amp_family_name(family);
+
+    if (ctl_dry_run(ctl)) {
+        rc = cache_purge_try(ctl, project, text);
+        json_decref(record);
+        return rc;
+    }
 
     rc = cache_invalidate(ctl, ctl_span(project), family, &generation);
 

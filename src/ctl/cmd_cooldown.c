@@ -237,6 +237,23 @@ cooldown_end(ctl_t *ctl, amp_span_t tenant, const char *key, const char *scope)
 }
 
 
+/* With --dry-run: how many would end. */
+
+static int
+cooldown_clear_try(ctl_t *ctl, unsigned n)
+{
+    if (ctl->json) {
+        return output_json(json_pack("{s:b, s:s, s:i}", "dry_run", 1, "tenant",
+                                     ctl->args[0], "cleared", (int) n));
+    }
+
+    output("without --dry-run: %u cool-down%s of tenant %s would end\n", n,
+           n == 1 ? "" : "s", ctl->args[0]);
+
+    return CTL_DONE;
+}
+
+
 static int
 cooldown_clear(ctl_t *ctl)
 {
@@ -255,8 +272,11 @@ cooldown_clear(ctl_t *ctl)
 
     json_decref(record);
 
-    if (ctl_dry_run(ctl)) {
-        return ctl_not_made(ctl);
+    rc = cooldown_scan(ctl, ctl->args[0], &all);
+
+    if (rc == 0 && ctl_dry_run(ctl)) {
+        free(all.list);
+        return cooldown_clear_try(ctl, (unsigned) all.n);
     }
 
     /* the tenant's own ends in any case: Redis may have lost the key */
@@ -264,8 +284,6 @@ cooldown_clear(ctl_t *ctl)
     amp_buf_init(&out, key, AMP_KEYS_MAX);
     amp_keys_cooldown(store_prefix(ctl->store), id, amp_span_null, &out);
     *out.pos = '\0';
-
-    rc = cooldown_scan(ctl, ctl->args[0], &all);
 
     if (rc == 0) {
         rc = cooldown_end(ctl, id, key, "");

@@ -31,6 +31,7 @@ static const ctl_option_t  freeze_options[] = {
     { FREEZE_CLASS, "class", "C",
       "catalog, read, write, data or secrets; default: all", 1 },
 
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -38,7 +39,9 @@ static const ctl_option_t  freeze_options[] = {
 typedef struct {
     unsigned   classes;             /* that the command names                 */
     unsigned   thaw;
-    unsigned   after;               /* those that are frozen then             */
+    int        dry;                 /* nothing is written                     */
+    unsigned   before;              /* those that are frozen, ...             */
+    unsigned   after;               /* ... and those that are then            */
 } freeze_t;
 
 
@@ -84,22 +87,22 @@ freeze_classes(ctl_t *ctl, freeze_t *freeze)
 static int
 freeze_tenant_change(json_t *record, void *data, ctl_error_t *error)
 {
-    unsigned   before;
+    int        rc;
     freeze_t  *freeze = data;
 
-    (void) amp_frozen_read(json_object_get(record, "frozen"), &before);
+    (void) amp_frozen_read(json_object_get(record, "frozen"), &freeze->before);
 
-    freeze->after = freeze_apply(freeze, before);
+    freeze->after = freeze_apply(freeze, freeze->before);
 
-    if (freeze->after == before) {
+    if (freeze->after == freeze->before) {
         return 1;
     }
 
-    if (freeze->after == 0) {
-        return json_object_del(record, "frozen");
-    }
+    rc = freeze->after == 0
+         ? json_object_del(record, "frozen")
+         : json_object_set_new(record, "frozen", frozen_list(freeze->after));
 
-    return json_object_set_new(record, "frozen", frozen_list(freeze->after));
+    return rc == 0 && freeze->dry ? 2 : rc;
 }
 
 
@@ -158,11 +161,11 @@ freeze_write(ctl_t *ctl, unsigned classes, uint64_t before, uint64_t rev)
 
 
 static void
-freeze_audit(ctl_t *ctl, const freeze_t *freeze, unsigned before)
+freeze_audit(ctl_t *ctl, const freeze_t *freeze)
 {
     json_t  *was, *is;
 
-    was = json_pack("{s:o}", "frozen", frozen_list(before));
+    was = json_pack("{s:o}", "frozen", frozen_list(freeze->before));
     is = json_pack("{s:o}", "frozen", frozen_list(freeze->after));
     audit_add(ctl->store, "freeze changed", amp_span_null, was, is);
     json_decref(was);
@@ -177,7 +180,7 @@ freeze_all(ctl_t *ctl, freeze_t *freeze)
 {
     int             rc;
     int64_t         now;
-    unsigned        try, before;
+    unsigned        try;
     uint64_t        rev;
     amp_buf_t       key;
     unsigned char   buf[AMP_KEYS_MAX];
@@ -187,7 +190,7 @@ freeze_all(ctl_t *ctl, freeze_t *freeze)
 
     for (try = 0; try < FREEZE_TRIES; try++) {
 
-        if (frozen_load(ctl->store, &ctl->error, &before, &rev) != 0
+        if (frozen_load(ctl->store, &ctl->error, &freeze->before, &rev) != 0
             || store_time(ctl->store, &ctl->error, amp_buf_written(&key), &now)
                != 0)
         {
@@ -199,12 +202,16 @@ freeze_all(ctl_t *ctl, freeze_t *freeze)
          * in an incident the command is given again
          */
 
-        freeze->after = freeze_apply(freeze, before);
+        freeze->after = freeze_apply(freeze, freeze->before);
+
+        if (freeze->dry) {
+            return 0;
+        }
 
         rc = freeze_write(ctl, freeze->after, rev, (uint64_t) now / 1000);
 
         if (rc == 1) {
-            freeze_audit(ctl, freeze, before);
+            freeze_audit(ctl, freeze);
         }
 
         if (rc != 0) {
@@ -219,6 +226,37 @@ freeze_all(ctl_t *ctl, freeze_t *freeze)
 }
 
 
+/* With --dry-run: what is frozen, and what would be. */
+
+static int
+freeze_not_made(ctl_t *ctl, const char *tenant, const freeze_t *freeze)
+{
+    char     was[128], is[128];
+    json_t  *before, *after;
+
+    before = frozen_list(freeze->before);
+    after = frozen_list(freeze->after);
+
+    if (ctl->json) {
+        return output_json(json_pack("{s:b, s:s?, s:o, s:o}", "dry_run", 1,
+                                     "tenant", tenant, "before", before,
+                                     "frozen", after));
+    }
+
+    output("frozen for %s%s: %s\nwithout --dry-run: %s\n",
+           tenant ? "tenant " : "all tenants", tenant ? tenant : "",
+           freeze->before == 0 ? "nothing"
+           : output_words(before, was, sizeof(was)),
+           freeze->after == 0 ? "nothing"
+           : output_words(after, is, sizeof(is)));
+
+    json_decref(before);
+    json_decref(after);
+
+    return CTL_DONE;
+}
+
+
 static int
 freeze_switch(ctl_t *ctl, unsigned thaw)
 {
@@ -230,6 +268,7 @@ freeze_switch(ctl_t *ctl, unsigned thaw)
     const char  *tenant;
 
     freeze.thaw = thaw;
+    freeze.dry = ctl_dry_run(ctl);
     tenant = ctl_value(ctl, FREEZE_TENANT);
     id = ctl_span(tenant ? tenant : "");
 
@@ -252,6 +291,10 @@ freeze_switch(ctl_t *ctl, unsigned thaw)
 
     if (rc != 0) {
         return -1;
+    }
+
+    if (freeze.dry) {
+        return freeze_not_made(ctl, tenant, &freeze);
     }
 
     list = frozen_list(freeze.after);

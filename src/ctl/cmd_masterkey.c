@@ -20,6 +20,7 @@
 
 typedef struct {
     amp_keyring_t  *ring;
+    int             dry;            /* nothing is written                     */
     unsigned        resealed;       /* keys of the current record             */
     unsigned        already;        /* and those that need no new seal        */
     json_t         *failed;         /* [ { tenant, key, error } ], or NULL    */
@@ -208,7 +209,7 @@ rewrap_record(json_t *record, void *data, ctl_error_t *error)
         }
     }
 
-    return rewrap->resealed == 0;
+    return rewrap->resealed == 0 ? 1 : rewrap->dry ? 2 : 0;
 }
 
 
@@ -223,15 +224,16 @@ rewrap_report(ctl_t *ctl, const rewrap_sum_t *sum)
     id = amp_keyring_id(ctl->ring, 0);
 
     if (ctl->json) {
-        output_json(json_pack("{s:s%, s:i, s:i, s:O}", "master", id.data,
+        output_json(json_pack("{s:s%, s:i, s:i, s:O, s:o*}", "master", id.data,
                               id.len, "resealed", (int) sum->resealed,
                               "already", (int) sum->already, "failed",
-                              sum->failed));
+                              sum->failed, "dry_run", ctl_dry_run(ctl)
+                              ? json_true() : NULL));
 
     } else {
-        output("keys sealed again with master key %.*s: %u; sealed with it "
-               "before: %u\n", (int) id.len, id.data, sum->resealed,
-               sum->already);
+        output("%skeys sealed again with master key %.*s: %u; sealed with it "
+               "before: %u\n", ctl_dry_run(ctl) ? "without --dry-run: " : "",
+               (int) id.len, id.data, sum->resealed, sum->already);
 
         json_array_foreach(sum->failed, i, item) {
             fprintf(stderr, "ampctl: %s\n",
@@ -261,6 +263,7 @@ rewrap_tenants(ctl_t *ctl, char *const *ids, size_t n, rewrap_sum_t *sum)
 
     for (i = 0; i < n; i++) {
         rewraps[i].ring = ctl->ring;
+        rewraps[i].dry = ctl_dry_run(ctl);
     }
 
     tenant_change_many(ctl->store, ids, n, rewrap_record, rewraps,
@@ -324,7 +327,7 @@ masterkey_rewrap(ctl_t *ctl)
 
     /* one line for all: a seal changes nothing of what a tenant may do */
 
-    if (sum.resealed != 0) {
+    if (sum.resealed != 0 && !ctl_dry_run(ctl)) {
         after = json_pack("{s:i}", "resealed", (int) sum.resealed);
         audit_add(ctl->store, "keys sealed anew", amp_span_null, NULL, after);
         json_decref(after);
@@ -339,6 +342,12 @@ masterkey_rewrap(ctl_t *ctl)
 
     return rc;
 }
+
+
+static const ctl_option_t  masterkey_rewrap_options[] = {
+    CTL_OPTION_DRY_RUN,
+    { 0, NULL, NULL, NULL, 0 }
+};
 
 
 const ctl_command_t  ctl_masterkey_commands[] = {
@@ -358,7 +367,7 @@ const ctl_command_t  ctl_masterkey_commands[] = {
       "OLD; then remove the old file from the gateways. An interrupted rewrap\n"
       "can be run again. For example:\n"
       "  ampctl masterkey rewrap --master-key new.key --master-key old.key",
-      NULL, masterkey_rewrap },
+      masterkey_rewrap_options, masterkey_rewrap },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

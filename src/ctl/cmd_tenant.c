@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "ampctl.h"
+#include "config_diff.h"
 #include "record.h"
 #include "record_key.h"
 #include "tenant_add.h"
 #include "tenant_keys.h"
 #include "tenant_list.h"
 #include "token_count.h"
+#include "token_index.h"
 
 
 enum {
@@ -414,19 +416,50 @@ tenant_set(ctl_t *ctl)
 }
 
 
+/* With --dry-run: the tenant and its tokens.  CTL_DONE, or -1. */
+
+static int
+tenant_remove_try(ctl_t *ctl)
+{
+    size_t         i;
+    json_t        *record;
+    amp_span_t     id;
+    token_list_t   tokens;
+    config_diff_t  diff;
+
+    record = ctl_tenant_record(ctl, &id);
+    json_decref(record);
+
+    /* a record that cannot be read can be removed */
+
+    if ((record == NULL && strcmp(ctl->error.code, "bad_record") != 0)
+        || token_list(ctl->store, &ctl->error, id, &tokens) != 0)
+    {
+        return -1;
+    }
+
+    config_diff_begin(&diff, ctl->json, 1);
+    config_diff_removed(&diff, ctl->args[0]);
+
+    for (i = 0; i < tokens.n; i++) {
+        config_diff_token(&diff, CONFIG_REMOVED, tokens.entries[i].id, NULL);
+    }
+
+    token_list_free(&tokens);
+
+    return config_diff_end(&diff);
+}
+
+
 static int
 tenant_remove_command(ctl_t *ctl)
 {
     int         rc;
-    json_t     *record;
     unsigned    tokens;
     amp_span_t  id;
 
     if (ctl_dry_run(ctl)) {
-        record = ctl_tenant_record(ctl, &id);
-        json_decref(record);
-
-        return record == NULL ? -1 : ctl_not_made(ctl);
+        return tenant_remove_try(ctl);
     }
 
     if (ctl_tenant_id(ctl, &id) != 0 || ctl_store(ctl) == NULL) {

@@ -10,6 +10,7 @@
 #include "ampctl.h"
 #include "record.h"
 #include "secret.h"
+#include "token_plan.h"
 #include "token_scope.h"
 #include "token_store.h"
 
@@ -33,6 +34,7 @@ static const ctl_option_t  token_issue_options[] = {
       "lifetime, e.g. 30m, 12h, 90d, 52w; default: does not expire", 0 },
 
     TOKEN_SCOPE_OPTIONS,
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -47,6 +49,13 @@ static const ctl_option_t  token_rotate_options[] = {
 
     { TOKEN_LABEL, "label", "L", "another label", 0 },
 
+    CTL_OPTION_DRY_RUN,
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
+static const ctl_option_t  token_revoke_options[] = {
+    CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
 
@@ -104,6 +113,38 @@ token_issue_values(ctl_t *ctl, amp_span_t *label, int64_t *lifetime)
 }
 
 
+/* As token_issue(); with --dry-run nothing is made. */
+
+static int
+token_make(ctl_t *ctl, amp_span_t tenant, amp_span_t label, int64_t lifetime,
+    amp_span_t scope, token_issued_t *issued)
+{
+    if (ctl_dry_run(ctl)) {
+        return token_plan_issue(ctl, tenant, lifetime, issued);
+    }
+
+    return token_issue(ctl->store, &ctl->error, tenant, label, lifetime, scope,
+                       issued);
+}
+
+
+static amp_token_record_t
+token_record(amp_span_t tenant, amp_span_t id, amp_span_t label,
+    int64_t created, int64_t expires, amp_span_t scope)
+{
+    amp_token_record_t  record;
+
+    record.tenant = tenant;
+    record.id = id;
+    record.label = label;
+    record.created = created;
+    record.expires = expires;
+    record.scope = scope;
+
+    return record;
+}
+
+
 /* 1, or as token_issue(); the tenant has to have what the options allow. */
 
 static int
@@ -127,19 +168,20 @@ token_issue_within(ctl_t *ctl, amp_span_t id, amp_span_t label,
         }
     }
 
-    return token_issue(ctl->store, &ctl->error, id, label, lifetime,
-                       ctl_span(scope ? scope : ""), issued);
+    return token_make(ctl, id, label, lifetime, ctl_span(scope ? scope : ""),
+                      issued);
 }
 
 
 static int
 token_issue_command(ctl_t *ctl)
 {
-    int             rc;
-    char           *scope, time[CTL_TIME_MAX];
-    int64_t         lifetime;
-    amp_span_t      id, label;
-    token_issued_t  issued;
+    int                 rc;
+    char               *scope, time[CTL_TIME_MAX];
+    int64_t             lifetime;
+    amp_span_t          id, label;
+    token_issued_t      issued;
+    amp_token_record_t  record;
 
     if (ctl_tenant_id(ctl, &id) != 0
         || token_issue_values(ctl, &label, &lifetime) != 0
@@ -156,7 +198,12 @@ token_issue_command(ctl_t *ctl)
         return rc == 0 ? ctl_no_tenant(ctl, id) : -1;
     }
 
-    if (ctl->json) {
+    if (ctl_dry_run(ctl)) {
+        record = token_record(id, amp_span_null, label, issued.created,
+                              issued.expires, ctl_span(scope ? scope : ""));
+        rc = token_plan_print(ctl, &record, NULL, 0);
+
+    } else if (ctl->json) {
         rc = output_json(json_pack("{s:s, s:s, s:s, s:s%, s:I, s:o, s:o}",
                          "tenant", ctl->args[0], "id", issued.id,
                          "token", issued.token,
@@ -375,17 +422,30 @@ token_show_command(ctl_t *ctl)
 static int
 token_revoke_command(ctl_t *ctl)
 {
-    int         rc;
-    amp_span_t  id, tenant;
+    int                 rc;
+    amp_span_t          id, tenant;
+    token_entry_t       entry;
+    amp_token_record_t  record;
 
     if (token_id(ctl, &id, &tenant) != 0 || ctl_store(ctl) == NULL) {
         return -1;
     }
 
-    rc = token_revoke(ctl->store, &ctl->error, id);
+    if (ctl_dry_run(ctl)) {
+        rc = token_find(ctl->store, &ctl->error, id, &entry);
+        rc = rc == 0 ? entry.digest[0] != '\0' : -1;
+
+    } else {
+        rc = token_revoke(ctl->store, &ctl->error, id);
+    }
 
     if (rc != 1) {
         return rc == 0 ? token_none(ctl, tenant) : -1;
+    }
+
+    if (ctl_dry_run(ctl)) {
+        record = token_record(tenant, id, amp_span_null, 0, 0, amp_span_null);
+        return token_plan_print(ctl, NULL, &record, 0);
     }
 
     if (ctl->json) {
@@ -460,10 +520,10 @@ token_rotate_command(ctl_t *ctl)
 {
     int                  rc;
     int64_t              overlap, lifetime, ends;
-    amp_span_t           id, tenant, label;
+    amp_span_t           id, tenant, label, scope;
     token_state_t        old;
     token_issued_t       issued;
-    amp_token_record_t   record;
+    amp_token_record_t   record, made;
 
     overlap = token_overlap(ctl);
 
@@ -485,8 +545,9 @@ token_rotate_command(ctl_t *ctl)
 
     label = label.len ? label : ctl_span(old.label);
 
-    rc = token_issue(ctl->store, &ctl->error, tenant, label, lifetime,
-                     amp_span_make(old.scope, old.scope_len), &issued);
+    scope = amp_span_make(old.scope, old.scope_len);
+
+    rc = token_make(ctl, tenant, label, lifetime, scope, &issued);
     if (rc != 1) {
         return rc == 0 ? ctl_no_tenant(ctl, tenant) : -1;
     }
@@ -494,19 +555,22 @@ token_rotate_command(ctl_t *ctl)
     ends = issued.created + overlap / 1000;
     ends = old.expires != 0 && old.expires < ends ? old.expires : ends;
 
+    record = token_record(tenant, id, ctl_span(old.label), old.created, ends,
+                          scope);
+
+    if (ctl_dry_run(ctl)) {
+        record.expires = old.expires;
+        made = token_record(tenant, amp_span_null, label, issued.created,
+                            issued.expires, scope);
+        return token_plan_print(ctl, &made, &record, overlap == 0 ? 0 : ends);
+    }
+
     token_rotate_print(ctl, &issued, ends);
     secret_clean(&issued, sizeof(issued));
 
     if (fflush(stdout) != 0) {
         return CTL_REFUSED;
     }
-
-    record.tenant = tenant;
-    record.id = id;
-    record.label = ctl_span(old.label);
-    record.created = old.created;
-    record.expires = ends;
-    record.scope = amp_span_make(old.scope, old.scope_len);
 
     rc = overlap == 0 ? token_revoke(ctl->store, &ctl->error, id)
                       : token_restore(ctl->store, &ctl->error, old.digest,
@@ -546,7 +610,7 @@ const ctl_command_t  ctl_token_commands[] = {
     { "token", "revoke", "TOKEN_ID", "revoke a token, at once on all gateways",
       "For example:\n"
       "  ampctl token revoke acme.x3Kf0a9QzT",
-      NULL, token_revoke_command },
+      token_revoke_options, token_revoke_command },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

@@ -7,6 +7,7 @@
 
 #include "../core/amp_tenant.h"
 #include "command.h"
+#include "config_diff.h"
 #include "secret.h"
 
 
@@ -188,17 +189,17 @@ ctl_dry_run(const ctl_t *ctl)
 int
 ctl_not_made(ctl_t *ctl)
 {
-    if (ctl->json) {
-        return output_json(json_pack("{s:b}", "dry_run", 1));
-    }
+    config_diff_t  diff;
 
-    output("the change is possible, and was not made\n");
+    config_diff_begin(&diff, ctl->json, 1);
+    config_diff_tenant(&diff, ctl->args[0], ctl->before, ctl->after);
 
-    return CTL_DONE;
+    return config_diff_end(&diff);
 }
 
 
 typedef struct {
+    ctl_t             *ctl;
     tenant_change_pt   change;
     void              *data;
 } ctl_dry_t;
@@ -208,9 +209,18 @@ static int
 ctl_dry_change(json_t *record, void *data, ctl_error_t *error)
 {
     int         rc;
+    ctl_t      *ctl;
     ctl_dry_t  *dry = data;
 
+    ctl = dry->ctl;
+
+    json_decref(ctl->before);
+    ctl->before = json_deep_copy(record);
+
     rc = dry->change(record, dry->data, error);
+
+    json_decref(ctl->after);
+    ctl->after = json_deep_copy(record);
 
     return rc == 0 ? 2 : rc;
 }
@@ -224,6 +234,7 @@ ctl_tenant_change(ctl_t *ctl, tenant_change_pt change, void *data)
     amp_span_t  id;
 
     if (ctl_dry_run(ctl)) {
+        dry.ctl = ctl;
         dry.change = change;
         dry.data = data;
         change = ctl_dry_change;

@@ -83,6 +83,8 @@ struct ctl_s {
 
     store_t              *store;    /* through ctl_store()                    */
     amp_keyring_t        *ring;     /* through ctl_ring()                     */
+    json_t               *before;   /* with --dry-run: a tenant's record, ... */
+    json_t               *after;    /* ... and what would become of it        */
     ctl_error_t           error;
 };
 
@@ -135,8 +137,8 @@ int ctl_tenant_change(ctl_t *ctl, tenant_change_pt change, void *data);
 
 /*
  * With --dry-run ctl_tenant_change() checks the change and writes nothing.
- * ctl_dry_run() says whether it was given; ctl_not_made() prints that the
- * change is possible, and returns CTL_DONE.
+ * ctl_dry_run() says whether it was given; ctl_not_made() prints what would be
+ * different, as "config import --dry-run" does, and returns CTL_DONE.
  */
 
 int ctl_dry_run(const ctl_t *ctl);

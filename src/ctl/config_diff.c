@@ -30,20 +30,20 @@ config_diff_begin(config_diff_t *diff, unsigned json, unsigned show)
 }
 
 
-/* A line, or an element.  what: "tenant" or "token". */
+/* A line, or an element.  what: "tenant" or "token"; id NULL: a new one's. */
 
 static void
 diff_line(config_diff_t *diff, config_change_e change, const char *what,
     const char *id, json_t *differences)
 {
     if (diff->json) {
-        output_item(&diff->items, json_pack("{s:s, s:s, s:o*}",
+        output_item(&diff->items, json_pack("{s:s, s:s?, s:o*}",
                                             "change", diff_words[change], what,
                                             id, "differences", differences));
         return;
     }
 
-    output("%s %s %s\n", diff_marks[change], what, id);
+    output("%s %s %s\n", diff_marks[change], what, id ? id : "(new)");
     json_decref(differences);
 }
 
@@ -124,10 +124,17 @@ config_diff_removed(config_diff_t *diff, const char *id)
 
 
 void
-config_diff_token(config_diff_t *diff, config_change_e change, const char *id)
+config_diff_token(config_diff_t *diff, config_change_e change, const char *id,
+    json_t *differences)
 {
     config_diff_count_token(diff, change);
-    diff_line(diff, change, "token", id, NULL);
+    diff_line(diff, change, "token", id, json_incref(differences));
+
+    if (!diff->json) {
+        diff_print(differences);
+    }
+
+    json_decref(differences);
 }
 
 

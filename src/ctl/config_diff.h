@@ -1,5 +1,6 @@
 /*
- * What an import changes: shown with --dry-run, and counted.
+ * What a command changes: shown with --dry-run, and counted.  An import changes
+ * any number of tenants and tokens, other commands one or two.
  */
 
 #ifndef CTL_CONFIG_DIFF_H
@@ -35,8 +36,14 @@ void config_diff_tenant(config_diff_t *diff, const char *id,
     const json_t *before, const json_t *after);
 
 void config_diff_removed(config_diff_t *diff, const char *id);
+
+/*
+ * id NULL: that of a token that is still to be made.  The list is NULL, or as
+ * of record_differences(); it is released.
+ */
+
 void config_diff_token(config_diff_t *diff, config_change_e change,
-    const char *id);
+    const char *id, json_t *differences);
 
 /* Counts only. */
 

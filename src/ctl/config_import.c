@@ -130,7 +130,7 @@ static int
 import_show_token(import_t *im, const import_tenant_t *tenant,
     const json_t *token, config_change_e change)
 {
-    config_diff_token(&im->diff, change, record_text(token, "id"));
+    config_diff_token(&im->diff, change, record_text(token, "id"), NULL);
 
     return 0;
 }
@@ -386,7 +386,7 @@ import_run(import_t *im)
         return config_replay(im, log);
     }
 
-    show = ctl_value(ctl, CTL_DRY_RUN) != NULL;
+    show = ctl_dry_run(ctl) != 0;
     config_diff_begin(&im->diff, ctl->json, show);
 
     if (import_prune(im, show) != 0

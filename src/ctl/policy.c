@@ -33,6 +33,10 @@ policy_print(ctl_t *ctl, const policy_t *policy, const json_t *before,
             json_object_set_new(doc, "before", policy->view(before));
         }
 
+        if (ctl_dry_run(ctl)) {
+            json_object_set_new(doc, "dry_run", json_true());
+        }
+
         (void) output_json(doc);
         return;
     }
@@ -40,8 +44,8 @@ policy_print(ctl_t *ctl, const policy_t *policy, const json_t *before,
     if (before != NULL) {
         output("before:\n");
         policy->print(before);
-        output(ctl_value(ctl, CTL_DRY_RUN) ? "\nwithout --dry-run:\n"
-                                           : "\nnow:\n");
+        output(ctl_dry_run(ctl) ? "\nwithout --dry-run:\n"
+                                : "\nnow:\n");
     }
 
     policy->print(record);
@@ -81,7 +85,7 @@ policy_change(json_t *record, void *data, ctl_error_t *error)
         return -1;
     }
 
-    return ctl_value(set->ctl, CTL_DRY_RUN) ? 2 : 0;
+    return ctl_dry_run(set->ctl) ? 2 : 0;
 }
 
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "config_diff.h"
 #include "policy.h"
 #include "record.h"
 #include "record_key.h"
@@ -217,10 +218,11 @@ tenant_add_exists(ctl_t *ctl)
 /* With --dry-run: would it be added?  CTL_DONE, or -1 with the error filled. */
 
 static int
-tenant_add_try(ctl_t *ctl, amp_span_t id)
+tenant_add_try(ctl_t *ctl, amp_span_t id, const json_t *record)
 {
-    int      rc;
-    json_t  *there;
+    int            rc;
+    json_t        *there;
+    config_diff_t  diff;
 
     rc = tenant_load(ctl->store, &ctl->error, id, &there);
 
@@ -229,7 +231,15 @@ tenant_add_try(ctl_t *ctl, amp_span_t id)
         return tenant_add_exists(ctl);
     }
 
-    return rc == 0 ? ctl_not_made(ctl) : -1;
+    if (rc == -1) {
+        return -1;
+    }
+
+    config_diff_begin(&diff, ctl->json, 1);
+    config_diff_tenant(&diff, ctl->args[0], NULL, record);
+    config_diff_token(&diff, CONFIG_ADDED, NULL, NULL);
+
+    return config_diff_end(&diff);
 }
 
 
@@ -258,7 +268,7 @@ tenant_add(ctl_t *ctl)
     }
 
     if (ctl_dry_run(ctl)) {
-        rc = tenant_add_try(ctl, id);
+        rc = tenant_add_try(ctl, id, record);
         goto done;
     }
 

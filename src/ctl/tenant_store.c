@@ -175,6 +175,20 @@ tenant_change(store_t *store, ctl_error_t *error, amp_span_t id,
 }
 
 
+/* With --dry-run: could it be written?  1, or -1. */
+
+static int
+tenant_change_check(ctl_error_t *error, amp_span_t id, json_t *record)
+{
+    char  *text;
+
+    text = tenant_text(error, id, record, tenant_rev(record) + 1);
+    free(text);
+
+    return text != NULL ? 1 : -1;
+}
+
+
 /* Queues the write of a changed record.  0, or -1. */
 
 static int
@@ -250,6 +264,7 @@ tenant_change_many(store_t *store, char *const *ids, size_t n,
         /* 2: its write is queued */
 
         done[i] = rc == 1 ? 1
+                  : rc == 2 ? tenant_change_check(&error, id, records[i])
                   : rc == 0 && tenant_change_queue(store, &error, id,
                                                    records[i]) == 0
                     ? 2 : -1;
