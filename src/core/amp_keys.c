@@ -105,6 +105,22 @@ amp_keys_gateway(amp_span_t prefix, amp_span_t id, amp_buf_t *out)
 
 
 void
+amp_keys_used(amp_span_t prefix, amp_span_t digest_hex, amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "used:");
+    amp_buf_span(out, digest_hex);
+}
+
+
+void
+amp_keys_used_since(amp_span_t prefix, amp_buf_t *out)
+{
+    amp_keys_used(prefix, amp_span("since"), out);
+}
+
+
+void
 amp_keys_frozen(amp_span_t prefix, amp_buf_t *out)
 {
     amp_buf_span(out, prefix);

@@ -64,6 +64,14 @@ void amp_keys_gateways(amp_span_t prefix, amp_buf_t *out);
 
 void amp_keys_gateway(amp_span_t prefix, amp_span_t id, amp_buf_t *out);
 
+/* <prefix>used:<digest>: the date of the last use of a token. */
+
+void amp_keys_used(amp_span_t prefix, amp_span_t digest_hex, amp_buf_t *out);
+
+/* <prefix>used:since: the date since which the keys above are written. */
+
+void amp_keys_used_since(amp_span_t prefix, amp_buf_t *out);
+
 /* <prefix>frozen: what is frozen for all tenants, see amp_frozen.h. */
 
 void amp_keys_frozen(amp_span_t prefix, amp_buf_t *out);

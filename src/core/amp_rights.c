@@ -21,13 +21,13 @@ static const amp_right_t  amp_rights_list[] = {
     { "cluster|slots", "", 0, AMP_RIGHTS_CLUSTER },
     { "del", " %", amp_rights_on(TOKEN)|amp_rights_on(TOKENS)
       |amp_rights_on(TENANT)|amp_rights_on(LIMIT)|amp_rights_on(COOLDOWN)
-      |amp_rights_on(GATEWAY)|amp_rights_on(DOCTOR), 0 },
+      |amp_rights_on(GATEWAY)|amp_rights_on(USED)|amp_rights_on(DOCTOR), 0 },
     { "eval", " return 1 %", AMP_RIGHTS_SCRIPTS, 0 },
     { "evalsha", " 0 1 %", AMP_RIGHTS_SCRIPTS, 0 },
     { "exists", " %", amp_rights_on(TOKEN), 0 },
     { "expireat", " % x", amp_rights_on(TOKEN), 0 },
     { "get", " %", amp_rights_on(TOKEN)|amp_rights_on(TENANT)
-      |amp_rights_on(GATEWAY)|amp_rights_on(FROZEN), 0 },
+      |amp_rights_on(GATEWAY)|amp_rights_on(USED)|amp_rights_on(FROZEN), 0 },
     { "hdel", " % x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT)
       |amp_rights_on(GATEWAYS), 0 },
     { "hget", " % x", amp_rights_on(TOKENS)|amp_rights_on(USAGE), 0 },
@@ -50,8 +50,8 @@ static const amp_right_t  amp_rights_list[] = {
     { "scan", " 0 COUNT 1", 0, 0 },
     { "select", " x", 0, AMP_RIGHTS_DATABASE },
     { "set", " % 1 x", amp_rights_on(TOKEN)|amp_rights_on(TENANT)
-      |amp_rights_on(COOLDOWN)|amp_rights_on(GATEWAY)|amp_rights_on(FROZEN)
-      |amp_rights_on(DOCTOR), 0 },
+      |amp_rights_on(COOLDOWN)|amp_rights_on(GATEWAY)|amp_rights_on(USED)
+      |amp_rights_on(FROZEN)|amp_rights_on(DOCTOR), 0 },
     { "srandmember", " % 1", amp_rights_on(TENANTS), 0 },
     { "srem", " % x", amp_rights_on(TENANTS), 0 },
     { "sscan", " % 0", amp_rights_on(TENANTS), 0 },
@@ -76,6 +76,7 @@ static const char *const  amp_rights_names[AMP_RIGHTS_NAMES] = {
     [AMP_RIGHTS_GATEWAYS] = "gateways",
     [AMP_RIGHTS_AUDIT] = "audit",
     [AMP_RIGHTS_USAGE] = "usage:%doctor",
+    [AMP_RIGHTS_USED] = "used:doctor",
     [AMP_RIGHTS_FROZEN] = "frozen",
     [AMP_RIGHTS_DOCTOR] = "doctor:0",
     [AMP_RIGHTS_EVENTS] = "events"

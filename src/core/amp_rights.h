@@ -29,6 +29,7 @@ typedef enum {
     AMP_RIGHTS_GATEWAYS,
     AMP_RIGHTS_AUDIT,
     AMP_RIGHTS_USAGE,
+    AMP_RIGHTS_USED,
     AMP_RIGHTS_FROZEN,
     AMP_RIGHTS_DOCTOR,
     AMP_RIGHTS_EVENTS,              /* the channel                            */

@@ -23,6 +23,7 @@ typedef enum {
 #define AMP_USAGE_LETTERS  "rubf"
 
 #define AMP_USAGE_KEPT     INT64_C(34560000000)     /* ms: 400 days           */
+#define AMP_USAGE_DAY      86400                    /* s                      */
 #define AMP_USAGE_DATE     10                       /* bytes: 2026-01-31      */
 
 

@@ -10,9 +10,11 @@
 #include "ampctl.h"
 #include "record.h"
 #include "secret.h"
+#include "token_listing.h"
 #include "token_plan.h"
 #include "token_scope.h"
 #include "token_store.h"
+#include "token_use.h"
 
 
 #define TOKEN_LIFETIME_MAX     ((int64_t) 100 * 366 * 86400)
@@ -58,12 +60,6 @@ static const ctl_option_t  token_revoke_options[] = {
     CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
 };
-
-
-typedef struct {
-    json_t   *list;
-    int64_t   now;
-} token_rows_t;
 
 
 static int
@@ -229,115 +225,6 @@ token_issue_command(ctl_t *ctl)
 }
 
 
-static void
-token_list_one(const token_entry_t *entry, const amp_token_record_t *record,
-    void *data)
-{
-    json_t        *row;
-    token_rows_t  *rows = data;
-
-    if (record == NULL) {
-
-        /* Redis deletes an expired token, but not its entry in the index */
-
-        row = json_pack("{s:s, s:s, s:n, s:n, s:s, s:n}", "id", entry->id,
-                        "label", "", "created", "expires", "state", "gone",
-                        "scope");
-
-    } else {
-        row = json_pack("{s:s, s:s%, s:I, s:o, s:s, s:o}", "id", entry->id,
-                        "label", record->label.data ? (char *)
-                        record->label.data : "", record->label.len,
-                        "created", (json_int_t) record->created,
-                        "expires", record->expires
-                        ? json_integer((json_int_t) record->expires)
-                        : json_null(),
-                        "state", record->expires && record->expires <= rows->now
-                        ? "expired" : "active",
-                        "scope", token_scope_json(record->scope));
-    }
-
-    json_array_append_new(rows->list, row);
-}
-
-
-static void
-token_list_print(const char *tenant, const json_t *list)
-{
-    char                      created[CTL_TIME_MAX], expires[CTL_TIME_MAX];
-    size_t                    i;
-    json_t                   *row;
-    output_table_t           *table;
-    static const char *const  heads[] = {
-        "TOKEN", "STATE", "MAY", "CREATED", "EXPIRES", "LABEL"
-    };
-
-    if (json_array_size(list) == 0) {
-        output("tenant %s has no tokens\n"
-               "next: issue one: ampctl token issue %s\n", tenant, tenant);
-        return;
-    }
-
-    table = output_table(6, heads);
-
-    json_array_foreach(list, i, row) {
-        output_row(table, record_text(row, "id"), record_text(row, "state"),
-                   json_is_null(json_object_get(row, "scope")) ? "all" : "less",
-                   output_time(json_integer_value(
-                               json_object_get(row, "created")), created),
-                   output_time(json_integer_value(
-                               json_object_get(row, "expires")), expires),
-                   record_text(row, "label"));
-    }
-
-    output_table_print(table);
-}
-
-
-static int
-token_list_command(ctl_t *ctl)
-{
-    int            rc;
-    json_t        *record;
-    int64_t        now;
-    amp_span_t     id;
-    token_list_t   tokens;
-    token_rows_t   rows;
-
-    record = ctl_tenant_record(ctl, &id);
-    if (record == NULL) {
-        return -1;
-    }
-
-    json_decref(record);
-
-    if (store_time(ctl->store, &ctl->error, id, &now) != 0
-        || token_list(ctl->store, &ctl->error, id, &tokens) != 0)
-    {
-        return -1;
-    }
-
-    rows.now = now / 1000000;
-    rows.list = json_array();
-
-    rc = token_each(ctl->store, &ctl->error, &tokens, token_list_one, &rows);
-
-    token_list_free(&tokens);
-
-    if (rc == 0 && ctl->json) {
-        return output_json(rows.list);
-    }
-
-    if (rc == 0) {
-        token_list_print(ctl->args[0], rows.list);
-    }
-
-    json_decref(rows.list);
-
-    return rc;
-}
-
-
 /* The first argument as the id of a token.  0, or -1 with ctl->error filled. */
 
 static int
@@ -377,12 +264,38 @@ token_none(ctl_t *ctl, amp_span_t tenant)
 
 
 static int
+token_last_use(ctl_t *ctl, amp_span_t tenant, const token_state_t *token,
+    token_use_t *use)
+{
+    int64_t         now, day;
+    token_uses_t    uses;
+    token_entry_t   entry;
+
+    memset(&entry, 0, sizeof(entry));
+    memcpy(entry.digest, token->digest, sizeof(entry.digest));
+
+    if (store_time(ctl->store, &ctl->error, tenant, &now) != 0
+        || token_uses(ctl->store, &ctl->error, now / 1000000, &uses) != 0
+        || token_use_days(ctl->store, &ctl->error, &entry, 1, &day) != 0)
+    {
+        return -1;
+    }
+
+    *use = token_use(&uses, token->created, day);
+
+    return 0;
+}
+
+
+static int
 token_show_command(ctl_t *ctl)
 {
     int            rc;
     char           created[CTL_TIME_MAX], expires[CTL_TIME_MAX];
-    json_t        *scope;
+    char           last[TOKEN_USE_TEXT];
+    json_t        *doc, *scope;
     amp_span_t     id, tenant;
+    token_use_t    use;
     token_state_t  token;
 
     if (token_id(ctl, &id, &tenant) != 0 || ctl_store(ctl) == NULL) {
@@ -394,26 +307,33 @@ token_show_command(ctl_t *ctl)
         return rc == 0 ? token_none(ctl, tenant) : -1;
     }
 
+    if (token_last_use(ctl, tenant, &token, &use) != 0) {
+        return -1;
+    }
+
     scope = token_scope_json(amp_span_make(token.scope, token.scope_len));
 
+    doc = json_pack("{s:s, s:s%, s:s, s:I, s:o, s:o}", "id", ctl->args[0],
+                    "tenant", tenant.data, tenant.len, "label", token.label,
+                    "created", (json_int_t) token.created, "expires",
+                    token.expires ? json_integer((json_int_t) token.expires)
+                    : json_null(), "scope", scope);
+    token_use_members(&use, doc);
+
     if (ctl->json) {
-        return output_json(json_pack("{s:s, s:s%, s:s, s:I, s:o, s:o}", "id",
-                           ctl->args[0], "tenant", tenant.data, tenant.len,
-                           "label", token.label, "created",
-                           (json_int_t) token.created, "expires", token.expires
-                           ? json_integer((json_int_t) token.expires)
-                           : json_null(), "scope", scope));
+        return output_json(doc);
     }
 
     output("token     %s\ntenant    %.*s\nlabel     %s\ncreated   %s\n"
-           "expires   %s\nmay       %s\n", ctl->args[0], (int) tenant.len,
-           tenant.data, token.label[0] ? token.label : "-",
+           "expires   %s\nlast use  %s\nmay       %s\n", ctl->args[0],
+           (int) tenant.len, tenant.data, token.label[0] ? token.label : "-",
            output_time(token.created, created), token.expires
            ? output_time(token.expires, expires) : "never",
+           token_use_text(doc, last),
            json_is_null(scope) ? "all that its tenant may"
                                : "what its tenant may, and of that only:");
     token_scope_print(scope);
-    json_decref(scope);
+    json_decref(doc);
 
     return CTL_DONE;
 }
@@ -590,10 +510,12 @@ const ctl_command_t  ctl_token_commands[] = {
       "  ampctl token issue acme --allow read --origin https://app.example.com",
       token_issue_options, token_issue_command },
 
-    { "token", "list", "ID", "list a tenant's tokens, without their secrets",
+    { "token", "list", "[ID]", "list a tenant's tokens, without their secrets",
+      "The last use is the day, in UTC, of the last request that was served.\n"
       "For example:\n"
-      "  ampctl token list acme",
-      NULL, token_list_command },
+      "  ampctl token list acme\n"
+      "  ampctl token list --unused 90d",
+      token_listing_options, token_listing_command },
 
     { "token", "show", "TOKEN_ID", "show a token, and what it may do",
       "It may do what its tenant may; lines from allow on say what less. For\n"

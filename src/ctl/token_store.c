@@ -19,6 +19,7 @@
 #include "secret.h"
 #include "token_scope.h"
 #include "token_store.h"
+#include "token_use.h"
 
 
 #define TOKEN_RANDOM     128
@@ -140,7 +141,8 @@ token_delete(store_t *store, ctl_error_t *error, amp_span_t tenant,
 {
     if (token_write(store, error, tenant, entry->digest, amp_span_null, 0,
                     answer)
-        != 0)
+        != 0
+        || token_use_forget(store, error, entry->digest) != 0)
     {
         return -1;
     }

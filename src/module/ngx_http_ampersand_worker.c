@@ -85,6 +85,10 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     ngx_http_ampersand_worker_breakers(amcf);
     ngx_http_ampersand_worker_usage(amcf, cycle);
 
+    worker->last_use.zone = amcf->zone;
+    worker->last_use.redis = worker->redis;
+    worker->last_use.prefix = &amcf->redis_conf->prefix;
+
     if (ngx_worker != 0) {
         return NGX_OK;
     }

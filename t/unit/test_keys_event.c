@@ -76,6 +76,12 @@ names_of_keys(void **state)
 
     amp_keys_events(text("x.y:"), fresh());
     written("x.y:events");
+    amp_keys_used(text("amp:"), text("0a"), fresh());
+    written("amp:used:0a");
+
+    amp_keys_used_since(text("amp:"), fresh());
+    written("amp:used:since");
+
     amp_keys_frozen(text("amp:"), fresh());
     written("amp:frozen");
     amp_keys_limit(text("amp:"), text("acme.x3Kf0a9QzT"), AMP_LIMIT_TOKEN,

@@ -17,6 +17,7 @@
 #include "limit/ngx_http_ampersand_limit.h"
 #include "limit/ngx_http_ampersand_limit_headers.h"
 #include "tenant/ngx_ampersand_freeze.h"
+#include "tenant/ngx_ampersand_last_use.h"
 #include "tenant/ngx_ampersand_sample.h"
 #include "tenant/ngx_http_ampersand_lookup.h"
 #include "zone/ngx_ampersand_breaker.h"
@@ -38,6 +39,7 @@ typedef struct {
     ngx_ampersand_registry_t          registry;
     ngx_ampersand_usage_reporter_t          usage;
     ngx_ampersand_freeze_t            freeze;
+    ngx_ampersand_last_use_t          last_use;
     ngx_ampersand_sample_t            sample;
     ngx_http_ampersand_cache_lock_t   cache_lock;
     time_t                            logged;   /* see ngx_ampersand_log.h    */

@@ -55,6 +55,15 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
         ngx_ampersand_metrics_token(tenant, ctx->record.expires);
     }
 
+    /* refused is not used; a redirect may have followed what was served */
+
+    if (ctx->record.token[0] && ctx->passed
+        && ctx->state != NGX_HTTP_AMPERSAND_DENIED)
+    {
+        ngx_ampersand_last_use(&amcf->worker->last_use, ctx->resolve.digest,
+                               ctx->record.used);
+    }
+
     if (ctx->source == NGX_HTTP_AMPERSAND_FROM_GATEWAY && !ctx->observed) {
         (void) ngx_atomic_fetch_add(&sh->refusals[ctx->reason], 1);
         (void) ngx_atomic_fetch_add(&tenant->refusals[ctx->reason], 1);

@@ -21,7 +21,7 @@
 #define NGX_AMPERSAND_UNSHARED     512      /* see cache/ngx_http_ampersand_
                                                cache_lock.h                   */
 #define NGX_AMPERSAND_INVALIDATED  1024
-#define NGX_AMPERSAND_ZONE_MAGIC   0x616d703a
+#define NGX_AMPERSAND_ZONE_MAGIC   0x616d703b
 #define NGX_AMPERSAND_SERVERS      64
 #define NGX_AMPERSAND_GATEWAYS     65535    /* more are not counted          */
 #define NGX_AMPERSAND_BREAKERS     32
@@ -79,6 +79,8 @@ typedef struct {
     time_t                 expires;     /* Unix seconds, 0: never             */
     uint32_t               scope;       /* bytes of an amp_token_scope_t,
                                            aligned, after the tenant; 0: none */
+    uint32_t               used;        /* day since 1970 of its last use, see
+                                           ngx_ampersand_last_use.h; 0: none  */
     u_char                 id[AMP_TOKEN_ID_RANDOM]; /* the end of it          */
     u_char                 tenant[1];   /* node->len bytes                    */
 } ngx_ampersand_token_node_t;

@@ -67,6 +67,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         }
 
         record->expires = tn->expires;
+        record->used = tn->used;
         ngx_memcpy(record->token, tn->id, AMP_TOKEN_ID_RANDOM);
         scope = tn->scope;
 
@@ -236,7 +237,7 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     const amp_token_scope_t *scope)
 {
     size_t                       size;
-    uint32_t                     hash;
+    uint32_t                     hash, used;
     ngx_int_t                    rc;
     ngx_ampersand_node_t        *node;
     ngx_ampersand_shared_t      *sh;
@@ -244,6 +245,7 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
 
     sh = zone->sh;
     hash = ngx_ampersand_node_digest_hash(digest);
+    used = 0;
     rc = NGX_OK;
 
     ngx_ampersand_zone_lock(zone);
@@ -256,6 +258,8 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_TOKEN, hash, digest,
                                   AMP_TOKEN_DIGEST);
     if (node) {
+        tn = ngx_ampersand_node_body(node);
+        used = tn->used;
         ngx_ampersand_node_free(zone, node);
     }
 
@@ -277,6 +281,7 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     ngx_memcpy(tn->id, id, AMP_TOKEN_ID_RANDOM);
     tn->expires = expires;
     tn->scope = 0;
+    tn->used = used;
     node->len = (u_char) tenant.len;
 
     if (tenant.len) {
@@ -291,6 +296,37 @@ ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone, uint64_t begun,
     }
 
 done:
+
+    ngx_ampersand_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_ampersand_records_use(ngx_ampersand_zone_t *zone, const u_char *digest,
+    uint32_t from, uint32_t to)
+{
+    ngx_int_t                    rc;
+    ngx_ampersand_node_t        *node;
+    ngx_ampersand_token_node_t  *tn;
+
+    rc = NGX_DECLINED;
+
+    ngx_ampersand_zone_lock(zone);
+
+    node = ngx_ampersand_node_peek(zone->sh, NGX_AMPERSAND_TOKEN,
+                                   ngx_ampersand_node_digest_hash(digest),
+                                   digest, AMP_TOKEN_DIGEST);
+
+    if (node && !node->negative) {
+        tn = ngx_ampersand_node_body(node);
+
+        if (tn->used != to && (from == 0 || tn->used == from)) {
+            tn->used = to;
+            rc = NGX_OK;
+        }
+    }
 
     ngx_ampersand_zone_unlock(zone);
 

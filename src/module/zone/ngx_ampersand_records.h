@@ -70,6 +70,14 @@ ngx_int_t ngx_ampersand_records_store_token(ngx_ampersand_zone_t *zone,
     time_t expires, const amp_token_scope_t *scope);
 
 /*
+ * Sets the day of a token's last use to another one, where it is `from'; 0: any
+ * day.  NGX_OK; NGX_DECLINED: it has that day, or the zone has no such token.
+ */
+
+ngx_int_t ngx_ampersand_records_use(ngx_ampersand_zone_t *zone,
+    const u_char *digest, uint32_t from, uint32_t to);
+
+/*
  * Stores a tenant record.  As above; and for a record older than the last
  * revision seen NGX_DONE: the zone's record stays, and serves; or NGX_ABORT:
  * the zone's record was invalidated, neither may serve.  That revision counts

@@ -70,6 +70,8 @@ typedef struct {
     u_char         token[AMP_TOKEN_ID_RANDOM];
                                     /* the end of the token's id; token[0] is
                                        0: found without a token               */
+    uint32_t       used;            /* day of the token's last use that the
+                                       zone knows, 0: none                    */
 } ngx_ampersand_record_t;
 
 /* Where in a record's memory the scope follows a tenant of this size. */
