@@ -452,6 +452,35 @@ amp_path_value(amp_api_e api, amp_span_t value)
 }
 
 
+int
+amp_path_begins(amp_api_e api, amp_span_t text)
+{
+    size_t      n;
+    amp_span_t  usual;
+
+    if (api == AMP_API_PROXY) {
+        return 1;
+    }
+
+    usual = amp_usual[api];
+    n = (text.len < usual.len) ? text.len : usual.len;
+
+    if (n == 0) {
+        return 1;
+    }
+
+    if (memcmp(text.data, usual.data, n) != 0) {
+        return 0;
+    }
+
+    /* the prefix ends in the slash with which the rest begins */
+
+    return n < usual.len
+           || amp_route_begins(api, amp_span_make(text.data + n - 1,
+                                                  text.len - n + 1));
+}
+
+
 void
 amp_path_compose(const amp_match_t *m, amp_span_t project_id, amp_buf_t *out)
 {

@@ -59,6 +59,13 @@ amp_reason_e amp_path_match(amp_api_e api, amp_span_t method, amp_span_t raw,
     unsigned char *scratch, amp_match_t *m);
 
 /*
+ * 1 when the path of an operation of this API, with the gateway's prefix, can
+ * begin with this text, which is not encoded; 0 when none can.
+ */
+
+int amp_path_begins(amp_api_e api, amp_span_t text);
+
+/*
  * Appends the upstream path: "/v1" and the template with the project's id and
  * the escaped parameters (all but the unreserved characters of RFC 3986 are
  * %XX, upper case).  listProjects gets the path of getProject: the upstream's

@@ -25,6 +25,7 @@ static void amp_route_cut(const amp_operation_t *op,
 static void amp_route_fill(amp_api_e api, unsigned len, amp_method_e method);
 static inline int amp_route_matches(const amp_route_t *route,
     const amp_piece_t *pieces);
+static int amp_route_one_begins(const amp_route_t *route, amp_span_t text);
 
 
 static amp_template_t  amp_templates[AMP_OPERATIONS_MAX];
@@ -251,6 +252,62 @@ amp_route_matches(const amp_route_t *route, const amp_piece_t *pieces)
     }
 
     return 1;
+}
+
+
+int
+amp_route_begins(amp_api_e api, amp_span_t text)
+{
+    unsigned  i;
+
+    for (i = amp_first[amp_bucket(api, 0, 0)];
+         i < amp_first[amp_bucket(api + 1, 0, 0)]; i++)
+    {
+        if (amp_route_one_begins(&amp_routes[i], text)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+amp_route_one_begins(const amp_route_t *route, amp_span_t text)
+{
+    size_t                len;
+    unsigned              i;
+    const amp_segment_t  *segment;
+    const unsigned char  *slash;
+
+    for (i = 0; i < route->n && text.len != 0; i++) {
+        segment = &route->segments[i];
+        text.data++;
+        text.len--;
+
+        slash = memchr(text.data, '/', text.len);
+        len = (slash != NULL) ? (size_t) (slash - text.data) : text.len;
+
+        if (segment->kind == AMP_SEGMENT_LITERAL) {
+
+            /* the last one may be cut off */
+
+            if (len > segment->text.len
+                || (slash != NULL && len != segment->text.len)
+                || memcmp(text.data, segment->text.data, len) != 0)
+            {
+                return 0;
+            }
+
+        } else if (slash != NULL && len == 0) {
+            return 0;
+        }
+
+        text.data += len;
+        text.len -= len;
+    }
+
+    return text.len == 0;
 }
 
 

@@ -78,6 +78,14 @@ unsigned amp_route_methods(amp_api_e api, const amp_piece_t *pieces,
     unsigned n);
 
 /*
+ * 1 when the path of a route can begin with this text, which is decoded and
+ * empty or begins with a slash; its last segment may be incomplete.  Any text
+ * may be a parameter.
+ */
+
+int amp_route_begins(amp_api_e api, amp_span_t text);
+
+/*
  * The parts of an operation's upstream path below "/v1", with the project;
  * listProjects has those of getProject, the proxy API one empty part.
  */

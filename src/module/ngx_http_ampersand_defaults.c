@@ -110,7 +110,14 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_ampersand_loc_conf_t *prev = parent;
     ngx_http_ampersand_loc_conf_t *conf = child;
 
-    u_char  *p;
+    u_char                    *p;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* an "if" has a configuration of its own, and changes its location's URI */
+
+    prev->rewrites |= (conf->rewrites && clcf->noname);
 
     ngx_conf_merge_uint_value(conf->api, prev->api, NGX_HTTP_AMPERSAND_OFF);
 

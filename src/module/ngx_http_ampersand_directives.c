@@ -151,6 +151,7 @@ ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     alcf->api = api;
+    alcf->own = 1;
     alcf->file = cf->conf_file->file.name.data;
     alcf->line = cf->conf_file->line;
 
@@ -273,7 +274,10 @@ ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* This module stands before the proxy module, so nginx finds it here first. */
+/*
+ * This module stands before the proxy module and the rewrite module, so nginx
+ * finds these two directives here first.
+ */
 
 char *
 ngx_http_ampersand_set_proxy_pass(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -287,6 +291,18 @@ ngx_http_ampersand_set_proxy_pass(ngx_conf_t *cf, ngx_command_t *cmd,
     alcf->address = value[1];
 
     return ngx_http_ampersand_nginx_directive(cf, cmd->type, value, 2);
+}
+
+
+char *
+ngx_http_ampersand_set_rewrite(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    alcf->rewrites = 1;
+
+    return ngx_http_ampersand_nginx_directive(cf, cmd->type, cf->args->elts,
+                                              cf->args->nelts);
 }
 
 

@@ -1,6 +1,7 @@
 #include "ngx_http_ampersand_defaults.h"
 #include "ngx_http_ampersand_directives.h"
 #include "ngx_http_ampersand_private.h"
+#include "ngx_http_ampersand_reach.h"
 #include "ngx_http_ampersand_settings.h"
 #include "ngx_http_ampersand_worker.h"
 #include "limit/ngx_http_ampersand_limit_headers.h"
@@ -96,6 +97,14 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
     { ngx_string("proxy_pass"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
       ngx_http_ampersand_set_proxy_pass,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("rewrite"),
+      NGX_HTTP_SRV_CONF|NGX_HTTP_SIF_CONF|NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF
+      |NGX_CONF_TAKE23,
+      ngx_http_ampersand_set_rewrite,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -333,13 +342,16 @@ ngx_http_ampersand_init(ngx_conf_t *cf)
     for (i = 0; i < amcf->upstreams->nelts; i++) {
         if (ngx_http_ampersand_check_upstream(cf, alcf[i]) != NGX_CONF_OK
             || ngx_http_ampersand_settings_check(cf, alcf[i]) != NGX_OK
-            || ngx_http_ampersand_location_check(cf, alcf[i]) != NGX_OK
             || ngx_http_ampersand_cache_files_add(cf, &amcf->cache_files,
                                                   alcf[i]->settings)
                != NGX_OK)
         {
             return NGX_ERROR;
         }
+    }
+
+    if (ngx_http_ampersand_reach_check(cf) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     if (ngx_http_ampersand_handler(cf, NGX_HTTP_POST_READ_PHASE,

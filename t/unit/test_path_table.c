@@ -240,13 +240,81 @@ no_path_matches_two_operations(void **state)
 }
 
 
+static void
+each_path_can_begin_as_it_begins(void **state)
+{
+    int                     full;
+    char                    path[1024];
+    size_t                  i, n, len;
+    const amp_operation_t  *op;
+
+    op = amp_operations(&n);
+
+    for (i = 0; i < n; i++, op++) {
+        if (op->api == AMP_API_PROXY) {
+            continue;
+        }
+
+        for (full = (op->project_in != AMP_IN_PATH); full < 2; full++) {
+            spell(op, full, prefix(op), "p-1", "a:b", path);
+
+            for (len = 0; len <= strlen(path); len++) {
+                if (!amp_path_begins(op->api, amp_span_make(path, len))) {
+                    fail_msg("%s: %.*s", op->id, (int) len, path);
+                }
+            }
+
+            strcat(path, "/x/y/z/x/y/z/x/y/z");
+            assert_false(amp_path_begins(op->api, text_span(path)));
+        }
+    }
+}
+
+
+static void
+no_path_begins_so(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        amp_api_e    api;
+        const char  *text;
+    } texts[] = {
+        { AMP_API_PLATFORM, "v1" },
+        { AMP_API_PLATFORM, "/v2" },
+        { AMP_API_PLATFORM, "/v1x" },
+        { AMP_API_PLATFORM, "/v1/none" },
+        { AMP_API_PLATFORM, "/v1/integ/" },
+        { AMP_API_PLATFORM, "/v1/integrationsx" },
+        { AMP_API_PLATFORM, "/v1//integrations" },
+        { AMP_API_PLATFORM, "/v1/projects/p/none" },
+        { AMP_API_PLATFORM, "/v1/projects/p/operations/o/logs/" },
+        { AMP_API_READ, "/v1" },
+        { AMP_API_READ, "/read/v1/none" },
+        { AMP_API_WRITE, "/write/v1/integrations/i/installations" },
+        { AMP_API_SEARCH, "/search/v1/integrations/i/" }
+    };
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (amp_path_begins(texts[i].api, text_span(texts[i].text))) {
+            fail_msg("%s", texts[i].text);
+        }
+    }
+
+    assert_true(amp_path_begins(AMP_API_PLATFORM, text_span("/v1/integ")));
+    assert_true(amp_path_begins(AMP_API_PROXY, text_span("/proxy/any//%")));
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(every_operation_in_both_spellings),
         cmocka_unit_test(fixed_part_of_a_path),
-        cmocka_unit_test(no_path_matches_two_operations)
+        cmocka_unit_test(no_path_matches_two_operations),
+        cmocka_unit_test(each_path_can_begin_as_it_begins),
+        cmocka_unit_test(no_path_begins_so)
     };
 
     return cmocka_run_group_tests(tests, init, NULL);

@@ -142,6 +142,9 @@ typedef struct {
     size_t                          skip;       /* bytes before the API's path,
                                                    see ..._location.h         */
     ngx_uint_t                      host;       /* which is that of its host  */
+    ngx_uint_t                      own;        /* "ampersand" stands in it   */
+    ngx_uint_t                      rewrites;   /* so does "rewrite", perhaps
+                                                   in an "if"                 */
     void                          **settings;   /* of all modules, for this
                                                    location                   */
     u_char                         *file;       /* where "ampersand" stands   */

@@ -40,8 +40,10 @@ ngx_http_ampersand_location_conf(ngx_conf_t *cf,
         return;
     }
 
+    /* where there is no prefix, the path may be either one */
+
     alcf->skip = 0;
-    alcf->host = 0;
+    alcf->host = 1;
 
     if (clcf->named || name->len == 0
 #if (NGX_PCRE)
@@ -70,6 +72,13 @@ ngx_http_ampersand_location_conf(ngx_conf_t *cf,
 }
 
 
+ngx_str_t *
+ngx_http_ampersand_location_root(ngx_uint_t api)
+{
+    return &ngx_http_ampersand_paths[api][0];
+}
+
+
 /* Where the segments of part stand in path. */
 
 static ngx_int_t
@@ -93,48 +102,48 @@ ngx_http_ampersand_location_find(ngx_str_t *path, ngx_str_t *part)
 }
 
 
-ngx_int_t
-ngx_http_ampersand_location_check(ngx_conf_t *cf,
-    ngx_http_ampersand_loc_conf_t *alcf)
+const char *
+ngx_http_ampersand_location_fault(ngx_conf_t *cf,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_str_t *uri, ngx_uint_t whole)
 {
-    u_char                    *scratch;
-    ngx_str_t                  path;
-    amp_match_t                match;
-    amp_reason_e               reason;
-    ngx_http_core_loc_conf_t  *clcf;
+    u_char       *scratch;
+    ngx_str_t     path, full;
+    ngx_uint_t    i;
+    amp_match_t   match;
+    amp_reason_e  reason;
 
-    clcf = alcf->settings[ngx_http_core_module.ctx_index];
-
-    if (!clcf->exact_match) {
-        return NGX_OK;
+    for (i = 0; i < alcf->skip; i++) {
+        if (uri->data[i] <= ' ' || ngx_strchr("%?#\x7f", uri->data[i])) {
+            return "the part before the gateway's path has a byte that is"
+                   " encoded in a URI";
+        }
     }
 
-    path.data = clcf->name.data + alcf->skip;
-    path.len = clcf->name.len - alcf->skip;
+    path.data = uri->data + alcf->skip;
+    path.len = uri->len - alcf->skip;
+    full = path;
 
-    if (ngx_http_ampersand_location_full(cf->pool, alcf, &path) != NGX_OK) {
-        return NGX_ERROR;
+    if (ngx_http_ampersand_location_full(cf->pool, alcf, &full) != NGX_OK) {
+        return NULL;
     }
 
-    scratch = ngx_pnalloc(cf->pool, AMP_PATH_SCRATCH(path.len) + 1);
+    if (!whole) {
+        return (path.len <= 1
+                || amp_path_begins(alcf->api, ngx_ampersand_span(path))
+                || amp_path_begins(alcf->api, ngx_ampersand_span(full)))
+               ? NULL : "no path of an operation of this API begins so";
+    }
+
+    scratch = ngx_pnalloc(cf->pool, AMP_PATH_SCRATCH(full.len) + 1);
     if (scratch == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     reason = amp_path_match(alcf->api, amp_span("GET"),
-                            ngx_ampersand_span(path), scratch, &match);
+                            ngx_ampersand_span(full), scratch, &match);
 
-    if (reason == AMP_OK || reason == AMP_NO_METHOD) {
-        return NGX_OK;
-    }
-
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"ampersand\" in %s:%ui: \"location = %V\" can never match, "
-                  "no operation has this path (see \"ampctl operations\"), "
-                  "write for example \"location %V\"", alcf->file, alcf->line,
-                  &clcf->name, &ngx_http_ampersand_paths[alcf->api][0]);
-
-    return NGX_ERROR;
+    return (reason == AMP_OK || reason == AMP_NO_METHOD)
+           ? NULL : "no operation of this API has this path";
 }
 
 
@@ -195,8 +204,11 @@ ngx_http_ampersand_location_path(ngx_http_request_t *r,
         if (ngx_http_ampersand_location_rewritten(r, path) != NGX_OK) {
             return NGX_ERROR;
         }
+    }
 
-    } else if (alcf->skip) {
+    /* after "rewrite ... break" the URI is not the one that was matched */
+
+    if (alcf->skip && r->valid_location) {
         clcf = alcf->settings[ngx_http_core_module.ctx_index];
 
         /* otherwise it is encoded there, and no path of the gateway */

@@ -5,8 +5,10 @@
  *   location /any/prefix/write/v1        what stands before is left out
  *   location / and /any/prefix/ of a     the path is the one at Ampersand's own
  *   server, "ampersand write;"           host: "/write" is put in front of it
+ *   location ~ REGEX, location @NAME     either, and nothing is left out
  *   rewrite, error_page, try_files       the new URI counts, as everywhere in
- *                                        nginx
+ *                                        nginx; after "rewrite ... break"
+ *                                        nothing of it is left out
  */
 
 #ifndef NGX_HTTP_AMPERSAND_LOCATION_H
@@ -22,12 +24,16 @@ void ngx_http_ampersand_location_conf(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
 
 /*
- * Whether requests can match: a location for one path only ("location = PATH")
- * needs a path of the table.  NGX_ERROR after an error in the log.
+ * Why no request can be served here whose decoded URI is this (whole), or
+ * begins with it; NULL: one can, or it is not known.
  */
 
-ngx_int_t ngx_http_ampersand_location_check(ngx_conf_t *cf,
-    ngx_http_ampersand_loc_conf_t *alcf);
+const char *ngx_http_ampersand_location_fault(ngx_conf_t *cf,
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_str_t *uri, ngx_uint_t whole);
+
+/* What the path of an API begins with at the gateway: "/v1", "/proxy". */
+
+ngx_str_t *ngx_http_ampersand_location_root(ngx_uint_t api);
 
 /*
  * The path as the core reads it, percent-encoded, and the query; args->data is
