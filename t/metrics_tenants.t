@@ -16,7 +16,7 @@ use Gateway::Upstream;
 
 my $up = Gateway::Upstream->start(sub {
     my ($req) = @_;
-    return $req->{target} =~ /busy/ ? { status => 429, headers => [ 'Retry-After' => 300 ], body => '{}' }
+    return $req->{target} =~ /slow/ ? { delay => 2, body => '{}' } : $req->{target} =~ /busy/ ? { status => 429, headers => [ 'Retry-After' => 300 ], body => '{}' }
         : { headers => [ 'Cache-Control' => 'no-store' ], body => '{}' };
 });
 my $gw = Gateway->start(workers => 2, upstream => $up->url);
@@ -67,6 +67,30 @@ subtest 'requests in flight' => sub {
     is_deeply tenant('parallel')->{limits}, { concurrency => { burst => 4, used => 0 } }, 'none of four';
     is metric(limit_burst_requests => 'tenant="parallel",limit="concurrency"'), 4, 'metric';
     is metric(limit_requests_per_second => 'tenant="parallel",limit="concurrency"'), undef, 'which has no rate';
+};
+
+subtest 'who is refused by which limit' => sub {
+    my $token = $gw->tenant('refused', args => [qw(--rate 10/h --burst 4)]);
+    $gw->ctl(qw(limit set refused --class write --rate 1/h --burst 1));
+    my $own = JSON::PP::decode_json($gw->ctl(qw(token issue refused --rate 1/h --burst 1 --json)))->{token};
+    my $refused = sub { metric(limit_refusals_total => qq(tenant="refused",limit="$_[0]")) };
+    $gw->request('POST', '/v1/provider-apps', token => $token, json => {}) for 1 .. 4;
+    $gw->get('/v1/integrations', token => $own) for 1 .. 2;
+    ok $gw->wait_for(sub { (tenant('refused')->{refusals}{'token-rate-limited'} // 0) == 1 }), 'all are counted';
+    is_deeply tenant('refused')->{limitRefusals}, { write => 3, token => 1 }, 'that of a class, that of a token';
+    is_deeply [ map { $refused->($_) } qw(write token default concurrency) ], [ 3, 1, undef, undef ], 'metric';
+    my $n = grep { $gw->get('/v1/integrations', token => $token)->{status} == 429 } 1 .. 5;
+    cmp_ok $n, '>', 0, 'then the tenant has used its own';
+    ok $gw->wait_for(sub { (tenant('refused')->{limitRefusals}{default} // 0) == $n }), 'which is counted' or diag explain tenant('refused');
+
+    my $busy = $gw->tenant('in-flight');
+    $gw->ctl(qw(limit set in-flight --concurrency 1));
+    my $first = $gw->connect;
+    print $first "GET /v1/integrations/slow HTTP/1.1\r\nHost: x\r\nX-Api-Key: $busy\r\nConnection: close\r\n\r\n";
+    $first->flush;
+    ok $gw->wait_for(sub { $gw->get('/v1/integrations', token => $busy)->{status} == 429 }), 'one is in flight, another one is too many';
+    like Gateway::read_response($first)->{head}, qr/ 200 /, 'that one is served';
+    ok $gw->wait_for(sub { (tenant('in-flight')->{limitRefusals}{concurrency} // 0) == 1 }), 'requests in flight';
 };
 
 subtest 'a key that does not open' => sub {

@@ -103,6 +103,10 @@ amp_limit_name(amp_limit_e limit)
         return "token";
     }
 
+    if (limit == AMP_LIMIT_CONCURRENCY) {
+        return "concurrency";
+    }
+
     return amp_class_name((amp_class_e) (limit - AMP_LIMIT_CATALOG));
 }
 

@@ -39,13 +39,18 @@
 #define AMP_TENANT_JSON_MAX    65536
 
 
-/* Limits: one for all requests of the tenant, and one for each class. */
+/*
+ * Limits: one for all requests of the tenant, and one for each class.  Those
+ * from AMP_LIMIT_COUNT on stand elsewhere.
+ */
 
 typedef enum {
     AMP_LIMIT_DEFAULT = 0,
     AMP_LIMIT_CATALOG,              /* AMP_LIMIT_CATALOG + amp_class_e        */
     AMP_LIMIT_COUNT = AMP_LIMIT_CATALOG + AMP_CLASS_COUNT,
-    AMP_LIMIT_TOKEN = AMP_LIMIT_COUNT   /* of a token, in no tenant record    */
+    AMP_LIMIT_TOKEN = AMP_LIMIT_COUNT,  /* of a token, in no tenant record    */
+    AMP_LIMIT_CONCURRENCY,          /* requests in flight                     */
+    AMP_LIMIT_ALL
 } amp_limit_e;
 
 
@@ -178,8 +183,8 @@ int amp_sealed_text_valid(amp_span_t sealed);   /* only amp_seal_decode() does
                                                    more than that             */
 
 /*
- * The limit of a name ("default" or a class), or -1; the name of a limit, that
- * of a token ("token") included.
+ * The limit of a name ("default" or a class), or -1; the name of any limit,
+ * "token" and "concurrency" included.
  */
 
 int amp_limit_find(amp_span_t name);

@@ -26,6 +26,16 @@ typedef enum {
 } ngx_ampersand_for_e;
 
 
+/* How a link to a Redis server stands. */
+
+typedef enum {
+    NGX_AMPERSAND_LINKED_UP = 0,
+    NGX_AMPERSAND_LINKED_CONNECTING,    /* nothing has failed                 */
+    NGX_AMPERSAND_LINKED_DOWN,          /* the last attempt failed            */
+    NGX_AMPERSAND_LINKED                /* there is no link                   */
+} ngx_ampersand_linked_e;
+
+
 typedef struct {
     ngx_atomic_uint_t  buckets[AMP_HISTOGRAM_BUCKETS];
     ngx_atomic_uint_t  sum;             /* us                                 */

@@ -1,6 +1,7 @@
 #include "ngx_http_ampersand_worker.h"
 #include "limit/ngx_http_ampersand_cooldown.h"
 #include "zone/ngx_ampersand_invalidation.h"
+#include "zone/ngx_ampersand_link_counts.h"
 #include "zone/ngx_ampersand_workers.h"
 #include "amp_keys.h"
 
@@ -27,6 +28,9 @@ static void ngx_http_ampersand_worker_message(void *data, ngx_int_t rc,
 static void ngx_http_ampersand_worker_subscribed(void *data, ngx_uint_t up);
 static void ngx_http_ampersand_worker_state(void *data,
     ngx_ampersand_redis_state_e state);
+static void ngx_http_ampersand_worker_link(void *data,
+    const amp_redis_host_t *host, ngx_ampersand_linked_e from,
+    ngx_ampersand_linked_e to);
 
 
 ngx_int_t
@@ -55,6 +59,7 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     ngx_time_update();
 
     ngx_ampersand_workers_join(amcf->zone);
+    ngx_ampersand_link_counts_join(amcf->metrics);
 
     worker = ngx_pcalloc(cycle->pool, sizeof(*worker));
     if (worker == NULL) {
@@ -67,7 +72,8 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
     worker->redis = ngx_ampersand_redis_create(amcf->redis_conf, cycle->log,
                                                &counters->redis,
                                                ngx_http_ampersand_worker_state,
-                                               amcf->zone);
+                                               ngx_http_ampersand_worker_link,
+                                               amcf);
     if (worker->redis == NULL) {
         return NGX_ERROR;
     }
@@ -315,11 +321,35 @@ ngx_http_ampersand_worker_subscribed(void *data, ngx_uint_t up)
 static void
 ngx_http_ampersand_worker_state(void *data, ngx_ampersand_redis_state_e state)
 {
-    ngx_ampersand_zone_t *zone = data;
+    ngx_http_ampersand_main_conf_t *amcf = data;
 
     /* after a reload this place is that of a new worker */
 
     if (ngx_worker < NGX_AMPERSAND_WORKERS && !ngx_exiting) {
-        ngx_ampersand_zone_counters(zone)->up[ngx_worker] = state;
+        ngx_ampersand_zone_counters(amcf->zone)->up[ngx_worker] = state;
     }
+}
+
+
+/* A socket has no port. */
+
+static void
+ngx_http_ampersand_worker_link(void *data, const amp_redis_host_t *host,
+    ngx_ampersand_linked_e from, ngx_ampersand_linked_e to)
+{
+    ngx_http_ampersand_main_conf_t *amcf = data;
+
+    u_char       name[sizeof("[]:65535") + AMP_REDIS_URL_TEXT];
+    const char  *format;
+
+    format = host->port == 0 ? "%s"
+             : ngx_strchr(host->host, ':') ? "[%s]:%ui" : "%s:%ui";
+
+    ngx_ampersand_link_counts_move(amcf->metrics,
+                                   amp_span_make(name,
+                                       ngx_snprintf(name, sizeof(name), format,
+                                                    host->host,
+                                                    (ngx_uint_t) host->port)
+                                       - name),
+                                   from, to);
 }

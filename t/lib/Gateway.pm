@@ -161,7 +161,8 @@ sub _configure {
     my $root = $o->{root} || $ROOT;
     my $module = $o->{module} || ($o->{root} ? "$root/build/ngx_http_ampersand_module.so" : $MODULE);
 
-    # the shipped files, with this checkout's paths
+    # the shipped files, with this checkout's paths; a reload may still be under
+    # way, and reads all of an old file or of a new one
     mkdir "$dir/ampersand";
     for my $name (qw(gateway.conf proxy.conf log.conf)) {
         my $text = _slurp("$root/conf/ampersand/$name");
@@ -173,8 +174,10 @@ sub _configure {
             $text =~ s{^\Q$line\E\s[^;]*;}{$line $o->{proxy_conf}{$line};}m
                 or $text .= "$line $o->{proxy_conf}{$line};\n";
         }
-        open my $f, '>', "$dir/ampersand/$name" or die $!;
+        open my $f, '>', "$dir/ampersand/$name.new" or die $!;
         print $f $text;
+        close $f or die $!;
+        rename "$dir/ampersand/$name.new", "$dir/ampersand/$name" or die $!;
     }
 
     my $main    = $o->{main} || '';
@@ -200,7 +203,6 @@ E
     # Tests make an upstream fail more often in a row than a host may.
     $http .= ' ampersand_suspend off;' unless $http =~ /ampersand_suspend/;
 
-    # a reload may still be under way, and reads all of the old file or of the new
     open my $f, '>', "$dir/nginx.conf.new" or die $!;
     print $f <<"E";
 load_module $module;

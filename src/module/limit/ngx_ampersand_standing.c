@@ -77,9 +77,9 @@ ngx_ampersand_standing_record(ngx_ampersand_shared_t *sh,
     }
 
     if (tenant->concurrency) {
-        standing->limits |= (ngx_uint_t) 1 << AMP_LIMIT_COUNT;
-        standing->rates[AMP_LIMIT_COUNT].burst = tenant->concurrency;
-        standing->used[AMP_LIMIT_COUNT] =
+        standing->limits |= (ngx_uint_t) 1 << AMP_LIMIT_CONCURRENCY;
+        standing->rates[AMP_LIMIT_CONCURRENCY].burst = tenant->concurrency;
+        standing->used[AMP_LIMIT_CONCURRENCY] =
                   ngx_ampersand_standing_in_flight(sh, id, tenant->concurrency);
     }
 }
@@ -117,12 +117,4 @@ ngx_ampersand_standing_in_flight(ngx_ampersand_shared_t *sh, amp_span_t id,
 
     return node ? (ngx_uint_t) ngx_min((uint64_t) node->ref * 1000 / max, 1000)
                 : 0;
-}
-
-
-const char *
-ngx_ampersand_standing_limit(ngx_uint_t limit)
-{
-    return limit < AMP_LIMIT_COUNT ? amp_limit_name((amp_limit_e) limit)
-                                   : "concurrency";
 }

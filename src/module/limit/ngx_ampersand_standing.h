@@ -10,21 +10,16 @@
 #include "zone/ngx_ampersand_zone.h"
 
 
-/* AMP_LIMIT_COUNT is the number of requests in flight. */
-
-#define NGX_AMPERSAND_STANDING_LIMITS  (AMP_LIMIT_COUNT + 1)
-
-
 typedef struct {
     unsigned    known:1;            /* the zone has the tenant's record; else
                                        nothing below is filled                */
     unsigned    opens:1;            /* it has a key, and a master key opens
                                        that                                   */
     time_t      cooldown;           /* seconds that are left, 0: none         */
-    ngx_uint_t  limits;             /* bit set: 1 << amp_limit_e              */
-    amp_rate_t  rates[NGX_AMPERSAND_STANDING_LIMITS]; /* the last: burst only */
-    ngx_uint_t  used[NGX_AMPERSAND_STANDING_LIMITS]; /* 0 .. 1000, see
-                                       amp_lease_used()                       */
+    ngx_uint_t  limits;             /* bit set: 1 << amp_limit_e, none of
+                                       tokens                                 */
+    amp_rate_t  rates[AMP_LIMIT_ALL]; /* AMP_LIMIT_CONCURRENCY: burst only    */
+    ngx_uint_t  used[AMP_LIMIT_ALL]; /* 0 .. 1000, see amp_lease_used()       */
 } ngx_ampersand_standing_t;
 
 
@@ -32,10 +27,5 @@ typedef struct {
 
 void ngx_ampersand_standing(ngx_ampersand_zone_t *zone, amp_span_t tenant,
     ngx_ampersand_standing_t *standing);
-
-/* "default", the name of a class, "concurrency". */
-
-const char *ngx_ampersand_standing_limit(ngx_uint_t limit);
-
 
 #endif /* NGX_AMPERSAND_STANDING_H */

@@ -201,6 +201,7 @@ ngx_http_ampersand_limit_concurrency(ngx_http_request_t *r,
     zone = limits->leasing.zone;
 
     if (!ngx_ampersand_concurrency_acquire(zone, id, max)) {
+        limited->refused = AMP_LIMIT_CONCURRENCY;
         return AMP_TOO_MANY;
     }
 
@@ -303,6 +304,8 @@ ngx_http_ampersand_limit_refuse(ngx_http_ampersand_limited_t *limited,
             longest = &limited->applied[i];
         }
     }
+
+    limited->refused = longest->limit;
 
     return longest->limit == AMP_LIMIT_TOKEN ? AMP_TOKEN_RATE_LIMITED
                                              : AMP_RATE_LIMITED;

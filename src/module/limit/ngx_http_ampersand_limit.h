@@ -46,6 +46,8 @@ typedef struct {
     ngx_ampersand_limit_t            *applied;  /* the limits that apply      */
     ngx_uint_t                        n;        /* ... how many               */
     time_t                            retry;    /* seconds, for Retry-After   */
+    amp_limit_e                       refused;  /* by which limit, after one
+                                                   of the three reasons below */
     amp_span_t                        tenant;   /* who was charged ...        */
     amp_class_e                       class;    /* ... and for which class    */
     unsigned                          charged:1;

@@ -37,6 +37,7 @@ ngx_ampersand_link_create(ngx_ampersand_link_t **out,
     link->opts = *opts;
     link->display = opts->links->conf->display;
     link->attempt_done = ngx_ampersand_link_attempt_done;
+    link->counted = NGX_AMPERSAND_LINKED;
     link->readonly_at = ngx_current_msec - NGX_AMPERSAND_LINK_READONLY;
 
     ngx_ampersand_pipeline_init(&link->pipeline, log);
@@ -220,10 +221,31 @@ ngx_ampersand_link_close(ngx_ampersand_link_t *link)
 
     link->opts.state = NULL;
 
+    ngx_ampersand_link_count(link, 0);
     ngx_ampersand_link_reset(link, &failed);
     ngx_ampersand_pipeline_fail(&failed, 0);
 
     ngx_free(link);
+}
+
+
+void
+ngx_ampersand_link_count(ngx_ampersand_link_t *link, ngx_uint_t there)
+{
+    ngx_ampersand_links_t   *links;
+    ngx_ampersand_linked_e   now;
+
+    links = link->opts.links;
+
+    now = !there || link->host.host[0] == '\0' ? NGX_AMPERSAND_LINKED
+          : ngx_ampersand_link_ready(link) ? NGX_AMPERSAND_LINKED_UP
+          : link->failures ? NGX_AMPERSAND_LINKED_DOWN
+          : NGX_AMPERSAND_LINKED_CONNECTING;
+
+    if (now != link->counted) {
+        links->count(links->count_data, &link->host, link->counted, now);
+        link->counted = now;
+    }
 }
 
 
@@ -252,6 +274,7 @@ ngx_ampersand_link_up(ngx_ampersand_link_t *link)
 
     link->state = NGX_AMPERSAND_LINK_READY;
 
+    ngx_ampersand_link_count(link, 1);
     ngx_ampersand_resolver_worked(&link->resolver);
 
     if (links->on_server) {
@@ -336,6 +359,7 @@ ngx_ampersand_link_down(ngx_ampersand_link_t *link)
     delay = ngx_ampersand_link_outage(link);
 
     ngx_ampersand_link_reset(link, &failed);
+    ngx_ampersand_link_count(link, 1);
 
     if (!was_ready && link->opts.state) {
         link->opts.state(link->opts.data, link, 0);

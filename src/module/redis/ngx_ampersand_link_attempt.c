@@ -1,6 +1,7 @@
 /* An attempt: from LOCATING to READY, address by address. */
 
 #include "ngx_ampersand_link_state.h"
+#include "amp_redis_host.h"
 
 
 static void ngx_ampersand_link_set_display(ngx_ampersand_link_t *link);
@@ -31,6 +32,8 @@ ngx_ampersand_link_connect(ngx_ampersand_link_t *link,
     link->readonly = 0;
     link->pinged = 0;
     link->no_subscribe = 0;
+
+    ngx_ampersand_link_count(link, 1);
 
     link->deadline.cancelable = 0;
     ngx_add_timer(&link->deadline, timeout);
@@ -67,9 +70,14 @@ ngx_ampersand_link_resolve(ngx_ampersand_link_t *link,
     ngx_int_t       rc;
     ngx_msec_int_t  left;
 
+    if (!amp_redis_host_eq(&link->host, host)) {
+        ngx_ampersand_link_count(link, 0);
+    }
+
     link->host = *host;
     link->state = NGX_AMPERSAND_LINK_RESOLVING;
 
+    ngx_ampersand_link_count(link, 1);
     ngx_ampersand_link_set_display(link);
     ngx_ampersand_count(link->opts.links->counters, connects);
 

@@ -42,6 +42,13 @@ typedef void (*ngx_ampersand_link_server_pt)(void *data,
     const ngx_ampersand_server_t *server);
 
 
+/* A link to the host has gone from one state to another. */
+
+typedef void (*ngx_ampersand_link_count_pt)(void *data,
+    const amp_redis_host_t *host, ngx_ampersand_linked_e from,
+    ngx_ampersand_linked_e to);
+
+
 /* What the links of a worker share. */
 
 typedef struct {
@@ -52,6 +59,8 @@ typedef struct {
                                                 /* the command that Redis
                                                    currently refuses, or ""   */
     ngx_msec_t                       refused_at;
+    ngx_ampersand_link_count_pt      count;
+    void                            *count_data;
     ngx_ampersand_link_server_pt     on_server; /* or NULL                    */
     void                            *on_server_data;
 } ngx_ampersand_links_t;

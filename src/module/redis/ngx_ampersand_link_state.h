@@ -80,6 +80,7 @@ struct ngx_ampersand_link_s {
     ngx_ampersand_link_state_e   state;
 
     amp_redis_host_t             host;
+    ngx_ampersand_linked_e       counted;       /* as which it is counted     */
     ngx_str_t                    display;       /* the host, for the log      */
     u_char                       display_text[AMP_REDIS_URL_TEXT
                                               + sizeof("[]:65535")];
@@ -114,6 +115,16 @@ struct ngx_ampersand_link_s {
     unsigned                     pinged:1;      /* PONG has not come yet      */
     unsigned                     no_subscribe:1; /* SUBSCRIBE got an error    */
 };
+
+
+/* link.c */
+
+/*
+ * Counts the link as what it is now; there: 0 where it leaves its host.  One
+ * without a host does not count.
+ */
+
+void ngx_ampersand_link_count(ngx_ampersand_link_t *link, ngx_uint_t there);
 
 
 /* link_attempt.c */

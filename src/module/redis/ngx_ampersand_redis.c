@@ -39,7 +39,8 @@ static void ngx_ampersand_redis_subscription_message(void *data, ngx_int_t rc,
 ngx_ampersand_redis_t *
 ngx_ampersand_redis_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
     ngx_ampersand_redis_counters_t *counters,
-    ngx_ampersand_redis_state_pt state, void *data)
+    ngx_ampersand_redis_state_pt state, ngx_ampersand_link_count_pt count,
+    void *data)
 {
     ngx_int_t                   rc;
     ngx_ampersand_redis_t      *redis;
@@ -53,6 +54,8 @@ ngx_ampersand_redis_create(ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
     redis->links.conf = conf;
     redis->links.log = log;
     redis->links.counters = counters;
+    redis->links.count = count;
+    redis->links.count_data = data;
     redis->on_state = state;
     redis->data = data;
 

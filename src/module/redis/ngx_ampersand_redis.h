@@ -42,14 +42,15 @@ typedef void (*ngx_ampersand_redis_subscribed_pt)(void *data, ngx_uint_t up);
 
 /*
  * Starts to connect; state() is called at every change, the first time within
- * this call.  conf, log (the cycle's) and counters (in shared memory) have to
- * outlive it.  NULL: no memory.
+ * this call, and count() at every change of a link.  conf, log (the cycle's),
+ * counters (in shared memory) and data have to outlive it.  NULL: no memory.
  */
 
 ngx_ampersand_redis_t *ngx_ampersand_redis_create(
     ngx_ampersand_redis_conf_t *conf, ngx_log_t *log,
     ngx_ampersand_redis_counters_t *counters,
-    ngx_ampersand_redis_state_pt state, void *data);
+    ngx_ampersand_redis_state_pt state, ngx_ampersand_link_count_pt count,
+    void *data);
 
 /*
  * Sends a command that uses no key but this one, or keys of its slot; argv is

@@ -3,6 +3,9 @@
 #include "request/ngx_http_ampersand_context.h"
 
 
+static void ngx_http_ampersand_account_refusal(
+    ngx_ampersand_metrics_shared_t *sh, ngx_ampersand_metrics_tenant_t *tenant,
+    const ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_account_durations(
     ngx_ampersand_metrics_shared_t *sh, ngx_ampersand_times_t *times,
     ngx_uint_t api, ngx_uint_t class);
@@ -65,8 +68,7 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
     }
 
     if (ctx->source == NGX_HTTP_AMPERSAND_FROM_GATEWAY && !ctx->observed) {
-        (void) ngx_atomic_fetch_add(&sh->refusals[ctx->reason], 1);
-        (void) ngx_atomic_fetch_add(&tenant->refusals[ctx->reason], 1);
+        ngx_http_ampersand_account_refusal(sh, tenant, ctx);
     }
 
     ngx_http_ampersand_account_durations(sh, &ctx->times, api, class);
@@ -88,6 +90,21 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_ampersand_account_refusal(ngx_ampersand_metrics_shared_t *sh,
+    ngx_ampersand_metrics_tenant_t *tenant, const ngx_http_ampersand_ctx_t *ctx)
+{
+    (void) ngx_atomic_fetch_add(&sh->refusals[ctx->reason], 1);
+    (void) ngx_atomic_fetch_add(&tenant->refusals[ctx->reason], 1);
+
+    if (ctx->reason == AMP_RATE_LIMITED || ctx->reason == AMP_TOO_MANY
+        || ctx->reason == AMP_TOKEN_RATE_LIMITED)
+    {
+        (void) ngx_atomic_fetch_add(&tenant->limits[ctx->limited->refused], 1);
+    }
 }
 
 

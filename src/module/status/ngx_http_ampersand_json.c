@@ -3,6 +3,7 @@
 #include "ngx_http_ampersand_standings.h"
 #include "request/ngx_http_ampersand_context.h"
 #include "zone/ngx_ampersand_history.h"
+#include "zone/ngx_ampersand_link_counts.h"
 #include "amp_version.h"
 
 
@@ -15,6 +16,8 @@ static void ngx_http_ampersand_json_sources(ngx_http_ampersand_text_t *text,
     const ngx_atomic_uint_t *n);
 static void ngx_http_ampersand_json_refusals(ngx_http_ampersand_text_t *text,
     const uint32_t *n);
+static void ngx_http_ampersand_json_limits(ngx_http_ampersand_text_t *text,
+    const ngx_atomic_uint_t *n);
 static void ngx_http_ampersand_json_operations(ngx_http_ampersand_text_t *text,
     ngx_ampersand_metrics_shared_t *sh);
 static void ngx_http_ampersand_json_durations(ngx_http_ampersand_text_t *text,
@@ -27,6 +30,8 @@ static void ngx_http_ampersand_json_cache(ngx_http_ampersand_text_t *text,
     ngx_ampersand_metrics_shared_t *sh);
 static void ngx_http_ampersand_json_redis(ngx_http_ampersand_text_t *text,
     ngx_ampersand_counters_t *counters);
+static void ngx_http_ampersand_json_links(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_metrics_t *metrics);
 static void ngx_http_ampersand_json_history(ngx_http_ampersand_text_t *text,
     ngx_ampersand_metrics_shared_t *sh, ngx_uint_t seconds);
 static void ngx_http_ampersand_json_second(ngx_http_ampersand_text_t *text,
@@ -71,6 +76,7 @@ ngx_http_ampersand_json(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_json_upstream(text, amcf->metrics->sh);
     ngx_http_ampersand_json_cache(text, amcf->metrics->sh);
     ngx_http_ampersand_json_redis(text, counters);
+    ngx_http_ampersand_json_links(text, amcf->metrics);
     ngx_http_ampersand_json_servers(text, amcf);
 
     if (history) {
@@ -83,7 +89,8 @@ ngx_http_ampersand_json(ngx_http_ampersand_text_t *text,
 
 /*
  * "tenants":{"acme":{"gateway":1,"upstream":20,"cache":300,
- *                    "refusals":{"rate":1}}}
+ *                    "refusals":{"rate-limited":1},
+ *                    "limitRefusals":{"write":1}}}
  */
 
 static void
@@ -147,6 +154,7 @@ ngx_http_ampersand_json_tenant(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_text(text, "\"%*s\":{", len, id);
     ngx_http_ampersand_json_sources(text, n);
     ngx_http_ampersand_json_refusals(text, refusals);
+    ngx_http_ampersand_json_limits(text, tenant->limits);
 
     if (zone) {
         ngx_http_ampersand_standing_json(text, zone, tenant);
@@ -183,6 +191,28 @@ ngx_http_ampersand_json_refusals(ngx_http_ampersand_text_t *text,
         if (n[i]) {
             ngx_http_ampersand_text(text, "%s\"%s\":%uD", comma,
                                     amp_problem(i)->name, n[i]);
+            comma = ",";
+        }
+    }
+
+    ngx_http_ampersand_text(text, "}");
+}
+
+
+static void
+ngx_http_ampersand_json_limits(ngx_http_ampersand_text_t *text,
+    const ngx_atomic_uint_t *n)
+{
+    ngx_uint_t   i;
+    const char  *comma;
+
+    ngx_http_ampersand_text(text, ",\"limitRefusals\":{");
+    comma = "";
+
+    for (i = 0; i < AMP_LIMIT_ALL; i++) {
+        if (n[i]) {
+            ngx_http_ampersand_text(text, "%s\"%s\":%uA", comma,
+                                    amp_limit_name((amp_limit_e) i), n[i]);
             comma = ",";
         }
     }
@@ -392,6 +422,36 @@ ngx_http_ampersand_json_redis(ngx_http_ampersand_text_t *text,
         ngx_http_ampersand_text(text, "%s\"%s\":", i ? "," : "",
                                 ngx_http_ampersand_for[i]);
         ngx_http_ampersand_json_counts(text, counts);
+    }
+
+    ngx_http_ampersand_text(text, "}");
+}
+
+
+/* "redisNodes":{"10.0.0.1:6379":{"up":3,"connecting":0,"down":0}} */
+
+static void
+ngx_http_ampersand_json_links(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_metrics_t *metrics)
+{
+    ngx_uint_t                   i, n, state;
+    ngx_ampersand_link_count_t   counts[NGX_AMPERSAND_METRICS_NODES + 1];
+
+    n = ngx_ampersand_link_counts(metrics, counts);
+
+    ngx_http_ampersand_text(text, ",\"redisNodes\":{");
+
+    for (i = 0; i < n; i++) {
+        ngx_http_ampersand_text(text, "%s\"%*s\":{", i ? "," : "",
+                                counts[i].name.len, counts[i].name.data);
+
+        for (state = 0; state < NGX_AMPERSAND_LINKED; state++) {
+            ngx_http_ampersand_text(text, "%s\"%s\":%ui", state ? "," : "",
+                                    ngx_http_ampersand_linked[state],
+                                    counts[i].links[state]);
+        }
+
+        ngx_http_ampersand_text(text, "}");
     }
 
     ngx_http_ampersand_text(text, "}");

@@ -16,6 +16,11 @@ const char  *ngx_http_ampersand_for[NGX_AMPERSAND_FOR] = {
 };
 
 
+const char  *ngx_http_ampersand_linked[NGX_AMPERSAND_LINKED] = {
+    "up", "connecting", "down"
+};
+
+
 /* By NGX_HTTP_CACHE_..., from NGX_HTTP_CACHE_MISS on. */
 
 const char  *ngx_http_ampersand_cached[NGX_AMPERSAND_METRICS_CACHE] = {

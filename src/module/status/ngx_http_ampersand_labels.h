@@ -22,6 +22,10 @@ extern const char  *ngx_http_ampersand_tries[NGX_AMPERSAND_TRY_FAILURES];
 
 extern const char  *ngx_http_ampersand_for[NGX_AMPERSAND_FOR];
 
+/* How a link to Redis stands. */
+
+extern const char  *ngx_http_ampersand_linked[NGX_AMPERSAND_LINKED];
+
 /* What was found in the cache. */
 
 extern const char  *ngx_http_ampersand_cached[NGX_AMPERSAND_METRICS_CACHE];

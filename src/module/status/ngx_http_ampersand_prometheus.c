@@ -2,6 +2,7 @@
 #include "ngx_http_ampersand_labels.h"
 #include "ngx_http_ampersand_standings.h"
 #include "request/ngx_http_ampersand_context.h"
+#include "zone/ngx_ampersand_link_counts.h"
 #include "amp_version.h"
 
 
@@ -29,6 +30,9 @@ static void ngx_http_ampersand_prometheus_requests(
 static void ngx_http_ampersand_prometheus_refusals(
     ngx_http_ampersand_text_t *text, const ngx_http_ampersand_tenant_t *tenant,
     const char *id, size_t len);
+static void ngx_http_ampersand_prometheus_limits(
+    ngx_http_ampersand_text_t *text, const ngx_http_ampersand_tenant_t *tenant,
+    const char *id, size_t len);
 static void ngx_http_ampersand_prometheus_operations(
     ngx_http_ampersand_text_t *text, ngx_ampersand_metrics_shared_t *sh);
 static void ngx_http_ampersand_prometheus_durations(
@@ -41,6 +45,8 @@ static void ngx_http_ampersand_prometheus_histogram(
     const char *metric, const u_char *labels, size_t len);
 static void ngx_http_ampersand_prometheus_redis(
     ngx_http_ampersand_text_t *text, ngx_ampersand_counters_t *counters);
+static void ngx_http_ampersand_prometheus_links(
+    ngx_http_ampersand_text_t *text, ngx_ampersand_metrics_t *metrics);
 static void ngx_http_ampersand_prometheus_upstream(
     ngx_http_ampersand_text_t *text, ngx_ampersand_metrics_shared_t *sh);
 static void ngx_http_ampersand_prometheus_cache(
@@ -72,6 +78,7 @@ ngx_http_ampersand_prometheus(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_prometheus_cache(text, sh);
     ngx_http_ampersand_prometheus_redis(text,
                                     ngx_ampersand_zone_counters(amcf->zone));
+    ngx_http_ampersand_prometheus_links(text, amcf->metrics);
     ngx_http_ampersand_standings(text, amcf);
 
     for (i = 0; i < n; i++) {
@@ -129,6 +136,11 @@ ngx_http_ampersand_prometheus_tenants(ngx_http_ampersand_text_t *text,
                                        "that failed, by tenant and problem");
     ngx_http_ampersand_prometheus_each(text, metrics,
                                        ngx_http_ampersand_prometheus_refusals);
+
+    ngx_http_ampersand_prometheus_head(text, "limit_refusals_total", "counter",
+                                       "Requests that a limit refused");
+    ngx_http_ampersand_prometheus_each(text, metrics,
+                                       ngx_http_ampersand_prometheus_limits);
 }
 
 
@@ -162,6 +174,24 @@ ngx_http_ampersand_prometheus_refusals(ngx_http_ampersand_text_t *text,
                                     "tenant=\"%*s\",problem=\"%s\"} %uA\n",
                                     len, id, amp_problem(i)->name,
                                     tenant->refusals[i]);
+        }
+    }
+}
+
+
+static void
+ngx_http_ampersand_prometheus_limits(ngx_http_ampersand_text_t *text,
+    const ngx_http_ampersand_tenant_t *tenant, const char *id, size_t len)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < AMP_LIMIT_ALL; i++) {
+        if (tenant->limits[i]) {
+            ngx_http_ampersand_text(text,
+                                    "ampersand_limit_refusals_total{"
+                                    "tenant=\"%*s\",limit=\"%s\"} %uA\n",
+                                    len, id, amp_limit_name((amp_limit_e) i),
+                                    tenant->limits[i]);
         }
     }
 }
@@ -344,6 +374,31 @@ ngx_http_ampersand_prometheus_redis(ngx_http_ampersand_text_t *text,
                                    ngx_sprintf(labels, "for=\"%s\"",
                                                ngx_http_ampersand_for[i])
                                    - labels);
+    }
+}
+
+
+static void
+ngx_http_ampersand_prometheus_links(ngx_http_ampersand_text_t *text,
+    ngx_ampersand_metrics_t *metrics)
+{
+    ngx_uint_t                   i, n, state;
+    ngx_ampersand_link_count_t   counts[NGX_AMPERSAND_METRICS_NODES + 1];
+
+    n = ngx_ampersand_link_counts(metrics, counts);
+
+    ngx_http_ampersand_prometheus_head(text, "redis_node_links", "gauge",
+                                       "Links to a server of Redis, of all "
+                                       "workers, by state");
+
+    for (i = 0; i < n; i++) {
+        for (state = 0; state < NGX_AMPERSAND_LINKED; state++) {
+            ngx_http_ampersand_text(text, "ampersand_redis_node_links{"
+                                          "node=\"%*s\",state=\"%s\"} %ui\n",
+                                    counts[i].name.len, counts[i].name.data,
+                                    ngx_http_ampersand_linked[state],
+                                    counts[i].links[state]);
+        }
     }
 }
 

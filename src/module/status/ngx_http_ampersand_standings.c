@@ -109,14 +109,14 @@ ngx_http_ampersand_standing_json_limits(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_text(text, ",\"limits\":{");
     comma = "";
 
-    for (i = 0; i < NGX_AMPERSAND_STANDING_LIMITS; i++) {
+    for (i = 0; i < AMP_LIMIT_ALL; i++) {
 
         if (!(standing->limits & (ngx_uint_t) 1 << i)) {
             continue;
         }
 
         ngx_http_ampersand_text(text, "%s\"%s\":{", comma,
-                                ngx_ampersand_standing_limit(i));
+                                amp_limit_name((amp_limit_e) i));
         comma = ",";
 
         if (standing->rates[i].count) {
@@ -194,7 +194,7 @@ ngx_http_ampersand_gauge_samples(ngx_http_ampersand_text_t *text,
     u_char      *end, value[NGX_HTTP_AMPERSAND_STANDING_VALUE];
     ngx_uint_t   i;
 
-    for (i = 0; i < (gauge->limits ? NGX_AMPERSAND_STANDING_LIMITS : 1); i++) {
+    for (i = 0; i < (gauge->limits ? AMP_LIMIT_ALL : 1); i++) {
 
         if (gauge->limits
             && !(standing->standing.limits & (ngx_uint_t) 1 << i))
@@ -214,7 +214,7 @@ ngx_http_ampersand_gauge_samples(ngx_http_ampersand_text_t *text,
 
         if (gauge->limits) {
             ngx_http_ampersand_text(text, ",limit=\"%s\"",
-                                    ngx_ampersand_standing_limit(i));
+                                    amp_limit_name((amp_limit_e) i));
         }
 
         ngx_http_ampersand_text(text, "} %*s\n", (size_t) (end - value),

@@ -25,6 +25,8 @@
 #define NGX_AMPERSAND_METRICS_TENANTS      200      /* by default             */
 #define NGX_AMPERSAND_METRICS_TENANTS_MAX  10000
 #define NGX_AMPERSAND_METRICS_PLACES       256      /* a worker remembers     */
+#define NGX_AMPERSAND_METRICS_NODES        64       /* of Redis               */
+#define NGX_AMPERSAND_METRICS_NODE         264      /* bytes of its name      */
 
 /* The last api and class: no operation was found. */
 
@@ -70,6 +72,7 @@ typedef struct {
                                [NGX_AMPERSAND_METRICS_CLASSES]
                                [NGX_AMPERSAND_METRICS_SOURCES];
     ngx_atomic_uint_t  refusals[AMP_REASON_COUNT];
+    ngx_atomic_uint_t  limits[AMP_LIMIT_ALL]; /* refused by them              */
     ngx_ampersand_usage_t  usage;
     time_t             last;            /* when a request was counted         */
     time_t             expires;         /* of its token that expires first, of
@@ -80,6 +83,21 @@ typedef struct {
     u_char             len;             /* 0: nobody has the place            */
     u_char             id[AMP_TENANT_ID_MAX];
 } ngx_ampersand_metrics_tenant_t;
+
+
+/* See ngx_ampersand_link_counts.h. */
+
+typedef struct {
+    size_t             len;
+    u_char             name[NGX_AMPERSAND_METRICS_NODE];
+} ngx_ampersand_metrics_node_t;
+
+
+typedef struct {
+    ngx_pid_t          pid;             /* of the worker, 0: nobody has it    */
+    uint16_t           counts[NGX_AMPERSAND_METRICS_NODES + 1]
+                             [NGX_AMPERSAND_LINKED]; /* the last: others      */
+} ngx_ampersand_metrics_links_t;
 
 
 /* Counts of the whole gateway at one moment, see ngx_ampersand_history.h. */
@@ -111,6 +129,8 @@ typedef struct {
     ngx_atomic_uint_t               failures[AMP_API_COUNT]
                                             [NGX_AMPERSAND_TRY_FAILURES];
     ngx_atomic_uint_t               cache[NGX_AMPERSAND_METRICS_CACHE];
+    ngx_ampersand_metrics_node_t    nodes[NGX_AMPERSAND_METRICS_NODES];
+    ngx_ampersand_metrics_links_t   links[NGX_AMPERSAND_WORKERS];
     ngx_ampersand_usage_t           usages[AMP_OPERATIONS_MAX];
     u_char                          run[NGX_AMPERSAND_METRICS_RUN]; /* another
                                              one for each zone                */
@@ -131,6 +151,7 @@ typedef struct {
     ngx_ampersand_metrics_shared_t  *sh;
     ngx_slab_pool_t                 *shpool;
     ngx_uint_t                       n;     /* places for tenants             */
+    ngx_ampersand_metrics_links_t   *links; /* of this worker, or NULL        */
     ngx_ampersand_metrics_tenant_t  *places[NGX_AMPERSAND_METRICS_PLACES];
                                             /* by hash: where a tenant was
                                                found last                     */
