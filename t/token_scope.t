@@ -29,6 +29,7 @@ sub answer {
     my $res = $gw->request($method, $target, token => $token, $method eq 'POST' ? (json => {}) : (), %r);
     return $res->{status} if $res->{status} == 200;
     my $p = $gw->json($res);
+    isnt $p->{causes}[0], $p->{detail}, "the cause says more than the kind: $p->{causes}[0]" if $p->{type} =~ /:token-(?!rate)/;
     return "$res->{status} " . ($p->{type} // '') =~ s/^\Q$URN\E//r;
 }
 
@@ -79,6 +80,8 @@ subtest 'groups: of the tenant and of the token' => sub {
     is answer($second, 'GET', '/v1/connections?groupRef=g2'), 200, 'a group of both';
     is answer($second, 'GET', '/v1/connections?groupRef=g1'), '403 token-group', 'a group of the tenant';
     is answer($second, 'GET', '/v1/connections?groupRef=g3'), '403 other-group', 'a group of neither';
+    is $gw->json($gw->get('/v1/connections?groupRef=g1', token => $second))->{causes}[0],
+        'The group "g1" is not one of this token\'s groups.', 'the cause names the group';
 };
 
 subtest 'origins: only for browsers there' => sub {

@@ -55,6 +55,20 @@ amp_unescaped(unsigned char c)
 }
 
 
+/*
+ * A server that decodes a path twice would take "%252f" for a slash.  Of a byte
+ * that does not structure a path the second decoding makes another value of the
+ * same parameter at most.
+ */
+
+static inline int
+amp_structural(int c)
+{
+    return c >= 0x80 || amp_char_is(c, AMP_CONTROL)
+           || strchr("/\\.%:;?#", c) != NULL;
+}
+
+
 /* The number of unreserved bytes at p, before any other byte and last. */
 
 static inline size_t

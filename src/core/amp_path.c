@@ -329,20 +329,6 @@ amp_path_decode(const unsigned char *p, const unsigned char *last,
 }
 
 
-/*
- * A server that decodes a path twice would take "%252f" for a slash.  Of a byte
- * that does not structure a path the second decoding makes another value of the
- * same parameter at most.
- */
-
-static int
-amp_path_structural(int c)
-{
-    return c >= 0x80 || amp_char_is(c, AMP_CONTROL)
-           || strchr("/\\.%:;?#", c) != NULL;
-}
-
-
 /* Checks a decoded segment as a whole: AMP_OK or AMP_BAD_PATH. */
 
 static amp_reason_e
@@ -362,7 +348,7 @@ amp_path_check(amp_api_e api, const amp_piece_t *piece)
                                                 text.data + text.len)
                                     : -1;
 
-            if (c >= 0 && amp_path_structural(c)) {
+            if (c >= 0 && amp_structural(c)) {
                 return AMP_BAD_PATH;
             }
         }

@@ -214,7 +214,9 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
     [AMP_TOO_LARGE] = {
         "body-too-large", 413, 0, "Body too large",
         "The body is larger than the gateway accepts for this request.",
-        "Send less data in one request. Operators: see ampersand_body_max."
+        "Send less data in one request. Operators: ampersand_body_max decides;"
+        " of a body in which the gateway looks for a project or group it takes"
+        " 1 MB at most."
     },
 
     [AMP_URI_TOO_LONG] = {

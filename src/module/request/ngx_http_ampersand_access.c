@@ -254,6 +254,7 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
     }
 
     if (ctx->headers.credential != AMP_OK) {
+        ctx->fault.text = ctx->headers.fault;
         return ngx_http_ampersand_deny(r, ctx, ctx->headers.credential);
     }
 
@@ -316,6 +317,10 @@ ngx_http_ampersand_check(ngx_http_request_t *r,
         if (ctx->resolve.reason == AMP_NO_IDENTITY) {
             ctx->fault.text = "No tenant has the id \"%\".";
             ctx->fault.name = ngx_ampersand_span(ctx->resolve.identity);
+
+        } else if (ctx->resolve.reason == AMP_BAD_TOKEN) {
+            ctx->fault.text = "The token's prefix, alphabet or checksum is"
+                              " wrong.";
         }
 
         return ctx->resolve.reason;
@@ -469,6 +474,7 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
     }
 
     if (r->headers_in.content_length_n > alcf->body_max && alcf->body_max) {
+        ngx_http_ampersand_body_exceeds(ctx, alcf->body_max);
         return AMP_TOO_LARGE;
     }
 

@@ -1,6 +1,6 @@
 #include "ngx_http_ampersand_body.h"
 #include "ngx_http_ampersand_deny.h"
-#include "amp_scope.h"
+#include "amp_fault.h"
 
 
 static void ngx_http_ampersand_body_handler(ngx_http_request_t *r);
@@ -36,6 +36,7 @@ ngx_http_ampersand_body_read(ngx_http_request_t *r,
     if (amp_scope_needs_body(ctx->record.tenant, ctx->record.scope, ctx->op)) {
 
         if (r->headers_in.content_length_n > AMP_BODY_CHECK_MAX) {
+            ngx_http_ampersand_body_exceeds(ctx, AMP_BODY_CHECK_MAX);
             return ngx_http_ampersand_deny(r, ctx, AMP_TOO_LARGE);
         }
 
@@ -80,34 +81,21 @@ ngx_http_ampersand_body_check(ngx_http_request_t *r,
 
     rc = ngx_http_ampersand_body_gather(r, &body);
 
+    if (rc == NGX_DECLINED) {
+        ngx_http_ampersand_body_exceeds(ctx, AMP_BODY_CHECK_MAX);
+        return AMP_TOO_LARGE;
+    }
+
     if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? AMP_TOO_LARGE : AMP_INTERNAL;
+        return AMP_INTERNAL;
     }
 
     reason = amp_scope_body(ctx->record.tenant, ctx->record.scope, ctx->op,
                             body, &replacement);
 
-    switch (reason) {
-
-    case AMP_OK:
-        break;
-
-    case AMP_OTHER_PROJECT:
-        ctx->fault.text = "The body names another project, in projectIdOrName"
-                          " or projectId.";
-        break;
-
-    case AMP_OTHER_GROUP:
-        ctx->fault.text = "groupRef in the body is not one of the tenant's"
-                          " groups.";
-        break;
-
-    case AMP_NO_GROUP:
-        ctx->fault.text = "The body has no groupRef.";
-        break;
-
-    default: /* the detail says all */
-        break;
+    if (reason != AMP_OK) {
+        amp_fault_body(reason, ctx->record.tenant, ctx->record.scope, ctx->op,
+                       body, &ctx->fault);
     }
 
     if (reason != AMP_OK || replacement.data == NULL) {
@@ -119,6 +107,18 @@ ngx_http_ampersand_body_check(ngx_http_request_t *r,
     free((void *) replacement.data);
 
     return rc == NGX_OK ? AMP_OK : AMP_INTERNAL;
+}
+
+
+void
+ngx_http_ampersand_body_exceeds(ngx_http_ampersand_ctx_t *ctx, off_t most)
+{
+    u_char  *last;
+
+    last = ngx_sprintf(ctx->number, "%O", most);
+
+    ctx->fault.text = "The body has more than % bytes.";
+    ctx->fault.name = amp_span_make(ctx->number, last - ctx->number);
 }
 
 
@@ -256,6 +256,7 @@ ngx_http_ampersand_body_replace(ngx_http_request_t *r, amp_span_t body)
 static ngx_int_t
 ngx_http_ampersand_body_count(ngx_http_request_t *r, ngx_chain_t *in)
 {
+    off_t                           most;
     ngx_chain_t                    *cl;
     ngx_http_ampersand_ctx_t       *ctx;
     ngx_http_ampersand_loc_conf_t  *alcf;
@@ -270,9 +271,14 @@ ngx_http_ampersand_body_count(ngx_http_request_t *r, ngx_chain_t *in)
             ctx->body_seen += ngx_buf_size(cl->buf);
         }
 
-        if (ctx->body_seen > alcf->body_max
-            || (ctx->checked && ctx->body_seen > AMP_BODY_CHECK_MAX))
-        {
+        most = alcf->body_max;
+
+        if (ctx->checked && most > AMP_BODY_CHECK_MAX) {
+            most = AMP_BODY_CHECK_MAX;
+        }
+
+        if (ctx->body_seen > most) {
+            ngx_http_ampersand_body_exceeds(ctx, most);
             ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                           "ampersand: refused: %s",
                           amp_problem(AMP_TOO_LARGE)->name);

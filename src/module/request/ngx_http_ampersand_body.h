@@ -22,6 +22,11 @@ ngx_int_t ngx_http_ampersand_body_init(ngx_conf_t *cf);
 ngx_int_t ngx_http_ampersand_body_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 
+/* Puts into ctx->fault that the body has more bytes than this. */
+
+void ngx_http_ampersand_body_exceeds(ngx_http_ampersand_ctx_t *ctx,
+    off_t most);
+
 /*
  * Checks the body that was read, and puts the tenant's project in where
  * absent.

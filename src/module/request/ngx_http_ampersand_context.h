@@ -105,6 +105,7 @@ typedef struct {
 
     ngx_http_ampersand_limited_t     charge;
     u_char                           id[NGX_HTTP_AMPERSAND_ID];
+    u_char                           number[NGX_OFF_T_LEN]; /* of the fault   */
     u_char                           cache_text[NGX_HTTP_AMPERSAND_CACHE_TEXT];
 } ngx_http_ampersand_ctx_t;
 

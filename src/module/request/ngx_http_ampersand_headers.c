@@ -96,6 +96,7 @@ ngx_http_ampersand_headers_read(ngx_http_request_t *r,
 
     if (repeated) {
         found->credential = AMP_TWO_CREDENTIALS;
+        found->fault = "X-Api-Key or Authorization occurs twice.";
 
     } else {
         ngx_http_ampersand_headers_credential(key, authorization, found);
@@ -234,6 +235,7 @@ ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
             || ngx_strncasecmp(bearer.data, (u_char *) "Bearer ", 7) != 0)
         {
             found->credential = key ? AMP_TWO_CREDENTIALS : AMP_BAD_TOKEN;
+            found->fault = "Authorization is not \"Bearer\" and a token.";
             return;
         }
 
@@ -247,6 +249,7 @@ ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
                                 ngx_ampersand_span(key->value)))
         {
             found->credential = AMP_TWO_CREDENTIALS;
+            found->fault = "X-Api-Key and Authorization have different tokens.";
             return;
         }
     }
@@ -255,5 +258,6 @@ ngx_http_ampersand_headers_credential(ngx_table_elt_t *key,
 
     if (found->token.len != AMP_TOKEN_LEN) {
         found->credential = AMP_BAD_TOKEN;
+        found->fault = "The credential does not have the length of a token.";
     }
 }

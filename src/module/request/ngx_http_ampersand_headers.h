@@ -23,6 +23,8 @@ typedef struct {
                                                    several                    */
     amp_reason_e                    credential; /* AMP_OK, or why there is no
                                                    token                      */
+    const char                     *fault;      /* what is wrong with it, or
+                                                   NULL                       */
     ngx_str_t                       project;    /* x-amp-project-id           */
     ngx_str_t                       group;      /* x-amp-group-ref            */
     ngx_str_t                       installation; /* x-amp-installation-id    */

@@ -196,6 +196,7 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
 
         if (ctx->headers.credential == AMP_TWO_CREDENTIALS) {
             reason = AMP_TWO_CREDENTIALS;
+            ctx->fault.text = ctx->headers.fault;
             break;
         }
 
@@ -212,6 +213,11 @@ ngx_http_ampersand_error_page(ngx_http_request_t *r,
         reason = r->upstream ? amp_problem_by_status(r->err_status)
                              : amp_problem_by_nginx(r->err_status,
                                               ngx_http_ampersand_limited(r));
+    }
+
+    if (reason == AMP_TOO_LARGE && ctx->fault.text == NULL) {
+        ctx->fault.text = "The body has more bytes than client_max_body_size of"
+                          " nginx allows.";
     }
 
     /* nginx answers 500 where the next try is refused */
