@@ -5,7 +5,8 @@
 void
 amp_gateway_write(const amp_gateway_t *gateway, amp_buf_t *out)
 {
-    size_t  i;
+    size_t    i;
+    uint64_t  clock;
 
     amp_buf_text(out, "{\"v\":1,\"id\":");
     amp_json_string(gateway->id, out);
@@ -17,6 +18,18 @@ amp_gateway_write(const amp_gateway_t *gateway, amp_buf_t *out)
     if (gateway->status.len) {
         amp_buf_text(out, ",\"status\":");
         amp_json_string(gateway->status, out);
+    }
+
+    if (gateway->timed) {
+        clock = (uint64_t) gateway->clock;
+        amp_buf_text(out, ",\"clock\":");
+
+        if (gateway->clock < 0) {
+            amp_buf_byte(out, '-');
+            clock = 0 - clock;
+        }
+
+        amp_json_number(clock, out);
     }
 
     if (gateway->applied) {

@@ -6,14 +6,15 @@
  * A record, <prefix>gateway:<id>, one JSON object:
  *
  *   { "v": 1, "id": "<16 hex>", "version": "0.1.0", "start": 1764378000,
- *     "status": "http://10.0.0.5:8080/-/status",
+ *     "status": "http://10.0.0.5:8080/-/status", "clock": -3600000,
  *     "event": { "v": 1, "type": "tenant", "tenant": "acme", "rev": 8 },
  *     "applied": 1764378123, "marks": [ 4711 ] }
  *
  * start: when the gateway began, Unix seconds.  status: where it answers with
- * its status; absent without ampersand_status.  event: the last message on
- * amp:events that the gateway has applied, see amp_event.h, and when; absent
- * before the first.  marks: those that it has received, the last
+ * its status; absent without ampersand_status.  clock: how many ms its clock is
+ * ahead of that of Redis, or less than 0; absent until it is known.  event: the
+ * last message on amp:events that the gateway has applied, see amp_event.h, and
+ * when; absent before the first.  marks: those that it has received, the last
  * AMP_GATEWAY_MARKS in any order, for "ampctl gateway wait"; absent before the
  * first.
  */
@@ -38,6 +39,8 @@ typedef struct {
     amp_span_t           version;
     amp_span_t           status;        /* or empty                           */
     uint64_t             start;         /* Unix seconds                       */
+    int64_t              clock;         /* ms ahead of Redis, ...             */
+    unsigned             timed:1;       /* ... if known                       */
     uint64_t             applied;       /* Unix seconds, 0: no event so far   */
     const amp_event_t   *event;
     const uint64_t      *marks;

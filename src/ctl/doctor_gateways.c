@@ -1,5 +1,5 @@
 /*
- * The check of the gateways that live.
+ * The checks of the gateways that live.
  *
  * nginx resolves the names in "server" when it starts and when it reloads, so
  * that a gateway can use an address that Ampersand has left.  The status has
@@ -22,6 +22,7 @@
 
 #define DOCTOR_HOST  256
 #define DOCTOR_LIST  512            /* bytes of a list of addresses           */
+#define DOCTOR_SKEW  2000           /* ms                                     */
 
 
 /* The host of "name:443" and "[::1]:443", or of an address. */
@@ -244,6 +245,49 @@ doctor_versions(doctor_t *doctor, const json_t *list)
 }
 
 
+/* How far their clocks are from that of Redis, as their records say. */
+
+static void
+doctor_clocks(doctor_t *doctor, const json_t *list)
+{
+    size_t      i;
+    json_t     *record, *clock;
+    unsigned    n, good;
+    long long   ms;
+
+    n = 0;
+    good = 0;
+
+    json_array_foreach(list, i, record) {
+        clock = json_object_get(record, "clock");
+
+        if (!json_is_integer(clock)) {
+            continue;
+        }
+
+        n++;
+        ms = (long long) json_integer_value(clock);
+
+        if (llabs(ms) < DOCTOR_SKEW) {
+            good++;
+            continue;
+        }
+
+        doctor_add(doctor, "clocks", DOCTOR_WARN, "run NTP on that machine: "
+                   "its logs and the ages of its cached answers have the wrong "
+                   "time; tokens expire by the clock of Redis",
+                   "the clock of gateway \"%s\" is %lld.%03lld s %s that of "
+                   "Redis", record_text(record, "id"), llabs(ms) / 1000,
+                   llabs(ms) % 1000, ms < 0 ? "behind" : "ahead of");
+    }
+
+    if (n != 0 && good == n) {
+        doctor_add(doctor, "clocks", DOCTOR_OK, "", "%u gateways, less than "
+                   "%d ms from the clock of Redis", n, DOCTOR_SKEW);
+    }
+}
+
+
 void
 doctor_gateways(doctor_t *doctor)
 {
@@ -260,6 +304,7 @@ doctor_gateways(doctor_t *doctor)
     }
 
     doctor_versions(doctor, list);
+    doctor_clocks(doctor, list);
 
     n = 0;
     good = 0;

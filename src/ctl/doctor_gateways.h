@@ -1,6 +1,6 @@
 /*
- * The check of the gateways that live: do they use addresses that DNS still
- * names?
+ * The checks of the gateways that live: their versions and clocks, and whether
+ * they use addresses that DNS still names.
  */
 
 #ifndef CTL_DOCTOR_GATEWAYS_H
@@ -11,9 +11,9 @@
 
 
 /*
- * Reads the status of each gateway in the registry, and compares the addresses
- * that its nginx took when it started with those that its hosts have now.  A
- * gateway whose status this machine may not read is a warning.
+ * Looks at each gateway in the registry, reads its status, and compares the
+ * addresses that its nginx took when it started with those that its hosts have
+ * now.  A gateway whose status this machine may not read is a warning.
  */
 
 void doctor_gateways(doctor_t *doctor);

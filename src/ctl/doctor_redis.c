@@ -240,8 +240,9 @@ doctor_clock(doctor_t *doctor, connection_t *c)
 
     doctor_add(doctor, "clock", skew >= DOCTOR_SKEW_FAIL ? DOCTOR_FAIL
                : DOCTOR_WARN,
-               "run NTP on this host and on that of Redis: tokens expire and "
-               "rates count by the clock", "%lld ms from the clock of Redis",
+               "run NTP on this host and on that of Redis, by whose clock "
+               "tokens expire and rates count", "%lld ms from the clock of "
+               "Redis",
                (long long) skew);
 }
 

@@ -60,11 +60,23 @@ a_record(void **state)
 
     gateway.applied = 0;
     gateway.status = amp_span("");
+    gateway.clock = -3600000;
+
+    is_written(&gateway, "{\"v\":1,\"id\":\"0123456789abcdef\","
+               "\"version\":\"0.1.0\",\"start\":1764378000}");
+
+    gateway.timed = 1;
+
+    is_written(&gateway, "{\"v\":1,\"id\":\"0123456789abcdef\","
+               "\"version\":\"0.1.0\",\"start\":1764378000,"
+               "\"clock\":-3600000}");
+
+    gateway.clock = 12;
     gateway.marks = marks;
     gateway.nmarks = 2;
 
     is_written(&gateway, "{\"v\":1,\"id\":\"0123456789abcdef\","
-               "\"version\":\"0.1.0\",\"start\":1764378000,"
+               "\"version\":\"0.1.0\",\"start\":1764378000,\"clock\":12,"
                "\"marks\":[4711,0]}");
 }
 
@@ -95,6 +107,8 @@ the_longest_record_fits(void **state)
     gateway.version = amp_span("100.100.100");
     gateway.status = amp_span_make(status, sizeof(status));
     gateway.start = UINT64_MAX >> 1;
+    gateway.clock = INT64_MIN;
+    gateway.timed = 1;
     gateway.applied = UINT64_MAX >> 1;
     gateway.event = &event;
     gateway.marks = marks;

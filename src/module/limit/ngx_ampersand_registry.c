@@ -1,6 +1,7 @@
 #include "ngx_ampersand_registry.h"
 #include "ngx_ampersand_lease.h"
 #include "redis/ngx_ampersand_redis_error.h"
+#include "zone/ngx_ampersand_clock.h"
 #include "amp_gateway.h"
 #include "amp_keys.h"
 #include "amp_script.h"
@@ -14,6 +15,8 @@
 
 
 static void ngx_ampersand_registry_beat(ngx_event_t *ev);
+static void ngx_ampersand_registry_time(void *data, ngx_int_t rc,
+    redisReply *reply);
 static void ngx_ampersand_registry_write(ngx_ampersand_registry_t *registry);
 static ngx_int_t ngx_ampersand_registry_call(ngx_ampersand_registry_t *registry,
     ngx_msec_t life, ngx_uint_t eval);
@@ -99,10 +102,21 @@ ngx_ampersand_registry_exit(ngx_ampersand_registry_t *registry)
 static void
 ngx_ampersand_registry_beat(ngx_event_t *ev)
 {
+    u_char                     name[AMP_KEYS_MAX];
+    amp_buf_t                  key;
+    amp_span_t                 argv[1];
     ngx_ampersand_registry_t  *registry;
 
     registry = ev->data;
     registry->last = ngx_current_msec;
+
+    amp_buf_init(&key, name, sizeof(name));
+    amp_keys_gateways(ngx_ampersand_span(*registry->prefix), &key);
+    argv[0] = amp_span("TIME");
+
+    (void) ngx_ampersand_redis_command(registry->redis, amp_buf_written(&key),
+                                       1, argv, ngx_ampersand_registry_time,
+                                       registry);
 
     ngx_ampersand_registry_write(registry);
     (void) ngx_ampersand_registry_call(registry, AMP_GATEWAY_LIFE, 0);
@@ -111,6 +125,40 @@ ngx_ampersand_registry_beat(ngx_event_t *ev)
         ngx_add_timer(ev, AMP_GATEWAY_BEAT
                           - ngx_random() % (AMP_GATEWAY_BEAT / 8));
     }
+}
+
+
+/* Seconds and microseconds; an error is that of a right that is missing. */
+
+static void
+ngx_ampersand_registry_time(void *data, ngx_int_t rc, redisReply *reply)
+{
+    ngx_ampersand_registry_t *registry = data;
+
+    uint64_t   time;
+    ngx_int_t  part[2];
+    ngx_uint_t i;
+
+    if (rc != NGX_OK) {
+        return;
+    }
+
+    time = 0;
+
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+        for (i = 0; i < 2; i++) {
+            part[i] = reply->element[i]->type == REDIS_REPLY_STRING
+                      ? ngx_atoi((u_char *) reply->element[i]->str,
+                                 ngx_ampersand_reply_len(reply->element[i]))
+                      : NGX_ERROR;
+        }
+
+        if (part[0] > 0 && part[1] >= 0) {
+            time = (uint64_t) part[0] * 1000 + (uint64_t) part[1] / 1000;
+        }
+    }
+
+    ngx_ampersand_clock_set(registry->zone, registry->last, time);
 }
 
 
@@ -135,6 +183,7 @@ ngx_ampersand_registry_write(ngx_ampersand_registry_t *registry)
     gateway.status = ngx_ampersand_span(registry->status);
     gateway.event = &event;
     gateway.marks = marks;
+    gateway.timed = (ngx_ampersand_clock_ahead(zone, &gateway.clock) == NGX_OK);
 
     ngx_ampersand_zone_lock(zone);
 

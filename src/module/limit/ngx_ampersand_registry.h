@@ -1,10 +1,12 @@
 /*
  * The registry (core/amp_gateway.h): one worker of each gateway says that the
- * gateway lives, and learns how many do.  The shares of the fallback come from
- * that number.  It is kept in a file, too, for a gateway that is started while
- * Redis is out of reach.
+ * gateway lives, and learns how many do, and what time it is in Redis
+ * (zone/ngx_ampersand_clock.h).  The shares of the fallback come from that
+ * number.  It is kept in a file, too, for a gateway that is started while Redis
+ * is out of reach.
  *
- *   timer ──▶ SET of the record, and register.lua ──▶ the number ──▶ zone, file
+ *   timer ──▶ TIME ──▶ zone
+ *     │  └──▶ SET of the record, and register.lua ──▶ the number ──▶ zone, file
  *     ▲                                     (NOSCRIPT: EVAL)
  *     └── an event was applied: soon, at most once a second; a mark: at once
  */

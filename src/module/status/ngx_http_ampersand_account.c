@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_account.h"
+#include "zone/ngx_ampersand_clock.h"
 #include "zone/ngx_ampersand_history.h"
 #include "request/ngx_http_ampersand_context.h"
 
@@ -55,7 +56,8 @@ ngx_http_ampersand_account_handler(ngx_http_request_t *r)
     (void) ngx_atomic_fetch_add(&sh->sources[ctx->source], 1);
 
     if (id.len) {
-        ngx_ampersand_metrics_token(tenant, ctx->record.expires);
+        ngx_ampersand_metrics_token(tenant, ctx->record.expires,
+                                    ngx_ampersand_clock_now(amcf->zone));
     }
 
     /* refused is not used; a redirect may have followed what was served */

@@ -1,10 +1,12 @@
 #include "ngx_http_ampersand_figures.h"
+#include "zone/ngx_ampersand_clock.h"
 
 
 ngx_uint_t
 ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure_t *f)
 {
+    int64_t                     clock;
     ngx_uint_t                  i, up, degraded, workers, max;
     ngx_core_conf_t            *ccf;
     ngx_ampersand_counters_t   *c;
@@ -27,7 +29,10 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
         degraded += (c->up[i] == NGX_AMPERSAND_REDIS_DEGRADED);
     }
 
+    (void) ngx_ampersand_clock_ahead(amcf->zone, &clock);
+
     i = 0;
+    ngx_memzero(f, NGX_HTTP_AMPERSAND_FIGURES * sizeof(*f));
 
 #define ngx_http_ampersand_figure(n, t, h, v)                                 \
     f[i].name = n; f[i].type = t; f[i].help = h; f[i++].value = v
@@ -42,6 +47,11 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("redis_events_up", "gauge",
                               "1 while subscribed to invalidations",
                               c->events_up);
+    ngx_http_ampersand_figure("redis_clock_ahead_seconds", "gauge",
+                              "How far the gateway's clock is ahead of that "
+                              "of Redis", (ngx_atomic_uint_t) clock);
+    f[i - 1].milli = 1;
+
     ngx_http_ampersand_figure("redis_connects_total", "counter",
                               "Attempts to connect to Redis",
                               c->redis.connects);
@@ -164,4 +174,22 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
                               c->no_memory);
 
     return i;
+}
+
+
+void
+ngx_http_ampersand_figure_write(ngx_http_ampersand_text_t *text,
+    const ngx_http_ampersand_figure_t *f)
+{
+    ngx_atomic_int_t  n;
+
+    n = (ngx_atomic_int_t) f->value;
+
+    if (!f->milli) {
+        ngx_http_ampersand_text(text, "%uA", f->value);
+        return;
+    }
+
+    ngx_http_ampersand_text(text, "%s%A.%03A", n < 0 ? "-" : "",
+                            ngx_abs(n) / 1000, ngx_abs(n) % 1000);
 }

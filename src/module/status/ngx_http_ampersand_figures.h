@@ -7,6 +7,7 @@
 #define NGX_HTTP_AMPERSAND_FIGURES_H
 
 
+#include "ngx_http_ampersand_text.h"
 #include "request/ngx_http_ampersand_conf.h"
 
 
@@ -18,6 +19,7 @@ typedef struct {
     const char         *type;       /* "counter" or "gauge"                   */
     const char         *help;
     ngx_atomic_uint_t   value;
+    unsigned            milli:1;    /* value is signed, in thousandths        */
 } ngx_http_ampersand_figure_t;
 
 
@@ -28,6 +30,11 @@ typedef struct {
 
 ngx_uint_t ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure_t *f);
+
+/* Appends the value. */
+
+void ngx_http_ampersand_figure_write(ngx_http_ampersand_text_t *text,
+    const ngx_http_ampersand_figure_t *f);
 
 
 #endif /* NGX_HTTP_AMPERSAND_FIGURES_H */

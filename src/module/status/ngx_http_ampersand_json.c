@@ -63,7 +63,8 @@ ngx_http_ampersand_json(ngx_http_ampersand_text_t *text,
     ngx_http_ampersand_text(text, "}");
 
     for (i = 0; i < n; i++) {
-        ngx_http_ampersand_text(text, ",\"%s\":%uA", f[i].name, f[i].value);
+        ngx_http_ampersand_text(text, ",\"%s\":", f[i].name);
+        ngx_http_ampersand_figure_write(text, &f[i]);
     }
 
     ngx_http_ampersand_text(text, ",\"version\":\"%s\",\"gateway\":\"%*s\"",

@@ -84,8 +84,9 @@ ngx_http_ampersand_prometheus(ngx_http_ampersand_text_t *text,
     for (i = 0; i < n; i++) {
         ngx_http_ampersand_prometheus_head(text, f[i].name, f[i].type,
                                            f[i].help);
-        ngx_http_ampersand_text(text, "ampersand_%s %uA\n", f[i].name,
-                                f[i].value);
+        ngx_http_ampersand_text(text, "ampersand_%s ", f[i].name);
+        ngx_http_ampersand_figure_write(text, &f[i]);
+        ngx_http_ampersand_text(text, "\n");
     }
 }
 

@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_lookup.h"
 #include "ngx_ampersand_log.h"
+#include "zone/ngx_ampersand_clock.h"
 #include "amp_escape.h"
 #include "amp_tenant_key.h"
 
@@ -55,7 +56,9 @@ ngx_http_ampersand_lookup_token(ngx_http_ampersand_lookup_t *lookup,
         return AMP_BAD_RECORD;
     }
 
-    if (record.expires && record.expires <= ngx_time()) {
+    if (ngx_ampersand_clock_expired(lookup->lookups->zone,
+                                    (time_t) record.expires))
+    {
         return ngx_http_ampersand_lookup_unknown(lookup);
     }
 

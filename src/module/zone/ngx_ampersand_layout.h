@@ -76,7 +76,8 @@ struct ngx_ampersand_node_s {
 
 typedef struct {
     u_char                 digest[AMP_TOKEN_DIGEST];
-    time_t                 expires;     /* Unix seconds, 0: never             */
+    time_t                 expires;     /* Unix seconds, 0: never; see
+                                           ngx_ampersand_clock.h              */
     uint32_t               scope;       /* bytes of an amp_token_scope_t,
                                            aligned, after the tenant; 0: none */
     uint32_t               used;        /* day since 1970 of its last use, see
@@ -205,6 +206,8 @@ typedef struct {
                                            invalidations                      */
     volatile uint64_t          unshared[NGX_AMPERSAND_UNSHARED];
 
+    volatile uint64_t          redis_time; /* in ms, less ngx_current_msec; 0:
+                                           not known yet                      */
     ngx_atomic_t               frozen;  /* classes, for all tenants           */
     ngx_atomic_t               frozen_events; /* that said so                 */
     ngx_atomic_t               cooldown_end; /* ngx_current_msec at the end of

@@ -217,10 +217,10 @@ ngx_ampersand_metrics_free(ngx_ampersand_metrics_tenant_t *tenant, time_t now)
 
 void
 ngx_ampersand_metrics_token(ngx_ampersand_metrics_tenant_t *tenant,
-    time_t expires)
+    time_t expires, time_t now)
 {
     if (tenant->expires
-        && (tenant->expires <= ngx_time()
+        && (tenant->expires <= now
             || ngx_time() - tenant->expires_used
                > NGX_AMPERSAND_METRICS_SILENCE))
     {

@@ -174,10 +174,13 @@ ngx_ampersand_metrics_t *ngx_ampersand_metrics_create(ngx_conf_t *cf,
 ngx_ampersand_metrics_tenant_t *ngx_ampersand_metrics_tenant(
     ngx_ampersand_metrics_t *metrics, amp_span_t id);
 
-/* A request of the tenant came with a token that expires then; 0: never. */
+/*
+ * A request of the tenant came with a token that expires then; 0: never.  now
+ * is the time of Redis, by which tokens expire.
+ */
 
 void ngx_ampersand_metrics_token(ngx_ampersand_metrics_tenant_t *tenant,
-    time_t expires);
+    time_t expires, time_t now);
 
 /* Frees the places of tenants that sent nothing for an hour. */
 

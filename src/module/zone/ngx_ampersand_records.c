@@ -1,4 +1,5 @@
 #include "ngx_ampersand_records.h"
+#include "ngx_ampersand_clock.h"
 #include "ngx_ampersand_generations.h"
 #include "ngx_ampersand_node.h"
 
@@ -57,7 +58,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
         rc = NGX_AMPERSAND_RECORD_CHANGED;
         tn = ngx_ampersand_node_body(token);
 
-        if (tn->expires && tn->expires <= ngx_time()) {
+        if (ngx_ampersand_clock_expired(zone, tn->expires)) {
             rc = NGX_AMPERSAND_RECORD_NEGATIVE;
             goto done;
         }

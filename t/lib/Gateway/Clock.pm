@@ -6,7 +6,7 @@ package Gateway::Clock;
 #   Gateway::Clock->new(monotonic => 1);    # the monotonic clock stays right
 #   local $ENV{NGINX_WRAP} = $clock->wrap;
 #   my $gw = Gateway->start(main => $clock->main);
-#   $clock->set(3600);                      # so many seconds later than it is
+#   $clock->set(3600);                      # so many seconds later than it is; less than 0: earlier
 
 use strict;
 use warnings;
@@ -40,7 +40,7 @@ sub set {
     my ($self, $seconds) = @_;
     my $file = $self->{env}{FAKETIME_TIMESTAMP_FILE};
     open my $f, '>', "$file.new" or die "$file.new: $!";
-    print $f "+$seconds";
+    printf $f '%+d', $seconds;
     close $f;
     rename "$file.new", $file or die "$file: $!";
 }
