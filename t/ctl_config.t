@@ -106,6 +106,36 @@ subtest 'again: nothing is changed' => sub {
     is $events->message(0.2), undef, 'no event';
 };
 
+subtest 'limits of projects' => sub {
+    my $limits = { 'p-1' => { rate => '200/s', burst => 400 }, 'p-2' => { rate => '10000/d', burst => 10 } };
+    $ctl->run('limit', 'set', '--project', $_, '--rate', $limits->{$_}{rate}, '--burst', $limits->{$_}{burst}) for sort keys %$limits;
+    my $with = export($ctl);
+    is_deeply $with->{projects}, [ map { { id => $_, limit => $limits->{$_} } } sort keys %$limits ], 'are exported';
+    my $r = import_text($dst, $with, '--dry-run');
+    like $r->{out}, qr{^\+ project p-1\n    /limit: null -> \{"rate":"200/s","burst":400\}$}m, '--dry-run shows them';
+    like $r->{out}, qr/; limits of projects: 2 added, 0 changed, 0 removed$/, 'and counts';
+    is_deeply export($dst), $doc, 'but makes none';
+    is_deeply import_doc($dst, $with)->{doc}{projects}, { added => 2, changed => 0, removed => 0 }, 'imported';
+    is_deeply export($dst), $with, 'the same document again';
+    my $less = $JSON->decode($JSON->encode($with));
+    shift @{ $less->{projects} };
+    $less->{projects}[0]{limit}{burst} = 20;
+    is_deeply import_doc($dst, $less)->{doc}{projects}, { added => 0, changed => 1, removed => 0 }, 'one is changed; what is left out stays';
+    is_deeply import_doc($dst, $less, '--prune')->{doc}{projects}, { added => 0, changed => 0, removed => 1 }, 'and goes with --prune';
+    is_deeply export($dst)->{projects}, $less->{projects}, 'as the document says';
+    for ([ [ { id => 'p-1' } ], qr{/projects/0: expected an object with id and limit} ],
+        [ [ { id => 'p-1', limit => { rate => 'fast' } } ], qr{/projects/0/limit/rate: expected a rate} ],
+        [ [ { id => 'p-1', limit => { rate => '1/h', burst => 9000 } } ], qr{/projects/0/limit: expected .*burst that refills in 26 days} ],
+        [ [ map { { id => 'p-1', limit => { rate => '1/h' } } } 1, 2 ], qr{/projects: expected each project once} ])
+    {
+        my ($projects, $says) = @$_;
+        like import_text($dst, { version => 1, tenants => [], projects => $projects })->{err}, $says, 'a mistake is named';
+    }
+    $ctl->run('limit', 'set', '--project', $_, qw(--rate none)) for sort keys %$limits;
+    is_deeply import_doc($dst, $doc, '--prune')->{doc}{projects}, { added => 0, changed => 0, removed => 1 }, 'all gone';
+    is_deeply export($dst), $doc, 'as before';
+};
+
 subtest 'with another master key' => sub {
     my $third = Gateway::Redis->start;
     my $new = Gateway::Ctl->new($third);
@@ -218,7 +248,7 @@ subtest 'a mistake changes nothing, and its message says where it is and what is
         [ "\n\n[]", qr/line 3: expected an object/ ],
         [ '{}', qr/expected valid JSON/ ],
         [ '{"tenants":[]}', qr/expected the member "version", which is 1/ ],
-        [ '{"version":2,"tenants":[]}', qr/expected "version": 1, "tenants", and no other member/ ],
+        [ '{"version":2,"tenants":[]}', qr/expected "version": 1, "tenants", perhaps "projects", and no other member/ ],
         [ '{"version":1}', qr/expected the member "tenants"/ ],
         [ '{"version":1,"tenants":[],"tenants":[]}', qr/and no other member/ ],
         [ '{"version":1,"tenant":[]}', qr/and no other member/ ],

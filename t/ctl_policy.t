@@ -22,6 +22,39 @@ is $ctl->run(qw(tenant add acme --project p-1))->{code}, 0, 'a tenant';
 sub record { decode_json $redis->command('GET', 'amp:tenant:acme') }
 sub drain { 1 while defined $events->message(0.1) }
 
+subtest 'the limit of a project' => sub {
+    my $raw = sub { $redis->command('HGET', 'amp:gen:p-1', 'limit') };
+    my $none = { project => 'p-1', limits => {} };
+    is_deeply $ctl->json(qw(limit show --project p-1))->{doc}, $none, 'none at first';
+    like $ctl->run(qw(limit show --project p-1))->{out}, qr/^project +none/m, 'as text';
+    is $ctl->run(qw(limit set --project p-1 --burst 5))->{code}, 2, 'a burst needs a rate';
+    drain();
+    my $project = sub { return { project => { rate => $_[0], burst => $_[1] } } };
+    is_deeply $ctl->json(qw(limit set --project p-1 --rate 200/s --burst 400 --dry-run))->{doc},
+        { project => 'p-1', limits => $project->('200/s', 400), before => { limits => {} } }, '--dry-run';
+    is $raw->(), undef, 'changes nothing';
+    is $ctl->run(qw(limit set --project p-1 --rate 200/s))->{code}, 0, 'set';
+    is_deeply decode_json($raw->()), { rate => '200/s', burst => 200 }, 'its number is the burst';
+    is_deeply decode_json($events->message(2)), { v => 1, type => 'limit', project => 'p-1', limit => { rate => '200/s', burst => 200 } }, 'event';
+    is_deeply $ctl->json(qw(limit set --project p-1 --burst 400))->{doc},
+        { project => 'p-1', limits => $project->('200/s', 400), before => { limits => $project->('200/s', 200) } }, 'its burst';
+    is_deeply $ctl->json(qw(limit set --project p-1 --rate 100/s))->{doc}{limits}, $project->('100/s', 400), 'a rate alone keeps it';
+    like $ctl->run(qw(audit))->{out}, qr{limit set: limit changed .*\n    /projects/p-1/rate: "200/s" -> "100/s"}, 'audited';
+    drain();
+    is $ctl->run(qw(limit set --project p-1 --rate none))->{code}, 0, 'removed';
+    is $raw->(), undef, 'in Redis';
+    is_deeply decode_json($events->message(2))->{limit}, {}, 'event';
+    $redis->command('HSET', 'amp:gen:p-1', 'limit', '{"rate":1}');
+    like $ctl->run(qw(limit show --project p-1))->{err}, qr/limit of project "p-1" cannot be read\n.*limit set --project p-1/, 'a malformed one';
+    my %checks = map { $_->{check} => $_ } @{ $ctl->json('doctor')->{doc}{checks} };
+    like $checks{limits}{message}, qr/^1 of projects cannot be read.*: p-1$/, 'doctor';
+    is $ctl->run(qw(limit set --project p-1 --rate 9/s))->{code}, 0, 'is set again';
+    %checks = map { $_->{check} => $_ } @{ $ctl->json('doctor')->{doc}{checks} };
+    is $checks{limits}{status}, 'ok', 'doctor';
+    is_deeply $ctl->json(qw(tenant show acme))->{doc}{limits} // {}, {}, 'the tenant has none of its own';
+    $ctl->run(qw(limit set --project p-1 --rate none));
+};
+
 subtest 'limit set and show' => sub {
     is_deeply $ctl->json(qw(limit show acme))->{doc}, { tenant => 'acme', limits => {} }, 'no limit at first';
     like $ctl->run(qw(limit show acme))->{out}, qr/^default +none/m, 'text';

@@ -2,11 +2,12 @@
 #include "amp_escape.h"
 #include "amp_frozen.h"
 #include "amp_json.h"
+#include "amp_project.h"
 
 
 static const char *const  amp_event_types[] = {
     "tenant", "token", "generation", "purge", "cooldown", "freeze",
-    "mark"
+    "mark", "limit"
 };
 
 
@@ -15,7 +16,7 @@ amp_event_type(amp_span_t name, amp_event_e *type)
 {
     unsigned  i;
 
-    for (i = 0; i <= AMP_EVENT_MARK; i++) {
+    for (i = 0; i <= AMP_EVENT_LIMIT; i++) {
         if (amp_span_eq(name, amp_span_make(amp_event_types[i],
                                             strlen(amp_event_types[i]))))
         {
@@ -79,24 +80,52 @@ amp_event_tenant(const json_t *json, amp_event_t *event)
 
 
 static int
-amp_event_family(const json_t *json, amp_event_t *event)
+amp_event_project(const json_t *json, amp_event_t *event)
 {
-    int         family;
-    amp_span_t  project, name;
+    amp_span_t  project;
 
     project = amp_json_text(json_object_get(json, "project"));
-    name = amp_json_text(json_object_get(json, "family"));
-    family = amp_family_find(name);
 
-    if (!amp_project_id_valid(project) || family < 0) {
+    if (!amp_project_id_valid(project)) {
         return -1;
     }
 
     memcpy(event->project, project.data, project.len);
     event->project_len = project.len;
-    event->family = (amp_family_e) family;
 
     return 0;
+}
+
+
+static int
+amp_event_family(const json_t *json, amp_event_t *event)
+{
+    int  family;
+
+    family = amp_family_find(amp_json_text(json_object_get(json, "family")));
+
+    if (family < 0) {
+        return -1;
+    }
+
+    event->family = (amp_family_e) family;
+
+    return amp_event_project(json, event);
+}
+
+
+static int
+amp_event_limit(const json_t *json, amp_event_t *event)
+{
+    json_t  *limit;
+
+    limit = json_object_get(json, "limit");
+
+    if (limit == NULL || amp_project_limit(limit, &event->rate) != 0) {
+        return -1;
+    }
+
+    return amp_event_project(json, event);
 }
 
 
@@ -147,6 +176,10 @@ amp_event_read(const json_t *json, amp_event_t *event)
 
     if (event->type == AMP_EVENT_COOLDOWN) {
         return amp_event_cooldown(json, event);
+    }
+
+    if (event->type == AMP_EVENT_LIMIT) {
+        return amp_event_limit(json, event);
     }
 
     if (amp_json_count(json_object_get(json, "rev"), &event->rev) != 0) {
@@ -209,12 +242,19 @@ amp_event_write_digest(const amp_event_t *event, amp_buf_t *out)
 
 
 static void
+amp_event_write_project(const amp_event_t *event, amp_buf_t *out)
+{
+    amp_buf_text(out, ",\"project\":");
+    amp_json_string(amp_span_make(event->project, event->project_len), out);
+}
+
+
+static void
 amp_event_write_family(const amp_event_t *event, amp_buf_t *out)
 {
     const char  *family = amp_family_name(event->family);
 
-    amp_buf_text(out, ",\"project\":");
-    amp_json_string(amp_span_make(event->project, event->project_len), out);
+    amp_event_write_project(event, out);
     amp_buf_text(out, ",\"family\":");
     amp_json_string(amp_span_make(family, strlen(family)), out);
 }
@@ -230,6 +270,9 @@ amp_event_write(const amp_event_t *event, amp_buf_t *out)
 
     if (event->type == AMP_EVENT_GENERATION || event->type == AMP_EVENT_PURGE) {
         amp_event_write_family(event, out);
+
+    } else if (event->type == AMP_EVENT_LIMIT) {
+        amp_event_write_project(event, out);
 
     } else if (event->type == AMP_EVENT_FREEZE) {
         amp_buf_text(out, ",\"classes\":");
@@ -255,6 +298,11 @@ amp_event_write(const amp_event_t *event, amp_buf_t *out)
 
         amp_buf_text(out, ",\"ms\":");
         amp_json_number(event->rev, out);
+        break;
+
+    case AMP_EVENT_LIMIT:
+        amp_buf_text(out, ",\"limit\":");
+        amp_project_limit_write(&event->rate, out);
         break;
 
     default:

@@ -10,6 +10,8 @@
  *     "ms": 30000 }
  *   { "v": 1, "type": "freeze", "rev": 5, "classes": [ "write" ] }
  *   { "v": 1, "type": "mark", "rev": 4711 }
+ *   { "v": 1, "type": "limit", "project": "<id>",
+ *     "limit": { "rate": "50/s", "burst": 100 } }
  *
  * "rev" is the record's revision, or the new generation.  "ms" is how long a
  * cool-down lasts from now on: of the tenant, or of the part of its requests
@@ -17,6 +19,7 @@
  * differ.  "freeze" says what is frozen for all tenants from now on, see
  * amp_frozen.h.  A mark changes nothing: a gateway that has it in its record
  * (amp_gateway.h) has applied all that the same server published before.
+ * "limit" is that of a project (amp_project.h) from now on; {}: it has none.
  */
 
 #ifndef AMP_EVENT_H
@@ -37,7 +40,8 @@ typedef enum {
     AMP_EVENT_PURGE,
     AMP_EVENT_COOLDOWN,
     AMP_EVENT_FREEZE,
-    AMP_EVENT_MARK
+    AMP_EVENT_MARK,
+    AMP_EVENT_LIMIT
 } amp_event_e;
 
 
@@ -52,6 +56,7 @@ typedef struct {
     unsigned char  digest[AMP_TOKEN_DIGEST];    /* of a token, or the scope   */
     unsigned       scoped;      /* a cool-down has a scope                    */
     unsigned       classes;     /* that are frozen, 1 << amp_class_e          */
+    amp_rate_t     rate;        /* of a project; count 0: none                */
 } amp_event_t;
 
 

@@ -35,14 +35,17 @@ void amp_keys_tenant(amp_span_t prefix, amp_span_t tenant, amp_buf_t *out);
 
 void amp_keys_tenants(amp_span_t prefix, amp_buf_t *out);
 
-/* <prefix>gen:<project id>: a hash, resource family -> generation. */
+/*
+ * <prefix>gen:<project id>: a hash, resource family -> generation, and the
+ * project's limit, see amp_project.h.
+ */
 
 void amp_keys_gen(amp_span_t prefix, amp_span_t project_id, amp_buf_t *out);
 
 /*
  * <prefix>limit:{<tenant>}:<limit>: the state of a limit, see lease.lua.  That
  * of a token is named by the token's id: <prefix>limit:{<tenant>}:token:<10
- * base62>.
+ * base62>; of a project it is <prefix>limit:{<project id>}:project.
  */
 
 void amp_keys_limit(amp_span_t prefix, amp_span_t tenant, amp_limit_e limit,

@@ -266,6 +266,15 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
         " token with a higher limit: ampctl token issue <tenant> --rate <rate>"
     },
 
+    [AMP_PROJECT_RATE_LIMITED] = {
+        "project-rate-limited", 429, 1, "Rate limit of the project reached",
+        "All tenants of this project together have reached the project's rate"
+        " limit; the tenant has not reached its own.",
+        "Wait as long as Retry-After says. For a higher limit ask the platform"
+        " team: ampctl limit set --project <project> --rate <rate> --burst"
+        " <burst>"
+    },
+
     [AMP_TOO_MANY] = {
         "too-many-at-once", 429, 1, "Too many concurrent requests",
         "The tenant has as many requests in flight as its limit allows.",

@@ -65,6 +65,7 @@ typedef enum {
     /* 429 with Retry-After */
     AMP_RATE_LIMITED,
     AMP_TOKEN_RATE_LIMITED,     /* the token's own limit                      */
+    AMP_PROJECT_RATE_LIMITED,   /* that of all tenants of its project         */
     AMP_TOO_MANY,               /* concurrent requests                        */
     AMP_COOLING_DOWN,           /* after a 429 of Ampersand                   */
 

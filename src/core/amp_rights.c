@@ -28,17 +28,18 @@ static const amp_right_t  amp_rights_list[] = {
     { "expireat", " % x", amp_rights_on(TOKEN), 0 },
     { "get", " %", amp_rights_on(TOKEN)|amp_rights_on(TENANT)
       |amp_rights_on(GATEWAY)|amp_rights_on(USED)|amp_rights_on(FROZEN), 0 },
-    { "hdel", " % x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT)
-      |amp_rights_on(GATEWAYS), 0 },
-    { "hget", " % x", amp_rights_on(TOKENS)|amp_rights_on(USAGE), 0 },
+    { "hdel", " % x", amp_rights_on(TOKENS)|amp_rights_on(GEN)
+      |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
+    { "hget", " % x", amp_rights_on(TOKENS)|amp_rights_on(GEN)
+      |amp_rights_on(USAGE), 0 },
     { "hgetall", " %", amp_rights_on(TOKENS)|amp_rights_on(GEN)
       |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
     { "hincrby", " % x x", amp_rights_on(GEN)|amp_rights_on(USAGE), 0 },
     { "hlen", " %", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
     { "hmget", " % x", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS), 0 },
     { "hscan", " % 0", amp_rights_on(USAGE), 0 },
-    { "hset", " % x x x", amp_rights_on(TOKENS)|amp_rights_on(LIMIT)
-      |amp_rights_on(GATEWAYS)|amp_rights_on(USAGE), 0 },
+    { "hset", " % x x x", amp_rights_on(TOKENS)|amp_rights_on(GEN)
+      |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS)|amp_rights_on(USAGE), 0 },
     { "info", " server", 0, 0 },
     { "pexpire", " % x", amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS)
       |amp_rights_on(USAGE), 0 },

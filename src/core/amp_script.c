@@ -19,3 +19,4 @@ const amp_script_t  amp_script_register = amp_script(REGISTER);
 const amp_script_t  amp_script_usage = amp_script(USAGE);
 const amp_script_t  amp_script_write_tenant = amp_script(WRITE_TENANT);
 const amp_script_t  amp_script_write_token = amp_script(WRITE_TOKEN);
+const amp_script_t  amp_script_write_limit = amp_script(WRITE_LIMIT);

@@ -31,6 +31,7 @@ extern const amp_script_t  amp_script_register;
 extern const amp_script_t  amp_script_usage;
 extern const amp_script_t  amp_script_write_tenant;
 extern const amp_script_t  amp_script_write_token;
+extern const amp_script_t  amp_script_write_limit;
 
 
 #endif /* AMP_SCRIPT_H */

@@ -103,6 +103,10 @@ amp_limit_name(amp_limit_e limit)
         return "token";
     }
 
+    if (limit == AMP_LIMIT_PROJECT) {
+        return "project";
+    }
+
     if (limit == AMP_LIMIT_CONCURRENCY) {
         return "concurrency";
     }

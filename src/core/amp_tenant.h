@@ -49,6 +49,7 @@ typedef enum {
     AMP_LIMIT_CATALOG,              /* AMP_LIMIT_CATALOG + amp_class_e        */
     AMP_LIMIT_COUNT = AMP_LIMIT_CATALOG + AMP_CLASS_COUNT,
     AMP_LIMIT_TOKEN = AMP_LIMIT_COUNT,  /* of a token, in no tenant record    */
+    AMP_LIMIT_PROJECT,              /* of a project, the same: amp_project.h  */
     AMP_LIMIT_CONCURRENCY,          /* requests in flight                     */
     AMP_LIMIT_ALL
 } amp_limit_e;
@@ -184,7 +185,7 @@ int amp_sealed_text_valid(amp_span_t sealed);   /* only amp_seal_decode() does
 
 /*
  * The limit of a name ("default" or a class), or -1; the name of any limit,
- * "token" and "concurrency" included.
+ * "token", "project" and "concurrency" included.
  */
 
 int amp_limit_find(amp_span_t name);

@@ -11,8 +11,9 @@
  *     help, complete,    the texts of --help; completion in shells; the
  *     options, nearest   command line; "did you mean"
  *     command            what a command is given: options, store, master keys
- *     record_*, tenant_*, token_*
- *                        the tenant record as JSON; tenants and tokens in Redis
+ *     record_*, tenant_*, token_*, project_limit
+ *                        the tenant record as JSON; tenants, tokens and limits
+ *                        of projects in Redis
  *     ampersand, store   Ampersand's API; Redis
  *     route              the server that a command is sent to, then: sentinel,
  *                        cluster; nodes; connection; tls, fault

@@ -51,8 +51,8 @@ typedef struct {
 static void
 events_text(const amp_event_t *event, char text[EVENTS_TEXT])
 {
-    char           tenant[80], project[80];
-    amp_buf_t      classes;
+    char           tenant[80], project[AMP_PROJECT_ID_MAX + 1];
+    amp_buf_t      classes, rate;
     unsigned char  digest[2 * 6 + 1], buf[128];
 
     snprintf(tenant, sizeof(tenant), "%.*s", (int) event->tenant_len,
@@ -97,6 +97,21 @@ events_text(const amp_event_t *event, char text[EVENTS_TEXT])
         amp_frozen_write(event->classes, &classes);
         snprintf(text, EVENTS_TEXT, "frozen for all tenants: %.*s",
                  (int) amp_buf_written(&classes).len, (char *) buf);
+        break;
+
+    case AMP_EVENT_LIMIT:
+        amp_buf_init(&rate, buf, sizeof(buf));
+
+        if (event->rate.count != 0) {
+            amp_rate_write(&event->rate, &rate);
+            snprintf(text, EVENTS_TEXT, "limit of project %s: %.*s, burst %lu",
+                     project, (int) amp_buf_written(&rate).len, (char *) buf,
+                     (unsigned long) event->rate.burst);
+
+        } else {
+            snprintf(text, EVENTS_TEXT, "limit of project %s: none", project);
+        }
+
         break;
 
     default: /* AMP_EVENT_MARK */

@@ -1,24 +1,38 @@
 /*
- * ampctl limit: how many requests a tenant may send.
+ * ampctl limit: how many requests a tenant may send, or all of a project.
  */
 
 #include <stdio.h>
+#include <string.h>
 
+#include "../core/amp_tenant.h"
 #include "ampctl.h"
 #include "policy.h"
+#include "project_limit.h"
 #include "record.h"
 #include "record_policy.h"
 
 
+#define LIMIT_TRIES  32
+
+
 enum {
-    LIMIT_CLASS = CTL_OPTION,
+    LIMIT_PROJECT = CTL_OPTION,
+    LIMIT_CLASS,
     LIMIT_RATE,
     LIMIT_BURST,
     LIMIT_CONCURRENCY
 };
 
 
+#define LIMIT_OPTION_PROJECT                                                  \
+    { LIMIT_PROJECT, "project", "PROJECT_ID",                                 \
+      "the limit of a project, which its tenants share; without ID", 0 }
+
+
 static const ctl_option_t  limit_set_options[] = {
+
+    LIMIT_OPTION_PROJECT,
 
     { LIMIT_CLASS, "class", "C",
       "one class only: catalog, read, write, data, secrets", 0 },
@@ -37,6 +51,13 @@ static const ctl_option_t  limit_set_options[] = {
 };
 
 
+static const ctl_option_t  limit_show_options[] = {
+
+    LIMIT_OPTION_PROJECT,
+    { 0, NULL, NULL, NULL, 0 }
+};
+
+
 /* {"limits": {...}} */
 
 static json_t *
@@ -51,17 +72,18 @@ limit_view(const json_t *record)
 }
 
 
+/* none: what has no limit, where there is none. */
+
 static void
-limit_print(const json_t *record)
+limit_table(json_t *limits, const char *none)
 {
     char                       burst[32];
-    json_t                    *limits, *limit;
+    json_t                    *limit;
     unsigned                   n;
     const char                *name;
     output_table_t            *table;
     static const char *const   heads[] = { "CLASS", "RATE", "BURST" };
 
-    limits = json_object_get(record, "limits");
     n = 0;
     table = output_table(3, heads);
 
@@ -78,7 +100,7 @@ limit_print(const json_t *record)
     }
 
     if (n == 0) {
-        output_row(table, "default", "none", NULL);
+        output_row(table, none, "none", NULL);
     }
 
     limit = json_object_get(limits, "concurrency");
@@ -90,6 +112,13 @@ limit_print(const json_t *record)
     }
 
     output_table_print(table);
+}
+
+
+static void
+limit_print(const json_t *record)
+{
+    limit_table(json_object_get(record, "limits"), "default");
 }
 
 
@@ -120,20 +149,220 @@ limit_change(json_t *record, void *data, ctl_error_t *error)
 static const policy_t  limit_policy = { limit_change, limit_view, limit_print };
 
 
+/*
+ * Of whom the command speaks: 1 with *project set, 0 for the tenant that the
+ * first argument names, -1 with ctl->error filled.
+ */
+
+static int
+limit_project(ctl_t *ctl, const char **project)
+{
+    *project = ctl_value(ctl, LIMIT_PROJECT);
+
+    if ((*project == NULL) == (ctl->args[0] == NULL)) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage", *project == NULL
+                  ? "neither a tenant nor a project is named"
+                  : "a tenant and a project are named");
+        return ctl_remedy(&ctl->error, "name a tenant, or --project PROJECT_ID "
+                          "for the limit that all tenants of a project share");
+    }
+
+    if (*project == NULL) {
+        return 0;
+    }
+
+    if (!amp_project_id_valid(ctl_span(*project))) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  "\"%s\" is not a project id", *project);
+        return ctl_remedy(&ctl->error, "give the id from Ampersand's project "
+                          "settings, which ampctl tenant show has, too");
+    }
+
+    return 1;
+}
+
+
+/* {"project": {...}}, or {} where there is no limit. */
+
+static json_t *
+limit_of_project(const amp_rate_t *rate)
+{
+    return json_pack("{s:o*}", "project", project_limit_json(rate));
+}
+
+
+static void
+limit_project_print(ctl_t *ctl, const char *project, const amp_rate_t *before,
+    const amp_rate_t *rate)
+{
+    json_t  *doc, *limits;
+
+    limits = limit_of_project(rate);
+
+    if (ctl->json) {
+        doc = json_pack("{s:s, s:o}", "project", project, "limits", limits);
+
+        if (before != NULL) {
+            json_object_set_new(doc, "before",
+                                json_pack("{s:o}", "limits",
+                                          limit_of_project(before)));
+        }
+
+        (void) output_json(doc);
+        return;
+    }
+
+    if (before != NULL) {
+        output("before:\n");
+        doc = limit_of_project(before);
+        limit_table(doc, "project");
+        json_decref(doc);
+        output(ctl_dry_run(ctl) ? "\nwithout --dry-run:\n" : "\nnow:\n");
+    }
+
+    limit_table(limits, "project");
+    json_decref(limits);
+}
+
+
+static int
+limit_show_project(ctl_t *ctl, const char *project)
+{
+    project_limit_t  limit;
+
+    if (ctl_store(ctl) == NULL
+        || project_limit_load(ctl->store, &ctl->error, project, &limit) != 0)
+    {
+        return -1;
+    }
+
+    project_limit_free(&limit);
+
+    if (limit.malformed) {
+        ctl_error(&ctl->error, CTL_REFUSED, "bad_record", "the limit of "
+                  "project \"%s\" cannot be read", project);
+        return ctl_remedy(&ctl->error, "set it again: ampctl limit set "
+                          "--project %s --rate 50/s --burst 100", project);
+    }
+
+    limit_project_print(ctl, project, NULL, &limit.rate);
+
+    return CTL_DONE;
+}
+
+
+/* The limit that the options make of another one.  0, or -1 with the error. */
+
+static int
+limit_rate(ctl_t *ctl, const amp_rate_t *before, amp_rate_t *rate)
+{
+    int      rc;
+    json_t  *record;
+
+    record = json_pack("{s:{s:o*}}", "limits", "default",
+                       project_limit_json(before));
+
+    rc = record_limit(record, NULL, ctl_value(ctl, LIMIT_RATE),
+                      ctl_value(ctl, LIMIT_BURST), &ctl->error);
+
+    if (rc == 0) {
+        rc = amp_project_limit(json_object_get(json_object_get(record,
+                                                               "limits"),
+                                               "default"),
+                               rate);
+    }
+
+    json_decref(record);
+
+    return rc;
+}
+
+
+static int
+limit_set_project(ctl_t *ctl, const char *project)
+{
+    int              rc;
+    unsigned         try;
+    amp_rate_t       rate;
+    project_limit_t  limit;
+
+    static const amp_rate_t  trial = { AMP_RATE_MAX, 1, 1 };
+
+    /* with the highest rate any burst is possible; no limit of the record */
+
+    if (limit_rate(ctl, &trial, &rate) != 0 || ctl_store(ctl) == NULL) {
+        return -1;
+    }
+
+    for (try = 0, rc = 0; rc == 0 && try < LIMIT_TRIES; try++) {
+
+        if (project_limit_load(ctl->store, &ctl->error, project, &limit) != 0) {
+            return -1;
+        }
+
+        rc = limit_rate(ctl, &limit.rate, &rate);
+
+        if (rc == 0) {
+            rc = ctl_dry_run(ctl) ? 1
+                 : project_limit_write(ctl->store, &ctl->error, project, &limit,
+                                       &rate);
+        }
+
+        project_limit_free(&limit);
+    }
+
+    if (rc == 0) {
+        ctl_error(&ctl->error, CTL_REFUSED, "conflict", "the limit of project "
+                  "\"%s\" was changed by other commands %d times in a row",
+                  project, LIMIT_TRIES);
+        return ctl_remedy(&ctl->error, "run the command again");
+    }
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    limit_project_print(ctl, project, &limit.rate, &rate);
+
+    return CTL_DONE;
+}
+
+
 static int
 limit_show(ctl_t *ctl)
 {
-    return policy_show(ctl, &limit_policy);
+    int          rc;
+    const char  *project;
+
+    rc = limit_project(ctl, &project);
+
+    return rc == 0 ? policy_show(ctl, &limit_policy)
+           : rc == 1 ? limit_show_project(ctl, project) : -1;
 }
 
 
 static int
 limit_set(ctl_t *ctl)
 {
+    int          rc;
     char         rate[AMP_RATE_TEXT_MAX];
-    const char  *class;
+    const char  *class, *project;
 
     class = ctl_value(ctl, LIMIT_CLASS);
+    rc = limit_project(ctl, &project);
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    if (rc == 1
+        && (class != NULL || ctl_value(ctl, LIMIT_CONCURRENCY) != NULL))
+    {
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  "the limit of a project is one rate for all requests");
+        return ctl_remedy(&ctl->error, "leave out --class and --concurrency, "
+                          "or name a tenant in place of the project");
+    }
 
     if (ctl_value(ctl, LIMIT_RATE) == NULL
         && ctl_value(ctl, LIMIT_BURST) == NULL
@@ -153,6 +382,10 @@ limit_set(ctl_t *ctl)
                           "the class with a second command");
     }
 
+    if (rc == 1) {
+        return limit_set_project(ctl, project);
+    }
+
     if (record_limit_class(class, &ctl->error) != 0) {
         return -1;
     }
@@ -169,17 +402,24 @@ limit_set(ctl_t *ctl)
 
 const ctl_command_t  ctl_limit_commands[] = {
 
-    { "limit", "set", "ID", "set a tenant's rate, burst and concurrency",
+    { "limit", "set", "[ID]",
+      "set the rate, burst and concurrency of a tenant, the rate of a project",
       "Without --class the limit counts all requests of the tenant; a class\n"
       "may have a limit of its own in addition. For example:\n"
       "  ampctl limit set acme --class write --rate 600/m --burst 20\n"
       "A rate holds for all gateways together. A burst below what the rate\n"
-      "gives in a tenth of a second makes them call Redis more often.",
+      "gives in a tenth of a second makes them call Redis more often.\n"
+      "\n"
+      "--project sets a limit that all tenants of the project share, beside\n"
+      "those of their own; ID is left out then:\n"
+      "  ampctl limit set --project P --rate 100/s --burst 200",
       limit_set_options, limit_set },
 
-    { "limit", "show", "ID", "show a tenant's limits", "For example:\n"
-      "  ampctl limit show acme",
-      NULL, limit_show },
+    { "limit", "show", "[ID]", "show the limits of a tenant, or of a project",
+      "For example:\n"
+      "  ampctl limit show acme\n"
+      "  ampctl limit show --project P",
+      limit_show_options, limit_show },
 
     { NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 };

@@ -9,6 +9,8 @@
 
 #include "../core/amp_json.h"
 #include "../core/amp_keys.h"
+#include "../core/amp_lease.h"
+#include "../core/amp_project.h"
 #include "../core/amp_token_scope.h"
 #include "config_check.h"
 #include "config_record.h"
@@ -179,6 +181,10 @@ import_check(import_t *im, import_tenant_t *tenant)
         return -1;
     }
 
+    json_object_set_new(im->projects,
+                        record_text(json_object_get(record, "project"), "id"),
+                        json_true());
+
     size = amp_tenant_decode_object(record, &flat, sizeof(flat), &why);
 
     if (size != 0 && json_dumpb(record, NULL, 0, JSON_COMPACT)
@@ -311,11 +317,48 @@ import_case(import_t *im, const tenant_ids_t *there)
 }
 
 
+/* The limits of projects.  0, or -1 with the error filled. */
+
+static int
+import_check_projects(import_t *im)
+{
+    char             place[24];
+    size_t           i;
+    json_t          *project;
+    amp_rate_t       rate;
+    schema_fault_t   fault;
+
+    json_array_foreach(im->file.projects, i, project) {
+        if (amp_project_limit(json_object_get(project, "limit"), &rate) == 0
+            && rate.burst <= amp_lease_burst_max(&rate))
+        {
+            continue;
+        }
+
+        fault.pointer[0] = '\0';
+        snprintf(place, sizeof(place), "%lu", (unsigned long) i);
+        schema_at(&fault, place);
+        schema_at(&fault, "limit");
+        snprintf(fault.expected, sizeof(fault.expected), "a rate of at most "
+                 "%d/s, and a burst that refills in %d days", AMP_RATE_MAX,
+                 (int) (AMP_LEASE_SPAN / AMP_LEASE_SECOND / 86400));
+
+        return config_projects_fault(&im->file, &fault, &im->ctl->error);
+    }
+
+    return 0;
+}
+
+
 int
 import_check_once(import_t *im)
 {
     int            rc;
     tenant_ids_t   there;
+
+    if (import_check_projects(im) != 0) {
+        return -1;
+    }
 
     if (import_once(im, &im->ids, "tenant") != 0
         || import_once(im, &im->digests, "digest") != 0

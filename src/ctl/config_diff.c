@@ -30,7 +30,10 @@ config_diff_begin(config_diff_t *diff, unsigned json, unsigned show)
 }
 
 
-/* A line, or an element.  what: "tenant" or "token"; id NULL: a new one's. */
+/*
+ * A line, or an element.  what: "tenant", "token" or "project"; id NULL: a new
+ * one's.
+ */
 
 static void
 diff_line(config_diff_t *diff, config_change_e change, const char *what,
@@ -139,6 +142,46 @@ config_diff_token(config_diff_t *diff, config_change_e change, const char *id,
 
 
 void
+config_diff_project(config_diff_t *diff, const char *id, json_t *before,
+    json_t *after)
+{
+    json_t           *list;
+    config_change_e   change;
+
+    change = json_equal(before, after) || before == after ? CONFIG_SAME
+             : before == NULL ? CONFIG_ADDED
+             : after == NULL ? CONFIG_REMOVED : CONFIG_CHANGED;
+
+    diff->projects[change]++;
+
+    if (!diff->show || change == CONFIG_SAME) {
+        return;
+    }
+
+    list = json_pack("[{s:s, s:O?, s:O?}]", "place", "/limit", "before", before,
+                     "after", after);
+
+    diff_line(diff, change, "project", id, json_incref(list));
+
+    if (!diff->json) {
+        diff_print(list);
+    }
+
+    json_decref(list);
+}
+
+
+/* 1 where the import has to do with limits of projects. */
+
+static int
+diff_has_projects(const config_diff_t *diff)
+{
+    return diff->projects[CONFIG_SAME] || diff->projects[CONFIG_ADDED]
+           || diff->projects[CONFIG_CHANGED] || diff->projects[CONFIG_REMOVED];
+}
+
+
+void
 config_diff_count(config_diff_t *diff, config_change_e change)
 {
     diff->tenants[change]++;
@@ -183,8 +226,10 @@ config_diff_end(config_diff_t *diff)
     }
 
     if (diff->json) {
-        output_json(json_pack("{s:o, s:o}", "tenants", tenants, "tokens",
-                              diff_sums(diff->tokens)));
+        output_json(json_pack("{s:o, s:o, s:o*}", "tenants", tenants, "tokens",
+                              diff_sums(diff->tokens), "projects",
+                              diff_has_projects(diff)
+                              ? diff_sums(diff->projects) : NULL));
 
         if (diff->show) {
             fputs("}\n", stdout);
@@ -196,12 +241,20 @@ config_diff_end(config_diff_t *diff)
     json_decref(tenants);
 
     output("%stenants: %u added, %u changed, %u removed, %u unchanged; tokens: "
-           "%u added, %u changed, %u removed\n",
+           "%u added, %u changed, %u removed",
            diff->show ? "without --dry-run: " : "",
            diff->tenants[CONFIG_ADDED], diff->tenants[CONFIG_CHANGED],
            diff->tenants[CONFIG_REMOVED], diff->tenants[CONFIG_SAME],
            diff->tokens[CONFIG_ADDED], diff->tokens[CONFIG_CHANGED],
            diff->tokens[CONFIG_REMOVED]);
+
+    if (diff_has_projects(diff)) {
+        output("; limits of projects: %u added, %u changed, %u removed",
+               diff->projects[CONFIG_ADDED], diff->projects[CONFIG_CHANGED],
+               diff->projects[CONFIG_REMOVED]);
+    }
+
+    output("\n");
 
     return CTL_DONE;
 }

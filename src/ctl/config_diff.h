@@ -25,6 +25,7 @@ typedef struct {
     size_t     items;
     unsigned   tenants[CONFIG_CHANGES];
     unsigned   tokens[CONFIG_CHANGES];
+    unsigned   projects[CONFIG_CHANGES];    /* their limits                   */
 } config_diff_t;
 
 
@@ -44,6 +45,11 @@ void config_diff_removed(config_diff_t *diff, const char *id);
 
 void config_diff_token(config_diff_t *diff, config_change_e change,
     const char *id, json_t *differences);
+
+/* The limit of a project; a limit is NULL where there is none. */
+
+void config_diff_project(config_diff_t *diff, const char *id,
+    json_t *before, json_t *after);
 
 /* Counts only. */
 

@@ -11,6 +11,8 @@
 
 #include "config_export.h"
 #include "config_record.h"
+#include "project_limit.h"
+#include "record.h"
 #include "tenant_list.h"
 
 
@@ -23,6 +25,10 @@ typedef struct {
     char *const   *ids;             /* of this part                           */
     json_t        *records[TENANT_BATCH];
     const char    *unreadable;      /* a tenant, or NULL                      */
+
+    json_t        *projects;        /* an object: the ids of its tenants'     */
+    json_t        *limits;          /* as in the document                     */
+    const char    *bad_limit;       /* a project, or NULL                     */
 } export_t;
 
 
@@ -48,6 +54,9 @@ export_tenant(export_t *export, const json_t *record, json_t *tokens)
     json_t  *tenant;
 
     tenant = config_tenant(record, tokens);
+    json_object_set_new(export->projects,
+                        record_text(json_object_get(record, "project"), "id"),
+                        json_true());
 
     fputs(export->tenants++ ? ",\n" : "\n", export->out);
     export->tokens += json_array_size(tokens);
@@ -100,6 +109,54 @@ export_part(export_t *export, size_t n)
 }
 
 
+static void
+export_limit(const char *project, const project_limit_t *limit, void *data)
+{
+    export_t *export = data;
+
+    if (limit->malformed) {
+        export->bad_limit = project;
+        return;
+    }
+
+    json_array_append_new(export->limits, json_pack("{s:s, s:o*}", "id",
+                          project, "limit", project_limit_json(&limit->rate)));
+}
+
+
+/* The limits of the tenants' projects.  0, or -1 with ctl->error filled. */
+
+static int
+export_projects(export_t *export)
+{
+    ctl_t  *ctl;
+
+    ctl = export->ctl;
+
+    if (project_limit_each(ctl->store, &ctl->error, export->projects,
+                           export_limit, export)
+        != 0)
+    {
+        return -1;
+    }
+
+    if (export->bad_limit != NULL) {
+        ctl_error(&ctl->error, CTL_REFUSED, "bad_record", "the limit of "
+                  "project \"%s\" cannot be read", export->bad_limit);
+        return ctl_remedy(&ctl->error, "set it again: ampctl limit set "
+                          "--project %s --rate 50/s --burst 100",
+                          export->bad_limit);
+    }
+
+    if (json_array_size(export->limits) != 0) {
+        fputs(",\n\"projects\": ", export->out);
+        json_dumpf(export->limits, export->out, JSON_INDENT(2));
+    }
+
+    return 0;
+}
+
+
 static int
 export_all(export_t *export)
 {
@@ -128,7 +185,12 @@ export_all(export_t *export)
     tenant_ids_free(&ids);
 
     if (rc == 0) {
-        fputs(export->tenants ? "\n]\n}\n" : "]\n}\n", export->out);
+        fputs(export->tenants ? "\n]" : "]", export->out);
+        rc = export_projects(export);
+    }
+
+    if (rc == 0) {
+        fputs("\n}\n", export->out);
     }
 
     return rc;
@@ -194,10 +256,31 @@ export_file(export_t *export, const char *name)
 }
 
 
+static int
+export_stdout(export_t *export)
+{
+    export->out = stdout;
+
+    if (export_all(export) == 0) {
+        return CTL_DONE;
+    }
+
+    /* what was written is no document, nor is it with an error behind it */
+
+    if (export->tenants != 0) {
+        return output_error(&export->ctl->error, 0);
+    }
+
+    return -1;
+}
+
+
 int
 config_export(ctl_t *ctl)
 {
-    export_t  export;
+    int          rc;
+    export_t     export;
+    const char  *name;
 
     if (ctl_store(ctl) == NULL) {
         return -1;
@@ -205,22 +288,14 @@ config_export(ctl_t *ctl)
 
     memset(&export, 0, sizeof(export));
     export.ctl = ctl;
+    export.projects = json_object();
+    export.limits = json_array();
 
-    if (ctl->args[0] != NULL && strcmp(ctl->args[0], "-") != 0) {
-        return export_file(&export, ctl->args[0]);
-    }
+    name = ctl->args[0];
+    rc = name != NULL && strcmp(name, "-") != 0 ? export_file(&export, name)
+                                                : export_stdout(&export);
+    json_decref(export.projects);
+    json_decref(export.limits);
 
-    export.out = stdout;
-
-    if (export_all(&export) == 0) {
-        return CTL_DONE;
-    }
-
-    /* what was written is no document, nor is it with an error behind it */
-
-    if (export.tenants != 0) {
-        return output_error(&ctl->error, 0);
-    }
-
-    return -1;
+    return rc;
 }

@@ -2,7 +2,7 @@
  * The document of ampctl config.
  *
  * jansson reads whole values only, so the object around the tenants is read
- * here.  Its members are few: "$schema", "version" and "tenants".
+ * here.  Its members are few: "$schema", "version", "projects" and "tenants".
  */
 
 #include <ctype.h>
@@ -160,7 +160,48 @@ config_close(config_file_t *file)
         fclose(file->f);
     }
 
+    json_decref(file->projects);
     schema_free(file->schema);
+}
+
+
+/* 0, or -1 with the error filled. */
+
+static int
+config_projects(config_file_t *file, ctl_error_t *error)
+{
+    size_t           i;
+    json_t          *project, *ids;
+    schema_fault_t   fault;
+
+    file->projects = config_value(file, error);
+    if (file->projects == NULL) {
+        return -1;
+    }
+
+    fault.pointer[0] = '\0';
+
+    if (schema_check(file->schema, "projects", file->projects, &fault) != 0) {
+        return config_projects_fault(file, &fault, error);
+    }
+
+    ids = json_object();
+
+    json_array_foreach(file->projects, i, project) {
+        json_object_set_new(ids, json_string_value(json_object_get(project,
+                                                                   "id")),
+                            json_true());
+    }
+
+    i = json_object_size(ids);
+    json_decref(ids);
+
+    if (i != json_array_size(file->projects)) {
+        snprintf(fault.expected, sizeof(fault.expected), "each project once");
+        return config_projects_fault(file, &fault, error);
+    }
+
+    return 0;
 }
 
 
@@ -185,8 +226,12 @@ config_member(config_file_t *file, const char *name, long start,
         return text != NULL ? 0 : -1;
     }
 
-    return config_expected(file, start, "\"version\": 1, \"tenants\", and no "
-                           "other member", error);
+    if (strcmp(name, "projects") == 0 && file->projects == NULL) {
+        return config_projects(file, error);
+    }
+
+    return config_expected(file, start, "\"version\": 1, \"tenants\", perhaps "
+                           "\"projects\", and no other member", error);
 }
 
 
@@ -253,6 +298,8 @@ config_rewind(config_file_t *file, ctl_error_t *error)
     file->n = 0;
     file->version = 0;
     file->tenants = 0;
+    json_decref(file->projects);
+    file->projects = NULL;
 
     if (config_word(file, '{', "an object with version and tenants", error)
         != 0)
@@ -323,6 +370,18 @@ config_fault(config_file_t *file, long start, size_t n,
               "in line %lu, /tenants/%lu%s: expected %s", file->name,
               config_line(file, start), (unsigned long) n - 1, fault->pointer,
               fault->expected);
+
+    return ctl_remedy(error, "nothing was changed; docs/config.schema.json "
+                      "describes the file");
+}
+
+
+int
+config_projects_fault(config_file_t *file, const schema_fault_t *fault,
+    ctl_error_t *error)
+{
+    ctl_error(error, CTL_REFUSED, "bad_file", "%s, /projects%s: expected %s",
+              file->name, fault->pointer, fault->expected);
 
     return ctl_remedy(error, "nothing was changed; docs/config.schema.json "
                       "describes the file");

@@ -20,6 +20,7 @@ typedef struct {
     size_t         n;               /* tenants that were read                 */
     int            version;         /* 1, or 0: it was not read yet           */
     unsigned       tenants:1;       /* their array has begun                  */
+    json_t        *projects;        /* an array, or NULL: not read so far     */
     schema_t      *schema;
 } config_file_t;
 
@@ -51,6 +52,11 @@ int config_next(config_file_t *file, json_t **tenant, ctl_error_t *error);
 
 int config_fault(config_file_t *file, long start, size_t n,
     const schema_fault_t *fault, ctl_error_t *error);
+
+/* The same for the array of projects, from which on the pointer is.  -1. */
+
+int config_projects_fault(config_file_t *file, const schema_fault_t *fault,
+    ctl_error_t *error);
 
 
 #endif /* CTL_CONFIG_FILE_H */

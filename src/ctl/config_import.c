@@ -7,8 +7,11 @@
  * before or after the import does:
  *
  *   1  tenants that are not in the document are removed (--prune)
- *   2  for each tenant: tokens that are not in the document are revoked
+ *   2  limits of projects are written
+ *   3  for each tenant: tokens that are not in the document are revoked
  *      (--prune), the record is written at once, tokens are written
+ *   4  limits of its tenants' projects that are not in the document are removed
+ *      (--prune)
  *
  * A record is merged with the one that is in Redis when it is written, so a
  * change of somebody else in between is not lost.
@@ -22,6 +25,7 @@
 #include "config_import.h"
 #include "config_pass.h"
 #include "config_replay.h"
+#include "project_limit.h"
 #include "record.h"
 #include "tenant_keys.h"
 #include "token_store.h"
@@ -36,7 +40,7 @@ enum {
 const ctl_option_t  config_import_options[] = {
 
     { IMPORT_PRUNE, "prune", NULL,
-      "remove tenants and tokens that are not in the file", 0 },
+      "remove tenants, tokens and limits that are not in the file", 0 },
 
     { IMPORT_REPLAY, "replay", "LOG",
       "change nothing; say which requests of this access log (- for standard "
@@ -356,6 +360,124 @@ import_prune(import_t *im, unsigned show)
 }
 
 
+/* Sets the limit of a project, or shows what that would change.  0, or -1. */
+
+static int
+import_project(import_t *im, unsigned show, const char *id,
+    const amp_rate_t *rate)
+{
+    int               rc;
+    ctl_t            *ctl;
+    json_t           *before, *after;
+    unsigned          try;
+    project_limit_t   limit;
+
+    ctl = im->ctl;
+
+    for (try = 0, rc = 0; rc == 0 && try < 8; try++) {
+
+        if (project_limit_load(ctl->store, &ctl->error, id, &limit) != 0) {
+            return -1;
+        }
+
+        rc = show ? 1 : project_limit_write(ctl->store, &ctl->error, id, &limit,
+                                            rate);
+        project_limit_free(&limit);
+    }
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    if (rc == 0) {
+        ctl_error(&ctl->error, CTL_REFUSED, "conflict", "the limit of project "
+                  "\"%s\" is changed by other commands again and again", id);
+        return ctl_remedy(&ctl->error, "run the command again");
+    }
+
+    before = project_limit_json(&limit.rate);
+    after = project_limit_json(rate);
+    config_diff_project(&im->diff, id, before, after);
+    json_decref(before);
+    json_decref(after);
+
+    return 0;
+}
+
+
+static int
+import_projects(import_t *im, unsigned show)
+{
+    int          rc;
+    size_t       i;
+    json_t      *project;
+    amp_rate_t   rate;
+
+    rc = 0;
+
+    json_array_foreach(im->file.projects, i, project) {
+        if (rc == 0) {
+            (void) amp_project_limit(json_object_get(project, "limit"), &rate);
+            rc = import_project(im, show, record_text(project, "id"), &rate);
+        }
+    }
+
+    return rc;
+}
+
+
+typedef struct {
+    import_t  *im;
+    json_t    *gone;                /* ids                                    */
+} import_gone_t;
+
+
+static void
+import_project_gone(const char *project, const project_limit_t *limit,
+    void *data)
+{
+    import_gone_t *gone = data;
+
+    if (import_find(gone->im->file.projects, project) == NULL) {
+        json_array_append_new(gone->gone, json_string(project));
+    }
+}
+
+
+/* Removes limits that are not in the document, or shows them.  0, or -1. */
+
+static int
+import_prune_projects(import_t *im, unsigned show)
+{
+    int            rc;
+    size_t         i;
+    json_t        *id;
+    import_gone_t  gone;
+
+    static const amp_rate_t  none;
+
+    if (!im->prune) {
+        return 0;
+    }
+
+    gone.im = im;
+    gone.gone = json_array();
+
+    rc = project_limit_each(im->ctl->store, &im->ctl->error, im->projects,
+                            import_project_gone, &gone);
+
+    json_array_foreach(gone.gone, i, id) {
+        if (rc == 0) {
+            rc = import_project(im, show, json_string_value(id), &none);
+        }
+    }
+
+    json_decref(gone.gone);
+
+    return rc;
+}
+
+
 static int
 import_run(import_t *im)
 {
@@ -390,7 +512,9 @@ import_run(import_t *im)
     config_diff_begin(&im->diff, ctl->json, show);
 
     if (import_prune(im, show) != 0
-        || import_pass(im, "imported", show ? import_show : import_write) != 0)
+        || import_projects(im, show) != 0
+        || import_pass(im, "imported", show ? import_show : import_write) != 0
+        || import_prune_projects(im, show) != 0)
     {
         return config_diff_cut(&im->diff, &ctl->error);
     }
@@ -420,6 +544,7 @@ config_import(ctl_t *ctl)
     }
 
     im->ctl = ctl;
+    im->projects = json_object();
     im->prune = ctl_value(ctl, IMPORT_PRUNE) != NULL;
 
     snprintf(im->directory, sizeof(im->directory), "%s", ctl->args[0]);
@@ -435,6 +560,7 @@ config_import(ctl_t *ctl)
     config_close(&im->file);
     tenant_ids_free(&im->ids);
     tenant_ids_free(&im->digests);
+    json_decref(im->projects);
     free(im);
 
     return rc;

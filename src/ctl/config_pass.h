@@ -36,6 +36,7 @@ struct import_s {
 
     tenant_ids_t      ids;          /* of the document                        */
     tenant_ids_t      digests;
+    json_t           *projects;     /* an object: the ids of its tenants'     */
 
     size_t            n;            /* of this part                           */
     char             *names[TENANT_BATCH];

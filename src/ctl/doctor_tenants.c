@@ -8,6 +8,7 @@
 
 #include "doctor_tenants.h"
 #include "frozen.h"
+#include "project_limit.h"
 #include "record.h"
 #include "record_key.h"
 #include "secret.h"
@@ -43,6 +44,9 @@ typedef struct {
                                        same project                           */
     doctor_names_t   twins;         /* another id differs only in case        */
     json_t          *projects;      /* id -> name                             */
+    json_t          *limited;       /* an object: ids of all projects         */
+    doctor_names_t   bad_limits;    /* that no gateway can read               */
+    unsigned         limits;
     json_t          *lower;         /* ids in lower case                      */
 } doctor_tenants_t;
 
@@ -74,6 +78,8 @@ doctor_project(doctor_tenants_t *tenants, const char *id, const json_t *record)
 
     project = json_object_get(record, "project");
     name = record_text(project, "name");
+    json_object_set_new(tenants->limited, record_text(project, "id"),
+                        json_true());
 
     if (*name == '\0') {
         return;
@@ -270,6 +276,48 @@ doctor_walk(doctor_tenants_t *tenants)
 }
 
 
+static void
+doctor_limit(const char *project, const project_limit_t *limit, void *data)
+{
+    doctor_tenants_t *tenants = data;
+
+    tenants->limits++;
+
+    if (limit->malformed) {
+        doctor_names_add(&tenants->bad_limits, project);
+    }
+}
+
+
+/* The limits of projects. */
+
+static void
+doctor_limits(doctor_t *doctor, doctor_tenants_t *tenants)
+{
+    ctl_t  *ctl;
+
+    ctl = doctor->ctl;
+
+    if (project_limit_each(ctl->store, &ctl->error, tenants->limited,
+                           doctor_limit, tenants)
+        != 0)
+    {
+        doctor_error(doctor, "limits");
+        return;
+    }
+
+    if (tenants->limits != 0 && tenants->bad_limits.n == 0) {
+        doctor_add(doctor, "limits", DOCTOR_OK, "", "%u of projects, which "
+                   "their tenants share", tenants->limits);
+    }
+
+    doctor_names_report(doctor, "limits", DOCTOR_FAIL, &tenants->bad_limits,
+                        "of projects cannot be read, so their tenants get 503",
+                        "set them again: ampctl limit set --project PROJECT_ID "
+                        "--rate RATE");
+}
+
+
 void
 doctor_tenants(doctor_t *doctor)
 {
@@ -283,6 +331,7 @@ doctor_tenants(doctor_t *doctor)
     tenants.ctl = ctl;
     tenants.projects = json_object();
     tenants.lower = json_object();
+    tenants.limited = json_object();
 
     rc = doctor_walk(&tenants);
 
@@ -290,9 +339,13 @@ doctor_tenants(doctor_t *doctor)
     json_decref(tenants.lower);
 
     if (rc != 0) {
+        json_decref(tenants.limited);
         doctor_error(doctor, "tenants");
         return;
     }
+
+    doctor_limits(doctor, &tenants);
+    json_decref(tenants.limited);
 
     if (tenants.tenants != 0 && ctl->ring == NULL) {
         doctor_add(doctor, "tenants", DOCTOR_WARN, "name the gateway's master "

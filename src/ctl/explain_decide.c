@@ -214,8 +214,7 @@ explain_matched(explain_t *e)
         e->target = amp_buf_written(&out);
 
         explain_upstream(e, checked, body);
-        explain_limits(e);
-        rc = explain_cache(e);
+        rc = explain_limits(e) || explain_cache(e) ? -1 : 0;
         free(text);
     }
 

@@ -11,6 +11,7 @@
 #include "../core/amp_cache_key.h"
 #include "../core/amp_keys.h"
 #include "explain_sent.h"
+#include "project_limit.h"
 #include "record.h"
 #include "record_key.h"
 
@@ -38,9 +39,43 @@ explain_token_limit(const explain_t *e, json_t *list)
 }
 
 
-/* The limits that the request is charged to. */
+/* 0, or -1 with the error filled. */
 
-void
+static int
+explain_project_limit(explain_t *e, json_t *list)
+{
+    json_t           *limit;
+    const char       *project;
+    project_limit_t   found;
+
+    project = record_text(json_object_get(e->record, "project"), "id");
+
+    if (project_limit_load(e->ctl->store, &e->ctl->error, project, &found)
+        != 0)
+    {
+        return -1;
+    }
+
+    project_limit_free(&found);
+
+    if (found.malformed) {
+        explain_note(e->doc, "the limit of project %s cannot be read, so the "
+                     "gateway answers 503 bad-record: set it again with ampctl "
+                     "limit set --project", project);
+    }
+
+    if (found.rate.count != 0) {
+        limit = project_limit_json(&found.rate);
+        json_object_set_new(limit, "name",
+                            json_string(amp_limit_name(AMP_LIMIT_PROJECT)));
+        json_array_append_new(list, limit);
+    }
+
+    return 0;
+}
+
+
+int
 explain_limits(explain_t *e)
 {
     int          i;
@@ -72,6 +107,8 @@ explain_limits(explain_t *e)
                                               "concurrency", "requests",
                                               limit));
     }
+
+    return explain_project_limit(e, list);
 }
 
 

@@ -9,9 +9,12 @@
 #include "explain.h"
 
 
-/* Fills "limits": those that the request is charged to. */
+/*
+ * Fills "limits": those that the request is charged to.  0, or -1 with
+ * ctl->error filled.
+ */
 
-void explain_limits(explain_t *e);
+int explain_limits(explain_t *e);
 
 /*
  * Fills "upstream": request line and headers, but the key and the values that

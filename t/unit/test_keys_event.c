@@ -87,6 +87,8 @@ names_of_keys(void **state)
     amp_keys_limit(text("amp:"), text("acme.x3Kf0a9QzT"), AMP_LIMIT_TOKEN,
                    fresh());
     written("amp:limit:{acme}:token:x3Kf0a9QzT");
+    amp_keys_limit(text("amp:"), text("P-1"), AMP_LIMIT_PROJECT, fresh());
+    written("amp:limit:{P-1}:project");
 }
 
 
@@ -110,6 +112,10 @@ the_longest_names_fit(void **state)
 
     amp_buf_init(&buf, bytes, AMP_KEYS_MAX);
     amp_keys_limit(prefix, tenant, AMP_LIMIT_DEFAULT, &buf);
+    assert_false(buf.overflow);
+
+    amp_buf_init(&buf, bytes, AMP_KEYS_MAX);
+    amp_keys_limit(prefix, project, AMP_LIMIT_PROJECT, &buf);
     assert_false(buf.overflow);
 
     amp_buf_init(&buf, bytes, AMP_KEYS_MAX);
@@ -215,6 +221,18 @@ each_type_of_event(void **state)
     canonical("{\"v\":1,\"type\":\"freeze\",\"classes\":[],\"rev\":8}", &e);
     assert_int_equal(e.classes, 0);
 
+    canonical("{\"v\":1,\"type\":\"limit\",\"project\":\"P-1\","
+              "\"limit\":{\"rate\":\"600/m\",\"burst\":7}}", &e);
+    assert_int_equal(e.type, AMP_EVENT_LIMIT);
+    assert_memory_equal(e.project, "P-1", 3);
+    assert_int_equal(e.rate.count, 600);
+    assert_int_equal(e.rate.period, 60);
+    assert_int_equal(e.rate.burst, 7);
+
+    canonical("{\"v\":1,\"type\":\"limit\",\"project\":\"P-1\","
+              "\"limit\":{}}", &e);
+    assert_int_equal(e.rate.count, 0);
+
     assert_int_equal(amp_event_decode(text("{\"new\":[],\"rev\":1,\"v\":1,"
                                            "\"tenant\":\"a\","
                                            "\"type\":\"tenant\"}"), &e), 0);
@@ -269,6 +287,13 @@ malformed_events_are_refused(void **state)
         "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":-1}",
         "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":\"1\"}",
         "{\"v\":1,\"type\":\"tenant\",\"tenant\":\"a\",\"rev\":1,\"rev\":2}",
+        "{\"v\":1,\"type\":\"limit\",\"project\":\"p\"}",
+        "{\"v\":1,\"type\":\"limit\",\"limit\":{}}",
+        "{\"v\":1,\"type\":\"limit\",\"project\":\"p\",\"limit\":7}",
+        "{\"v\":1,\"type\":\"limit\",\"project\":\"p\",\"limit\":"
+        "{\"rate\":\"7\"}}",
+        "{\"v\":1,\"type\":\"limit\",\"project\":\"p\",\"limit\":"
+        "{\"burst\":7}}",
         "{\"v\":1,\"type\":\"token\",\"tenant\":\"a\"}",
         "{\"v\":1,\"type\":\"mark\"}",
         "{\"v\":1,\"type\":\"cooldown\",\"tenant\":\"a\"}",

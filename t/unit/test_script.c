@@ -19,7 +19,8 @@ static const amp_script_t *const  scripts[] = {
     &amp_script_lookup,
     &amp_script_register,
     &amp_script_write_tenant,
-    &amp_script_write_token
+    &amp_script_write_token,
+    &amp_script_write_limit
 };
 
 #define SCRIPTS  (sizeof(scripts) / sizeof(scripts[0]))

@@ -10,7 +10,7 @@
  */
 
 
-#define NGX_AMPERSAND_LEASE_MANY    3           /* limits of a request        */
+#define NGX_AMPERSAND_LEASE_MANY    4           /* limits of a request        */
 #define NGX_AMPERSAND_LEASE_TRIES   8           /* to find room for all       */
 #define NGX_AMPERSAND_LEASE_IDLE    AMP_LEASE_SECOND
 #define NGX_AMPERSAND_LEASE_FEW     32          /* a part of the burst        */

@@ -26,7 +26,8 @@
 typedef struct {
     amp_limit_e  limit;
     amp_span_t   holder;            /* the id of the tenant; of AMP_LIMIT_TOKEN
-                                       that of the token                      */
+                                       that of the token, of AMP_LIMIT_PROJECT
+                                       that of the project                    */
     amp_rate_t   rate;
     uint64_t     wait;              /* ns until it may admit; 0: it admits, or
                                        a call to Redis will show              */
@@ -50,7 +51,7 @@ ngx_int_t ngx_ampersand_lease_init(ngx_ampersand_zone_t *zone);
 
 
 /*
- * Takes a unit of each of n limits (1 to 3), or none.  waited: 0; WAITED, where
+ * Takes a unit of each of n limits (1 to 4), or none.  waited: 0; WAITED, where
  * the same request got NGX_AGAIN before; OVERDUE, where it will wait no more.
  * Then, if no call has ended since it began to wait, the fallback decides.
  *   NGX_OK        taken; a limit without leases, with the fallback "allow", has

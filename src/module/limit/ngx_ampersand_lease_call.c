@@ -9,6 +9,10 @@
 #error "the zone's run id of a Redis server has another length"
 #endif
 
+#if (AMP_TOKEN_ID_MAX > NGX_AMPERSAND_LEASE_HOLDER)
+#error "the id of a token does not fit into that of a lease"
+#endif
+
 
 #define NGX_AMPERSAND_LEASE_LOG    10           /* s between log lines        */
 #define NGX_AMPERSAND_LEASE_START  (10 * AMP_LEASE_SECOND)  /* servers seen
@@ -436,7 +440,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
         holder = amp_token_id_tenant(holder);
     }
 
-    hash = ngx_ampersand_lease_tenant(holder);
+    hash = ngx_ampersand_lease_hash(holder);
 
     ngx_ampersand_lease_call_free(call);
 

@@ -1,5 +1,5 @@
 /*
- * One call to Redis for one limit of one tenant, or of one token.
+ * One call to Redis for one limit of one tenant, one token or one project.
  * amp_lease_ask() or amp_lease_return() fills it with the zone's lock held; it
  * is sent without.
  *
@@ -45,9 +45,9 @@ typedef struct {
     ngx_str_t              *prefix;
     ngx_log_t              *log;
     ngx_uint_t              fallback;
-    void                  (*wake)(void *data, uint32_t tenant);
-                                    /* a call ended for the tenant with this
-                                       hash, ngx_ampersand_lease_tenant()     */
+    void                  (*wake)(void *data, uint32_t holder);
+                                    /* a call ended for the tenant or project
+                                       with this ngx_ampersand_lease_hash()   */
     void                   *data;   /* of wake()                              */
     ngx_msec_t              timeout; /* of a command to Redis                 */
     ngx_queue_t             calls;  /* ngx_ampersand_lease_call_t, of this
@@ -57,8 +57,8 @@ typedef struct {
 } ngx_ampersand_leasing_t;
 
 
-#define ngx_ampersand_lease_tenant(id)  ngx_murmur_hash2((u_char *) (id).data, \
-                                                         (id).len)
+#define ngx_ampersand_lease_hash(id)  ngx_murmur_hash2((u_char *) (id).data,  \
+                                                       (id).len)
 
 
 /*
@@ -72,10 +72,11 @@ typedef struct {
 
 /*
  * The id of a node of kind LEASE, in name: the id of who holds the limit, a
- * tenant or (AMP_LIMIT_TOKEN) a token, a NUL and the number of the limit.
+ * tenant, (AMP_LIMIT_TOKEN) a token or (AMP_LIMIT_PROJECT) a project, a NUL and
+ * the number of the limit.
  */
 
-#define NGX_AMPERSAND_LEASE_HOLDER  AMP_TOKEN_ID_MAX
+#define NGX_AMPERSAND_LEASE_HOLDER  AMP_PROJECT_ID_MAX  /* the longest        */
 #define NGX_AMPERSAND_LEASE_ID      (NGX_AMPERSAND_LEASE_HOLDER + 2)
 
 amp_span_t ngx_ampersand_lease_id(amp_span_t holder, amp_limit_e limit,

@@ -58,7 +58,7 @@ ngx_http_ampersand_lease_wait_join(ngx_http_ampersand_lease_waits_t *waits,
 
 void
 ngx_http_ampersand_lease_waits_wake(ngx_http_ampersand_lease_waits_t *waits,
-    uint32_t tenant)
+    uint32_t holder)
 {
     ngx_queue_t                      *q;
     ngx_http_ampersand_lease_wait_t  *wait;
@@ -70,7 +70,9 @@ ngx_http_ampersand_lease_waits_wake(ngx_http_ampersand_lease_waits_t *waits,
         wait = ngx_queue_data(q, ngx_http_ampersand_lease_wait_t, queue);
 
         if (wait->timer.timer_set
-            && ngx_ampersand_lease_tenant(wait->tenant) == tenant)
+            && (ngx_ampersand_lease_hash(wait->tenant) == holder
+                || (wait->project.len
+                    && ngx_ampersand_lease_hash(wait->project) == holder)))
         {
             ngx_del_timer(&wait->timer);
             ngx_post_event(&wait->timer, &ngx_posted_events);

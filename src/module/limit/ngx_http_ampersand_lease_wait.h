@@ -7,9 +7,10 @@
  *                                          asks for the same entry
  *                                                     runs its phase again
  *
- * wait(): the request asked for a lease.  The end of its tenant's call wakes it
- * when this worker made the call; a timer, doubled each time, looks for the
- * calls of other workers and for the time at which the next call may be made.
+ * wait(): the request asked for a lease.  The end of a call for its tenant or
+ * project wakes it when this worker made the call; a timer, doubled each time,
+ * looks for the calls of other workers and for the time at which the next call
+ * may be made.
  * join(): of the requests for one missing cache entry only one goes upstream,
  * so only one asks for a unit, in each worker; the others join it.  At most one
  * unit for each other worker is charged in vain.
@@ -51,6 +52,7 @@ struct ngx_http_ampersand_lease_wait_s {
     ngx_queue_t           queue;
     ngx_http_request_t   *request;  /* that waits; NULL: none does            */
     amp_span_t            tenant;   /* its id                                 */
+    amp_span_t            project;  /* its id, where that has a limit         */
     ngx_http_ampersand_lease_waits_t  *waits;
     void                (*resume)(ngx_http_request_t *r,
                                   ngx_http_ampersand_lease_wait_t *wait);
@@ -70,8 +72,9 @@ void ngx_http_ampersand_lease_waits_init(
     ngx_http_ampersand_lease_waits_t *waits, ngx_msec_t timeout);
 
 /*
- * Suspends r until a call for the tenant ends, for at least ns nanoseconds
- * unless it is woken.  tenant: its id, in memory that lives as long as r.
+ * Suspends r until a call for the tenant, or for wait->project, which the
+ * caller sets, ends; for at least ns nanoseconds unless it is woken.  tenant:
+ * its id; both in memory that lives as long as r.
  * NGX_OK: the caller returns to nginx with the request suspended, and
  * wait->resume is called later.  NGX_DONE: the request has waited long enough.
  * NGX_ERROR: no memory, or this wait has not ended.
@@ -95,10 +98,13 @@ ngx_int_t ngx_http_ampersand_lease_wait_join(
 
 void ngx_http_ampersand_lease_wait_leave(ngx_http_ampersand_lease_wait_t *wait);
 
-/* A call for the tenant with this hash, ngx_ampersand_lease_tenant(), ended. */
+/*
+ * A call for the tenant or project with this hash, ngx_ampersand_lease_hash(),
+ * ended.
+ */
 
 void ngx_http_ampersand_lease_waits_wake(
-    ngx_http_ampersand_lease_waits_t *waits, uint32_t tenant);
+    ngx_http_ampersand_lease_waits_t *waits, uint32_t holder);
 
 
 #endif /* NGX_HTTP_AMPERSAND_LEASE_WAIT_H */

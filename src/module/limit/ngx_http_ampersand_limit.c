@@ -19,7 +19,7 @@ typedef struct {
 
 
 static void ngx_http_ampersand_limit_idle(ngx_event_t *ev);
-static void ngx_http_ampersand_limit_wake(void *data, uint32_t tenant);
+static void ngx_http_ampersand_limit_wake(void *data, uint32_t holder);
 static amp_reason_e ngx_http_ampersand_limit_concurrency(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
     const amp_tenant_t *tenant);
@@ -28,13 +28,13 @@ static void ngx_http_ampersand_limit_server(void *data,
 static void ngx_http_ampersand_limit_end(void *data);
 static amp_reason_e ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
-    amp_span_t id, ngx_ampersand_limit_t *found, ngx_uint_t n);
+    const ngx_ampersand_record_t *record, ngx_ampersand_limit_t *found,
+    ngx_uint_t n);
 static amp_reason_e ngx_http_ampersand_limit_refuse(
     ngx_http_ampersand_limited_t *limited, uint64_t ns);
 static ngx_uint_t ngx_http_ampersand_limit_find(
-    ngx_http_ampersand_limits_t *limits, const amp_tenant_t *tenant,
-    const amp_token_scope_t *scope, const amp_operation_t *op,
-    ngx_ampersand_limit_t *found);
+    ngx_http_ampersand_limits_t *limits, const ngx_ampersand_record_t *record,
+    const amp_operation_t *op, ngx_ampersand_limit_t *found);
 
 
 void
@@ -102,36 +102,34 @@ ngx_http_ampersand_limit_server(void *data,
 
 
 static void
-ngx_http_ampersand_limit_wake(void *data, uint32_t tenant)
+ngx_http_ampersand_limit_wake(void *data, uint32_t holder)
 {
     ngx_http_ampersand_limits_t *limits = data;
 
-    ngx_http_ampersand_lease_waits_wake(&limits->waits, tenant);
+    ngx_http_ampersand_lease_waits_wake(&limits->waits, holder);
 }
 
 
 amp_reason_e
 ngx_http_ampersand_limit(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
-    const amp_tenant_t *tenant, const amp_token_scope_t *scope,
-    const amp_operation_t *op)
+    const ngx_ampersand_record_t *record, const amp_operation_t *op)
 {
     ngx_uint_t             n;
     amp_reason_e           reason;
     ngx_ampersand_limit_t  found[NGX_HTTP_AMPERSAND_LIMITS];
 
-    reason = ngx_http_ampersand_limit_concurrency(r, limits, limited, tenant);
+    reason = ngx_http_ampersand_limit_concurrency(r, limits, limited,
+                                                  record->tenant);
 
     if (reason != AMP_OK) {
         return reason;
     }
 
-    n = ngx_http_ampersand_limit_find(limits, tenant, scope, op, found);
+    n = ngx_http_ampersand_limit_find(limits, record, op, found);
 
-    reason = ngx_http_ampersand_limit_rates(r, limits, limited,
-                                            amp_tenant_field(tenant,
-                                                             tenant->id),
-                                            found, n);
+    reason = ngx_http_ampersand_limit_rates(r, limits, limited, record, found,
+                                            n);
 
     if (reason != AMP_OK || limited->wait.request) {
         ngx_http_ampersand_limit_release(limited);
@@ -231,11 +229,13 @@ ngx_http_ampersand_limit_end(void *data)
 static amp_reason_e
 ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
-    amp_span_t id, ngx_ampersand_limit_t *found, ngx_uint_t n)
+    const ngx_ampersand_record_t *record, ngx_ampersand_limit_t *found,
+    ngx_uint_t n)
 {
-    uint64_t    wait;
-    ngx_int_t   rc;
-    ngx_uint_t  i;
+    uint64_t             wait;
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    const amp_tenant_t  *tenant;
 
     if (n == 0) {
         return AMP_OK;
@@ -258,8 +258,14 @@ ngx_http_ampersand_limit_rates(ngx_http_request_t *r,
                                   ? NGX_AMPERSAND_LEASE_WAITED : 0, &wait);
 
     if (rc == NGX_AGAIN) {
+        tenant = record->tenant;
+        limited->wait.project = record->limit.count
+                                ? amp_tenant_field(tenant, tenant->project_id)
+                                : amp_span_null;
+
         rc = ngx_http_ampersand_lease_wait(&limits->waits, &limited->wait, r,
-                                           id, wait);
+                                           amp_tenant_field(tenant, tenant->id),
+                                           wait);
 
         if (rc == NGX_DONE) {
             rc = ngx_ampersand_lease_take(&limits->leasing, found, n,
@@ -307,25 +313,38 @@ ngx_http_ampersand_limit_refuse(ngx_http_ampersand_limited_t *limited,
 
     limited->refused = longest->limit;
 
-    return longest->limit == AMP_LIMIT_TOKEN ? AMP_TOKEN_RATE_LIMITED
-                                             : AMP_RATE_LIMITED;
+    switch (longest->limit) {
+
+    case AMP_LIMIT_TOKEN:
+        return AMP_TOKEN_RATE_LIMITED;
+
+    case AMP_LIMIT_PROJECT:
+        return AMP_PROJECT_RATE_LIMITED;
+
+    default:
+        return AMP_RATE_LIMITED;
+    }
 }
 
 
 /*
- * The tenant's own limit, or else the default one; that of the class; and that
- * of the token.
+ * The tenant's own limit, or else the default one; that of the class; that of
+ * the token; and that of the project.
  */
 
 static ngx_uint_t
 ngx_http_ampersand_limit_find(ngx_http_ampersand_limits_t *limits,
-    const amp_tenant_t *tenant, const amp_token_scope_t *scope,
-    const amp_operation_t *op, ngx_ampersand_limit_t *found)
+    const ngx_ampersand_record_t *record, const amp_operation_t *op,
+    ngx_ampersand_limit_t *found)
 {
-    ngx_uint_t   i, n;
-    amp_limit_e  class;
+    ngx_uint_t                i, n;
+    amp_limit_e               class;
+    const amp_tenant_t       *tenant;
+    const amp_token_scope_t  *scope;
 
     n = 0;
+    tenant = record->tenant;
+    scope = record->scope;
 
     if (amp_tenant_rate(tenant, AMP_LIMIT_DEFAULT, &found[0].rate)) {
         found[n++].limit = AMP_LIMIT_DEFAULT;
@@ -349,6 +368,12 @@ ngx_http_ampersand_limit_find(ngx_http_ampersand_limits_t *limits,
         found[n].limit = AMP_LIMIT_TOKEN;
         found[n].holder = amp_token_scope_field(scope, scope->id);
         found[n++].rate = scope->rate;
+    }
+
+    if (record->limit.count) {
+        found[n].limit = AMP_LIMIT_PROJECT;
+        found[n].holder = amp_tenant_field(tenant, tenant->project_id);
+        found[n++].rate = record->limit;
     }
 
     return n;

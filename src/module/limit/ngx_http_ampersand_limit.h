@@ -10,8 +10,8 @@
 #include "ngx_http_ampersand_lease_wait.h"
 
 
-#define NGX_HTTP_AMPERSAND_LIMITS  3        /* the tenant's, its class's and
-                                               the token's                    */
+#define NGX_HTTP_AMPERSAND_LIMITS  4        /* the tenant's, its class's, the
+                                               token's, the project's         */
 
 
 /* nanoseconds in seconds, rounded up: a request that comes then is admitted */
@@ -66,21 +66,20 @@ void ngx_http_ampersand_limit_init(ngx_http_ampersand_limits_t *limits,
     ngx_msec_t timeout);
 
 /*
- * Takes a unit of each limit that applies to the tenant's operation; scope is
- * that of the token, or NULL.
+ * Takes a unit of each limit that applies to the tenant's operation: those of
+ * the record, of the token's scope and of the project.
  *   AMP_OK            admitted; with limited->wait.request set nothing is
  *                     decided: the request is suspended, and asks again when
  *                     its phase runs again
- *   AMP_RATE_LIMITED, AMP_TOKEN_RATE_LIMITED, AMP_TOO_MANY
- *                     refused; limited->retry is set where a time is known
+ *   AMP_RATE_LIMITED, AMP_TOKEN_RATE_LIMITED, AMP_PROJECT_RATE_LIMITED,
+ *   AMP_TOO_MANY      refused; limited->retry is set where a time is known
  *   AMP_STORE_DOWN    no Redis, and "ampersand_limit_fallback deny"
  *   AMP_INTERNAL      no memory
  */
 
 amp_reason_e ngx_http_ampersand_limit(ngx_http_request_t *r,
     ngx_http_ampersand_limits_t *limits, ngx_http_ampersand_limited_t *limited,
-    const amp_tenant_t *tenant, const amp_token_scope_t *scope,
-    const amp_operation_t *op);
+    const ngx_ampersand_record_t *record, const amp_operation_t *op);
 
 /* The request is no longer in flight.  May be called more than once. */
 

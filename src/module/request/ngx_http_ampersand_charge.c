@@ -138,8 +138,7 @@ ngx_http_ampersand_check_limits(ngx_http_request_t *r,
     }
 
     return ngx_http_ampersand_limit(r, &amcf->worker->limits, limited,
-                                    ctx->record.tenant, ctx->record.scope,
-                                    ctx->op);
+                                    &ctx->record, ctx->op);
 }
 
 

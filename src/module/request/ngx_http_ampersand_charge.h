@@ -24,7 +24,8 @@
  *                      nothing is decided: the caller has to suspend the
  *                      request, a timer will run its phase again
  *   AMP_OK             the request may go upstream
- *   AMP_COOLING_DOWN, AMP_RATE_LIMITED, AMP_TOKEN_RATE_LIMITED
+ *   AMP_COOLING_DOWN, AMP_RATE_LIMITED, AMP_TOKEN_RATE_LIMITED,
+ *   AMP_PROJECT_RATE_LIMITED
  *                      limited->retry is set
  *   AMP_TOO_MANY, AMP_STORE_DOWN, AMP_INTERNAL
  * "ampersand_observe on" makes AMP_OK of all reasons but AMP_INTERNAL;

@@ -37,8 +37,6 @@ static amp_reason_e ngx_http_ampersand_lookup_step(
     ngx_http_ampersand_lookup_t *lookup, redisReply *reply);
 static void ngx_http_ampersand_lookup_log(ngx_http_ampersand_lookup_t *lookup,
     redisReply *reply);
-static ngx_uint_t ngx_http_ampersand_lookup_is(redisReply *reply,
-    amp_span_t text);
 
 
 ngx_int_t
@@ -475,7 +473,7 @@ ngx_http_ampersand_lookup_log(ngx_http_ampersand_lookup_t *lookup,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_ampersand_lookup_is(redisReply *reply, amp_span_t text)
 {
     return reply->type == REDIS_REPLY_STRING

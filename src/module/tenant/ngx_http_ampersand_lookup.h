@@ -47,8 +47,8 @@ typedef enum {
 
 
 /*
- * The look-up ended.  AMP_OK: lookup->tenant, lookup->scope and lookup->gens
- * are filled; else the reason.  The callee takes all requests off
+ * The look-up ended.  AMP_OK: lookup->tenant, scope, gens and limit are filled;
+ * else the reason.  The callee takes all requests off
  * lookup->waiters and frees the look-up.
  */
 
@@ -104,6 +104,7 @@ struct ngx_http_ampersand_lookup_s {
     size_t                             id_len;
     u_char                             id[AMP_TENANT_ID_MAX];
     uint32_t                           gens[AMP_FAMILY_COUNT];
+    amp_rate_t                         limit;   /* the project's              */
     amp_tenant_t                      *tenant;  /* ngx_alloc()ed              */
     amp_token_scope_t                 *scope;   /* the same; NULL: none       */
 };
@@ -136,6 +137,10 @@ ngx_http_ampersand_lookup_t *ngx_http_ampersand_lookup_start(
     const u_char *digest, amp_span_t id, ngx_http_ampersand_lookup_pt handler);
 
 void ngx_http_ampersand_lookup_free(ngx_http_ampersand_lookup_t *lookup);
+
+/* 1 where the reply, or a part of one, is this text. */
+
+ngx_uint_t ngx_http_ampersand_lookup_is(redisReply *reply, amp_span_t text);
 
 
 /*

@@ -2,6 +2,7 @@
 #include "ngx_ampersand_log.h"
 #include "zone/ngx_ampersand_clock.h"
 #include "amp_escape.h"
+#include "amp_project.h"
 #include "amp_tenant_key.h"
 
 
@@ -197,6 +198,7 @@ ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *lookup,
     }
 
     ngx_memzero(lookup->gens, sizeof(lookup->gens));
+    ngx_memzero(&lookup->limit, sizeof(lookup->limit));
 
     for (i = 0; i + 1 < reply->elements; i += 2) {
         name = reply->element[i];
@@ -205,6 +207,22 @@ ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *lookup,
         if (name->type != REDIS_REPLY_STRING
             || value->type != REDIS_REPLY_STRING)
         {
+            continue;
+        }
+
+        if (ngx_http_ampersand_lookup_is(name, amp_span(AMP_PROJECT_LIMIT))) {
+            if (amp_project_limit_decode(amp_reply_hiredis(value).text,
+                                         &lookup->limit)
+                != 0)
+            {
+                level = ngx_ampersand_log_level(lookup->lookups->logged);
+                ngx_log_error(level, lookup->log, 0,
+                              "ampersand: limit of project \"%*s\" cannot be "
+                              "read; \"ampctl limit set --project\" sets it "
+                              "again", project.len, project.data);
+                return AMP_BAD_RECORD;
+            }
+
             continue;
         }
 
@@ -236,7 +254,7 @@ ngx_http_ampersand_lookup_store(ngx_http_ampersand_lookup_t *lookup)
                                  begun[NGX_HTTP_AMPERSAND_LOOKUP_PROJECT],
                                  amp_tenant_field(lookup->tenant,
                                                   lookup->tenant->project_id),
-                                 lookup->gens);
+                                 lookup->gens, &lookup->limit);
 
     rc = ngx_ampersand_records_store_tenant(zone,
                                      begun[NGX_HTTP_AMPERSAND_LOOKUP_TENANT],

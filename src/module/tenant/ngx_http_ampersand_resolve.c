@@ -292,6 +292,7 @@ ngx_http_ampersand_resolve_copy(ngx_http_ampersand_lookup_t *lookup,
     }
 
     ngx_memcpy(record->gens, lookup->gens, sizeof(lookup->gens));
+    record->limit = lookup->limit;
     record->expires = lookup->expires;
     ngx_memcpy(record->token, lookup->token, sizeof(lookup->token));
 

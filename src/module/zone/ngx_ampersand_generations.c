@@ -9,7 +9,8 @@ static uint32_t ngx_ampersand_generations_next_bump(ngx_ampersand_shared_t *sh);
 
 void
 ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone, uint64_t begun,
-    amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT])
+    amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT],
+    const amp_rate_t *limit)
 {
     uint32_t                       hash;
     ngx_uint_t                     i, outdated;
@@ -35,6 +36,10 @@ ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone, uint64_t begun,
         if (!outdated || gens[i] > pn->gens[i]) {
             ngx_ampersand_generations_set(sh, pn, i, gens[i]);
         }
+    }
+
+    if (!outdated || !pn->loaded) {
+        pn->limit = *limit;
     }
 
     pn->loaded = 1;
@@ -64,6 +69,10 @@ ngx_ampersand_generations_read(ngx_ampersand_zone_t *zone, amp_span_t project,
         pn = ngx_ampersand_node_body(node);
         ngx_memcpy(record->gens, pn->gens, sizeof(record->gens));
         ngx_memcpy(record->bumps, pn->bumps, sizeof(record->bumps));
+
+        if (pn->loaded) {
+            record->limit = pn->limit;
+        }
     }
 
     ngx_ampersand_zone_unlock(zone);

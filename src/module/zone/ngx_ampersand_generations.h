@@ -20,14 +20,16 @@ typedef struct {
 
 
 /*
- * Stores the generations that Redis has.  Where the project was invalidated
- * since begun, see ngx_ampersand_records_begin(), they are stored as stale.
+ * Stores the generations and the limit that Redis has.  Where the project was
+ * invalidated since begun, see ngx_ampersand_records_begin(), they are stored
+ * as stale, and the limit only where the zone has none of that project.
  */
 
 void ngx_ampersand_generations_store(ngx_ampersand_zone_t *zone,
-    uint64_t begun, amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT]);
+    uint64_t begun, amp_span_t project, const uint32_t gens[AMP_FAMILY_COUNT],
+    const amp_rate_t *limit);
 
-/* Fills gens and bumps of the record, where the zone has the project. */
+/* Fills gens, bumps and limit of the record, where the zone has the project. */
 
 void ngx_ampersand_generations_read(ngx_ampersand_zone_t *zone,
     amp_span_t project, ngx_ampersand_record_t *record);

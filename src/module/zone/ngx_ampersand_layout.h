@@ -112,7 +112,8 @@ typedef struct {
                                            a reply, ...                       */
     uint32_t               nsent;       /* how many, ...                      */
     ngx_msec_t             sent_at;     /* ... and since when                 */
-    u_char                 loaded;      /* gens were read from Redis          */
+    amp_rate_t             limit;       /* of the project; count 0: none      */
+    u_char                 loaded;      /* gens, limit were read from Redis   */
     u_char                 reused;      /* a generation decreased: Redis lost
                                            some, and numbers come again       */
     u_char                 id[1];       /* node->len bytes                    */

@@ -136,6 +136,7 @@ ngx_ampersand_records_find(ngx_ampersand_zone_t *zone, const u_char *digest,
 
     ngx_memcpy(record->gens, pn->gens, sizeof(record->gens));
     ngx_memcpy(record->bumps, pn->bumps, sizeof(record->bumps));
+    record->limit = pn->limit;
 
     rc = fresh ? NGX_AMPERSAND_RECORD_FRESH : NGX_AMPERSAND_RECORD_STALE;
 
@@ -502,18 +503,25 @@ ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone,
 
         break;
 
-    default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE */
+    default: /* AMP_EVENT_GENERATION, AMP_EVENT_PURGE, AMP_EVENT_LIMIT */
         hash = ngx_ampersand_node_hash(event->project, event->project_len);
         node = ngx_ampersand_node_get(sh, NGX_AMPERSAND_PROJECT, hash,
                                       event->project, event->project_len);
-        if (node) {
-            pn = ngx_ampersand_node_body(node);
-
-            /* a lower one: Redis was emptied, or a higher one follows */
-
-            ngx_ampersand_generations_set(sh, pn, event->family,
-                                          (uint32_t) event->rev);
+        if (node == NULL) {
+            break;
         }
+
+        pn = ngx_ampersand_node_body(node);
+
+        if (event->type == AMP_EVENT_LIMIT) {
+            pn->limit = event->rate;
+            break;
+        }
+
+        /* a lower one: Redis was emptied, or a higher one follows */
+
+        ngx_ampersand_generations_set(sh, pn, event->family,
+                                      (uint32_t) event->rev);
     }
 
     sh->invalidated[hash % NGX_AMPERSAND_INVALIDATED] = ++sh->seq;

@@ -92,7 +92,10 @@ ngx_int_t ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone,
 ngx_int_t ngx_ampersand_records_store_no_tenant(ngx_ampersand_zone_t *zone,
     uint64_t begun, amp_span_t tenant);
 
-/* Applies an invalidation of a token, a tenant or a project's generation. */
+/*
+ * Applies an invalidation of a token, a tenant, or a project's generation or
+ * limit.
+ */
 
 void ngx_ampersand_records_invalidate(ngx_ampersand_zone_t *zone,
     const amp_event_t *event);

@@ -5,7 +5,7 @@
  * Three kinds of nodes mirror what Redis holds:
  *   token    SHA-256 of a token -> tenant id, or: no such token exists
  *   tenant   tenant id -> the flat record (sealed keys only)
- *   project  project id -> generations of its resource families
+ *   project  project id -> generations of its resource families, its limit
  *
  * shpool->mutex guards everything but the counters, unshared[], and the atomic
  * words: too_small, pending, cooldown_end and leases.degraded.  It is held to
@@ -15,8 +15,8 @@
  *
  * Freshness.  A node is fresh for ttl after it was read from Redis, unless an
  * invalidation names it, or invalidations may have been missed since (epoch).
- * An invalidation of a project updates its generations, and the node stays
- * fresh; one of a tenant with the revision that the zone has is ignored.
+ * An invalidation of a project updates its generations or limit, and the node
+ * stays fresh; one of a tenant with the revision that the zone has is ignored.
  * A node that is not fresh may serve for grace longer while Redis is out of
  * reach, but never one that an invalidation named: its record is known to be
  * outdated.
@@ -54,8 +54,8 @@ typedef struct ngx_ampersand_zone_s  ngx_ampersand_zone_t;
 
 /*
  * A tenant as a request needs it: its record, what the request's token may do
- * of that, and the generations of its project; gens and bumps: see
- * ngx_ampersand_layout.h.
+ * of that, and the generations and the limit of its project; gens and bumps:
+ * see ngx_ampersand_layout.h.
  */
 
 typedef struct {
@@ -67,6 +67,7 @@ typedef struct {
                                        all that the tenant may                */
     uint32_t       gens[AMP_FAMILY_COUNT];
     uint32_t       bumps[AMP_FAMILY_COUNT];
+    amp_rate_t     limit;           /* of its project; count 0: none          */
     u_char         token[AMP_TOKEN_ID_RANDOM];
                                     /* the end of the token's id; token[0] is
                                        0: found without a token               */

@@ -1,10 +1,12 @@
 package Gateway::Flood;
 
-# Requests of one tenant, as fast as several gateways answer, over keep-alive
-# connections; and what the answers show of its limit.
+# Requests of one tenant or of several, as fast as several gateways answer, over
+# keep-alive connections; and what the answers show of a limit.
 #
 #   my $f = Gateway::Flood->run(
 #       token => $token, on => [ $gw, ... ], seconds => 2, connections => 2,    # of each gateway
+#       tokens => [ $token, ... ],         # instead: so many connections for each of them
+#       every => [ 0, 0.1 ],               # of each token, at each connection: seconds between two requests
 #       meanwhile => sub { ... },          # in a process of its own; "seconds" begin when it has ended
 #       until => 429,                      # a connection that gets this answer ends
 #   );
@@ -13,6 +15,7 @@ package Gateway::Flood;
 #   $f->good; $f->others;    # answers 200; those that are neither 200 nor 429
 #   $f->good(0.5, 1);        # ... from so many seconds on, until so many
 #   $f->shares;              # answers 200 of each gateway; also shares(0.5)
+#   $f->of($i);              # the same object, with the answers to one token only
 #   $f->excess($rate, $burst);    # the most that any window holds above rate x time + burst
 #
 # A request is decided between its sending and its answer.  excess() counts a
@@ -30,7 +33,8 @@ use Time::HiRes qw(time);
 
 sub run {
     my ($class, %o) = @_;
-    my $text = "POST /v1/topics HTTP/1.1\r\nHost: g\r\nX-Api-Key: $o{token}\r\nContent-Length: 2\r\n\r\n{}";
+    my @tokens = $o{tokens} ? @{ $o{tokens} } : $o{token};
+    my @texts = map { "POST /v1/topics HTTP/1.1\r\nHost: g\r\nX-Api-Key: $_\r\nContent-Length: 2\r\n\r\n{}" } @tokens;
     my $pid;
     if ($o{meanwhile}) {
         $pid = fork // die "fork: $!";
@@ -40,18 +44,29 @@ sub run {
         }
     }
 
-    my %from;    # socket => { gateway, in, sent }
+    my %from;    # socket => { gateway, token, in, sent }
+    my %due;     # socket => [ socket, when it sends the next request ]
     my $select = IO::Select->new;
     for my $g (0 .. $#{ $o{on} }) {
-        for (1 .. $o{connections}) {
+        for my $i (0 .. $o{connections} * @tokens - 1) {
             my $s = $o{on}[$g]->connect or die "connect: $!";
-            $from{$s} = { gateway => $g, in => '', sent => 0 };
+            $from{$s} = { gateway => $g, token => $i % @tokens, in => '', sent => 0 };
             $select->add($s);
         }
     }
     my $self = bless { on => scalar @{ $o{on} }, begun => time, calm => 0, answers => [] }, $class;
-    syswrite $_, $text for $select->handles;
-    while (my @ready = $select->can_read(60)) {
+    syswrite $_, $texts[ $from{$_}{token} ] for $select->handles;
+    my $deadline = time + 60;
+    while ($select->count && time < $deadline) {
+        my ($next) = sort { $a <=> $b } map { $_->[1] - time } values %due;
+        my @ready = $select->can_read(defined $next ? $next > 0 ? $next : 0 : 60);
+        $deadline = time + 60 if @ready;
+        for my $due (grep { $_->[1] <= time } values %due) {
+            my ($s) = @$due;
+            delete $due{$s};
+            $from{$s}{sent} = time - $self->{begun};
+            syswrite $s, $texts[ $from{$s}{token} ];
+        }
         for my $s (@ready) {
             my $from = $from{$s};
             if (!sysread $s, $from->{in}, 65536, length $from->{in}) {
@@ -66,7 +81,7 @@ sub run {
             push @{ $self->{answers} },
                 {
                     at => time - $self->{begun}, sent => $from->{sent},
-                    status => substr($from->{in}, 9, 3), gateway => $from->{gateway},
+                    status => substr($from->{in}, 9, 3), gateway => $from->{gateway}, token => $from->{token},
                 };
             substr $from->{in}, 0, $end, '';
             if ($pid && waitpid($pid, POSIX::WNOHANG())) {
@@ -76,8 +91,13 @@ sub run {
             if (($pid || time - $self->{begun} < $self->{calm} + $o{seconds})
                 && $self->{answers}[-1]{status} != ($o{until} // 0))
             {
+                my $every = $o{every} ? $o{every}[ $from->{token} ] : 0;
+                if ($every) {
+                    $due{$s} = [ $s, $self->{begun} + $from->{sent} + $every ];
+                    next;
+                }
                 $from->{sent} = time - $self->{begun};
-                syswrite $s, $text;
+                syswrite $s, $texts[ $from->{token} ];
             } else {
                 $select->remove($s);
             }
@@ -103,6 +123,11 @@ sub shares {
     my @n = (0) x $self->{on};
     $n[ $_->{gateway} ]++ for $self->_good($from);
     return @n;
+}
+
+sub of {
+    my ($self, $token) = @_;
+    return bless { %$self, answers => [ grep { $_->{token} == $token } @{ $self->{answers} } ] }, ref $self;
 }
 
 sub excess {
