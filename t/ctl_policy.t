@@ -31,7 +31,7 @@ subtest 'the limit of a project' => sub {
     drain();
     my $project = sub { return { project => { rate => $_[0], burst => $_[1] } } };
     is_deeply $ctl->json(qw(limit set --project p-1 --rate 200/s --burst 400 --dry-run))->{doc},
-        { project => 'p-1', limits => $project->('200/s', 400), before => { limits => {} } }, '--dry-run';
+        { project => 'p-1', limits => $project->('200/s', 400), before => { limits => {} }, dry_run => JSON::PP::true }, '--dry-run';
     is $raw->(), undef, 'changes nothing';
     is $ctl->run(qw(limit set --project p-1 --rate 200/s))->{code}, 0, 'set';
     is_deeply decode_json($raw->()), { rate => '200/s', burst => 200 }, 'its number is the burst';

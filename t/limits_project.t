@@ -65,7 +65,8 @@ subtest 'what a refused client is told' => sub {
         cmp_ok $res->{headers}{'retry-after'}, '>', 3000, 'and when the next request passes';
     }
     like $first->ctl('explain', 'GET', '/v1/destinations', '--tenant', "t$n"), qr{^limit +project: 1/h, burst 3$}m, 'ampctl explain names it';
-    like $first->get('/-/status?format=prometheus')->{body}, qr/project-rate-limited/, 'it is counted by that name';
+    like $first->get('/-/status?format=prometheus')->{body}, qr/^ampersand_limit_refusals_total\{[^}]*limit="project"[^}]*\} 1$/m,
+        'it is counted by that name';
 };
 
 subtest 'a request that one limit refuses costs the others nothing' => sub {

@@ -208,6 +208,10 @@ limit_project_print(ctl_t *ctl, const char *project, const amp_rate_t *before,
                                           limit_of_project(before)));
         }
 
+        if (ctl_dry_run(ctl)) {
+            json_object_set_new(doc, "dry_run", json_true());
+        }
+
         (void) output_json(doc);
         return;
     }

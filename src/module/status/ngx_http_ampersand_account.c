@@ -103,7 +103,8 @@ ngx_http_ampersand_account_refusal(ngx_ampersand_metrics_shared_t *sh,
     (void) ngx_atomic_fetch_add(&tenant->refusals[ctx->reason], 1);
 
     if (ctx->reason == AMP_RATE_LIMITED || ctx->reason == AMP_TOO_MANY
-        || ctx->reason == AMP_TOKEN_RATE_LIMITED)
+        || ctx->reason == AMP_TOKEN_RATE_LIMITED
+        || ctx->reason == AMP_PROJECT_RATE_LIMITED)
     {
         (void) ngx_atomic_fetch_add(&tenant->limits[ctx->limited->refused], 1);
     }
