@@ -166,6 +166,29 @@ subtest 'a refusal names the command that changes it, and that command does' => 
     like $text, qr/^DELETE \S+ by tenant acme: refused, 403 operation-not-granted\n\noperation  deleteConnection .*\ngrants     denied by "deleteConnection"\nreason .*\nremedy .*\nto allow   ampctl grant remove/, 'as text';
 };
 
+subtest 'what is frozen, for all tenants, for one, or for both' => sub {
+    my $is = sub {
+        my ($command) = @_;
+        my $r = explained('acme', POST => '/v1/topics', body => '{}');
+        is $r->{code}, 1, 'refused';
+        is $r->{doc}{decision}, 'frozen', 'as frozen';
+        is $r->{doc}{command}, $command, 'the command that ends it';
+        my $sent;
+        ok $gw->wait_for(sub { ($sent = sent('acme', POST => '/v1/topics', body => '{}'))->{status} == 503 }), 'and so does the gateway' or diag $sent->{status};
+        return $r->{doc};
+    };
+    $gw->ctl(qw(freeze --class write));
+    my $doc = $is->('ampctl thaw --class write');
+    like $doc->{problem}{remedy}, qr/ampctl freeze list/, 'the remedy of the problem';
+    is explained('acme', GET => '/v1/topics')->{code}, 0, 'another class passes';
+    $gw->ctl(qw(freeze --tenant acme));
+    like $is->('ampctl thaw --tenant acme --class write')->{notes}[0], qr/for all tenants, too: ampctl thaw --class write/, 'the other one is in the notes';
+    $gw->ctl('thaw');
+    $is->('ampctl thaw --tenant acme --class write');
+    $gw->ctl(qw(thaw --tenant acme));
+    is explained('acme', POST => '/v1/topics', body => '{}')->{code}, 0, 'thawed';
+};
+
 subtest 'whose token it is' => sub {
     my $r = $ctl->json({ stdin => "$token\n" }, qw(explain GET /v1/integrations --token -));
     is $r->{doc}{tenant}, 'acme', 'tenant';

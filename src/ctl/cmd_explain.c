@@ -10,6 +10,7 @@
 #include "../core/amp_keys.h"
 #include "ampctl.h"
 #include "explain_decide.h"
+#include "frozen.h"
 #include "record.h"
 #include "secret.h"
 #include "token_record.h"
@@ -211,12 +212,12 @@ explain_words(ctl_t *ctl, explain_request_t *ex)
 /* The document, or NULL with the error filled. */
 
 static json_t *
-explain_document(ctl_t *ctl, const explain_request_t *ex,
-    explain_client_t *client)
+explain_document(ctl_t *ctl, explain_request_t *ex, explain_client_t *client)
 {
     int         rc;
     char        time[CTL_TIME_MAX];
     json_t     *doc, *record;
+    uint64_t    rev;
     amp_span_t  id;
 
     if (client->reason != AMP_OK) {
@@ -233,7 +234,9 @@ explain_document(ctl_t *ctl, const explain_request_t *ex,
 
     id = ctl_span(client->tenant);
 
-    if (ctl_store(ctl) == NULL) {
+    if (ctl_store(ctl) == NULL
+        || frozen_load(ctl->store, &ctl->error, &ex->request.frozen, &rev) != 0)
+    {
         return NULL;
     }
 

@@ -1,10 +1,11 @@
 /*
  * ampctl config import --replay.
  *
- * The log has tenant, operation and decision of each request.  So what depends
- * on the tenant's record alone is decided for both states: is there such a
- * tenant, is it disabled, is the operation granted, has it a key.  Which group,
- * project or parameter a request has named is not in the log: where the
+ * The log has tenant, token, operation and decision of each request.  So what
+ * depends on the records of tenant and token alone is decided for both states:
+ * is there such a tenant, and such a token, is the tenant disabled, is the
+ * operation granted to both, is it frozen, has the tenant a key.  Which group,
+ * project, parameter or origin a request has named is not in the log: where the
  * decision depends on it, and it changes, the request is listed as undecided.
  * Limits are not tried.
  */
@@ -13,160 +14,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../core/amp_scope.h"
 #include "config_replay.h"
+#include "frozen.h"
 #include "record.h"
-#include "replay_log.h"
+#include "replay_decide.h"
 
 
 typedef struct {
-    replay_log_t   log;
-    json_t        *fail;
-    json_t        *pass;
-    json_t        *undecided;
+    replay_log_t         log;
+    json_t              *fail;
+    json_t              *pass;
+    json_t              *undecided;
+    json_t              *rows;      /* of this tenant, in these lists         */
+    replay_state_t       before;
+    replay_state_t       after;
+    unsigned long long   frozen;    /* requests of what is frozen             */
+    unsigned long long   gone;      /* of tokens that are in neither state    */
 } replay_t;
 
 
-/* A state of a tenant; no record: there is no such tenant. */
-
-typedef struct {
-    const json_t  *record;
-
-    union {
-        amp_tenant_t   tenant;
-        uint64_t       aligned;
-        unsigned char  bytes[AMP_TENANT_FLAT_MAX];
-    } flat;
-} replay_state_t;
-
+/* A token, where it decides, and an operation, or NULL. */
 
 static void
-replay_state(replay_state_t *state, const json_t *record)
+replay_row(replay_t *replay, json_t *list, const char *tenant,
+    const char *token, const char *operation, json_int_t n, const char *why)
 {
-    const char  *why;
+    char     name[512];
+    json_t  *row, *sum;
 
-    state->record = record;
+    snprintf(name, sizeof(name), "%p %s %s %s", (void *) list,
+             token ? token : "", operation ? operation : "", why);
 
-    if (record != NULL
-        && amp_tenant_decode_object(record, &state->flat, sizeof(state->flat),
-                                    &why)
-           == 0)
-    {
-        state->record = NULL;
-    }
-}
+    row = json_object_get(replay->rows, name);
 
-
-/* In the gateway's order, see amp_decide(). */
-
-static amp_reason_e
-replay_decide(const replay_state_t *state, const amp_operation_t *op,
-    replay_kind_e kind)
-{
-    amp_query_t          query;
-    amp_reason_e         reason;
-    const amp_tenant_t  *t;
-
-    if (state->record == NULL) {
-        return AMP_UNKNOWN_TOKEN;
+    if (row == NULL) {
+        row = json_pack("{s:s, s:s*, s:s*, s:i, s:s}", "tenant", tenant,
+                        "token", token, "operation", operation, "requests", 0,
+                        "why", why);
+        json_object_set(replay->rows, name, row);
+        json_array_append_new(list, row);
     }
 
-    t = &state->flat.tenant;
-
-    if (t->disabled) {
-        return AMP_TENANT_DISABLED;
-    }
-
-    if (t->ngroups != 0 && op->group_in == AMP_IN_NOWHERE) {
-        return AMP_NO_GROUP;
-    }
-
-    memset(&query, 0, sizeof(query));
-    query.secret = (kind == REPLAY_SECRET);
-    query.changes = (kind == REPLAY_CHANGE);
-
-    reason = amp_scope_grant(t, NULL, op, &query);
-
-    if (reason == AMP_OK && t->sealed.len == 0) {
-        return AMP_NO_KEY;
-    }
-
-    return reason;
-}
-
-
-static int
-replay_same(const replay_state_t *before, const replay_state_t *after,
-    const char *member)
-{
-    json_t  *a, *b;
-
-    a = json_object_get(before->record, member);
-    b = json_object_get(after->record, member);
-
-    return json_equal(a, b)
-           || (json_array_size(a) == 0 && json_array_size(b) == 0
-               && !json_is_object(a) && !json_is_object(b));
-}
-
-
-/* Why the log does not say what would become of a request, or NULL. */
-
-static const char *
-replay_unknown(const replay_state_t *before, const replay_state_t *after,
-    const amp_operation_t *op, replay_kind_e kind)
-{
-    const amp_tenant_t  *a, *b;
-
-    a = &before->flat.tenant;
-    b = &after->flat.tenant;
-
-    if (!replay_same(before, after, "project")
-        && (op->project_in != AMP_IN_NOWHERE || kind == REPLAY_OTHER))
-    {
-        return "the project changes, and the log does not say which project "
-               "the request named";
-    }
-
-    if (!replay_same(before, after, "groups")
-        && ((op->group_in != AMP_IN_NOWHERE && b->ngroups != 0)
-            || kind == REPLAY_OTHER))
-    {
-        return "the groups change, and the log does not say which group the "
-               "request named";
-    }
-
-    if (a->secrets != b->secrets && *op->secret_query != '\0'
-        && kind == REPLAY_PLAIN)
-    {
-        return "the log does not say whether a parameter asked for secrets";
-    }
-
-    if (a->changes != b->changes && *op->state_query != '\0'
-        && kind == REPLAY_PLAIN)
-    {
-        return "the log does not say whether a parameter changes something";
-    }
-
-    return NULL;
+    sum = json_object_get(row, "requests");
+    json_integer_set(sum, json_integer_value(sum) + n);
 }
 
 
 static void
-replay_list(json_t *list, const char *tenant, const char *member,
-    const char *name, json_t *n, const char *why)
+replay_use(replay_t *replay, const char *tenant, const char *token,
+    const char *use, json_int_t n)
 {
-    json_array_append_new(list, json_pack("{s:s, s:s, s:O, s:s}", "tenant",
-                                          tenant, member, name, "requests", n,
-                                          "why", why));
-}
-
-
-static void
-replay_use(replay_t *replay, const char *tenant, const char *use, json_t *n,
-    const replay_state_t *before, const replay_state_t *after)
-{
-    const char             *id, *why;
+    const char             *id, *why, *named;
     amp_reason_e            was, is;
     replay_kind_e           kind;
     const amp_operation_t  *op;
@@ -175,87 +73,115 @@ replay_use(replay_t *replay, const char *tenant, const char *use, json_t *n,
     kind = replay_use_kind(use);
     op = amp_operation_find(record_span(id));
 
-    if (op == NULL) {
-        if (after->record != NULL && !after->flat.tenant.disabled) {
-            replay_list(replay->undecided, tenant, "operation", id, n,
-                        "the tenant was disabled, and the log does not say "
-                        "what the request asked for");
-        }
+    was = replay_decide(&replay->before, op, kind);
+    is = replay_decide(&replay->after, op, kind);
+    why = NULL;
+    named = replay->before.scope || replay->after.scope ? token : NULL;
 
-        return;
+    if (is == AMP_FROZEN) {
+        replay->frozen += (unsigned long long) n;
     }
 
-    was = replay_decide(before, op, kind);
-    is = replay_decide(after, op, kind);
-    why = NULL;
-
-    if (is == AMP_OK && before->record != NULL) {
-        why = replay_unknown(before, after, op, kind);
+    if (is == AMP_OK && replay->before.record != NULL) {
+        why = replay_unknown(&replay->before, &replay->after, op, kind);
     }
 
     if (why != NULL) {
-        replay_list(replay->undecided, tenant, "operation", id, n, why);
-
-    } else if (was == AMP_OK && is != AMP_OK && kind != REPLAY_OTHER) {
-        replay_list(replay->fail, tenant, "operation", id, n,
-                    amp_problem(is)->name);
-
-    } else if (was != AMP_OK && is == AMP_OK && kind != REPLAY_OTHER) {
-        replay_list(replay->pass, tenant, "operation", id, n,
-                    amp_problem(was)->name);
-    }
-}
-
-
-static void
-replay_tenant(replay_t *replay, const char *id, const json_t *before,
-    const json_t *after)
-{
-    json_t          *uses, *n;
-    const char      *use;
-    replay_state_t  *states;
-
-    uses = json_object_get(json_object_get(replay->log.tenants, id), "uses");
-
-    states = calloc(2, sizeof(*states));
-    if (states == NULL) {
-        abort();
-    }
-
-    replay_state(&states[0], before);
-    replay_state(&states[1], after);
-
-    json_object_foreach(uses, use, n) {
-        replay_use(replay, id, use, n, &states[0], &states[1]);
-    }
-
-    free(states);
-}
-
-
-/* Tokens that the import revokes; the log may not name tokens. */
-
-static void
-replay_tokens(const import_t *im, replay_t *replay,
-    const import_tenant_t *tenant, const char *id)
-{
-    json_t      *used, *listed, *n;
-    const char  *token;
-
-    listed = json_object_get(tenant->doc, "tokens");
-    used = json_object_get(json_object_get(replay->log.tenants, id), "tokens");
-
-    if (!im->prune || listed == NULL) {
+        replay_row(replay, replay->undecided, tenant, named, id, n, why);
         return;
     }
 
-    json_object_foreach(used, token, n) {
-        if (import_find(listed, token) == NULL
-            && import_find(tenant->tokens, token) != NULL)
-        {
-            replay_list(replay->fail, id, "token", token, n,
-                        amp_problem(AMP_UNKNOWN_TOKEN)->name);
+    if (kind == REPLAY_OTHER || kind == REPLAY_ORIGIN || kind == REPLAY_TOKEN) {
+        return;
+    }
+
+    if (was == AMP_OK && is != AMP_OK) {
+
+        /* all requests of a token that the import revokes are one row */
+
+        if (replay->after.record != NULL && replay->after.token != AMP_OK) {
+            named = token;
+            id = NULL;
         }
+
+        replay_row(replay, replay->fail, tenant, named, id, n,
+                   amp_problem(is)->name);
+
+    } else if (was != AMP_OK && is == AMP_OK) {
+        replay_row(replay, replay->pass, tenant, named, id, n,
+                   amp_problem(was)->name);
+    }
+}
+
+
+/*
+ * The token as the import makes it, to be released; NULL where it is not there
+ * then.
+ */
+
+static json_t *
+replay_token_after(const import_t *im, const import_tenant_t *tenant,
+    json_t *before, const char *id)
+{
+    json_t   *listed, *token, *whole;
+    int64_t   expires;
+
+    listed = json_object_get(tenant->doc, "tokens");
+    token = import_find(listed, id);
+    expires = json_integer_value(json_object_get(token, "expires"));
+
+    if (token == NULL && listed != NULL && im->prune) {
+        return NULL;
+    }
+
+    if (token == NULL || (expires != 0 && expires <= im->now)) {
+        return json_incref(before);
+    }
+
+    whole = before ? json_copy(before) : json_object();
+    json_object_update(whole, token);
+
+    return whole;
+}
+
+
+/* after NULL: the import removes the tenant. */
+
+static void
+replay_tenant(const import_t *im, replay_t *replay,
+    const import_tenant_t *tenant, const char *id, const json_t *after)
+{
+    json_t      *tokens, *uses, *n, *was, *is;
+    unsigned     needed;
+    const char  *use, *token;
+
+    replay_state_tenant(&replay->before, tenant->record);
+    replay_state_tenant(&replay->after, after);
+    json_object_clear(replay->rows);
+
+    tokens = json_object_get(replay->log.tenants, id);
+
+    json_object_foreach(tokens, token, uses) {
+        was = import_find(tenant->tokens, token);
+        is = replay_token_after(im, tenant, was, token);
+
+        /* a token of the log may have been rotated since */
+
+        needed = *token != '\0'
+                 && (was != NULL || is != NULL || tenant->record == NULL);
+
+        replay_state_token(&replay->before, was, needed);
+        replay_state_token(&replay->after, is, needed);
+
+        json_object_foreach(uses, use, n) {
+            replay_use(replay, id, token, use, json_integer_value(n));
+
+            if (*token != '\0' && !needed) {
+                replay->gone += (unsigned long long) json_integer_value(n);
+            }
+        }
+
+        json_decref(is);
     }
 }
 
@@ -280,8 +206,7 @@ replay_run(import_t *im, import_tenant_t *tenant)
         return -1;
     }
 
-    replay_tenant(replay, id, tenant->record, record);
-    replay_tokens(im, replay, tenant, id);
+    replay_tenant(im, replay, tenant, id, record);
     json_decref(record);
 
     return 0;
@@ -293,10 +218,12 @@ replay_run(import_t *im, import_tenant_t *tenant)
 static int
 replay_removed(import_t *im, replay_t *replay)
 {
-    int          rc;
-    ctl_t       *ctl;
-    json_t      *used, *record;
-    const char  *id;
+    int               rc;
+    char             *one;
+    ctl_t            *ctl;
+    json_t           *used;
+    const char       *id;
+    import_tenant_t   tenant;
 
     ctl = im->ctl;
 
@@ -307,15 +234,24 @@ replay_removed(import_t *im, replay_t *replay)
             continue;
         }
 
-        rc = tenant_load(ctl->store, &ctl->error, ctl_span(id), &record);
+        memset(&tenant, 0, sizeof(tenant));
+        one = (char *) id;
 
-        if (rc == -1) {
-            return -1;
+        rc = tenant_load(ctl->store, &ctl->error, ctl_span(id), &tenant.record);
+
+        if (rc == 1) {
+            rc = config_tokens(ctl, &one, 1, &tenant.tokens) == 0 ? 1 : -1;
         }
 
         if (rc == 1) {
-            replay_tenant(replay, id, record, NULL);
-            json_decref(record);
+            replay_tenant(im, replay, &tenant, id, NULL);
+        }
+
+        json_decref(tenant.record);
+        json_decref(tenant.tokens);
+
+        if (rc == -1) {
+            return -1;
         }
     }
 
@@ -332,7 +268,7 @@ replay_print_list(const json_t *list, const char *title, const char *why)
     size_t           i;
     json_t          *row;
     long long        n, sum;
-    const char      *operation, *heads[4];
+    const char      *heads[5];
     output_table_t  *table;
 
     if (json_array_size(list) == 0) {
@@ -340,23 +276,22 @@ replay_print_list(const json_t *list, const char *title, const char *why)
     }
 
     heads[0] = "TENANT";
-    heads[1] = "OPERATION";
-    heads[2] = "REQUESTS";
-    heads[3] = why;
+    heads[1] = "TOKEN";
+    heads[2] = "OPERATION";
+    heads[3] = "REQUESTS";
+    heads[4] = why;
 
     output("%s:\n", title);
-    table = output_table(4, heads);
+    table = output_table(5, heads);
     sum = 0;
 
     json_array_foreach(list, i, row) {
         n = json_integer_value(json_object_get(row, "requests"));
         sum += n;
         snprintf(requests, sizeof(requests), "%lld", n);
-        operation = record_text(row, "operation");
-
-        output_row(table, record_text(row, "tenant"),
-                   *operation ? operation : record_text(row, "token"),
-                   requests, record_text(row, "why"));
+        output_row(table, record_text(row, "tenant"), record_text(row, "token"),
+                   record_text(row, "operation"), requests,
+                   record_text(row, "why"));
     }
 
     output_table_print(table);
@@ -390,6 +325,17 @@ replay_print(const replay_t *replay)
                log->nobody, log->unmatched, log->malformed, log->other);
     }
 
+    if (replay->frozen != 0) {
+        output("frozen: %llu requests are of what is frozen, and fail before "
+               "and after (ampctl freeze list)\n", replay->frozen);
+    }
+
+    if (replay->gone != 0) {
+        output("%llu requests are of tokens that are gone: they were decided "
+               "as of a token that may do all that its tenant may\n",
+               replay->gone);
+    }
+
     output("not tried: limits, and what the log does not have (groups, "
            "projects, parameters, bodies)\n");
 }
@@ -402,10 +348,13 @@ replay_print_json(replay_t *replay)
 
     log = &replay->log;
 
-    (void) output_json(json_pack("{s:I, s:O, s:O, s:O, s:{s:I, s:I, s:I, s:I}}",
+    (void) output_json(json_pack("{s:I, s:O, s:O, s:O, s:I, s:I, "
+                       "s:{s:I, s:I, s:I, s:I}}",
                        "requests", (json_int_t) log->requests,
                        "fail", replay->fail, "pass", replay->pass,
-                       "undecided", replay->undecided, "left_out",
+                       "undecided", replay->undecided,
+                       "frozen", (json_int_t) replay->frozen,
+                       "tokens_gone", (json_int_t) replay->gone, "left_out",
                        "tenant", (json_int_t) log->nobody,
                        "operation", (json_int_t) log->unmatched,
                        "refused", (json_int_t) log->malformed,
@@ -417,8 +366,11 @@ int
 config_replay(import_t *im, const char *log)
 {
     int        rc;
+    ctl_t     *ctl;
     replay_t  *replay;
+    uint64_t   rev;
 
+    ctl = im->ctl;
     replay = calloc(1, sizeof(*replay));
     if (replay == NULL) {
         abort();
@@ -427,9 +379,15 @@ config_replay(import_t *im, const char *log)
     replay->fail = json_array();
     replay->pass = json_array();
     replay->undecided = json_array();
+    replay->rows = json_object();
     im->data = replay;
 
-    rc = replay_log_read(&replay->log, log, &im->ctl->error);
+    rc = replay_log_read(&replay->log, log, &ctl->error);
+
+    if (rc == 0) {
+        rc = frozen_load(ctl->store, &ctl->error, &replay->before.frozen, &rev);
+        replay->after.frozen = replay->before.frozen;
+    }
 
     if (rc == 0) {
         rc = replay_removed(im, replay);
@@ -440,7 +398,7 @@ config_replay(import_t *im, const char *log)
     }
 
     if (rc == 0) {
-        if (im->ctl->json) {
+        if (ctl->json) {
             replay_print_json(replay);
         } else {
             replay_print(replay);
@@ -452,6 +410,7 @@ config_replay(import_t *im, const char *log)
     json_decref(replay->fail);
     json_decref(replay->pass);
     json_decref(replay->undecided);
+    json_decref(replay->rows);
     replay_log_free(&replay->log);
     free(replay);
 

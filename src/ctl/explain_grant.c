@@ -88,6 +88,32 @@ explain_grant(const json_t *record, const amp_operation_t *op, int *denied)
 }
 
 
+/* A class may be frozen for all tenants, for this one, or for both. */
+
+static void
+explain_thaw(explain_t *e, const char *id)
+{
+    unsigned     all, own;
+    const char  *class;
+
+    all = e->ex->request.frozen >> e->decision.op->class & 1;
+    own = e->flat.tenant.frozen >> e->decision.op->class & 1;
+    class = amp_class_name(e->decision.op->class);
+
+    if (own) {
+        explain_set_command(e->doc, "ampctl thaw --tenant %s --class %s", id,
+                            class);
+    } else {
+        explain_set_command(e->doc, "ampctl thaw --class %s", class);
+    }
+
+    if (all && own) {
+        explain_note(e->doc, "this class is frozen for all tenants, too: "
+                     "ampctl thaw --class %s", class);
+    }
+}
+
+
 /* What a refusal of this reason asks of whom manages the tenant. */
 
 void
@@ -110,6 +136,10 @@ explain_remedy(explain_t *e)
 
     case AMP_COOLING_DOWN:
         explain_set_command(e->doc, "ampctl cooldown clear %s", id);
+        return;
+
+    case AMP_FROZEN:
+        explain_thaw(e, id);
         return;
 
     case AMP_TOKEN_NOT_GRANTED:

@@ -15,6 +15,13 @@
 #include "replay_log.h"
 
 
+static int
+replay_is(const char *decision, amp_reason_e reason)
+{
+    return strcmp(decision, amp_problem(reason)->name) == 0;
+}
+
+
 /*
  * Reasons that depend on what the tenant may do; with any other of status 400
  * or more that the gateway decided, the request fails in any case.
@@ -28,10 +35,12 @@ replay_depends(const char *decision)
     static const amp_reason_e  policy[] = {
         AMP_TENANT_DISABLED, AMP_NOT_GRANTED, AMP_SECRETS_NOT_GRANTED,
         AMP_CHANGE_NOT_GRANTED, AMP_NO_GROUP, AMP_OTHER_GROUP,
-        AMP_OTHER_PROJECT, AMP_NO_KEY, AMP_NOT_SERVED,
-        AMP_RATE_LIMITED, AMP_TOO_MANY, AMP_COOLING_DOWN, AMP_NOT_CACHED,
-        AMP_PRECONDITION, AMP_RANGE, AMP_UPSTREAM_FAILED, AMP_UPSTREAM_TIMEOUT,
-        AMP_UPSTREAM_SUSPENDED, AMP_UNAVAILABLE, AMP_INTERNAL
+        AMP_OTHER_PROJECT, AMP_TOKEN_NOT_GRANTED, AMP_TOKEN_GROUP,
+        AMP_TOKEN_ORIGIN, AMP_FROZEN, AMP_NO_KEY, AMP_NOT_SERVED,
+        AMP_RATE_LIMITED, AMP_TOKEN_RATE_LIMITED, AMP_TOO_MANY,
+        AMP_COOLING_DOWN, AMP_NOT_CACHED, AMP_PRECONDITION, AMP_RANGE,
+        AMP_UPSTREAM_FAILED, AMP_UPSTREAM_TIMEOUT, AMP_UPSTREAM_SUSPENDED,
+        AMP_UNAVAILABLE, AMP_INTERNAL
     };
 
     if (strcmp(decision, "pass") == 0
@@ -41,7 +50,7 @@ replay_depends(const char *decision)
     }
 
     for (i = 0; i < sizeof(policy) / sizeof(policy[0]); i++) {
-        if (strcmp(decision, amp_problem(policy[i])->name) == 0) {
+        if (replay_is(decision, policy[i])) {
             return 1;
         }
     }
@@ -50,14 +59,13 @@ replay_depends(const char *decision)
 }
 
 
-/* The request of a tenant that is disabled: no operation is looked for. */
+/* Reasons that the gateway finds before it looks for an operation. */
 
 static int
-replay_disabled(const json_t *line)
+replay_early(const char *decision)
 {
-    return strcmp(record_text(line, "decision"),
-                  amp_problem(AMP_TENANT_DISABLED)->name)
-           == 0;
+    return replay_is(decision, AMP_TENANT_DISABLED)
+           || replay_is(decision, AMP_TOKEN_ORIGIN);
 }
 
 
@@ -70,18 +78,30 @@ replay_kind(const amp_operation_t *op, const char *decision)
         decision += sizeof("observe:") - 1;
     }
 
-    if (strcmp(decision, amp_problem(AMP_CHANGE_NOT_GRANTED)->name) == 0) {
+    if (op == NULL) {
+        return replay_is(decision, AMP_TOKEN_ORIGIN) ? REPLAY_ORIGIN
+                                                     : REPLAY_PLAIN;
+    }
+
+    if (replay_is(decision, AMP_CHANGE_NOT_GRANTED)) {
         return REPLAY_CHANGE;
     }
 
-    if (strcmp(decision, amp_problem(AMP_OTHER_GROUP)->name) == 0
-        || strcmp(decision, amp_problem(AMP_OTHER_PROJECT)->name) == 0)
+    if (replay_is(decision, AMP_OTHER_GROUP)
+        || replay_is(decision, AMP_OTHER_PROJECT)
+        || replay_is(decision, AMP_TOKEN_GROUP))
     {
         return REPLAY_OTHER;
     }
 
+    if (replay_is(decision, AMP_TOKEN_NOT_GRANTED)
+        && (*op->secret_query != '\0' || *op->state_query != '\0'))
+    {
+        return REPLAY_TOKEN;
+    }
+
     return op->class != AMP_CLASS_SECRETS
-           && strcmp(decision, amp_problem(AMP_SECRETS_NOT_GRANTED)->name) == 0
+           && replay_is(decision, AMP_SECRETS_NOT_GRANTED)
            ? REPLAY_SECRET : REPLAY_PLAIN;
 }
 
@@ -105,7 +125,7 @@ static void
 replay_add(replay_log_t *log, const json_t *line, const amp_operation_t *op)
 {
     char         use[128];
-    json_t      *tenant;
+    json_t      *tenant, *uses;
     const char  *id, *token;
 
     id = record_text(line, "tenant");
@@ -113,23 +133,21 @@ replay_add(replay_log_t *log, const json_t *line, const amp_operation_t *op)
     tenant = json_object_get(log->tenants, id);
 
     if (tenant == NULL) {
-        tenant = json_pack("{s:{}, s:{}}", "uses", "tokens");
+        tenant = json_object();
         json_object_set_new(log->tenants, id, tenant);
     }
 
-    if (op == NULL) {
-        snprintf(use, sizeof(use), "%d", (int) REPLAY_PLAIN);
-    } else {
-        snprintf(use, sizeof(use), "%d%s",
-                 (int) replay_kind(op, record_text(line, "decision")), op->id);
+    uses = json_object_get(tenant, token);
+
+    if (uses == NULL) {
+        uses = json_object();
+        json_object_set_new(tenant, token, uses);
     }
 
-    replay_count(json_object_get(tenant, "uses"), use);
-
-    if (*token != '\0') {
-        replay_count(json_object_get(tenant, "tokens"), token);
-    }
-
+    snprintf(use, sizeof(use), "%d%s",
+             (int) replay_kind(op, record_text(line, "decision")),
+             op ? op->id : "");
+    replay_count(uses, use);
     log->requests++;
 }
 
@@ -158,7 +176,7 @@ replay_line(replay_log_t *log, const char *text, size_t len)
 
     if (*record_text(line, "tenant") == '\0') {
         log->nobody++;
-    } else if (op == NULL && !replay_disabled(line)) {
+    } else if (op == NULL && !replay_early(record_text(line, "decision"))) {
         log->unmatched++;
     } else if (!replay_depends(record_text(line, "decision"))) {
         log->malformed++;

@@ -19,13 +19,15 @@ typedef enum {
     REPLAY_SECRET,                  /* a parameter asks for secrets           */
     REPLAY_CHANGE,                  /* a parameter changes state              */
     REPLAY_OTHER,                   /* another project, or another group      */
+    REPLAY_ORIGIN,                  /* not an origin of the token             */
+    REPLAY_TOKEN,                   /* more than the token may: operation, or
+                                       parameter                              */
     REPLAY_KINDS
 } replay_kind_e;
 
 
 typedef struct {
-    json_t              *tenants;   /* { id: { uses: { use: n },
-                                       tokens: { token id: n } } }            */
+    json_t              *tenants;   /* { id: { token id: { use: n } } }       */
     unsigned long long   lines;
     unsigned long long   requests;  /* those that are in tenants              */
     unsigned long long   nobody;    /* without a tenant                       */
@@ -47,7 +49,8 @@ void replay_log_free(replay_log_t *log);
 
 /*
  * A use is its kind, a digit, and the operationId; that is empty for a request
- * of a disabled tenant.
+ * of a disabled tenant, or from an origin that the token is not for.  The token
+ * id is empty for a request without a token.
  */
 
 replay_kind_e replay_use_kind(const char *use);
