@@ -59,6 +59,7 @@ sub from {
 my $sdk = 'x-api-key,x-amp-client,x-amp-client-version,content-type';
 
 subtest 'a preflight' => sub {
+    my $before = $gw->status;
     my $res = preflight('/v1/integrations', $app, 'POST', $sdk);
     is $res->{status}, 204, 'is answered without a token';
     is $res->{body}, '', 'without a body';
@@ -77,6 +78,13 @@ subtest 'a preflight' => sub {
     is preflight('/v1/integrations/read', $app, 'PATCH', $sdk)->{status}, 204, 'before limit_except';
     is preflight('/v1/integrations', $app, 'GET', 'x y;z')->{headers}{'access-control-allow-headers'}, undef, 'no header that is none';
     is scalar($up->requests), 0, 'none goes to Ampersand';
+    my $after = $gw->status;
+    is $after->{preflights_total} - $before->{preflights_total}, 11, 'each is counted';
+    is_deeply $after->{requests}, $before->{requests}, 'and as no request of a tenant';
+    preflight('/v1/integrations', $elsewhere, 'GET', $sdk);
+    my $refused = $gw->status;
+    is $refused->{preflights_total}, $after->{preflights_total}, 'one of a wrong origin is not answered';
+    is $refused->{requests}{'other-origin'}, ($after->{requests}{'other-origin'} // 0) + 1, 'but refused';
 };
 
 subtest 'what is no preflight' => sub {

@@ -57,6 +57,7 @@ typedef struct {
     ngx_atomic_uint_t               reasons[AMP_REASON_COUNT]; /* AMP_OK:
                                                    requests that passed       */
     ngx_atomic_uint_t               observed;   /* would have been refused    */
+    ngx_atomic_uint_t               preflights; /* that were answered         */
     ngx_atomic_uint_t               lookups;
     ngx_atomic_uint_t               lookup_failures;
     ngx_atomic_uint_t               records_lost;

@@ -47,8 +47,10 @@ ngx_int_t
 ngx_http_ampersand_cors_handler(ngx_http_request_t *r)
 {
     ngx_int_t                        rc;
+    ngx_ampersand_counters_t        *counters;
     ngx_http_ampersand_ctx_t        *ctx;
     ngx_http_ampersand_loc_conf_t   *alcf;
+    ngx_http_ampersand_main_conf_t  *amcf;
     ngx_http_ampersand_preflight_t   preflight;
 
     alcf = ngx_http_get_module_loc_conf(r, ngx_http_ampersand_module);
@@ -75,6 +77,10 @@ ngx_http_ampersand_cors_handler(ngx_http_request_t *r)
     if (!ngx_http_ampersand_cors_listed(alcf, ctx)) {
         return ngx_http_ampersand_deny(r, ctx, AMP_OTHER_ORIGIN);
     }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
+    counters = ngx_ampersand_zone_counters(amcf->zone);
+    ngx_ampersand_count(counters, preflights);
 
     rc = ngx_http_discard_request_body(r);
 

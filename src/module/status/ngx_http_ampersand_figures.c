@@ -104,6 +104,9 @@ ngx_http_ampersand_figures(ngx_http_ampersand_main_conf_t *amcf,
     ngx_http_ampersand_figure("observed_total", "counter",
                               "Requests that passed only because of "
                               "ampersand_observe", c->observed);
+    ngx_http_ampersand_figure("preflights_total", "counter",
+                              "Preflights of browsers that ampersand_cors "
+                              "answered", c->preflights);
     ngx_http_ampersand_figure("limits_degraded", "gauge",
                               "1 while limits are held without Redis",
                               ngx_ampersand_lease_degraded(amcf->zone));
