@@ -47,6 +47,12 @@ sub table {
     return qq{[...document.querySelectorAll('#$id tbody tr')].map(r => [...r.cells].map(c => c.textContent).join('|')).join('\\n')};
 }
 
+# The lines at the top, each after its kind.
+
+sub attention {
+    return q{[...document.querySelectorAll('#attention li')].map(li => [...li.childNodes].map(n => n.textContent).join(': ')).join('\\n')};
+}
+
 requests(3, 'acme', '/v1/integrations');
 requests(2, 'acme', '/v1/no-such-path');
 requests(1, 'other-tenant', '/v1/integrations/once');
@@ -69,7 +75,8 @@ subtest 'what was before the page was opened' => sub {
     shows('the other one', table('tenant-table'), '^other-tenant\|');
     shows('the limit that is nearest', table('tenant-table'), '^other-tenant\|.*\|100 % of 1/h, burst 1\|');
     is $browser->js(q{document.querySelectorAll('#tenant-table meter').length}), 1, 'as a bar, for the tenant that has one';
-    shows('a limit that is near, at the top', q{document.querySelector('#attention').textContent}, 'Tenant other-tenant is near its limit .default');
+    shows('a limit that is near, at the top', attention(), '^Soon: Tenant other-tenant has used 100 % of its limit of 1/h, burst 1: it will be refused$');
+    shows('and what expires', attention(), '^Soon: Tenant other-tenant: a token expires in 2 days$');
     shows('a token that expires soon', table('care'), '^other-tenant\|a token expires in 2 days\|ampctl token list other-tenant$');
     shows('why it was refused', table('tenant-table'), '^acme\|.*\|unknown-operation 2\|');
     shows('refusals by cause', table('refusals'), '^unknown-operation\|\d+\|2$');
@@ -77,6 +84,7 @@ subtest 'what was before the page was opened' => sub {
     shows('upstream', table('upstream'), '^platform\|working\|');
     shows('how long Redis takes', q{document.querySelector('#redis').textContent}, 'Look-ups, last minute: p50 / p95 / p99');
     shows('Redis', q{document.querySelector('#redis').textContent}, 'Links up2 of 2');
+    shows('each of its servers', q{document.querySelector('#redis').textContent}, 'Links by server127.0.0.1:' . $gw->redis->port . ': 3 up');
     shows('how many are from the cache', q{document.querySelector('#now').textContent}, 'From cache, last minute50 %');
     shows('how long they took', q{document.querySelector('#now').textContent}, 'Upstream: p50 / p95 / p99[\d.]+ \S*s / ');
     shows('and nothing that waits', q{document.querySelector('#attention').textContent}, '^(?!Waiting)');
@@ -92,12 +100,52 @@ subtest 'it goes on by itself' => sub {
     shows('a tenant', table('tenant-table'), '^acme\|.*\|9\|6$');
     shows('a tenant that is new', table('tenant-table'), '^third\|.*\|5\|0$');
     shows('a cause', table('refusals'), '^unknown-operation\|\d+\|6$');
-    shows('who is refused and why, at the top', q{document.querySelector('#attention').textContent}, 'Tenant acme: .*unknown-operation');
+    shows('who is refused and why, at the top', attention(), '^Refused: Tenant acme: [\d.]+ % of its requests, mostly unknown-operation$');
+    requests(2, 'other-tenant', '/v1/integrations/once');
+    shows('and by which limit', attention(), '^Refused: Tenant other-tenant: 100 % of its requests, mostly rate-limited by its limit of 1/h, burst 1$');
+    shows('in the table, too', table('tenant-table'), '^other-tenant\|.*\|rate-limited 2 .default.\|');
     $browser->js(q{document.querySelector('#pause').click()});
     is $browser->js(q{document.querySelector('#pause').getAttribute('aria-pressed')}), 'true', 'it can be paused';
     requests(1, 'third', '/v1/integrations');
     $browser->js(q{document.querySelector('#pause').click()});
     shows('and goes on', table('tenant-table'), '^third\|.*\|6\|0$');
+};
+
+# The answers of the gateway, with another past: how many of ten upstream requests a second took a second.
+
+sub latency {
+    my (%slow) = @_;
+    my $took = sub { my ($part) = @_; return "counts(s >= status.second - 60 ? @{[ $slow{$part} || 0 ]} : 0, @{[ $part eq 'gateway' ? '[0.0001, 0.025]' : '[0.025, 2.5]' ]})" };
+    return $browser->js(<<"END");
+window.realFetch ||= window.fetch;
+window.fetch = async (...args) => {
+    const status = await (await window.realFetch(...args)).json();
+    const counts = (slow, [fast, long]) => status.bounds.map(b => b === fast ? 10 - slow : b === long ? slow : 0);
+    status.history = [];
+    for (let s = status.second - 600; s < status.second; s++) {
+        status.history.push({ second: s, gateway: 0, upstream: 10, cache: 0, refusals: {},
+                              durations: { gateway: @{[ $took->('gateway') ]}, upstream: @{[ $took->('upstream') ]} } });
+    }
+    return new Response(JSON.stringify(status));
+};
+END
+}
+
+subtest 'whether upstream or the gateway is slow' => sub {
+    my $note = sub { my ($n) = @_; return "document.querySelector('#now div:nth-child($n) dd.beside').textContent" };
+    latency();
+    shows('neither is', $note->($_), '^as usual$') for 4, 5;
+    latency(upstream => 3);
+    shows('upstream is', attention(), '^Slow: Upstream, above all the platform API: p95 2[.\d]* s, usually [\d.]+ ms; the gateway itself is not slow$');
+    shows('beside its latency', $note->(5), '^slow: p95 usually [\d.]+ ms$');
+    shows('and not beside the other one', $note->(4), '^as usual$');
+    latency(gateway => 3);
+    shows('the gateway is', attention(), '^Slow: The gateway itself: p95 [\d.]+ ms, usually [\d.]+ \S+s; upstream is not slow$');
+    latency(gateway => 3, upstream => 3);
+    shows('both are', attention(), '^Slow: The gateway itself: p95 [\d.]+ ms, usually [\d.]+ \S+s$');
+    latency();
+    shows('neither is any more', $note->(5), '^as usual$');
+    $browser->js('window.fetch = window.realFetch; undefined');
 };
 
 subtest 'filters' => sub {
@@ -126,7 +174,7 @@ subtest 'the gateway is out of reach' => sub {
     $browser->call('Network.emulateNetworkConditions', offline => JSON::PP::true, latency => 0, downloadThroughput => -1, uploadThroughput => -1);
     shows('it says so', q{document.querySelector('#attention').textContent}, 'does not answer');
     $browser->call('Network.emulateNetworkConditions', offline => JSON::PP::false, latency => 0, downloadThroughput => -1, uploadThroughput => -1);
-    shows('until it is back', q{document.querySelector('#attention').textContent}, 'Tenant acme');
+    shows('until it is back', attention(), 'a token expires in 2 days$');
     is scalar(grep { !/INTERNET_DISCONNECTED|Failed to fetch/ } $browser->errors), 0, 'with no other error';
 };
 
@@ -137,7 +185,7 @@ subtest 'names are text' => sub {
     const real = window.fetch;
     window.fetch = async (...args) => {
         const status = await (await real(...args)).json();
-        status.tenants['@{[ $name =~ s/'/\\'/gr ]}'] = { gateway: 1e6, upstream: 0, cache: 0, refusals: {} };
+        status.tenants['@{[ $name =~ s/'/\\'/gr ]}'] = { gateway: 1e6, upstream: 0, cache: 0, refusals: {}, limitRefusals: {} };
         return new Response(JSON.stringify(status));
     };
     for (let i = 0; i < 600 && document.querySelectorAll('#tenant-table tbody tr').length < 4; i++) {
@@ -220,6 +268,7 @@ sub screenshots {
     });
     my $gw = Gateway->start(workers => 2, upstream => $up->url);
     my %token = map { $_ => $gw->tenant($_, args => [ '--rate', $_ eq 'sync-jobs' ? '2/s' : '50/s' ]) } qw(billing crm sync-jobs reports);
+    $token{reports} = JSON::PP::decode_json($gw->ctl(qw(token issue reports --expires 50h --json)))->{token};
     my $traffic = sub {
         for my $half (1 .. 2 * $_[0]) {
             my $end = time + 0.5;

@@ -8,6 +8,14 @@ const SOURCES = ['gateway', 'upstream', 'cache'];
 const SHOWN = 100;              // rows of a table
 const NEAR = 0.8;               // of a limit: the tenant is near it
 const SOON = 7 * 86400;         // seconds: a token expires soon
+const FEW = 10;                 // requests: fewer say nothing of latency
+const FAILING = 0.05;           // of the requests to an API
+
+// p95 in seconds: slow in any case, as in the alerts; worth a line where it is twice what is usual
+
+const SLOW = { gateway: 0.01, upstream: 5 };
+const NOTABLE = { gateway: 0.002, upstream: 0.1 };
+const SLOW_REDIS = 0.05;
 
 const $ = id => document.getElementById(id);
 const sum = list => list.reduce((a, b) => a + b, 0);
@@ -104,15 +112,22 @@ function bar(element, part) {
 
 function terms(id, list) {
     const dl = $(id);
-    list.forEach(([name, text, bad], i) => {
+    list.forEach(([name, text, bad, note], i) => {
         let box = dl.children[i];
         if (!box) {
             box = dl.appendChild(document.createElement('div'));
             box.append(document.createElement('dt'), document.createElement('dd'));
         }
         write(box.firstChild, name);
-        write(box.lastChild, text);
-        box.lastChild.className = bad ? 'bad' : '';
+        write(box.children[1], text);
+        box.children[1].className = bad ? 'bad' : '';
+        if (note && !box.children[2]) {
+            box.append(document.createElement('dd'));
+        }
+        if (box.children[2]) {
+            write(box.children[2], note || '');
+            box.children[2].className = bad ? 'beside bad' : 'beside';
+        }
     });
 }
 
@@ -212,11 +227,11 @@ function remember(status) {
     }
 }
 
-// All that was counted in the last n seconds that are over.
+// All that was counted in the last n seconds that are over, or until so many seconds ago.
 
-function recent(status, n) {
+function recent(status, n, ago = 0) {
     const total = { gateway: 0, upstream: 0, cache: 0, refusals: {}, durations: { gateway: [], upstream: [] } };
-    for (let s = status.second - n; s < status.second; s++) {
+    for (let s = status.second - n; s < status.second - ago; s++) {
         const second = past.get(s);
         if (second) {
             SOURCES.forEach(source => { total[source] += second[source]; });
@@ -227,6 +242,30 @@ function recent(status, n) {
         }
     }
     return total;
+}
+
+// How long a part takes, p95: in the last minute, and usually, which is what one in four of the
+// minutes before had or less; so a slow time is not usual before it has lasted for ten minutes.
+
+function pace(status, part) {
+    const p95 = (n, ago) => {
+        const counts = recent(status, n, ago).durations[part];
+        return sum(counts) < FEW ? null : quantile(status.bounds, counts, 0.95);
+    };
+    const before = [];
+    for (let ago = 60; ago < HISTORY; ago += 60) {
+        before.push(p95(ago + 60, ago));
+    }
+    const known = before.filter(v => v !== null).sort((a, b) => a - b);
+    const usual = known.length ? known[Math.floor(known.length / 4)] : null;
+    const now = p95(60, 0);
+    const slower = usual !== null && now >= NOTABLE[part] && now >= 2 * usual;
+    return { now, usual, slow: slower || now > SLOW[part] };
+}
+
+function paceNote({ now, usual, slow }) {
+    return now === null ? 'too few to judge'
+        : slow ? `slow: p95 usually ${duration(usual)}` : usual === null ? 'not slow' : 'as usual';
 }
 
 function draw(status) {
@@ -291,15 +330,34 @@ function limitCell(limits) {
              text: `${share(limit.used, 1)} of ${of}${name === 'default' || !limit.rate ? '' : ` (${name})`}` };
 }
 
+// What a tenant was refused for: "rate-limited 12 (write)", with the limit that refused most.
+
+const LIMITED = ['rate-limited', 'token-rate-limited', 'too-many-at-once'];
+
+function whyRefused(refusals, limits) {
+    const [most] = Object.entries(limits).filter(l => l[1]).sort((a, b) => b[1] - a[1])[0] || [];
+    return causes(refusals).split(', ').map(cause => most && LIMITED.includes(cause.split(' ')[0]) ? `${cause} (${most})` : cause).join(', ');
+}
+
+// A limit in words, as far as the gateway has the tenant's record.
+
+function limitWords(limits, name) {
+    const limit = (limits || {})[name];
+    return name === 'token' ? 'the limit of its token'
+        : name === 'concurrency' ? `its limit of ${limit ? number.format(limit.burst) + ' ' : ''}requests in flight`
+        : `its limit${limit ? ` of ${limit.rate}, burst ${number.format(limit.burst)}` : ''}${name === 'default' ? '' : ` for ${name}`}`;
+}
+
 const tenantName = id => id === '' ? '(not identified)' : id;
 
 function tenants(status, then) {
     return Object.entries(status.tenants).map(([id, now]) => {
-        const was = then.tenants[id] || { refusals: {} };
-        const sources = {}, refusals = {};
+        const was = then.tenants[id] || { refusals: {}, limitRefusals: {} };
+        const sources = {}, refusals = {}, limits = {};
         SOURCES.forEach(source => { sources[source] = grown(now[source], was[source]); });
         Object.keys(now.refusals).forEach(cause => { refusals[cause] = grown(now.refusals[cause], was.refusals[cause]); });
-        return { id, now, sources, recent: all(sources), total: all(now), refusals,
+        Object.keys(now.limitRefusals).forEach(name => { limits[name] = grown(now.limitRefusals[name], was.limitRefusals[name]); });
+        return { id, now, sources, recent: all(sources), total: all(now), refusals, limits,
                  refused: sum(Object.values(refusals)), refusedEver: sum(Object.values(now.refusals)) };
     }).filter(t => t.total).sort((a, b) => b.recent - a.recent || b.total - a.total || (a.id < b.id ? -1 : 1));
 }
@@ -318,25 +376,27 @@ function showTenants(status, then, list) {
         limitCell(t.now.limits),
         share(t.sources.cache, t.sources.cache + t.sources.upstream),
         { text: number.format(t.refused), bad: t.refused > 0 },
-        causes(t.refused ? t.refusals : t.now.refusals),
+        t.refused ? whyRefused(t.refusals, t.limits) : whyRefused(t.now.refusals, t.now.limitRefusals),
         number.format(t.total),
         number.format(t.refusedEver),
     ]), [2, 5]);
+}
+
+function expiry(at) {
+    const days = (at - Date.now() / 1000) / 86400;
+    return days < 0 ? 'a token has expired' : days < 1 ? 'a token expires within a day' : `a token expires in ${Math.floor(days)} days`;
 }
 
 // What of tenants needs somebody soon: [tenant, what, what to do]
 
 function care(list) {
     const found = [];
-    const now = Date.now() / 1000;
     for (const { id, now: tenant } of list) {
-        const days = (tenant.tokenExpires - now) / 86400;
         if (tenant.keyUsable === false) {
             found.push([id, 'no Ampersand key that opens', `ampctl key list ${id}`]);
         }
-        if (tenant.tokenExpires - now < SOON) {
-            found.push([id, days < 0 ? 'a token has expired' : days < 1 ? 'a token expires within a day' : `a token expires in ${Math.floor(days)} days`,
-                        `ampctl token list ${id}`]);
+        if (tenant.tokenExpires - Date.now() / 1000 < SOON) {
+            found.push([id, expiry(tenant.tokenExpires), `ampctl token list ${id}`]);
         }
         if (tenant.cooldown) {
             found.push([id, `Ampersand asked it to wait, ${number.format(tenant.cooldown)} s are left`, `ampctl cooldown list`]);
@@ -368,17 +428,34 @@ function showOperations(status, then) {
     ]));
 }
 
-function showUpstream(status, then) {
-    const counts = (answer, api) => {
+// What upstream's answers, and calls to Redis, took since then.
+
+function upstreamTimes(status, then, api) {
+    const counts = answer => {
         const total = [];
         answer.durations.filter(d => d.part === 'upstream' && d.api === api).forEach(d => add(total, d.counts));
         return total;
     };
+    const old = counts(then);
+    return counts(status).map((n, i) => grown(n, old[i]));
+}
+
+const redisTimes = (status, then, what) => status.redis[what].map((n, i) => grown(n, then.redis[what][i]));
+
+// How requests to an API failed since then, and how many were sent.
+
+function failures(status, then, api) {
+    const now = status.upstream[api], was = then.upstream[api];
+    const errors = {};
+    Object.keys(now.errors).forEach(kind => { errors[kind] = grown(now.errors[kind], was.errors[kind]); });
+    return { errors, sent: grown(now.connections.new, was.connections.new) + grown(now.connections.reused, was.connections.reused) };
+}
+
+function showUpstream(status, then) {
     rows('upstream', APIS.map(api => {
-        const now = status.upstream[api], was = then.upstream[api];
-        const old = counts(then, api), took = counts(status, api).map((n, i) => grown(n, old[i]));
-        const errors = {};
-        Object.keys(now.errors).forEach(kind => { errors[kind] = grown(now.errors[kind], was.errors[kind]); });
+        const now = status.upstream[api];
+        const took = upstreamTimes(status, then, api);
+        const { errors } = failures(status, then, api);
         const suspended = status[`upstream_${api}_suspended`];
         return [
             api,
@@ -393,11 +470,13 @@ function showUpstream(status, then) {
 }
 
 function showRedis(status, then) {
-    const took = what => QUANTILES.map(q => duration(quantile(status.bounds,
-        status.redis[what].map((n, i) => grown(n, then.redis[what][i])), q))).join(' / ');
+    const took = what => QUANTILES.map(q => duration(quantile(status.bounds, redisTimes(status, then, what), q))).join(' / ');
+    const nodes = Object.entries(status.redisNodes).map(([name, links]) =>
+        `${name}: ${Object.entries(links).filter(l => l[1]).map(([state, n]) => `${n} ${state}`).join(', ')}`);
     const more = name => number.format(grown(status[name], then[name])) + ' / ' + number.format(status[name]);
     terms('redis', [
         ['Links up', `${status.redis_links_up} of ${status.redis_links}`, status.redis_links_up < status.redis_links],
+        ['Links by server', nodes.join('; ') || 'none', Object.values(status.redisNodes).some(links => links.down)],
         ['Events', status.redis_events_up ? 'subscribed' : 'not subscribed', !status.redis_events_up],
         ['Limits', status.limits_degraded ? 'held without Redis' : 'leased', status.limits_degraded],
         ['Look-ups, last minute: p50 / p95 / p99', took('lookup')],
@@ -413,43 +492,95 @@ function showRedis(status, then) {
     ]);
 }
 
-function attention(status, then, list) {
-    const grew = name => grown(status[name], then[name]);
-    const found = [];
-    const say = (when, text) => when && found.push(text);
+// What needs attention: [kind, text], what is wrong now before what will be
 
-    APIS.forEach(api => say(status[`upstream_${api}_suspended`], `Upstream: the host of the ${api} API failed and is suspended`));
-    say(status.redis_links_up < status.redis_links || status.redis_degraded, 'Redis, or a part of it, is out of reach');
+function attention(status, then, list, paces) {
+    const found = [];
+    broken(status, then, list, (when, text) => when && found.push(['Broken', text]));
+    refused(list, text => found.push(['Refused', text]));
+    slow(status, then, paces, text => found.push(['Slow', text]));
+    soon(list, text => found.push(['Soon', text]));
+    announce(found);
+}
+
+function broken(status, then, list, say) {
+    const grew = name => grown(status[name], then[name]);
+    const down = Object.entries(status.redisNodes).filter(([, links]) => links.down).map(([name]) => name);
+
+    APIS.forEach(api => {
+        say(status[`upstream_${api}_suspended`], `Upstream: the host of the ${api} API failed and is suspended`);
+        const { sent, errors } = failures(status, then, api);
+        const n = sum(Object.values(errors));
+        say(n >= FEW / 2 && n >= sent * FAILING && !status[`upstream_${api}_suspended`],
+            `Upstream: requests to the ${api} API fail, in the last minute ${causes(errors)}`);
+    });
+    say(status.redis_links_up < status.redis_links || status.redis_degraded,
+        'Redis, or a part of it, is out of reach' + (down.length ? ': ' + down.slice(0, 5).join(', ') : ''));
     say(!status.redis_events_up, 'Changes made with ampctl do not arrive: not subscribed to events');
     say(status.limits_degraded, 'Limits are held without Redis');
-    say(grew('stale_tenants_served_total'), 'Tenants are served by records that could not be read again');
-    say(grew('zone_evictions_total') || grew('zone_no_memory_total'), 'ampersand_zone is too small: tenants in use are evicted');
     say(grew('events_missed_total'), 'The subscription to events was lost for a while: records are read again');
+    say(grew('zone_evictions_total') || grew('zone_no_memory_total'), 'ampersand_zone is too small: tenants in use are evicted');
+    say(grew('stale_tenants_served_total'), 'Tenants are served by records that could not be read again');
     list.filter(t => t.now.keyUsable === false).slice(0, 5)
-        .forEach(t => found.push(`Tenant ${t.id} has no Ampersand key that opens`));
+        .forEach(t => say(true, `Tenant ${t.id} has no Ampersand key that opens`));
     list.filter(t => t.now.cooldown).slice(0, 5)
-        .forEach(t => found.push(`Tenant ${t.id} cools down: Ampersand answered 429`));
-    list.filter(t => t.now.tokenExpires - Date.now() / 1000 < SOON).slice(0, 5)
-        .forEach(t => found.push(`Tenant ${t.id}: a token that it uses expires soon`));
-    list.map(t => [t.id, nearest(t.now.limits)]).filter(([, limit]) => limit && limit[1].used >= NEAR)
-        .sort((a, b) => b[1][1].used - a[1][1].used).slice(0, 5)
-        .forEach(([id, [name]]) => found.push(`Tenant ${id} is near its limit (${name})`));
+        .forEach(t => say(true, `Tenant ${t.id} cools down for ${number.format(t.now.cooldown)} s: Ampersand answered 429`));
+}
+
+function refused(list, say) {
     const requests = sum(list.map(t => t.recent));
     list.filter(t => t.refused && t.refused >= (t.id === '' ? requests : t.recent) / 20).slice(0, 5).forEach(t => {
         const [cause] = Object.entries(t.refusals).sort((a, b) => b[1] - a[1])[0];
-        found.push(`${t.id === '' ? 'Clients that were not identified' : 'Tenant ' + t.id}: requests are refused, mostly for ${cause}`);
+        const [limit] = Object.entries(t.limits).sort((a, b) => b[1] - a[1])[0] || [];
+        say((t.id === '' ? `Clients that were not identified: ${number.format(t.refused)} requests`
+                         : `Tenant ${t.id}: ${share(t.refused, t.recent)} of its requests`)
+            + `, mostly ${cause}` + (limit && LIMITED.includes(cause) ? ` by ${limitWords(t.now.limits, limit)}` : ''));
     });
+}
 
-    announce(found);
+function slow(status, then, paces, say) {
+    const { gateway, upstream } = paces;
+    const times = ({ now, usual }) => `p95 ${duration(now)}` + (usual === null ? '' : `, usually ${duration(usual)}`);
+    if (upstream.slow) {
+        const [worst] = APIS.map(api => [api, quantile(status.bounds, upstreamTimes(status, then, api), 0.95)])
+            .sort((a, b) => b[1] - a[1])[0];
+        say(`Upstream, above all the ${worst} API: ${times(upstream)}` + (gateway.slow ? '' : '; the gateway itself is not slow'));
+    }
+    if (gateway.slow) {
+        say(`The gateway itself: ${times(gateway)}` + (upstream.slow ? '' : '; upstream is not slow'));
+    }
+    for (const [what, name] of [['lookup', 'look-ups of tenants'], ['lease', 'leases of limits']]) {
+        const took = redisTimes(status, then, what);
+        const p95 = quantile(status.bounds, took, 0.95);
+        if (sum(took) >= FEW && p95 > SLOW_REDIS) {
+            say(`Redis: p95 of ${name} ${duration(p95)}`);
+        }
+    }
+}
+
+function soon(list, say) {
+    list.map(t => [t, nearest(t.now.limits)]).filter(([t, limit]) => limit && limit[1].used >= NEAR && !t.limits[limit[0]])
+        .sort((a, b) => b[1][1].used - a[1][1].used).slice(0, 5)
+        .forEach(([t, [name, limit]]) => say(`Tenant ${t.id} has used ${share(limit.used, 1)} of ${limitWords(t.now.limits, name)}: it will be refused`));
+    list.filter(t => t.now.tokenExpires - Date.now() / 1000 < SOON).slice(0, 5)
+        .forEach(t => say(`Tenant ${t.id}: ${expiry(t.now.tokenExpires)}`));
 }
 
 // A screen reader says what changed, so nothing else is written.
 
 function announce(found) {
     const ul = $('attention');
-    const text = found.length ? found : ['Nothing'];
-    if (text.join('\n') !== [...ul.children].map(li => li.textContent).join('\n')) {
-        ul.replaceChildren(...text.map(line => Object.assign(document.createElement('li'), { textContent: line })));
+    const lines = found.length ? found : [['', 'Nothing: no tenant is refused much, upstream and gateway are not slow']];
+    if (lines.map(([kind, text]) => kind + text).join('\n') !== [...ul.children].map(li => li.textContent).join('\n')) {
+        ul.replaceChildren(...lines.map(([kind, text]) => {
+            const li = document.createElement('li');
+            const tag = li.appendChild(document.createElement('span'));
+            tag.textContent = kind;
+            tag.className = 'kind';
+            li.append(text);
+            li.classList.toggle('later', kind === 'Soon');
+            return li;
+        }));
         ul.classList.toggle('fine', !found.length);
     }
 }
@@ -457,6 +588,7 @@ function announce(found) {
 function show(status) {
     const then = earlier(status), list = tenants(status, then);
     const seconds = recent(status, 10), minute = recent(status, 60), quarter = recent(status, HISTORY);
+    const paces = { gateway: pace(status, 'gateway'), upstream: pace(status, 'upstream') };
     const times = part => QUANTILES.map(q => duration(quantile(status.bounds, minute.durations[part], q))).join(' / ');
 
     write($('about'), `version ${status.version}, one gateway with all its workers`);
@@ -464,8 +596,8 @@ function show(status) {
         ['Requests/s, last 10 s', rate(all(seconds) / 10)],
         ['From cache, last minute', share(minute.cache, minute.cache + minute.upstream)],
         ['Refused or failed, last minute', share(minute.gateway, all(minute)), minute.gateway >= all(minute) / 20 && minute.gateway > 0],
-        ["The gateway's own time: p50 / p95 / p99", times('gateway')],
-        ['Upstream: p50 / p95 / p99', times('upstream')],
+        ["The gateway's own time: p50 / p95 / p99", times('gateway'), paces.gateway.slow, paceNote(paces.gateway)],
+        ['Upstream: p50 / p95 / p99', times('upstream'), paces.upstream.slow, paceNote(paces.upstream)],
     ]);
     draw(status);
     rows('refusals', Object.entries(quarter.refusals).sort((a, b) => b[1] - a[1])
@@ -477,7 +609,7 @@ function show(status) {
     showRedis(status, then);
     rows('figures', Object.entries(status).filter(f => typeof f[1] === 'number' && f[0] !== 'second')
         .map(([name, n]) => [name, number.format(n)]));
-    attention(status, then, list);
+    attention(status, then, list, paces);
 }
 
 
@@ -503,7 +635,7 @@ async function update() {
         remember(last);
         show(last);
     } catch (error) {
-        announce([`The gateway does not answer (${error.message}); the figures are those of ${answered ? clock(answered / 1000) : 'never'}`]);
+        announce([['Broken', `The gateway does not answer (${error.message}); the figures are those of ${answered ? clock(answered / 1000) : 'never'}`]]);
     }
     busy = false;
     if (!paused) {
