@@ -21,7 +21,7 @@ my @commands = (
     (map { [ 'token', $_ ] } qw(issue list show rotate revoke)), ['freeze'], ['thaw'],
     (map { [ 'key', $_ ] } qw(set list verify retire)),
     (map { [ $_, 'set' ], [ $_, 'show' ] } qw(limit grant)), [qw(grant add)], [qw(grant remove)],
-    (map { [ 'cache', $_ ] } qw(set show purge)), [qw(gateway list)], [qw(gateway wait)], [qw(cooldown list)], [qw(cooldown clear)], [qw(config export)], [qw(config import)], ['audit'], ['operations'], ['explain'], ['doctor'], ['completion'], ['version'],
+    (map { [ 'cache', $_ ] } qw(set show purge)), [qw(gateway list)], [qw(gateway wait)], [qw(cooldown list)], [qw(cooldown clear)], [qw(config export)], [qw(config import)], ['audit'], ['operations'], ['explain'], ['doctor'], ['repair'], ['completion'], ['version'],
 );
 
 subtest 'every command has its own help, and the overview names it' => sub {

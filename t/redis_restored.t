@@ -1,6 +1,6 @@
 # Redis holds another state than the one that it had, and announced nothing: it was
-# restored from a backup or emptied, the URL names another database, keys were renamed
-# or hold another type.  What is gone gets 401 and the rest is served; one line in the
+# restored from a backup or emptied, the URL names another database, a key was renamed
+# (keys of another type: redis_wrong_type.t).  What is gone gets 401 and the rest is served; one line in the
 # log, a figure in the status, and ampctl say so; each has a remedy.
 
 use strict;
@@ -83,30 +83,6 @@ subtest 'a record under the name of another tenant' => sub {
     $token{changed} = $gw->tenant('changed');
     ok becomes('changed', 200), 'removed and added again';
 };
-
-# A key of each kind holds another type: which tenants notice, what the log says, and
-# which ampctl command names the key.
-
-for my $case (
-    [ 'amp:gen:p-kept',     qr/generations of project "p-kept" cannot be read: not a hash; remove "amp:gen:p-kept"/, 'cache', 'purge', 'kept' ],
-    [ 'amp:gateways',       qr/the gateways are not counted: "amp:gateways" in Redis is not a hash; remove it/, 'gateway', 'list' ],
-    [ 'amp:tokens:kept',    undef, 'token', 'list', 'kept' ],
-    [ 'amp:tenants',        undef, 'tenant', 'list' ],
-) {
-    my ($key, $line, @command) = @$case;
-    subtest "$key holds another type" => sub {
-        my $held = $redis->command('DUMP', $key);
-        $redis->command('SET', $key, 'text');
-        ok !defined $line || $gw->wait_for(sub { status_of('kept') == 200 && $gw->log_lines($line) }), 'a line in the log names it';
-        is status_of($_), 200, "$_ is served" for 'kept', 'revoked';
-        my ($exit, undef, $error) = $gw->try_ctl(@command);
-        is $exit, 1, "ampctl @command refuses";
-        like $error, qr/holds a value of another type under a key of the gateway\n +the key is "$key": remove it/, 'and says what to do';
-        $redis->command('DEL', $key);
-        $redis->command('RESTORE', $key, 0, $held) if defined $held;
-        is +($gw->try_ctl(@command))[0], 0, 'removed';
-    };
-}
 
 subtest 'emptied' => sub {
     my $before = lost();

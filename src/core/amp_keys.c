@@ -153,6 +153,74 @@ amp_keys_events(amp_span_t prefix, amp_buf_t *out)
 }
 
 
+const char *
+amp_keys_type(amp_span_t prefix, amp_span_t key)
+{
+    size_t      i, len;
+    amp_span_t  name;
+
+    /* a name with a colon at its end is followed by something */
+
+    static const struct {
+        const char  *name;
+        const char  *type;
+    } types[] = {
+        { "token:", "string" },
+        { "tokens:", "hash" },
+        { "used:", "string" },
+        { "tenant:", "string" },
+        { "tenants", "set" },
+        { "gen:", "hash" },
+        { "limit:", "hash" },
+        { "cooldown:", "string" },
+        { "gateways", "hash" },
+        { "gateway:", "string" },
+        { "frozen", "string" },
+        { "audit", "stream" },
+        { "usage:", "hash" }
+    };
+
+    if (key.len < prefix.len || memcmp(key.data, prefix.data, prefix.len) != 0)
+    {
+        return NULL;
+    }
+
+    name = amp_span_make(key.data + prefix.len, key.len - prefix.len);
+
+    for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        len = strlen(types[i].name);
+
+        if (name.len >= len && memcmp(name.data, types[i].name, len) == 0
+            && (name.len > len) == (types[i].name[len - 1] == ':'))
+        {
+            return types[i].type;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+amp_keys_broken(amp_span_t prefix, amp_span_t key, amp_span_t time,
+    amp_buf_t *out)
+{
+    amp_buf_span(out, prefix);
+    amp_buf_text(out, "broken:");
+    amp_buf_span(out, time);
+    amp_buf_byte(out, ':');
+
+    if (memchr(key.data, '{', key.len) != NULL) {
+        amp_buf_span(out, key);
+
+    } else {
+        amp_buf_byte(out, '{');
+        amp_buf_span(out, key);
+        amp_buf_byte(out, '}');
+    }
+}
+
+
 int
 amp_keys_prefix_valid(amp_span_t prefix)
 {

@@ -1,7 +1,7 @@
 /*
  * Names of keys and channels in Redis.  Each begins with the prefix, "amp:"
  * unless configured otherwise, which callers pass.  Each function appends one
- * name; AMP_KEYS_MAX bytes are enough.
+ * name; AMP_KEYS_MAX bytes are enough, or for amp_keys_broken() twice as many.
  */
 
 #ifndef AMP_KEYS_H
@@ -90,6 +90,22 @@ void amp_keys_usage(amp_span_t prefix, amp_span_t date, amp_buf_t *out);
 /* <prefix>events: the channel, see amp_event.h. */
 
 void amp_keys_events(amp_span_t prefix, amp_buf_t *out);
+
+/*
+ * The type of a key, as TYPE of Redis names it: "hash".  NULL for a name that
+ * is none of these.
+ */
+
+const char *amp_keys_type(amp_span_t prefix, amp_span_t key);
+
+/*
+ * <prefix>broken:<time>:<key>: where "ampctl repair" moves a key of another
+ * type.  Both names are in one slot of a cluster: a key without a hash tag
+ * becomes one, "{<key>}".
+ */
+
+void amp_keys_broken(amp_span_t prefix, amp_span_t key, amp_span_t time,
+    amp_buf_t *out);
 
 /* 1 when a prefix is 1 .. AMP_KEYS_PREFIX_MAX bytes of [A-Za-z0-9._:-]. */
 

@@ -9,6 +9,14 @@
      |amp_rights_on(LIMIT)|amp_rights_on(GATEWAYS)|amp_rights_on(USAGE)       \
      |amp_rights_on(FROZEN)|amp_rights_on(DOCTOR))
 
+/* Keys that "ampctl repair" moves. */
+
+#define AMP_RIGHTS_MOVED                                                      \
+    (amp_rights_on(TOKENS)|amp_rights_on(TENANTS)|amp_rights_on(GEN)          \
+     |amp_rights_on(LIMIT)|amp_rights_on(COOLDOWN)|amp_rights_on(GATEWAY)     \
+     |amp_rights_on(GATEWAYS)|amp_rights_on(AUDIT)|amp_rights_on(USAGE)       \
+     |amp_rights_on(USED))
+
 
 /*
  * A call fails for its arguments where the command would change something:
@@ -46,6 +54,7 @@ static const amp_right_t  amp_rights_list[] = {
     { "ping", "", 0, 0 },
     { "pttl", " %", amp_rights_on(COOLDOWN), 0 },
     { "publish", " % {\"v\":1,\"type\":\"doctor\"}", amp_rights_on(EVENTS), 0 },
+    { "renamenx", " % %", AMP_RIGHTS_MOVED, 0 },
     { "role", "", 0, AMP_RIGHTS_SENTINEL },
     { "sadd", " % x", amp_rights_on(TENANTS), 0 },
     { "scan", " 0 COUNT 1", 0, 0 },
@@ -58,6 +67,8 @@ static const amp_right_t  amp_rights_list[] = {
     { "sscan", " % 0", amp_rights_on(TENANTS), 0 },
     { "subscribe", " %", amp_rights_on(EVENTS), 0 },
     { "time", "", 0, 0 },
+    { "type", " %", AMP_RIGHTS_MOVED|amp_rights_on(TOKEN)
+      |amp_rights_on(TENANT)|amp_rights_on(FROZEN), 0 },
     { "xadd", " % x x x", amp_rights_on(AUDIT), 0 },
     { "xrange", " % x x", amp_rights_on(AUDIT), 0 }
 };

@@ -37,6 +37,7 @@ static const ctl_command_t *const  commands[] = {
     ctl_usage_commands,
     ctl_explain_commands,
     ctl_doctor_commands,
+    ctl_repair_commands,
     ctl_completion_commands,
     ctl_version_commands,
     NULL

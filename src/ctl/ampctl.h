@@ -6,11 +6,12 @@
  *     ampctl             main(): the list of tables, then one command
  *     cmd_*              one noun each; doctor_* are the checks of "doctor",
  *                        config_* and schema what "config" does, explain_*
- *                        what "explain" does
+ *                        what "explain" does, repair* what "repair" does
  *     policy             "show" and "set" of limits, grants and cache lifetimes
  *     help, complete,    the texts of --help; completion in shells; the
  *     options, nearest   command line; "did you mean"
  *     command            what a command is given: options, store, master keys
+ *     inventory          what "doctor" and "repair" find in Redis
  *     record_*, tenant_*, token_*, project_limit
  *                        the tenant record as JSON; tenants, tokens and limits
  *                        of projects in Redis
@@ -46,6 +47,7 @@ extern const ctl_command_t  ctl_operations_commands[];
 extern const ctl_command_t  ctl_usage_commands[];
 extern const ctl_command_t  ctl_explain_commands[];
 extern const ctl_command_t  ctl_doctor_commands[];
+extern const ctl_command_t  ctl_repair_commands[];
 extern const ctl_command_t  ctl_completion_commands[];
 extern const ctl_command_t  ctl_version_commands[];
 

@@ -93,7 +93,7 @@ audit_add(store_t *store, const char *change, amp_span_t tenant,
     } else if (!warned) {
         warned = 1;
         output_warning("the change is made, but is not in the audit stream: "
-                       "%.200s", error.message);
+                       "%.200s; %.200s", error.message, error.remedy);
     }
 
     free(old);

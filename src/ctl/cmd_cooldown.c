@@ -32,7 +32,7 @@ typedef struct {
 /* "<prefix>cooldown:{<tenant>}[:<scope>]" */
 
 static void
-cooldown_add(amp_span_t key, void *data)
+cooldown_add(amp_span_t key, const char *type, void *data)
 {
     size_t        len;
     cooldown_t    one;
@@ -102,7 +102,8 @@ cooldown_scan(ctl_t *ctl, const char *tenant, cooldowns_t *all)
 
     all->prefix = (size_t) (strchr(pattern, '{') + 1 - pattern);
 
-    rc = scan_keys(ctl->store, &ctl->error, pattern, 0, cooldown_add, all);
+    rc = scan_keys(ctl->store, &ctl->error, pattern, 0, 0, cooldown_add,
+                   all);
 
     if (all->n != 0) {
         qsort(all->list, all->n, sizeof(*all->list), cooldown_order);

@@ -1,40 +1,21 @@
 /*
- * The check of what is in Redis and in no index.
+ * The check of what is in Redis: keys of another type, and records that no
+ * index names.
  */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../core/amp_keys.h"
 #include "doctor_scan.h"
-#include "scan.h"
-#include "tenant_list.h"
+#include "inventory.h"
 
 
-#define DOCTOR_SCAN_NAMES  5        /* tenants named in the line              */
-
-
-typedef struct {
-    tenant_ids_t   found;           /* ids of the records                     */
-    size_t         skip;            /* of a key, to its id                    */
-} doctor_scan_t;
+#define DOCTOR_SCAN_NAMES  5        /* tenants and keys named in a line       */
 
 
 static void
-doctor_scan_key(amp_span_t key, void *data)
-{
-    doctor_scan_t  *scan = data;
-
-    if (key.len > scan->skip) {
-        tenant_ids_add(&scan->found, (const char *) key.data + scan->skip,
-                       key.len - scan->skip);
-    }
-}
-
-
-static void
-doctor_scan_report(doctor_t *doctor, doctor_scan_t *scan,
+doctor_scan_unlisted(doctor_t *doctor, const tenant_ids_t *records,
     const tenant_ids_t *ids)
 {
     char      text[(AMP_TENANT_ID_MAX + 2) * DOCTOR_SCAN_NAMES + 8];
@@ -44,13 +25,9 @@ doctor_scan_report(doctor_t *doctor, doctor_scan_t *scan,
     n = 0;
     text[0] = '\0';
 
-    /* SCAN may return a key twice */
+    for (i = 0; i < records->n; i++) {
 
-    tenant_ids_sort(&scan->found);
-
-    for (i = 0; i < scan->found.n; i++) {
-
-        if (tenant_ids_has(ids, scan->found.ids[i])) {
+        if (tenant_ids_has(ids, records->ids[i])) {
             continue;
         }
 
@@ -58,7 +35,7 @@ doctor_scan_report(doctor_t *doctor, doctor_scan_t *scan,
 
         if (n++ < DOCTOR_SCAN_NAMES) {
             snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "",
-                     scan->found.ids[i]);
+                     records->ids[i]);
 
         } else if (n == DOCTOR_SCAN_NAMES + 1) {
             snprintf(text + len, sizeof(text) - len, ", ...");
@@ -67,10 +44,44 @@ doctor_scan_report(doctor_t *doctor, doctor_scan_t *scan,
 
     if (n != 0) {
         doctor_add(doctor, "unlisted", DOCTOR_WARN,
-                   "an interrupted command can leave such a record: ampctl "
-                   "tenant remove ID removes it and its tokens",
+                   "ampctl repair lists them again; ampctl tenant remove ID "
+                   "removes one and its tokens",
                    "%u tenant records that ampctl tenant list does not show, "
                    "and whose tokens are valid: %s", n, text);
+    }
+}
+
+
+/* A line for each of the first keys of another type, and one for the rest. */
+
+static void
+doctor_scan_types(doctor_t *doctor, json_t *wrong)
+{
+    size_t       n;
+    json_t      *type;
+    const char  *key;
+
+    n = 0;
+
+    json_object_foreach(wrong, key, type) {
+
+        if (n++ == DOCTOR_SCAN_NAMES) {
+            break;
+        }
+
+        doctor_add(doctor, "keys in redis", DOCTOR_FAIL,
+                   "ampctl repair mends it or says what does; --dry-run shows "
+                   "that first", "\"%s\" is of type %s, and should be %s", key,
+                   json_string_value(type),
+                   amp_keys_type(store_prefix(doctor->ctl->store),
+                                 ctl_span(key)));
+    }
+
+    if (n > DOCTOR_SCAN_NAMES) {
+        doctor_add(doctor, "keys in redis", DOCTOR_FAIL,
+                   "ampctl repair --dry-run names all of them", "%u more are "
+                   "of another type", (unsigned) (json_object_size(wrong)
+                                                  - DOCTOR_SCAN_NAMES));
     }
 }
 
@@ -78,37 +89,29 @@ doctor_scan_report(doctor_t *doctor, doctor_scan_t *scan,
 void
 doctor_scan(doctor_t *doctor)
 {
-    int             rc;
-    char            pattern[AMP_KEYS_MAX + 1];
-    ctl_t          *ctl;
-    amp_buf_t       out;
-    tenant_ids_t    ids;
-    doctor_scan_t   scan;
+    int            rc;
+    ctl_t         *ctl;
+    inventory_t    inventory;
+    tenant_ids_t   ids;
 
     ctl = doctor->ctl;
 
-    amp_buf_init(&out, pattern, sizeof(pattern) - 1);
-    amp_keys_tenant(store_prefix(ctl->store), amp_span("*"), &out);
-    *out.pos = '\0';
+    rc = inventory_read(ctl->store, &ctl->error, ctl->timeout, &inventory);
 
-    memset(&scan, 0, sizeof(scan));
-    scan.skip = amp_buf_written(&out).len - 1;
-
-    rc = scan_keys(ctl->store, &ctl->error, pattern, ctl->timeout,
-                   doctor_scan_key, &scan);
+    doctor_scan_types(doctor, inventory.wrong);
 
     /* the set is read after the records: a new tenant is in both then */
 
     if (rc != -1 && tenant_ids(ctl->store, &ctl->error, &ids) == 0) {
-        doctor_scan_report(doctor, &scan, &ids);
+        doctor_scan_unlisted(doctor, &inventory.records, &ids);
         tenant_ids_free(&ids);
     }
 
     if (rc == 1) {
-        doctor_add(doctor, "unlisted", DOCTOR_WARN,
+        doctor_add(doctor, "keys in redis", DOCTOR_WARN,
                    "give doctor more time, e.g. --timeout 60s", "Redis has so "
                    "many keys that not all of them were looked at");
     }
 
-    tenant_ids_free(&scan.found);
+    inventory_free(&inventory);
 }

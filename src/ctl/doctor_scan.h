@@ -1,5 +1,6 @@
 /*
- * The check of what is in Redis and in no index.
+ * The check of what is in Redis: keys of another type, and records that no
+ * index names.
  */
 
 #ifndef CTL_DOCTOR_SCAN_H
@@ -10,8 +11,9 @@
 
 
 /*
- * Looks for tenant records that the set of tenants does not name: ampctl tenant
- * list does not show them, and their tokens are valid.  Looks at the keys of a
+ * Looks for keys of another type than their name says, and for tenant records
+ * that the set of tenants does not name: ampctl tenant list does not show them,
+ * and their tokens are valid.  Looks at the keys of a
  * server for as long as one command may take (--timeout), and says so where
  * there are more.
  */

@@ -14,7 +14,8 @@
 
 /*
  * Reads it, and the record's revision; that of a malformed record is 0, and
- * nothing is frozen then.  0, or -1 with the error filled.
+ * nothing is frozen then; so it is, with a warning, for a key of another type.
+ * 0, or -1 with the error filled.
  */
 
 int frozen_load(store_t *store, ctl_error_t *error, unsigned *classes,

@@ -63,11 +63,11 @@ gateways_read(store_t *store, ctl_error_t *error)
 
         reply = store_command(store, error, "GET %b", buf,
                               amp_buf_written(&key).len);
-        if (reply == NULL) {
+        if (reply == NULL && strcmp(error->code, "bad_record") != 0) {
             break;
         }
 
-        record = (reply->type == REDIS_REPLY_STRING)
+        record = (reply != NULL && reply->type == REDIS_REPLY_STRING)
                  ? amp_json_object(amp_span_make(reply->str, reply->len), &why)
                  : NULL;
 

@@ -196,8 +196,9 @@ route_fault(const route_command_t *command, connection_t *c,
         len = strtol(p + 1, &end, 10);
     }
 
-    (void) ctl_remedy(error, "the key is \"%.*s\": remove it, or choose "
-                      "another --prefix", (int) len, end + 2);
+    (void) ctl_remedy(error, "the key is \"%.*s\": ampctl repair mends it or "
+                      "says what does; or choose another --prefix", (int) len,
+                      end + 2);
 }
 
 

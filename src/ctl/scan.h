@@ -9,18 +9,18 @@
 #include "store.h"
 
 
-/* Called for each key, for some twice. */
+/* Called for each key, for some twice; type is that of TYPE, or "". */
 
-typedef void (*scan_each_pt)(amp_span_t key, void *data);
+typedef void (*scan_each_pt)(amp_span_t key, const char *type, void *data);
 
 /*
  * Asks each server that takes writes; not longer than time milliseconds each,
- * unless time is 0.  0, 1 when there was no time for all keys, or -1 with the
- * error filled.
+ * unless time is 0.  types: for the type of each key, too.  0, 1 when there was
+ * no time for all keys, or -1 with the error filled.
  */
 
 int scan_keys(store_t *store, ctl_error_t *error, const char *pattern,
-    unsigned time, scan_each_pt each, void *data);
+    unsigned types, unsigned time, scan_each_pt each, void *data);
 
 
 #endif /* CTL_SCAN_H */

@@ -280,8 +280,8 @@ store_queue_run(store_t *store)
 }
 
 
-redisReply *
-store_reply(store_t *store, ctl_error_t *error)
+static redisReply *
+store_take(store_t *store, unsigned typed, ctl_error_t *error)
 {
     redisReply      *reply;
     store_queued_t  *queued;
@@ -295,8 +295,13 @@ store_reply(store_t *store, ctl_error_t *error)
     queued->reply = NULL;
 
     if (reply == NULL) {
-        reply = store_not_error(route_call(&store->route, &queued->command,
-                                       error));
+        reply = route_call(&store->route, &queued->command, error);
+
+        if (reply != NULL
+            && !(typed && fault_class(reply) == AMP_REDIS_ERROR_WRONGTYPE))
+        {
+            reply = store_not_error(reply);
+        }
     }
 
     if (reply == NULL || store->taken == store->nqueued) {
@@ -304,6 +309,20 @@ store_reply(store_t *store, ctl_error_t *error)
     }
 
     return reply;
+}
+
+
+redisReply *
+store_reply(store_t *store, ctl_error_t *error)
+{
+    return store_take(store, 0, error);
+}
+
+
+redisReply *
+store_reply_typed(store_t *store, ctl_error_t *error)
+{
+    return store_take(store, 1, error);
 }
 
 

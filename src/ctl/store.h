@@ -65,6 +65,13 @@ void store_queue(store_t *store, const char *fmt, ...);
 redisReply *store_reply(store_t *store, ctl_error_t *error);
 
 /*
+ * As store_reply(), but of a key of another type the error reply is returned:
+ * it is the fault of one key.
+ */
+
+redisReply *store_reply_typed(store_t *store, ctl_error_t *error);
+
+/*
  * Runs a script on one key: EVALSHA, then EVAL when Redis does not have the
  * script.  An idempotent script may be run twice when a node is lost; another
  * one is not, and after the error "redis_unreachable" it may or may not have

@@ -195,12 +195,15 @@ tenant_read(store_t *store, ctl_error_t *error, char *const *ids, size_t n,
     }
 
     for (i = 0; i < n; i++) {
-        reply = store_reply(store, error);
+        reply = store_reply_typed(store, error);
         if (reply == NULL) {
             return -1;
         }
 
-        if (reply->type == REDIS_REPLY_STRING) {
+        if (reply->type == REDIS_REPLY_ERROR) {
+            each(ids[i], NULL, "a value of another type", data);
+
+        } else if (reply->type == REDIS_REPLY_STRING) {
             id = amp_span_make(ids[i], strlen(ids[i]));
             record = tenant_parse(id, reply->str, reply->len, &why);
             each(ids[i], record, record ? NULL : why, data);

@@ -240,7 +240,7 @@ tenant_change_many(store_t *store, char *const *ids, size_t n,
     }
 
     for (i = 0; i < n; i++) {
-        reply = store_reply(store, &error);
+        reply = store_reply_typed(store, &error);
         if (reply == NULL) {
             break;
         }

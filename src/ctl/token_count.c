@@ -89,7 +89,9 @@ token_each_of(store_t *store, ctl_error_t *error, char *const *tenants,
     }
 
     for (rc = 0, i = 0; rc == 0 && i < n; i++) {
-        reply = store_reply(store, error);
+        reply = store_reply_typed(store, error);
+
+        /* of an index of another type: no tokens */
 
         if (reply != NULL) {
             token_walk_add(&walk, reply, (unsigned) i);

@@ -30,7 +30,7 @@ token_each_batch(store_t *store, ctl_error_t *error,
     }
 
     for (i = 0; i < n; i++) {
-        reply = store_reply(store, error);
+        reply = store_reply_typed(store, error);
         if (reply == NULL) {
             return -1;
         }

@@ -79,7 +79,7 @@ token_use_days(store_t *store, ctl_error_t *error, const token_entry_t *entries,
         }
 
         for (i = done; i < end; i++) {
-            reply = store_reply(store, error);
+            reply = store_reply_typed(store, error);
             if (reply == NULL) {
                 return -1;
             }

@@ -7,6 +7,7 @@
 
 #include "amp_event.h"
 #include "amp_keys.h"
+#include "amp_slot.h"
 
 
 #define HEX  "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff"
@@ -89,6 +90,70 @@ names_of_keys(void **state)
     written("amp:limit:{acme}:token:x3Kf0a9QzT");
     amp_keys_limit(text("amp:"), text("P-1"), AMP_LIMIT_PROJECT, fresh());
     written("amp:limit:{P-1}:project");
+}
+
+
+static void
+types_of_keys(void **state)
+{
+    size_t  i;
+
+    static const struct {
+        const char  *key;
+        const char  *type;
+    } cases[] = {
+        { "amp:token:" HEX, "string" }, { "amp:tokens:acme", "hash" },
+        { "amp:tenant:acme", "string" }, { "amp:tenants", "set" },
+        { "amp:used:since", "string" }, { "amp:used:" HEX, "string" },
+        { "amp:gen:P-1", "hash" }, { "amp:limit:{acme}:default", "hash" },
+        { "amp:cooldown:{acme}", "string" }, { "amp:gateways", "hash" },
+        { "amp:gateway:00ff", "string" }, { "amp:frozen", "string" },
+        { "amp:audit", "stream" }, { "amp:usage:2026-01-31", "hash" },
+        { "amp:", NULL }, { "amp:tenant:", NULL }, { "amp:tenantsx", NULL },
+        { "amp:audit:1", NULL }, { "amp:broken:1:{amp:tenants}", NULL },
+        { "amp", NULL }, { "xmp:tenants", NULL }, { "tenants", NULL },
+        { "amp:doctor:0", NULL }, { "", NULL }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char  *type = amp_keys_type(amp_span(AMP_KEYS_PREFIX),
+                                          text(cases[i].key));
+
+        assert_int_equal(type != NULL, cases[i].type != NULL);
+
+        if (type != NULL) {
+            assert_string_equal(type, cases[i].type);
+        }
+    }
+}
+
+
+/* A cluster renames only within a slot. */
+
+static void
+a_broken_key_stays_in_its_slot(void **state)
+{
+    size_t  i;
+
+    static const char *const  keys[] = {
+        "amp:tenants", "amp:limit:{acme}:default", "amp:gen:P-1", "amp:audit",
+        "amp:cooldown:{acme}:" HEX
+    };
+
+    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        amp_keys_broken(amp_span(AMP_KEYS_PREFIX), text(keys[i]),
+                        amp_span("1796000000"), fresh());
+        assert_false(buf.overflow);
+        assert_int_equal(amp_slot(amp_buf_written(&buf)),
+                         amp_slot(text(keys[i])));
+    }
+
+    amp_keys_broken(amp_span(AMP_KEYS_PREFIX), text("amp:tenants"),
+                    amp_span("1796000000"), fresh());
+    written("amp:broken:1796000000:{amp:tenants}");
+    amp_keys_broken(amp_span(AMP_KEYS_PREFIX), text("amp:limit:{acme}:default"),
+                    amp_span("1796000000"), fresh());
+    written("amp:broken:1796000000:amp:limit:{acme}:default");
 }
 
 
@@ -326,6 +391,8 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(names_of_keys),
+        cmocka_unit_test(types_of_keys),
+        cmocka_unit_test(a_broken_key_stays_in_its_slot),
         cmocka_unit_test(the_longest_names_fit),
         cmocka_unit_test(alphabet_of_the_prefix),
         cmocka_unit_test(each_type_of_event),

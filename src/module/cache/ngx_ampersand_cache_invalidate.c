@@ -162,6 +162,12 @@ ngx_ampersand_cache_invalidate_reply(void *data, ngx_int_t rc,
     {
         ngx_ampersand_cache_invalidate_send(call->inv, &call->pending, 1);
 
+    } else if (rc == NGX_OK
+               && ngx_ampersand_redis_error_is(reply,
+                                               AMP_REDIS_ERROR_WRONGTYPE))
+    {
+        /* the script has told all gateways; look-ups name the key in the log */
+
     } else if (rc != NGX_OK || reply->type == REDIS_REPLY_ERROR) {
         ngx_ampersand_cache_invalidate_later(call->inv, &call->pending);
 

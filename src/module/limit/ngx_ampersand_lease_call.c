@@ -32,6 +32,8 @@ static ngx_int_t ngx_ampersand_lease_read(redisReply *reply,
 static void ngx_ampersand_lease_account(ngx_ampersand_counters_t *counters,
     ngx_ampersand_lease_call_t *call, ngx_ampersand_leased_t *leased,
     amp_lease_answer_t *answer, uint64_t now);
+static void ngx_ampersand_lease_log(ngx_ampersand_lease_call_t *call,
+    ngx_uint_t failed);
 static void ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     amp_lease_answer_t *answer);
 
@@ -53,6 +55,7 @@ ngx_ampersand_lease_call(ngx_ampersand_leasing_t *leasing, amp_span_t holder,
     call->eval = 0;
     call->pinged = 0;
     call->unsent = 0;
+    call->foreign = 0;
     call->error.len = 0;
     call->len = holder.len;
     ngx_memcpy(call->holder, holder.data, holder.len);
@@ -291,6 +294,8 @@ ngx_ampersand_lease_reply(void *data, ngx_int_t rc, redisReply *reply)
 
     if (rc == NGX_OK && reply->type == REDIS_REPLY_ERROR) {
         ngx_ampersand_redis_error_set(&call->error, reply);
+        call->foreign = ngx_ampersand_redis_error_is(reply,
+                                                    AMP_REDIS_ERROR_WRONGTYPE);
     }
 
     ngx_ampersand_lease_end(call, NULL);
@@ -352,6 +357,54 @@ ngx_ampersand_lease_account(ngx_ampersand_counters_t *counters,
 }
 
 
+/* The fault of one key is no outage of all limits. */
+
+static void
+ngx_ampersand_lease_log(ngx_ampersand_lease_call_t *call, ngx_uint_t failed)
+{
+    u_char                    name[AMP_KEYS_MAX];
+    amp_buf_t                 key;
+    ngx_atomic_t             *degraded;
+    ngx_ampersand_leasing_t  *leasing;
+
+    static const char *const effects[] = {
+        "each gateway holds tenants to its share of their limits",
+        "tenants are not held to their limits",
+        "tenants that have limits get 503"
+    };
+
+    leasing = call->leasing;
+    degraded = &leasing->zone->sh->leases.degraded;
+
+    if (failed && call->foreign) {
+
+        if (ngx_ampersand_log_due(&leasing->named, NGX_AMPERSAND_LEASE_LOG)) {
+            amp_buf_init(&key, name, sizeof(name));
+            amp_keys_limit(ngx_ampersand_span(*leasing->prefix),
+                           amp_span_make(call->holder, call->len), call->limit,
+                           &key);
+            ngx_log_error(NGX_LOG_ERR, leasing->log, 0,
+                          "ampersand: a limit has no leases from Redis: "
+                          "\"%*s\" is not a hash; \"ampctl repair\" mends it",
+                          amp_buf_written(&key).len, name);
+        }
+
+    } else if (failed && ngx_atomic_cmp_set(degraded, 0, 1)) {
+
+        if (ngx_ampersand_log_due(&leasing->logged, NGX_AMPERSAND_LEASE_LOG)) {
+            ngx_log_error(NGX_LOG_WARN, leasing->log, 0,
+                          "ampersand: no leases from Redis, %s: \"%*s\"",
+                          effects[leasing->fallback], call->error.len,
+                          call->error.text);
+        }
+
+    } else if (!failed && ngx_atomic_cmp_set(degraded, 1, 0)) {
+        ngx_log_error(NGX_LOG_NOTICE, leasing->log, 0,
+                      "ampersand: leases come from Redis again");
+    }
+}
+
+
 /* Ends the call.  Without an answer the fallback decides. */
 
 static void
@@ -366,12 +419,6 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     ngx_ampersand_leased_t   *leased;
     ngx_ampersand_leases_t   *leases;
     ngx_ampersand_leasing_t  *leasing;
-
-    static const char *const effects[] = {
-        "each gateway holds tenants to its share of their limits",
-        "tenants are not held to their limits",
-        "tenants that have limits get 503"
-    };
 
     leasing = call->leasing;
     zone = leasing->zone;
@@ -421,18 +468,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 
     ngx_ampersand_zone_unlock(zone);
 
-    if (failed && ngx_atomic_cmp_set(&leases->degraded, 0, 1)) {
-        if (ngx_ampersand_log_due(&leasing->logged, NGX_AMPERSAND_LEASE_LOG)) {
-            ngx_log_error(NGX_LOG_WARN, leasing->log, 0,
-                          "ampersand: no leases from Redis, %s: \"%*s\"",
-                          effects[leasing->fallback], call->error.len,
-                          call->error.text);
-        }
-
-    } else if (!failed && ngx_atomic_cmp_set(&leases->degraded, 1, 0)) {
-        ngx_log_error(NGX_LOG_NOTICE, leasing->log, 0,
-                      "ampersand: leases come from Redis again");
-    }
+    ngx_ampersand_lease_log(call, failed);
 
     /* who waits for a token's limit waits as its tenant */
 

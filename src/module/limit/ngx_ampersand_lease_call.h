@@ -54,6 +54,7 @@ typedef struct {
                                        worker, that have not ended            */
     ngx_uint_t              closing; /* the worker exits                      */
     time_t                  logged; /* see ngx_ampersand_log.h                */
+    time_t                  named;  /* the same, of a key of another type     */
 } ngx_ampersand_leasing_t;
 
 
@@ -101,6 +102,7 @@ typedef struct {
     ngx_uint_t               eval;      /* with the script's text             */
     ngx_uint_t               pinged;    /* the link has answered              */
     ngx_uint_t               unsent;    /* no link to Redis                   */
+    ngx_uint_t               foreign;   /* the key is of another type         */
     ngx_ampersand_redis_error_t  error; /* why there is no reply, or empty    */
     size_t                   len;
     u_char                   holder[NGX_AMPERSAND_LEASE_HOLDER];

@@ -259,7 +259,8 @@ ngx_ampersand_registry_reply(void *data, ngx_int_t rc, redisReply *reply)
         registry->foreign = 1;
         ngx_log_error(NGX_LOG_ERR, registry->timer.log, 0,
                       "ampersand: the gateways are not counted: "
-                      "\"%Vgateways\" in Redis is not a hash; remove it",
+                      "\"%Vgateways\" in Redis is not a hash; \"ampctl "
+                      "repair\" mends it",
                       registry->prefix);
     }
 

@@ -158,11 +158,23 @@ static void
 ngx_ampersand_usage_report_refused(ngx_ampersand_usage_reporter_t *reporter,
     redisReply *reply)
 {
+    u_char  date[AMP_USAGE_DATE];
+
     if (reporter->refused) {
         return;
     }
 
     reporter->refused = 1;
+
+    if (ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_WRONGTYPE)) {
+        amp_usage_date(reporter->report.day, date);
+        ngx_log_error(NGX_LOG_ERR, reporter->timer.log, 0,
+                      "ampersand: usage is not counted in Redis: "
+                      "\"%Vusage:%*s\" is not a hash; it is kept until "
+                      "\"ampctl repair\" has mended that", reporter->prefix,
+                      sizeof(date), date);
+        return;
+    }
 
     ngx_log_error(NGX_LOG_WARN, reporter->timer.log, 0,
                   "ampersand: usage is not counted in Redis: \"%*s\"; it is "

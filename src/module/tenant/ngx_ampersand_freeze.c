@@ -1,4 +1,5 @@
 #include "ngx_ampersand_freeze.h"
+#include "redis/ngx_ampersand_redis_error.h"
 #include "amp_frozen.h"
 #include "amp_keys.h"
 
@@ -55,29 +56,36 @@ ngx_ampersand_freeze_reply(void *data, ngx_int_t rc, redisReply *reply)
     ngx_ampersand_freeze_t *freeze = data;
 
     unsigned                 classes;
+    ngx_uint_t               foreign;
     ngx_ampersand_shared_t  *sh;
 
     sh = freeze->zone->sh;
     classes = 0;
 
-    if (rc != NGX_OK || reply->type == REDIS_REPLY_ERROR
-        || freeze->seq != sh->frozen_events)
-    {
+    if (rc != NGX_OK || freeze->seq != sh->frozen_events) {
         return;
     }
 
-    if (reply->type == REDIS_REPLY_STRING
-        && amp_frozen_decode(amp_span_make(reply->str,
-                                           ngx_ampersand_reply_len(reply)),
-                             &classes)
-           != 0)
+    foreign = ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_WRONGTYPE);
+
+    if (reply->type == REDIS_REPLY_ERROR && !foreign) {
+        return;
+    }
+
+    if (foreign
+        || (reply->type == REDIS_REPLY_STRING
+            && amp_frozen_decode(amp_span_make(reply->str,
+                                               ngx_ampersand_reply_len(reply)),
+                                 &classes)
+               != 0))
     {
         if (!freeze->malformed) {
             freeze->malformed = 1;
             ngx_log_error(NGX_LOG_ERR, freeze->timer.log, 0,
                           "ampersand: what is frozen cannot be read, and stays "
-                          "as it was: \"%Vfrozen\" in Redis is malformed; "
-                          "\"ampctl thaw\" writes it again", freeze->prefix);
+                          "as it was: \"%Vfrozen\" in Redis is %s; \"ampctl "
+                          "thaw\" writes it again", freeze->prefix,
+                          foreign ? "not a string" : "malformed");
         }
 
         return;

@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_lookup.h"
 #include "ngx_ampersand_log.h"
+#include "redis/ngx_ampersand_redis_error.h"
 #include "zone/ngx_ampersand_clock.h"
 #include "amp_escape.h"
 #include "amp_project.h"
@@ -12,6 +13,8 @@
 
 static const char *ngx_http_ampersand_lookup_scope(
     ngx_http_ampersand_lookup_t *lookup, const amp_token_record_t *record);
+static amp_reason_e ngx_http_ampersand_lookup_foreign(
+    ngx_http_ampersand_lookup_t *lookup, amp_span_t project);
 static amp_reason_e ngx_http_ampersand_lookup_store(
     ngx_http_ampersand_lookup_t *lookup);
 static amp_reason_e ngx_http_ampersand_lookup_unknown(
@@ -190,11 +193,16 @@ ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *lookup,
         level = ngx_ampersand_log_level(lookup->lookups->logged);
         ngx_log_error(level, lookup->log, 0,
                       "ampersand: generations of project \"%*s\" cannot be "
-                      "read: not a hash; remove \"%Vgen:%*s\"",
-                      project.len, project.data,
+                      "read: \"%Vgen:%*s\" is not a hash; \"ampctl repair\" "
+                      "mends it", project.len, project.data,
                       &lookup->lookups->conf->prefix,
                       project.len, project.data);
-        return AMP_BAD_RECORD;
+
+        if (!ngx_ampersand_redis_error_is(reply, AMP_REDIS_ERROR_WRONGTYPE)) {
+            return AMP_BAD_RECORD;
+        }
+
+        return ngx_http_ampersand_lookup_foreign(lookup, project);
     }
 
     ngx_memzero(lookup->gens, sizeof(lookup->gens));
@@ -234,6 +242,30 @@ ngx_http_ampersand_lookup_project(ngx_http_ampersand_lookup_t *lookup,
             lookup->gens[family] = (uint32_t) gen;
         }
     }
+
+    return ngx_http_ampersand_lookup_store(lookup);
+}
+
+
+/*
+ * The generations cannot be read: what was cached before may be out of date,
+ * and the limit that the zone knows stays.
+ */
+
+static amp_reason_e
+ngx_http_ampersand_lookup_foreign(ngx_http_ampersand_lookup_t *lookup,
+    amp_span_t project)
+{
+    ngx_ampersand_record_t  known;
+
+    ngx_memzero(&known, sizeof(known));
+
+    ngx_ampersand_generations_bump(lookup->lookups->zone, project,
+                                   (1u << AMP_FAMILY_COUNT) - 1);
+    ngx_ampersand_generations_read(lookup->lookups->zone, project, &known);
+
+    ngx_memzero(lookup->gens, sizeof(lookup->gens));
+    lookup->limit = known.limit;
 
     return ngx_http_ampersand_lookup_store(lookup);
 }
