@@ -1,9 +1,10 @@
 #!/usr/bin/perl
 
 # Trailers, as plain nginx beside the gateway treats them: those of a request are
-# read and not sent on, whatever they are named; those of an answer are not passed
-# on; no body or connection suffers.  Over HTTP/2 nginx 1.22 ends a connection on
-# which a request has trailers.
+# read and not sent on, whatever they are named; those of an answer are passed on
+# with proxy_pass_trailers only, but for what the gateway removes from answers; no
+# body or connection suffers.  Over HTTP/2 nginx 1.22 ends a connection on which a
+# request has trailers.
 
 use strict;
 use warnings;
@@ -90,4 +91,44 @@ subtest 'trailers of an answer' => sub {
 };
 
 $gw->finish;
+
+subtest 'trailers of an answer, with proxy_pass_trailers' => sub {
+    my $why = Gateway::Versions::no_trailers();
+    plan skip_all => $why if $why;
+
+    my @trailers = ('X-Sum: 42', 'Set-Cookie: a=b', 'X-Gateway-Source: upstream', 'X-Api-Key: k', 'Strict-Transport-Security: max-age=1',
+        'Alt-Svc: h3=":1"', 'Access-Control-Allow-Origin: *', 'Connection: close', 'Content-Length: 1', "Digest: x");
+    my $up = Gateway::Upstream->start(sub {
+        my ($req) = @_;
+        return { bytes => "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n"
+            . ($req->{target} =~ /kept/ ? "Cache-Control: max-age=60\r\n" : '') . "\r\n5\r\nhello\r\n0\r\n"
+            . join('', map { "$_\r\n" } @trailers) . "\r\n" };
+    });
+    my ($plain, $h2) = map { Gateway::Redis::free_port() } 1 .. 2;
+    my $gw = Gateway->start(
+        upstream => $up->url,
+        location => 'proxy_pass_trailers on; ampersand_cache_ttl default 1m;',
+        server   => Gateway::Versions::http2("127.0.0.1:$h2"),
+        http     => "server { listen 127.0.0.1:$plain; location /proxy/ { proxy_pass http://ampersand/; proxy_http_version 1.1;
+            proxy_set_header Connection ''; proxy_pass_trailers on; } }",
+    );
+    my $token = $gw->tenant('acme');
+
+    # the end of an answer in chunks
+
+    my $end = sub {
+        my ($port, $path) = @_;
+        my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "connect: $!";
+        print $socket "GET $path HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\nx-amp-installation-id: i\r\nTE: trailers\r\nConnection: TE, close\r\n\r\n";
+        my $text = do { local $/; <$socket> };
+        my ($head, $rest) = $text =~ /\A(.*?)\r\n\r\n(.*)\z/s;
+        like $rest, qr/\A5\r\nhello\r\n0\r\n/, "$port$path: the body is whole" or diag $text;
+        return [ $rest =~ /0\r\n(.*)\r\n\z/s ? split /\r\n/, $1 : () ];
+    };
+    ok((grep { $_ eq 'X-Sum: 42' } @{ $end->($plain, '/proxy/x') }), 'plain nginx passes them on');
+    is_deeply $end->($gw->port, '/proxy/x'), [ 'X-Sum: 42', 'Digest: x' ], 'so does the gateway, but for those that no answer may have';
+    is_deeply $end->($gw->port, '/proxy/kept'), [ 'X-Sum: 42', 'Digest: x' ], 'also while the answer is stored';
+    $gw->finish;
+};
+
 done_testing;

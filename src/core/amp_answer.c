@@ -368,6 +368,13 @@ amp_answer_known(amp_span_t name)
 }
 
 
+int
+amp_answer_passes(amp_span_t name)
+{
+    return name.len != 0 && amp_answer_known(name) == AMP_ANSWER_PASSED;
+}
+
+
 static int
 amp_answer_ends_name(unsigned char c)
 {

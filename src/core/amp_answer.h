@@ -70,6 +70,11 @@ size_t amp_answer_clean(unsigned char *head, size_t len, const char **fault);
 size_t amp_answer_share(unsigned char *head, size_t len);
 
 
+/* 1 when amp_answer_clean() leaves fields of this name where they are. */
+
+int amp_answer_passes(amp_span_t name);
+
+
 /*
  * Is this Content-Type that of an event stream (text/event-stream)?  Such an
  * answer may never end, and each part of it is meant for now.

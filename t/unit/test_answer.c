@@ -323,6 +323,23 @@ an_event_stream_is_told_by_its_type(void **state)
 }
 
 
+static void
+names_of_trailers_that_pass(void **state)
+{
+    (void) state;
+
+    assert_true(amp_answer_passes(amp_span("X-Sum")));
+    assert_true(amp_answer_passes(amp_span("digest")));
+
+    assert_false(amp_answer_passes(amp_span_null));
+    assert_false(amp_answer_passes(amp_span("Alt-Svc")));
+    assert_false(amp_answer_passes(amp_span("Connection")));
+    assert_false(amp_answer_passes(amp_span("content-length")));
+    assert_false(amp_answer_passes(amp_span("Transfer-Encoding")));
+    assert_false(amp_answer_passes(amp_span("Strict-Transport-Security")));
+}
+
+
 int
 main(void)
 {
@@ -332,6 +349,7 @@ main(void)
         cmocka_unit_test(what_is_no_answer_is_invalid_at_once),
         cmocka_unit_test(fields_of_one_connection_or_origin_are_removed),
         cmocka_unit_test(what_connection_lists_is_removed),
+        cmocka_unit_test(names_of_trailers_that_pass),
         cmocka_unit_test(the_length_of_the_body_is_stated_once),
         cmocka_unit_test(an_answer_that_tenants_share),
         cmocka_unit_test(an_event_stream_is_told_by_its_type)

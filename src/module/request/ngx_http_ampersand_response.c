@@ -5,6 +5,7 @@
 #include "ngx_http_ampersand_log.h"
 #include "ngx_http_ampersand_upstream.h"
 #include "limit/ngx_http_ampersand_limit_headers.h"
+#include "amp_answer.h"
 
 
 /*
@@ -31,6 +32,7 @@ static ngx_int_t ngx_http_ampersand_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static void ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx,
     ngx_chain_t *in);
+static void ngx_http_ampersand_clean_trailers(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_send_problem(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in);
 static ngx_int_t ngx_http_ampersand_send_wrapped(ngx_http_request_t *r,
@@ -416,6 +418,7 @@ ngx_http_ampersand_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     ngx_http_ampersand_release(ctx, in);
+    ngx_http_ampersand_clean_trailers(r);
 
     if (ctx->replace) {
         return ngx_http_ampersand_send_problem(r, ctx, in);
@@ -440,6 +443,28 @@ ngx_http_ampersand_release(ngx_http_ampersand_ctx_t *ctx, ngx_chain_t *in)
     for ( /* void */ ; ctx->limited->inflight && in; in = in->next) {
         if (in->buf->last_buf) {
             ngx_http_ampersand_limit_release(ctx->limited);
+        }
+    }
+}
+
+
+/*
+ * With proxy_pass_trailers nginx has those of upstream in its list before it
+ * sends the last buffer; add_trailer adds its own behind this filter.
+ */
+
+static void
+ngx_http_ampersand_clean_trailers(ngx_http_request_t *r)
+{
+    ngx_table_elt_t            *h;
+    ngx_http_ampersand_walk_t   walk;
+
+    walk.part = &r->headers_out.trailers.part;
+    walk.i = 0;
+
+    while ((h = ngx_http_ampersand_next(&walk)) != NULL) {
+        if (!amp_answer_passes(ngx_ampersand_span(h->key))) {
+            h->hash = 0;
         }
     }
 }

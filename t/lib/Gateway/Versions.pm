@@ -10,6 +10,7 @@ package Gateway::Versions;
 #   Gateway::Versions::without_http3()            why HTTP/3 cannot be tested; else ''
 #   Gateway::Versions::keeps_addresses()          why nginx does not follow the addresses of a name; else ''
 #   Gateway::Versions::no_early_bodies()          why nginx has no client_body_early_read; else ''
+#   Gateway::Versions::no_trailers()              why nginx has no proxy_pass_trailers; else ''
 #   Gateway::Versions::refused_connect()          status and problem type of a CONNECT
 #   Gateway::Versions::refuses_tab()              whether an upstream's "Transfer-Encoding:<tab>chunked" is a 502
 #   Gateway::Versions::channel_right($redis)      the rule of an ACL for the gateway's channel
@@ -63,6 +64,10 @@ sub keeps_addresses {
 # nginx 1.31.5 has "client_body_early_read": why this one cannot; else ''.
 
 sub no_early_bodies { return nginx() >= 1031005 ? '' : 'nginx before 1.31.5 reads no body before it chooses a location' }
+
+# nginx 1.27.2 has "proxy_pass_trailers": why this one cannot; else ''.
+
+sub no_trailers { return nginx() >= 1027002 ? '' : 'nginx before 1.27.2 passes no trailers on' }
 
 # nginx without a proxy for CONNECT: the target of such a request has no path, which
 # older versions call a bad request; newer ones say that the method is not allowed.
