@@ -88,6 +88,10 @@ subtest 'Sentinels' => sub {
     my $gw = Gateway->start(redis => $s, workers => 2);
     becomes($gw, $s->master->port, '3/0/0', 'the master');
     ok $gw->wait_for(sub { keys %{ links($gw) } > 1 && !grep { $_->{down} } values %{ links($gw) } }), 'and the Sentinels' or diag explain links($gw);
+    my ($lost) = $s->sentinels;
+    $lost->stop;
+    ok $gw->wait_for(sub { of($gw, $lost->port) =~ m{^0/\d/[1-9]} }), 'one of these that is away' or diag explain links($gw);
+    becomes($gw, $s->master->port, '3/0/0', 'while the master is there');
     $gw->finish;
 };
 

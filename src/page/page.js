@@ -516,6 +516,8 @@ function broken(status, then, list, say) {
     });
     say(status.redis_links_up < status.redis_links || status.redis_degraded,
         'Redis, or a part of it, is out of reach' + (down.length ? ': ' + down.slice(0, 5).join(', ') : ''));
+    say(down.length && !status.redis_degraded && status.redis_links_up === status.redis_links,
+        `A server of Redis or a Sentinel is out of reach: ${down.slice(0, 5).join(', ')}`);
     say(!status.redis_events_up, 'Changes made with ampctl do not arrive: not subscribed to events');
     say(status.limits_degraded, 'Limits are held without Redis');
     say(grew('events_missed_total'), 'The subscription to events was lost for a while: records are read again');
