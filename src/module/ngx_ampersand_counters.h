@@ -44,6 +44,7 @@ typedef struct {
 
 typedef struct {
     ngx_atomic_uint_t  connects;    /* attempts to connect                    */
+    ngx_atomic_uint_t  ready;       /* attempts that made a link READY        */
     ngx_atomic_uint_t  failures;    /* links lost, attempts that failed       */
     ngx_atomic_uint_t  commands;
     ngx_atomic_uint_t  timeouts;

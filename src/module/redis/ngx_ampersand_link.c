@@ -87,12 +87,20 @@ ngx_ampersand_link_command(ngx_ampersand_link_t *link, ngx_uint_t argc,
     const amp_span_t *argv, ngx_ampersand_reply_pt handler, void *data)
 {
     ngx_int_t                  rc;
-    ngx_uint_t                 ready;
+    ngx_uint_t                 ready, reached;
     ngx_ampersand_pipeline_t  *pipeline;
+
+    reached = (link->opts.links->counters->ready != link->reached);
+
+    if (reached) {
+        ngx_ampersand_link_retry(link);
+    }
 
     ready = (link->state == NGX_AMPERSAND_LINK_READY);
 
-    if (link->state == NGX_AMPERSAND_LINK_DOWN || (!ready && link->failures)) {
+    if (link->state == NGX_AMPERSAND_LINK_DOWN
+        || (!ready && link->failures && !reached))
+    {
         return NGX_DECLINED;
     }
 
@@ -274,6 +282,7 @@ ngx_ampersand_link_up(ngx_ampersand_link_t *link)
 
     link->state = NGX_AMPERSAND_LINK_READY;
 
+    ngx_ampersand_count(links->counters, ready);
     ngx_ampersand_link_count(link, 1);
     ngx_ampersand_resolver_worked(&link->resolver);
 

@@ -31,10 +31,12 @@
  * failure is counted: that after the start, and those that follow a loss at
  * once.  There it is sent when the link is READY, or fails with the attempt.
  * Otherwise it is declined at once, so that an outage costs the caller
- * microseconds.  Each command has a deadline.  When the oldest one
- * misses it the connection is given up: replies come in order, so that no later
- * command can be answered either.  A subscription, which can be silent, is
- * asked for a PONG every ten time-outs.
+ * microseconds.  Where another link of this gateway, of any worker, became
+ * READY since the last failure, the server is there again: then a command ends
+ * the back-off, and is taken.  Each command has a deadline.  When the oldest
+ * one misses it the connection is given up: replies come in order, so that no
+ * later command can be answered either.  A subscription, which can be silent,
+ * is asked for a PONG every ten time-outs.
  *
  * A link is stable from its first reply without an error while READY, or after
  * ten time-outs.  When the server closes a stable link's connection, the link

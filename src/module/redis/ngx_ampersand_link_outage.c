@@ -99,6 +99,7 @@ ngx_ampersand_link_outage(ngx_ampersand_link_t *link)
     ngx_ampersand_count(link->opts.links->counters, failures);
 
     link->failures++;
+    link->reached = link->opts.links->counters->ready;
 
     nhosts = ngx_max(link->opts.nhosts, 1);
     delay = NGX_AMPERSAND_LINK_BACKOFF / 10;

@@ -104,6 +104,8 @@ struct ngx_ampersand_link_s {
 
     ngx_uint_t                   failures;      /* attempts, since stable     */
     ngx_uint_t                   retries;       /* at once, since stable      */
+    ngx_atomic_uint_t            reached;       /* counters->ready at the last
+                                                   failure                    */
     ngx_ampersand_link_reason_t  reason;
     ngx_ampersand_link_cause_t   cause;
     ngx_ampersand_redis_error_t  error;         /* reply that ends the
