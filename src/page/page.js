@@ -332,7 +332,7 @@ function limitCell(limits) {
 
 // What a tenant was refused for: "rate-limited 12 (write)", with the limit that refused most.
 
-const LIMITED = ['rate-limited', 'token-rate-limited', 'too-many-at-once'];
+const LIMITED = ['rate-limited', 'token-rate-limited', 'project-rate-limited', 'too-many-at-once'];
 
 function whyRefused(refusals, limits) {
     const [most] = Object.entries(limits).filter(l => l[1]).sort((a, b) => b[1] - a[1])[0] || [];
@@ -343,7 +343,7 @@ function whyRefused(refusals, limits) {
 
 function limitWords(limits, name) {
     const limit = (limits || {})[name];
-    return name === 'token' ? 'the limit of its token'
+    return name === 'token' || name === 'project' ? `the limit of its ${name}`
         : name === 'concurrency' ? `its limit of ${limit ? number.format(limit.burst) + ' ' : ''}requests in flight`
         : `its limit${limit ? ` of ${limit.rate}, burst ${number.format(limit.burst)}` : ''}${name === 'default' ? '' : ` for ${name}`}`;
 }

@@ -24,10 +24,10 @@
  */
 
 typedef struct {
-    amp_limit_e  limit;
     amp_span_t   holder;            /* the id of the tenant; of AMP_LIMIT_TOKEN
                                        that of the token, of AMP_LIMIT_PROJECT
                                        that of the project                    */
+    amp_limit_e  limit;
     amp_rate_t   rate;
     uint64_t     wait;              /* ns until it may admit; 0: it admits, or
                                        a call to Redis will show              */
