@@ -97,12 +97,51 @@ amp_lease_calling(const amp_lease_t *lease, uint64_t now)
 }
 
 
+void
+amp_lease_keep(amp_lease_t *lease, uint32_t keep, uint32_t leave)
+{
+    lease->keep = keep;
+    lease->leave = leave;
+}
+
+
+/* Units that may be spent now by requests that did not wait. */
+
+static uint64_t
+amp_lease_ready(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
+{
+    if (!amp_lease_fits(lease, rate)) {
+        return 0;
+    }
+
+    return amp_lease_left(lease, now,
+                          amp_lease_window(lease->unit, rate->burst));
+}
+
+
+/*
+ * 1 when so many units that may be spent are more than have to be left.  Of
+ * several blocks the last one is enough: there is no room for many, and the
+ * next answer would drop the first.
+ */
+
+static int
+amp_lease_more(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    uint32_t reserved)
+{
+    const amp_lease_block_t  *last = &lease->blocks[AMP_LEASE_BLOCKS - 1];
+
+    return lease->leave == 0 || last->start != last->end
+           || amp_lease_ready(lease, rate, now) + reserved > lease->leave;
+}
+
+
 amp_lease_e
 amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited, uint64_t *wait)
 {
     int       fits;
-    uint64_t  lo, place, window;
+    uint64_t  lo, next, place, window;
 
     *wait = 0;
 
@@ -112,7 +151,9 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     fits = amp_lease_fits(lease, rate);
 
-    if (fits && amp_lease_reserved(lease, now, waited)) {
+    if (fits && amp_lease_reserved(lease, now, waited)
+        && amp_lease_more(lease, rate, now, lease->reserved))
+    {
         return AMP_LEASE_ADMIT;
     }
 
@@ -120,7 +161,9 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         amp_lease_unreserve(lease);
     }
 
-    if (fits && amp_lease_place(lease, now, &place, &lo)) {
+    if (fits && amp_lease_more(lease, rate, now, 0)
+        && amp_lease_place(lease, now, &place, &lo))
+    {
         window = amp_lease_window(lease->unit, rate->burst);
 
         if (place <= lo + window) {
@@ -136,13 +179,20 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     if (amp_lease_too_early(lease, rate, now)) {
-        *wait = lease->after - now
-                + (amp_lease_demand(lease) ? AMP_LEASE_AHEAD : 0);
-        return AMP_LEASE_REFUSE;
+        *wait = lease->after - now;
+
+        /* within a part of the limit a unit comes soon */
+
+        if (lease->keep == 0 || lease->leave != 0 || *wait > AMP_LEASE_AHEAD) {
+            *wait += amp_lease_demand(lease) ? AMP_LEASE_AHEAD : 0;
+            return AMP_LEASE_REFUSE;
+        }
     }
 
-    if (!amp_lease_calling(lease, now) && now < amp_lease_next_call(lease)) {
-        *wait = amp_lease_next_call(lease) - now;
+    next = amp_lease_next_call(lease);
+
+    if (!amp_lease_calling(lease, now) && now + *wait < next) {
+        *wait = next - now;
     }
 
     if (lease->waiting < UINT32_MAX) {
@@ -327,7 +377,7 @@ void
 amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint64_t timeout, amp_lease_ask_t *ask)
 {
-    uint64_t  left, wanted;
+    uint64_t  left, needed, wanted;
 
     memset(ask, 0, sizeof(*ask));
 
@@ -343,7 +393,14 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     wanted = amp_lease_estimate(lease, rate, now);
     ask->reach = wanted ? AMP_LEASE_AHEAD : 0;
     wanted = (wanted > left) ? wanted - left : 0;
-    wanted = (wanted > lease->waiting) ? wanted : lease->waiting;
+    needed = lease->waiting;
+
+    if (lease->keep != 0) {
+        needed += lease->keep;
+        needed = (needed > left) ? needed - left : 0;
+    }
+
+    wanted = (wanted > needed) ? wanted : needed;
 
     ask->wanted = (wanted == 0) ? 1
                   : (wanted < UINT32_MAX) ? (uint32_t) wanted : UINT32_MAX;
@@ -551,20 +608,6 @@ amp_lease_give_up(amp_lease_t *lease, uint64_t sent)
     if (lease->asked == sent) {
         lease->asked = 0;
     }
-}
-
-
-/* Units that may be spent now by requests that did not wait. */
-
-static uint64_t
-amp_lease_ready(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
-{
-    if (!amp_lease_fits(lease, rate)) {
-        return 0;
-    }
-
-    return amp_lease_left(lease, now,
-                          amp_lease_window(lease->unit, rate->burst));
 }
 
 

@@ -76,6 +76,9 @@
  * burst that they use.  So for each T the script keeps the largest TAT for a
  * minute (AMP_LEASE_KEEP), and a call leases nothing before it.
  *
+ * Tenants that share a limit: amp_share.h says how many units a request has to
+ * leave to others.  The promise does not depend on that.
+ *
  * Sharing.  The script knows which gateways called in the last 2 s (up to 3 s,
  * since it removes the others once a second).  Each may always have its share
  * of the rate, and more while there is more than the others will ask for until
@@ -131,6 +134,14 @@ typedef struct {
 /* The largest burst that a rate may have: it refills in AMP_LEASE_SPAN. */
 
 uint32_t amp_lease_burst_max(const amp_rate_t *rate);
+
+/*
+ * For a limit that several share, see amp_share.h: the request that looks next
+ * has to leave so many units that may be spent, and calls ask for keep units
+ * beyond what requests wait for.  Holds until it is called again.
+ */
+
+void amp_lease_keep(amp_lease_t *lease, uint32_t keep, uint32_t leave);
 
 /*
  * May a request be admitted?  waited: this request got ASK before, and the call

@@ -207,17 +207,27 @@ void
 amp_lease_reserve(amp_lease_t *lease)
 {
     unsigned            i;
-    uint64_t            n = 0, start, window;
+    uint64_t            n = 0, most, start, window;
     amp_lease_block_t  *block;
 
     window = amp_lease_window(lease->unit, lease->burst);
+    most = lease->waiting;
+
+    /* those that are kept are nobody's who waits */
+
+    if (lease->keep != 0) {
+        n = amp_lease_left(lease, lease->received, window);
+        n = (n > lease->keep) ? n - lease->keep : 0;
+        most = (n < most) ? n : most;
+        n = 0;
+    }
 
     for (i = AMP_LEASE_BLOCKS; i != 0 && n == 0; i--) {
         block = &lease->blocks[i - 1];
 
         n = amp_lease_units(lease, block, lease->redis, lease->redis + window,
                             &start);
-        n = (n < lease->waiting) ? n : lease->waiting;
+        n = (n < most) ? n : most;
 
         if (n != 0) {
             block->start = start + n * lease->unit;

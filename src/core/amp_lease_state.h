@@ -24,7 +24,7 @@
                                                        is reduced to that     */
 #define AMP_LEASE_LATELY   (3 * AMP_LEASE_SECOND)   /* a gateway that called is
                                                        known to the script    */
-#define AMP_LEASE_BLOCKS   2
+#define AMP_LEASE_BLOCKS   6
 
 
 typedef struct {
@@ -70,6 +70,8 @@ typedef struct {
     uint64_t           lapse;       /* ... and a part of one, ns              */
     uint32_t           others;      /* how fast other gateways move TAT, in
                                        1024ths of the rate                    */
+    uint32_t           keep;        /* amp_lease_keep()                       */
+    uint32_t           leave;       /* ... for the request that looks next    */
 } amp_lease_t;
 
 

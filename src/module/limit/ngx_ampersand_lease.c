@@ -27,6 +27,8 @@ typedef struct {
     ngx_uint_t                   n;
     ngx_ampersand_limit_t       *limits;
     ngx_ampersand_leased_t      *leased[NGX_AMPERSAND_LEASE_MANY];
+    amp_share_t                 *parts[NGX_AMPERSAND_LEASE_MANY]; /* or NULL  */
+    amp_share_look_t             looks[NGX_AMPERSAND_LEASE_MANY];
     amp_lease_e                  results[NGX_AMPERSAND_LEASE_MANY];
     ngx_ampersand_lease_call_t  *calls[NGX_AMPERSAND_LEASE_MANY];
 } ngx_ampersand_lease_round_t;
@@ -42,6 +44,8 @@ typedef ngx_uint_t (*ngx_ampersand_lease_ask_pt)(
 static ngx_int_t ngx_ampersand_lease_open(ngx_ampersand_lease_round_t *round);
 static ngx_int_t ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round,
     ngx_uint_t make);
+static amp_share_t *ngx_ampersand_lease_part(ngx_ampersand_zone_t *zone,
+    amp_span_t tenant, ngx_uint_t make);
 static void ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round);
 static ngx_uint_t ngx_ampersand_lease_walk(ngx_ampersand_leasing_t *leasing,
     ngx_uint_t nodes, ngx_uint_t most, ngx_ampersand_lease_ask_pt ask);
@@ -107,6 +111,13 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
 
         lease = &round.leased[i]->lease;
 
+        if (round.parts[i]) {
+            amp_share_look(&round.leased[i]->shares, round.parts[i],
+                           &limits[i].rate, lease->gateways, round.now,
+                           &round.looks[i]);
+            amp_lease_keep(lease, round.looks[i].keep, round.looks[i].leave);
+        }
+
         if (waited && ngx_ampersand_lease_pending(lease, &limits[i], round.now))
         {
             round.results[i] = (waited == NGX_AMPERSAND_LEASE_OVERDUE)
@@ -128,6 +139,10 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
 
         if (round.results[i] == AMP_LEASE_ADMIT) {
             amp_lease_spend(lease, &limits[i].rate, round.now, waited != 0);
+
+            if (round.parts[i]) {
+                amp_share_spend(round.parts[i], &round.looks[i], round.now);
+            }
 
         } else if (leasing->fallback == NGX_AMPERSAND_LEASE_LOCAL) {
             amp_lease_local_spend(lease, &limits[i].rate,
@@ -225,12 +240,39 @@ ngx_ampersand_lease_find(ngx_ampersand_lease_round_t *round, ngx_uint_t make)
                                                      round->limits[i].limit,
                                                      make);
 
-        if (round->leased[i] == NULL) {
+        round->parts[i] = NULL;
+
+        if (round->limits[i].tenant.len) {
+            round->parts[i] = ngx_ampersand_lease_part(round->leasing->zone,
+                                                       round->limits[i].tenant,
+                                                       make);
+        }
+
+        if (round->leased[i] == NULL
+            || (round->limits[i].tenant.len && round->parts[i] == NULL))
+        {
             rc = NGX_DECLINED;
         }
     }
 
     return rc;
+}
+
+
+/* A tenant's part of its project's limit; NULL: none, or no room. */
+
+static amp_share_t *
+ngx_ampersand_lease_part(ngx_ampersand_zone_t *zone, amp_span_t tenant,
+    ngx_uint_t make)
+{
+    ngx_ampersand_node_t  *node;
+
+    node = make ? ngx_ampersand_node_obtain(zone, NGX_AMPERSAND_SHARE, tenant,
+                                            sizeof(amp_share_t))
+                : ngx_ampersand_node_find(zone->sh, NGX_AMPERSAND_SHARE,
+                                          tenant);
+
+    return node ? ngx_ampersand_node_state(node) : NULL;
 }
 
 
@@ -250,6 +292,13 @@ ngx_ampersand_lease_close(ngx_ampersand_lease_round_t *round)
 
         limit->remaining = amp_lease_remaining(lease, &limit->rate, round->now,
                                                &limit->reset);
+
+        /* none of those is this tenant's */
+
+        if (round->parts[i]) {
+            limit->remaining -= ngx_min(limit->remaining,
+                                        round->looks[i].leave);
+        }
 
         if (!amp_lease_due(lease, &limit->rate, round->now)) {
             continue;
@@ -569,12 +618,12 @@ ngx_ampersand_lease_gateways(ngx_ampersand_leases_t *leases)
 }
 
 
-/* No unit is left, and no call has ended since this request was counted. */
+/* It may take no unit, and no call has ended since this request was counted. */
 
 static ngx_uint_t
 ngx_ampersand_lease_pending(amp_lease_t *lease, ngx_ampersand_limit_t *limit,
     uint64_t now)
 {
     return limit->received == lease->received && !lease->failed
-           && amp_lease_held(lease, &limit->rate, now) == 0;
+           && amp_lease_held(lease, &limit->rate, now) <= lease->leave;
 }

@@ -19,14 +19,16 @@
 
 /*
  * A limit that applies to a request, and its state after it was tested.  The
- * caller sets limit, holder, rate and received: as the previous call for the
- * same request left it, or 0.
+ * caller sets limit, holder, tenant, rate and received: as the previous call
+ * for the same request left it, or 0.
  */
 
 typedef struct {
     amp_span_t   holder;            /* the id of the tenant; of AMP_LIMIT_TOKEN
                                        that of the token, of AMP_LIMIT_PROJECT
                                        that of the project                    */
+    amp_span_t   tenant;            /* of AMP_LIMIT_PROJECT: one of those that
+                                       share it; else empty                   */
     amp_limit_e  limit;
     amp_rate_t   rate;
     uint64_t     wait;              /* ns until it may admit; 0: it admits, or

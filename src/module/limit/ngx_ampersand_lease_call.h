@@ -25,6 +25,7 @@
 #include "redis/ngx_ampersand_redis_error.h"
 #include "zone/ngx_ampersand_zone.h"
 #include "amp_lease.h"
+#include "amp_share.h"
 
 
 /* ampersand_limit_fallback */
@@ -84,11 +85,12 @@ amp_span_t ngx_ampersand_lease_id(amp_span_t holder, amp_limit_e limit,
     u_char *name);
 
 
-/* What it holds. */
+/* What it holds.  A node of kind SHARE, whose id is a tenant's: amp_share_t. */
 
 typedef struct {
     amp_lease_t   lease;
     amp_rate_t    rate;             /* of the last call                       */
+    amp_shares_t  shares;           /* of AMP_LIMIT_PROJECT                   */
 } ngx_ampersand_leased_t;
 
 

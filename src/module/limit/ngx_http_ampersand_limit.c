@@ -362,17 +362,20 @@ ngx_http_ampersand_limit_find(ngx_http_ampersand_limits_t *limits,
 
     for (i = 0; i < n; i++) {
         found[i].holder = amp_tenant_field(tenant, tenant->id);
+        found[i].tenant = amp_span_null;
     }
 
     if (scope && scope->rate.count) {
         found[n].limit = AMP_LIMIT_TOKEN;
         found[n].holder = amp_token_scope_field(scope, scope->id);
+        found[n].tenant = amp_span_null;
         found[n++].rate = scope->rate;
     }
 
     if (record->limit.count) {
         found[n].limit = AMP_LIMIT_PROJECT;
         found[n].holder = amp_tenant_field(tenant, tenant->project_id);
+        found[n].tenant = amp_tenant_field(tenant, tenant->id);
         found[n++].rate = record->limit;
     }
 

@@ -5,7 +5,7 @@ package Gateway::Flood;
 #
 #   my $f = Gateway::Flood->run(
 #       token => $token, on => [ $gw, ... ], seconds => 2, connections => 2,    # of each gateway
-#       tokens => [ $token, ... ],         # instead: so many connections for each of them
+#       tokens => [ $token, ... ],         # instead: so many connections for each of them, or connections => [ 8, 1 ]
 #       every => [ 0, 0.1 ],               # of each token, at each connection: seconds between two requests
 #       meanwhile => sub { ... },          # in a process of its own; "seconds" begin when it has ended
 #       until => 429,                      # a connection that gets this answer ends
@@ -48,9 +48,9 @@ sub run {
     my %due;     # socket => [ socket, when it sends the next request ]
     my $select = IO::Select->new;
     for my $g (0 .. $#{ $o{on} }) {
-        for my $i (0 .. $o{connections} * @tokens - 1) {
+        for my $token (map { ($_) x (ref $o{connections} ? $o{connections}[$_] : $o{connections}) } 0 .. $#tokens) {
             my $s = $o{on}[$g]->connect or die "connect: $!";
-            $from{$s} = { gateway => $g, token => $i % @tokens, in => '', sent => 0 };
+            $from{$s} = { gateway => $g, token => $token, in => '', sent => 0 };
             $select->add($s);
         }
     }
