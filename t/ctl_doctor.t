@@ -127,6 +127,10 @@ subtest 'a master key file that others may read, and no master key file' => sub 
     chmod 0600, $ctl->dir . '/master.key';
     $r = $ctl->json({ env => { AMPERSAND_MASTER_KEY_FILE => undef } }, 'doctor');
     is $r->{code}, 1, 'none: exit 1';
+    my ($tenants) = grep { $_->{check} eq 'tenants' } @{ $r->{doc}{checks} };
+    is $tenants->{status}, 'warn', 'and the keys of tenants are not called good';
+    like $tenants->{message}, qr/^\d+ in Redis, whose keys could not be checked without a master key$/, 'but not checked';
+    like $tenants->{remedy}, qr/--master-key/, 'remedy';
 };
 
 subtest 'Redis or Ampersand out of reach: exit 3, the other checks are made' => sub {

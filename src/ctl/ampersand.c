@@ -8,14 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/amp_operations.h"
 #include "ampersand.h"
-#include "http.h"
 #include "secret.h"
 
 
 #define AMPERSAND_HOST  "api.withampersand.com"
 #define AMPERSAND_KEY   "X-Api-Key: "
-#define AMPERSAND_TO    (AMPERSAND_TEXT + 16)
 
 
 /* The host and port of a base URL; *tls says which one it is. */
@@ -231,6 +230,31 @@ ampersand_project(const char *upstream, unsigned timeout, amp_span_t key,
     http_free(&body);
 
     return 0;
+}
+
+
+unsigned
+ampersand_connects(const char *upstream, char to[AMPERSAND_TO],
+    http_connect_t list[AMP_API_COUNT])
+{
+    int       i, n;
+    unsigned  tls;
+
+    tls = 1;
+
+    if (upstream != NULL) {
+        ampersand_connect_to(ampersand_server(upstream, &tls), tls, to);
+    }
+
+    n = tls ? AMP_API_COUNT : 1;
+
+    for (i = 0; i < n; i++) {
+        snprintf(list[i].url, sizeof(list[i].url), "%s://%s/",
+                 tls ? "https" : "http", amp_api_host((amp_api_e) i));
+        list[i].connect_to = upstream != NULL ? to : NULL;
+    }
+
+    return (unsigned) n;
 }
 
 

@@ -8,6 +8,7 @@
 
 
 #include "../core/amp_tenant.h"
+#include "http.h"
 #include "output.h"
 
 
@@ -41,6 +42,17 @@ int ampersand_upstream_valid(const char *upstream);
 
 int ampersand_project(const char *upstream, unsigned timeout, amp_span_t key,
     amp_span_t project, ampersand_project_t *answer, ctl_error_t *error);
+
+/*
+ * A connection as a gateway makes it to the host of each API, to be tried by
+ * http_connect(); the text is for connect_to.  Where upstream is http, there is
+ * one.  Returns how many.
+ */
+
+#define AMPERSAND_TO  (AMPERSAND_TEXT + 16)
+
+unsigned ampersand_connects(const char *upstream, char to[AMPERSAND_TO],
+    http_connect_t list[AMP_API_COUNT]);
 
 /* Whether a server answers at that URL.  0, or -1 as above. */
 

@@ -7,11 +7,11 @@
 #include <string.h>
 
 #include "ampctl.h"
-#include "ampersand.h"
 #include "doctor_gateways.h"
 #include "doctor_redis.h"
 #include "doctor_scan.h"
 #include "doctor_tenants.h"
+#include "doctor_upstream.h"
 
 
 static void
@@ -29,23 +29,6 @@ doctor_master_key(doctor_t *doctor)
     doctor_add(doctor, "master key", DOCTOR_OK, "", "%.*s seals; master "
                "keys given: %u", (int) id.len, id.data,
                doctor->ctl->nmaster_keys);
-}
-
-
-static void
-doctor_upstream(doctor_t *doctor)
-{
-    ctl_t  *ctl;
-
-    ctl = doctor->ctl;
-
-    if (ampersand_reach(ctl->upstream, ctl->timeout, &ctl->error) != 0) {
-        doctor_error(doctor, "ampersand");
-        return;
-    }
-
-    doctor_add(doctor, "ampersand", DOCTOR_OK, "", "reached at %s",
-               ctl->upstream ? ctl->upstream : "api.withampersand.com");
 }
 
 

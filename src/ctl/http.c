@@ -1,9 +1,10 @@
 /*
- * One GET.
+ * One GET; connections.
  */
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../core/amp_version.h"
 #include "http.h"
@@ -40,12 +41,12 @@ http_body(char *data, size_t size, size_t n, void *arg)
 
 
 static void
-http_settings(CURL *curl, const http_request_t *request)
+http_settings(CURL *curl, const char *url, unsigned timeout)
 {
-    curl_easy_setopt(curl, CURLOPT_URL, request->url);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long) request->timeout);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long) request->timeout);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long) timeout);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long) timeout);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
@@ -92,7 +93,7 @@ http_get(const http_request_t *request, http_answer_t *answer)
         to = curl_slist_append(NULL, request->connect_to);
     }
 
-    http_settings(curl, request);
+    http_settings(curl, request->url, request->timeout);
 
     curl_easy_setopt(curl, CURLOPT_CONNECT_TO, to);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -129,4 +130,112 @@ http_free(http_answer_t *answer)
         answer->data = NULL;
         answer->len = 0;
     }
+}
+
+
+/* Of the server's own certificate. */
+
+static int
+http_days(CURL *curl)
+{
+    time_t                   end;
+    struct curl_slist       *item;
+    struct curl_certinfo    *chain;
+
+    static const char  name[] = "Expire date:";
+
+    if (curl_easy_getinfo(curl, CURLINFO_CERTINFO, &chain) != CURLE_OK
+        || chain->num_of_certs < 1)
+    {
+        return -1;
+    }
+
+    for (item = chain->certinfo[0]; item != NULL; item = item->next) {
+        if (strncmp(item->data, name, sizeof(name) - 1) == 0) {
+            end = curl_getdate(item->data + sizeof(name) - 1, NULL);
+            return end == -1 ? -1 : (int) ((end - time(NULL)) / 86400);
+        }
+    }
+
+    return -1;
+}
+
+
+static void
+http_connect_run(CURLM *multi)
+{
+    int              running, left;
+    CURLMsg         *message;
+    http_connect_t  *connect;
+
+    do {
+        if (curl_multi_perform(multi, &running) != CURLM_OK
+            || curl_multi_poll(multi, NULL, 0, 100, NULL) != CURLM_OK)
+        {
+            return;
+        }
+
+        while ((message = curl_multi_info_read(multi, &left)) != NULL) {
+            if (message->msg == CURLMSG_DONE) {
+                curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+                                  (char **) &connect);
+                connect->code = message->data.result;
+                connect->days = http_days(message->easy_handle);
+            }
+        }
+
+    } while (running);
+}
+
+
+void
+http_connect(http_connect_t *list, unsigned n, unsigned timeout)
+{
+    CURL               *curl[HTTP_CONNECTS];
+    CURLM              *multi;
+    unsigned            i;
+    struct curl_slist  *to[HTTP_CONNECTS];
+
+    multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK
+            ? curl_multi_init() : NULL;
+
+    for (i = 0; i < n; i++) {
+        list[i].code = CURLE_FAILED_INIT;
+        list[i].error[0] = '\0';
+        list[i].days = -1;
+        to[i] = NULL;
+
+        curl[i] = multi != NULL ? curl_easy_init() : NULL;
+        if (curl[i] == NULL) {
+            continue;
+        }
+
+        if (list[i].connect_to != NULL) {
+            to[i] = curl_slist_append(NULL, list[i].connect_to);
+        }
+
+        http_settings(curl[i], list[i].url, timeout);
+        curl_easy_setopt(curl[i], CURLOPT_CONNECT_TO, to[i]);
+        curl_easy_setopt(curl[i], CURLOPT_CONNECT_ONLY, 1L);
+        curl_easy_setopt(curl[i], CURLOPT_CERTINFO, 1L);
+        curl_easy_setopt(curl[i], CURLOPT_ERRORBUFFER, list[i].error);
+        curl_easy_setopt(curl[i], CURLOPT_PRIVATE, &list[i]);
+        curl_multi_add_handle(multi, curl[i]);
+    }
+
+    if (multi != NULL) {
+        http_connect_run(multi);
+    }
+
+    for (i = 0; i < n; i++) {
+        if (curl[i] != NULL) {
+            curl_multi_remove_handle(multi, curl[i]);
+            curl_easy_cleanup(curl[i]);
+        }
+
+        curl_slist_free_all(to[i]);
+    }
+
+    curl_multi_cleanup(multi);
+    curl_global_cleanup();
 }

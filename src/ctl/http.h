@@ -1,6 +1,7 @@
 /*
- * One GET by HTTP or HTTPS, through libcurl: TLS 1.2 or newer, verified against
- * the CAs of the gateway (ampersand/proxy.conf), and no redirect followed.
+ * One GET by HTTP or HTTPS, or connections alone, through libcurl: TLS 1.2 or
+ * newer, verified against the CAs of the gateway (ampersand/proxy.conf), and no
+ * redirect followed.
  */
 
 #ifndef CTL_HTTP_H
@@ -37,6 +38,27 @@ CURLcode http_get(const http_request_t *request, http_answer_t *answer);
 /* Wipes and frees the body. */
 
 void http_free(http_answer_t *answer);
+
+/*
+ * A connection: the name, the address, TLS with its certificate.  Nothing is
+ * sent by it.
+ */
+
+#define HTTP_CONNECTS  8
+
+typedef struct {
+    char         url[256];
+    const char  *connect_to;        /* as above                               */
+
+    CURLcode     code;              /* CURLE_OK: it was made                  */
+    char         error[CURL_ERROR_SIZE];    /* what else is known of it       */
+    int          days;              /* until the certificate expires; -1: no
+                                       TLS, or not known                      */
+} http_connect_t;
+
+/* Tries n connections at once, at most HTTP_CONNECTS, within timeout ms. */
+
+void http_connect(http_connect_t *list, unsigned n, unsigned timeout);
 
 
 #endif /* CTL_HTTP_H */

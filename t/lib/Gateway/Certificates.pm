@@ -14,6 +14,8 @@ package Gateway::Certificates;
 #   early     begins tomorrow
 #   foreign   names like server's, signed by another authority (foreign_ca.pem)
 #
+#   $certs->sign(name, 'DNS:a.test,DNS:b.test', -1, 30);   # one more, valid from and to: days from now
+#
 # The keys are 0600 and belong to whoever runs the test.
 
 use strict;
@@ -79,6 +81,8 @@ sub _authority {
     chmod 0644, $self->file("$name.pem");
     $self->_write("$name.db", '');
 }
+
+sub sign { my ($self, $name, @how) = @_; return $self->_sign($name, 'ca', @how) }
 
 # Valid from and to: days from now.
 
