@@ -505,7 +505,7 @@ install: all $(BUILD)/ampctl.1 $(BUILD)/ampersand-gateway.5
 	$(ampctl) completion zsh > $(SHARE)/zsh/vendor-completions/_ampctl
 	$(ampctl) completion fish > $(SHARE)/fish/vendor_completions.d/ampctl.fish
 	install -m 755 docker/entrypoint $(SHARE)/ampersand-gateway
-	install -m 644 conf/nginx.conf.in $(SHARE)/ampersand-gateway
+	install -m 644 conf/nginx.conf.in conf/logrotate $(SHARE)/ampersand-gateway
 	install -m 644 $(wildcard README.md CHANGELOG.md) LICENSE $(DOC)
 	$(if $(wildcard docs/*.md),install -m 644 $(wildcard docs/*.md docs/*.json docs/*.png) $(DOC)/docs)
 

@@ -201,6 +201,22 @@ subtest 'again, in the same place' => sub {
         -s "$tmp/gw/logs/access.log";
     });
     ok -s "$tmp/gw/logs/access.log", 'USR1: the new log is written';
+
+    SKIP: {
+        skip 'logrotate is not installed', 3 if system('command -v logrotate > /dev/null 2>&1') != 0;
+        my $conf = (do { open my $f, "<", "conf/logrotate" or die $!; local $/; <$f> }) =~ s{/srv/gateway}{$tmp/gw}gr;
+        open my $f, '>', "$tmp/logrotate" or die $!;
+        print $f $conf;
+        close $f;
+        is qx(logrotate --force --state $tmp/logrotate.state $tmp/logrotate 2>&1), '', 'conf/logrotate rotates';
+        ok -s "$tmp/gw/logs/access.log.1", 'the old log is kept';
+        Gateway::Redis::wait_for(sub {
+            qx(curl -s -o /dev/null http://127.0.0.1:$port/v1/integrations);
+            -s "$tmp/gw/logs/access.log";
+        });
+        ok -s "$tmp/gw/logs/access.log", 'and the new one written';
+    }
+
     is errors("$tmp/gw"), '', 'and opened without an error';
 
     kill 'INT', $run->{pid};
