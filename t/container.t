@@ -245,6 +245,12 @@ subtest 'the master key' => sub {
     is $r->{status}, 2, 'and without it none is made';
     like $r->{text}, qr/there is no master key file .*AMPERSAND_MASTER_KEY_FILE.*ampctl masterkey new.*ampctl key set/s, 'with the remedies';
     ok !-e "$tmp/fresh/master.key" && !-e "$tmp/fresh/nginx.conf", 'nothing is written';
+    for my $lost ([ 'is gone', 'DEL', 'amp:tenants' ], [ 'is of another type', 'SET', 'amp:tenants', 'x' ]) {
+        my ($what, @command) = @$lost;
+        $redis->command(@command);
+        is entrypoint(\%fresh, 'key')->{status}, 2, "nor where the list of tenants $what";
+        ok !-e "$tmp/fresh/master.key", 'nothing is written';
+    }
     is entrypoint({ %fresh, AMPERSAND_MASTER_KEY_FILE => "$tmp/fresh/elsewhere.key" }, 'render')->{status}, 0, 'with the right file it goes on';
     $r = entrypoint({ %fresh, AMPERSAND_REDIS => $nobody }, 'render');
     is $r->{status}, 0, 'Redis is away: the gateway starts';
