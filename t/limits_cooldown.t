@@ -44,6 +44,7 @@ sub left { my ($seconds, $of, $begun) = @_; return $seconds <= $of && $seconds >
 
 subtest 'Retry-After in seconds, on every gateway' => sub {
     my $t = tenant();
+    my $same = $gw->tenant("same$n", project => "p-$n");
     my $other = tenant();
     is post($_, $t)->{status}, 200, 'the tenant is served' for $gw, $second;
     my $begun = time;
@@ -68,6 +69,7 @@ subtest 'Retry-After in seconds, on every gateway' => sub {
     is scalar($up->take), 0, 'Ampersand has received none of these requests';
     note "$seen before the other gateway knew";
     is post($_, $other)->{status}, 200, 'another tenant is served' for $gw, $second;
+    is post($_, $same)->{status}, 200, 'and so is one of the same project, until it gets a 429 itself' for $gw, $second;
     is $gw->get('/v1/destinations/observed', token => $t)->{status}, 200, 'ampersand_observe lets it pass';
     is $gw->status->{cooldowns_total}, 1, 'counted once';
     $third->finish;

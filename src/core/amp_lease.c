@@ -634,8 +634,7 @@ amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     n = amp_lease_ready(lease, rate, now);
 
     if (!amp_lease_too_early(lease, rate, now) && tail <= window) {
-        n += ((window - tail) / unit + 1)
-             / (lease->gateways ? lease->gateways : 1);
+        n += (window - tail) / unit + 1;
     }
 
     return (n < rate->burst) ? (uint32_t) n : rate->burst;

@@ -242,8 +242,9 @@ uint64_t amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now);
 
 /*
- * For RateLimit headers: the units that this gateway could probably admit at
- * once, and in *reset the ns until the whole burst is available again.
+ * For RateLimit headers: the units that could be admitted at once, over all
+ * gateways, as of the last answer; without those that other gateways hold.  In
+ * *reset the ns until the whole burst is available again.
  */
 
 uint32_t amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,

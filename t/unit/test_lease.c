@@ -582,6 +582,59 @@ remaining_and_reset(void **state)
 }
 
 
+/*
+ * Two gateways in turns: each says what is left over both, but for a few units
+ * that the other one holds, or has leased since this one's last answer.
+ */
+
+static void
+what_is_left_over_all_gateways(void **state)
+{
+    one_t        o;
+    size_t       i;
+    double       left;
+    uint32_t     n, remaining;
+    uint64_t     reset, tat, unit;
+    amp_lease_t  other;
+
+    static const struct {
+        const char  *rate;
+        uint32_t     burst;
+        unsigned     pace;      /* ms                                         */
+    } cases[] = {
+        { "10/s", 40, 1 }, { "10/s", 40, 150 }, { "50/s", 100, 1 },
+        { "50/s", 100, 15 }, { "1/h", 100, 1 }, { "600/m", 20, 400 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        one_init(&o, cases[i].rate, cases[i].burst);
+        memset(&other, 0, sizeof(other));
+        unit = amp_rate_interval(&o.rate);
+        tat = 0;
+
+        for (n = 0; n < 60; n++) {
+            one_swap(&o, &other, 2);
+
+            if (one_request(&o) == 0) {
+                tat = (tat > o.now ? tat : o.now) + unit;
+            }
+
+            remaining = amp_lease_remaining(&o.lease, &o.rate, o.now, &reset);
+            left = o.rate.burst;
+
+            if (tat > o.now) {
+                left -= (double) (tat - o.now) / (double) unit;
+            }
+
+            assert_true(remaining <= left + 4);
+            assert_true(remaining + 2 >= 0.85 * left);
+
+            o.now += cases[i].pace * MS;
+        }
+    }
+}
+
+
 static void
 arguments_of_the_script(void **state)
 {
@@ -685,6 +738,7 @@ main(void)
         cmocka_unit_test(answer_to_an_older_call),
         cmocka_unit_test(a_call_that_is_given_up),
         cmocka_unit_test(remaining_and_reset),
+        cmocka_unit_test(what_is_left_over_all_gateways),
         cmocka_unit_test(arguments_of_the_script),
         cmocka_unit_test(the_promise_in_simulations)
     };
