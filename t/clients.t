@@ -14,10 +14,11 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Gateway;
+use Gateway::Browser;
 
 my $project = '11111111-1111-4111-8111-111111111111';
 my $key = 'amp-alpha-key-11111111';
-my $modules = $ENV{AMPERSAND_NODE_MODULES} // '';
+my $modules = $ENV{AMPERSAND_NODE_MODULES} // (-d "$Gateway::ROOT/build/clients/node_modules" ? "$Gateway::ROOT/build/clients/node_modules" : '');
 
 my $pid = open my $emulator, '-|', $^X, "$Gateway::ROOT/docker/emulator/emulator", '--listen', 'http://127.0.0.1:0', '--control'
     or die "emulator: $!";
@@ -32,9 +33,15 @@ END {
     }
 }
 
-my $gw = Gateway->start(upstream => $url);
-my $token = $gw->tenant('billing', project => $project, name => 'alpha', key => $key);
+# a page of another origin, for the clients of browsers
+
 my $dir = File::Temp->newdir;
+chmod 0755, "$dir";
+my $site = Gateway::Redis::free_port();
+my $origin = "http://localhost:$site";
+my $gw = Gateway->start(upstream => $url, server => "ampersand_cors $origin;",
+    http => "server { listen 127.0.0.1:$site; root $dir; types { text/html html; } }");
+my $token = $gw->tenant('billing', project => $project, name => 'alpha', key => $key);
 symlink $modules, "$dir/node_modules" if length $modules;
 
 my %examples = examples();
@@ -46,6 +53,7 @@ my @clients = (
     [ '@amp-labs/sdk-node-platform', 'node', '@amp-labs/sdk-node-platform', qr/^\[ 'crm' \]$/ ],
     [ '@amp-labs/sdk-node-write', 'node', '@amp-labs/sdk-node-write', qr/^\{/ ],
     [ '@amp-labs/sdk-node', 'node', '@amp-labs/sdk-node', qr/^1\nstring$/ ],
+    [ 'Ampersand\'s React components', 'browser', '@amp-labs/react', qr/Reading from Contact is enabled/ ],
     [ 'The amp command line', $ENV{AMP_CLI} || 'amp', undef, qr/Integration Name: crm/ ],
     [ 'The proxy API and the SDKs of providers', 'curl', undef, qr{services\\?/data\\?/v59.0} ],
     [ 'The proxy API and the SDKs of providers', 'node', '@notionhq/client', qr/^true$/ ],
@@ -66,13 +74,12 @@ for my $client (@clients) {
         my @seen = requests();
         cmp_ok scalar @seen, '>', 0, 'Ampersand got requests';
         is join(' ', grep { $_ ne $key } map { value($_, 'X-Api-Key') } @seen), '', "with the tenant's key";
-        unlike JSON::PP::encode_json(\@seen), qr/\Q$token\E/, 'and nowhere the token';
+        unlike JSON::PP::encode_json(\@seen), qr/agw_/, 'and nowhere a token';
         is_deeply [ grep { ($_->{host} // '') !~ /\.withampersand\.com$/ } @seen ], [], 'at its own hosts';
     };
 }
 
-is_deeply [ sort grep { !defined_client($_) } keys %examples ], [ 'Ampersand\'s React components' ],
-    'each section with an example is run, but for the one that builds an application';
+is_deeply [ grep { !defined_client($_) } keys %examples ], [], 'each section with an example is run';
 
 $gw->finish;
 done_testing;
@@ -104,6 +111,10 @@ sub defined_client { my ($section) = @_; return grep { $_->[0] eq $section } @cl
 
 sub missing {
     my ($program, $package) = @_;
+    if ($program eq 'browser') {
+        my ($lacks) = grep { !length $modules || !-e "$modules/$_" } $package, qw(react react-dom esbuild);
+        return defined $lacks ? "AMPERSAND_NODE_MODULES names no node_modules directory with $lacks" : Gateway::Browser->missing;
+    }
     my ($found) = grep { -x } $program =~ m{/} ? $program : map { "$_/$program" } split /:/, $ENV{PATH};
     return "$program is not installed" unless $found;
     return if $program eq 'curl';
@@ -114,8 +125,34 @@ sub missing {
     return;
 }
 
+# The example as the script of a page, with a token as docs/clients.md says: exit code,
+# text of the page, errors.
+
+sub browse {
+    my ($code) = @_;
+    my ($issue) = grep { /^ampctl token issue/ } @{ $examples{"Ampersand's React components"} };
+    $issue =~ s/\\\n//g;
+    $issue =~ s{https://app\.example\.com}{$origin};
+    my $issued = JSON::PP::decode_json($gw->ctl(grep { defined } (split ' ', $issue)[1 .. 40], '--json') || '{}');
+    open my $f, '>', "$dir/app.mjs" or die $!;
+    print $f "const TOKEN = '$issued->{token}';\n$code";
+    close $f or die $!;
+    my %define = ('process.env.NODE_ENV' => 'production', 'process.env.REACT_APP_AMP_SERVER' => $gw->url);
+    system('timeout', 60, "$modules/.bin/esbuild", "$dir/app.mjs", '--bundle', "--outfile=$dir/app.js", '--log-level=warning',
+        map { qq(--define:$_="$define{$_}") } sort keys %define) == 0 or return (1, '', 'esbuild fails');
+    open $f, '>', "$dir/page.html" or die $!;
+    print $f '<!doctype html><body></body><script src="app.js"></script>';
+    close $f or die $!;
+    chmod 0644, "$dir/app.js", "$dir/page.html";
+    my $browser = Gateway::Browser->start;
+    $browser->visit("$origin/page.html");
+    my $shown = $browser->wait_for('/is enabled|Error/.test(document.body.innerText)');
+    return ($shown ? 0 : 1, $browser->js('document.body.innerText'), join "\n", $browser->errors);
+}
+
 sub run {
     my ($code, $program) = @_;
+    return browse($code) if $program eq 'browser';
     my $file = $program eq 'node' ? "$dir/example.mjs" : "$dir/example.sh";
     # another place of the same program
     $code =~ s/\bamp (?=list:)/"$program" /g if $program =~ m{/};
