@@ -442,7 +442,6 @@ ngx_http_ampersand_prepare(ngx_http_request_t *r,
     ctx->policy.proxy = (ctx->op->api == AMP_API_PROXY);
     ctx->policy.identity = ctx->wrap;
     ctx->policy.connection = ngx_ampersand_span(ctx->headers.connection);
-    (void) ngx_http_ampersand_trace(r, ctx);
 
     ctx->ttl = 0;
 

@@ -1,5 +1,6 @@
 #include "ngx_http_ampersand_head.h"
 #include "ngx_http_ampersand_header_list.h"
+#include "ngx_http_ampersand_trace.h"
 #include "ngx_ampersand_log.h"
 #include "amp_escape.h"
 #include "amp_tenant_key.h"
@@ -61,7 +62,7 @@ ngx_http_ampersand_head(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
     *p++ = CR;
     *p++ = LF;
 
-    if (ctx->trace.id[0]) {
+    if (ngx_http_ampersand_trace(r, ctx) == NGX_OK) {
         p = ngx_http_ampersand_head_text(p, "traceparent: ");
         p = amp_trace_write(&ctx->trace, p);
         *p++ = CR;
