@@ -224,7 +224,7 @@ export_file(export_t *export, const char *name)
     export->out = fd == -1 ? NULL : fdopen(fd, "w");
 
     if (export->out == NULL) {
-        return export_failed(ctl, temporary);
+        return export_failed(ctl, name);
     }
 
     rc = export_all(export);
