@@ -95,6 +95,8 @@ bad 'a body of x', http("$good ampersand_body_max x;"), 'invalid';
 bad "ampersand_upstream $_", http("$zone $redis $master upstream up { server 127.0.0.1:1; } ampersand_upstream $_;"),
     'http://NAME or https://NAME'
     for qw(up http:// https:// ftp://up http://up/ http://up/v1 http://$up //up), '""';
+bad "ampersand_identity $_", http("$good ampersand_identity \$remote_addr $_;"), 'by=fingerprint.*by=claim:sub'
+    for 'by=', 'by=name', 'by=claim', 'by=claim:', 'by=claim:a=b', 'fingerprint';
 bad 'ampersand_limit_fallback and the like', http("$good ampersand_nothing x;"), 'unknown directive';
 
 # directives given twice

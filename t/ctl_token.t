@@ -52,7 +52,7 @@ subtest 'issue with a lifetime: the record and its Redis key expire together' =>
 subtest 'list shows ids, labels and times, never a token' => sub {
     my $list = $ctl->json(qw(token list acme))->{doc};
     is scalar @$list, 4, 'all';
-    is_deeply [ sort keys %{ $list->[0] } ], [qw(created expires id label last_use scope state unused_since)], 'members';
+    is_deeply [ sort keys %{ $list->[0] } ], [qw(created expires id identity label last_use scope state unused_since)], 'members';
     ok !grep({ $_->{state} ne 'active' } @$list), 'active';
     my $text = $ctl->run(qw(token list acme))->{out};
     like $text, qr/^TOKEN +STATE +MAY +CREATED +EXPIRES +LAST USE +LABEL$/m, 'heads';

@@ -110,10 +110,11 @@ static const amp_problem_t  amp_problems[AMP_REASON_COUNT] = {
     [AMP_NO_IDENTITY] = {
         "no-identity", 401, 0, "No usable identity",
         "The identity that determines the tenant is missing, or is not the id"
-        " of a tenant (letters, digits, \"-\", \"_\" and \".\").",
+        " of a tenant, or not an identity that a tenant was given.",
         "Present the credential that this gateway expects, such as a client"
-        " certificate. Operators: ampersand_identity has to be a tenant's id; a"
-        " map{} makes one of a subject or a fingerprint."
+        " certificate. Operators: ampersand_identity has to be a tenant's id,"
+        " which a map{} makes of another value; or, with by=, what \"ampctl"
+        " identity add\" has given to a tenant."
     },
 
     [AMP_OTHER_PROJECT] = {

@@ -229,6 +229,12 @@ amp_token_record_read(const json_t *json, amp_token_record_t *record,
         return "\"label\" is not printable text of at most 128 bytes";
     }
 
+    record->identity = amp_json_text(json_object_get(json, "identity"));
+
+    if (!amp_json_printable(record->identity)) {
+        return "\"identity\" is not printable";
+    }
+
     if (amp_token_time(json_object_get(json, "created"), &record->created)) {
         return "\"created\" is not a time in Unix seconds";
     }
@@ -302,6 +308,7 @@ amp_token_record_decode(amp_span_t json, void *buf, size_t cap,
         amp_token_keep(&record->tenant, &out);
         amp_token_keep(&record->id, &out);
         amp_token_keep(&record->label, &out);
+        amp_token_keep(&record->identity, &out);
 
         if (out.overflow
             || (scope != NULL
@@ -346,6 +353,11 @@ amp_token_record_write(const amp_token_record_t *record, amp_buf_t *out)
 
     } else {
         amp_json_number((uint64_t) record->expires, out);
+    }
+
+    if (record->identity.len != 0) {
+        amp_buf_text(out, ",\"identity\":");
+        amp_json_string(record->identity, out);
     }
 
     if (record->scope.len != 0) {

@@ -57,6 +57,9 @@ int amp_base62(const unsigned char *random, size_t n, unsigned char *out,
  * Version 2 is version 1 and "scope", what the token may do, see
  * amp_token_scope.h.  A gateway that does not know scopes refuses such a token,
  * and does not take it for one that may do all.
+ *
+ * "identity" is the name of an identity, see amp_identity.h: the record is then
+ * under the digest of that, and no token's.
  */
 
 typedef struct {
@@ -66,6 +69,7 @@ typedef struct {
     int64_t     created;
     int64_t     expires;
     amp_span_t  scope;              /* JSON; empty: all that its tenant may   */
+    amp_span_t  identity;           /* its name; empty: it is a token         */
 } amp_token_record_t;
 
 /*

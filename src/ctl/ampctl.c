@@ -21,6 +21,7 @@ static const ctl_command_t *const  commands[] = {
     ctl_masterkey_commands,
     ctl_tenant_commands,
     ctl_token_commands,
+    ctl_identity_commands,
     ctl_key_commands,
     ctl_limit_commands,
     ctl_grant_commands,

@@ -31,6 +31,7 @@
 extern const ctl_command_t  ctl_masterkey_commands[];
 extern const ctl_command_t  ctl_tenant_commands[];
 extern const ctl_command_t  ctl_token_commands[];
+extern const ctl_command_t  ctl_identity_commands[];
 extern const ctl_command_t  ctl_key_commands[];
 extern const ctl_command_t  ctl_limit_commands[];
 extern const ctl_command_t  ctl_grant_commands[];

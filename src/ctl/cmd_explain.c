@@ -11,6 +11,7 @@
 #include "ampctl.h"
 #include "explain_decide.h"
 #include "frozen.h"
+#include "identity.h"
 #include "record.h"
 #include "secret.h"
 #include "token_record.h"
@@ -19,6 +20,7 @@
 enum {
     EXPLAIN_TENANT = CTL_OPTION,
     EXPLAIN_TOKEN,
+    EXPLAIN_IDENTITY,
     EXPLAIN_HEADER,
     EXPLAIN_BODY
 };
@@ -30,6 +32,9 @@ static const ctl_option_t  explain_options[] = {
 
     { EXPLAIN_TOKEN, "token", "FILE",
       "file with the token of the request, or - for standard input", 0 },
+
+    { EXPLAIN_IDENTITY, "identity", "NAME",
+      "its identity, see ampctl identity", 0 },
 
     { EXPLAIN_HEADER, "header", "H",
       "a header of the request, \"Name: value\"", 1 },
@@ -102,25 +107,16 @@ explain_token_record(ctl_t *ctl, const redisReply *reply,
 /* 0 with the client filled, or -1 with the error filled. */
 
 static int
-explain_token(ctl_t *ctl, const secret_t *secret, explain_client_t *client)
+explain_digest(ctl_t *ctl, const char *hex, explain_client_t *client)
 {
     int             rc;
     amp_buf_t       key;
     redisReply     *reply;
-    unsigned char   digest[AMP_TOKEN_DIGEST], hex[AMP_TOKEN_DIGEST_HEX];
     unsigned char   buf[AMP_KEYS_MAX];
 
-    if (!amp_token_valid(secret_span(secret))
-        || amp_token_digest(secret_span(secret), digest) != 0)
-    {
-        client->reason = AMP_BAD_TOKEN;
-        return 0;
-    }
-
-    amp_hex(digest, sizeof(digest), hex);
     amp_buf_init(&key, buf, sizeof(buf));
-    amp_keys_token(store_prefix(ctl->store), amp_span_make(hex, sizeof(hex)),
-                   &key);
+    amp_keys_token(store_prefix(ctl->store),
+                   amp_span_make(hex, AMP_TOKEN_DIGEST_HEX), &key);
 
     reply = store_command(ctl->store, &ctl->error, "GET %b", buf,
                           amp_buf_written(&key).len);
@@ -142,14 +138,51 @@ explain_token(ctl_t *ctl, const secret_t *secret, explain_client_t *client)
 }
 
 
-/* Who sends the request: a tenant, or the one of a token.  0, or -1. */
+static int
+explain_token(ctl_t *ctl, const secret_t *secret, explain_client_t *client)
+{
+    unsigned char  digest[AMP_TOKEN_DIGEST], hex[AMP_TOKEN_DIGEST_HEX];
+
+    if (!amp_token_valid(secret_span(secret))
+        || amp_token_digest(secret_span(secret), digest) != 0)
+    {
+        client->reason = AMP_BAD_TOKEN;
+        return 0;
+    }
+
+    amp_hex(digest, sizeof(digest), hex);
+
+    return explain_digest(ctl, (const char *) hex, client);
+}
+
+
+static int
+explain_identity(ctl_t *ctl, const char *text, explain_client_t *client)
+{
+    identity_t  identity;
+
+    if (identity_read(ctl, text, &identity) != 0 || ctl_store(ctl) == NULL
+        || explain_digest(ctl, identity.entry.digest, client) != 0)
+    {
+        return -1;
+    }
+
+    if (client->reason == AMP_UNKNOWN_TOKEN) {
+        client->reason = AMP_NO_IDENTITY;
+    }
+
+    return 0;
+}
+
+
+/* Who sends it: a tenant, or that of a token or an identity.  0, or -1. */
 
 static int
 explain_client(ctl_t *ctl, explain_client_t *client)
 {
     int          rc;
     secret_t     secret;
-    const char  *tenant, *file;
+    const char  *tenant, *file, *identity;
 
     memset(client, 0, sizeof(*client));
     client->reason = AMP_OK;
@@ -157,12 +190,21 @@ explain_client(ctl_t *ctl, explain_client_t *client)
     tenant = ctl_value(ctl, EXPLAIN_TENANT);
     file = ctl_value(ctl, EXPLAIN_TOKEN);
 
-    if ((tenant == NULL) == (file == NULL)) {
-        ctl_error(&ctl->error, CTL_USAGE, "usage", tenant == NULL
+    identity = ctl_value(ctl, EXPLAIN_IDENTITY);
+
+    if ((tenant != NULL) + (file != NULL) + (identity != NULL) != 1) {
+        ctl_error(&ctl->error, CTL_USAGE, "usage",
+                  tenant == NULL && file == NULL && identity == NULL
                   ? "nobody's request: neither --tenant nor --token is given"
-                  : "both --tenant and --token are given");
+                  : identity == NULL ? "both --tenant and --token are given"
+                  : "--identity is given beside --tenant or --token");
         return ctl_remedy(&ctl->error, "say whose request it is, with --tenant "
-                          "ID or with --token FILE (- for standard input)");
+                          "ID, with --token FILE (- for standard input) or "
+                          "with --identity NAME");
+    }
+
+    if (identity != NULL) {
+        return explain_identity(ctl, identity, client);
     }
 
     if (tenant != NULL) {

@@ -136,6 +136,7 @@ token_record(amp_span_t tenant, amp_span_t id, amp_span_t label,
     record.created = created;
     record.expires = expires;
     record.scope = scope;
+    record.identity = amp_span_null;
 
     return record;
 }
@@ -313,8 +314,9 @@ token_show_command(ctl_t *ctl)
 
     scope = token_scope_json(amp_span_make(token.scope, token.scope_len));
 
-    doc = json_pack("{s:s, s:s%, s:s, s:I, s:o, s:o}", "id", ctl->args[0],
+    doc = json_pack("{s:s, s:s%, s:s, s:s?, s:I, s:o, s:o}", "id", ctl->args[0],
                     "tenant", tenant.data, tenant.len, "label", token.label,
+                    "identity", token.identity[0] ? token.identity : NULL,
                     "created", (json_int_t) token.created, "expires",
                     token.expires ? json_integer((json_int_t) token.expires)
                     : json_null(), "scope", scope);
@@ -324,8 +326,10 @@ token_show_command(ctl_t *ctl)
         return output_json(doc);
     }
 
-    output("token     %s\ntenant    %.*s\nlabel     %s\ncreated   %s\n"
-           "expires   %s\nlast use  %s\nmay       %s\n", ctl->args[0],
+    output("%s  %s\ntenant    %.*s\nlabel     %s\ncreated   %s\n"
+           "expires   %s\nlast use  %s\nmay       %s\n",
+           token.identity[0] ? "identity" : "token   ",
+           token.identity[0] ? token.identity : ctl->args[0],
            (int) tenant.len, tenant.data, token.label[0] ? token.label : "-",
            output_time(token.created, created), token.expires
            ? output_time(token.expires, expires) : "never",
@@ -457,6 +461,14 @@ token_rotate_command(ctl_t *ctl)
     rc = token_state(ctl->store, &ctl->error, id, &old);
     if (rc != 1) {
         return rc == 0 ? token_none(ctl, tenant) : -1;
+    }
+
+    if (old.identity[0] != '\0') {
+        ctl_error(&ctl->error, CTL_REFUSED, "refused", "\"%s\" is an identity, "
+                  "and no token", ctl->args[0]);
+        return ctl_remedy(&ctl->error, "add the new identity (ampctl identity "
+                          "add %.*s NAME), and later remove the old one",
+                          (int) tenant.len, tenant.data);
     }
 
     if (ctl_value(ctl, TOKEN_EXPIRES) == NULL && old.expires != 0) {

@@ -227,6 +227,32 @@ ctl_dry_change(json_t *record, void *data, ctl_error_t *error)
 
 
 int
+ctl_tenants(ctl_t *ctl, tenant_ids_t *ids)
+{
+    json_t      *record;
+    amp_span_t   id;
+
+    if (ctl->args[0] == NULL) {
+        return ctl_store(ctl) == NULL ? -1
+               : tenant_ids(ctl->store, &ctl->error, ids);
+    }
+
+    record = ctl_tenant_record(ctl, &id);
+    if (record == NULL) {
+        return -1;
+    }
+
+    json_decref(record);
+
+    memset(ids, 0, sizeof(*ids));
+    tenant_ids_add(ids, ctl->args[0], id.len);
+    tenant_ids_sort(ids);
+
+    return 0;
+}
+
+
+int
 ctl_tenant_change(ctl_t *ctl, tenant_change_pt change, void *data)
 {
     int         rc;

@@ -10,7 +10,7 @@
 #include "../core/amp_seal.h"
 #include "output.h"
 #include "store.h"
-#include "tenant_store.h"
+#include "tenant_list.h"
 
 
 #define CTL_MASTER_KEYS  8
@@ -126,6 +126,13 @@ int ctl_tenant_id(ctl_t *ctl, amp_span_t *id);
  */
 
 json_t *ctl_tenant_record(ctl_t *ctl, amp_span_t *id);
+
+/*
+ * The ids of all tenants or, where there is a first argument, the one that it
+ * names, which has to exist.  0, or -1 with ctl->error filled.
+ */
+
+int ctl_tenants(ctl_t *ctl, tenant_ids_t *ids);
 
 /*
  * Changes the record of the tenant that the first argument names, see

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../core/amp_escape.h"
+#include "../core/amp_identity.h"
 #include "../core/amp_json.h"
 #include "../core/amp_keys.h"
 #include "../core/amp_lease.h"
@@ -56,6 +58,38 @@ import_digest(import_t *im, const json_t *token, const char *tenant)
     freeReplyObject(reply);
 
     return fault;
+}
+
+
+/* 1 where a token is none, or has the digest of its identity; else 0. */
+
+static int
+import_identity(const json_t *token)
+{
+    amp_buf_t       out;
+    const char     *name;
+    unsigned char   buf[AMP_IDENTITY_MAX], digest[AMP_TOKEN_DIGEST];
+    unsigned char   hex[AMP_TOKEN_DIGEST_HEX];
+
+    name = json_string_value(json_object_get(token, "identity"));
+
+    if (name == NULL) {
+        return 1;
+    }
+
+    amp_buf_init(&out, buf, sizeof(buf));
+
+    if (amp_identity_parse(ctl_span(name), &out) != NULL
+        || !amp_span_eq(amp_buf_written(&out), ctl_span(name))
+        || amp_identity_digest(ctl_span(name), digest) != 0)
+    {
+        return 0;
+    }
+
+    amp_hex(digest, sizeof(digest), hex);
+
+    return amp_span_eq(amp_span_make(hex, sizeof(hex)),
+                       record_span(record_text(token, "digest")));
 }
 
 
@@ -119,6 +153,9 @@ import_check_token(import_t *im, const import_tenant_t *tenant, size_t i,
     } else if (import_find(json_object_get(tenant->doc, "tokens"), id) != token)
     {
         why = "an id that no other token of the tenant has";
+
+    } else if (!import_identity(token)) {
+        why = "the digest of its identity, and that as ampctl writes it";
 
     } else {
         old = import_find(tenant->tokens, id);

@@ -55,7 +55,7 @@ config_token_add(unsigned tenant, const token_entry_t *entry,
     }
 
     json_array_append_new(tokens[tenant],
-                          json_pack("{s:s, s:s, s:s%, s:I, s:o, s:o}",
+                          json_pack("{s:s, s:s, s:s%, s:I, s:o, s:o, s:o*}",
                           "id", entry->id, "digest", entry->digest,
                           "label", record->label.len ? (char *)
                           record->label.data : "", record->label.len,
@@ -63,7 +63,10 @@ config_token_add(unsigned tenant, const token_entry_t *entry,
                           "expires", record->expires
                           ? json_integer((json_int_t) record->expires)
                           : json_null(), "scope",
-                          token_scope_json(record->scope)));
+                          token_scope_json(record->scope),
+                          "identity", record->identity.len
+                          ? json_stringn((const char *) record->identity.data,
+                                         record->identity.len) : NULL));
 }
 
 
@@ -427,6 +430,7 @@ config_token(const json_t *token, const char *tenant,
     record->created = json_integer_value(json_object_get(token, "created"));
     record->expires = json_integer_value(json_object_get(token, "expires"));
     record->scope = amp_span_null;
+    record->identity = record_span(record_text(token, "identity"));
 
     *scope = NULL;
 

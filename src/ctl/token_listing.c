@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "record.h"
-#include "tenant_list.h"
 #include "token_count.h"
 #include "token_listing.h"
 #include "token_scope.h"
@@ -54,6 +53,27 @@ typedef struct {
 } token_unused_t;
 
 
+static json_t *
+token_listing_text(amp_span_t text)
+{
+    return text.len ? json_stringn((const char *) text.data, text.len)
+                    : json_null();
+}
+
+
+/* What people call a token: its label, or the name of an identity. */
+
+static const char *
+token_listing_label(const json_t *row)
+{
+    const char  *identity;
+
+    identity = json_string_value(json_object_get(row, "identity"));
+
+    return identity ? identity : record_text(row, "label");
+}
+
+
 static void
 token_listing_one(const token_entry_t *entry, const amp_token_record_t *record,
     void *data)
@@ -69,14 +89,15 @@ token_listing_one(const token_entry_t *entry, const amp_token_record_t *record,
 
         /* Redis deletes an expired token, but not its entry in the index */
 
-        row = json_pack("{s:s, s:s, s:n, s:n, s:s, s:n}", "id", entry->id,
-                        "label", "", "created", "expires", "state", "gone",
-                        "scope");
+        row = json_pack("{s:s, s:s, s:n, s:n, s:n, s:s, s:n}", "id", entry->id,
+                        "label", "", "identity", "created", "expires", "state",
+                        "gone", "scope");
 
     } else {
-        row = json_pack("{s:s, s:s%, s:I, s:o, s:s, s:o}", "id", entry->id,
+        row = json_pack("{s:s, s:s%, s:o, s:I, s:o, s:s, s:o}", "id", entry->id,
                         "label", record->label.data ? (char *)
                         record->label.data : "", record->label.len,
+                        "identity", token_listing_text(record->identity),
                         "created", (json_int_t) record->created,
                         "expires", record->expires
                         ? json_integer((json_int_t) record->expires)
@@ -118,7 +139,7 @@ token_listing_print(const char *tenant, const json_t *list)
                                json_object_get(row, "created")), created),
                    output_time(json_integer_value(
                                json_object_get(row, "expires")), expires),
-                   token_use_text(row, last), record_text(row, "label"));
+                   token_use_text(row, last), token_listing_label(row));
     }
 
     output_table_print(table);
@@ -175,11 +196,12 @@ token_unused_one(unsigned tenant, const token_entry_t *entry,
     }
 
     unused->entries[unused->n] = *entry;
-    unused->rows[unused->n++] = json_pack("{s:s%, s:s, s:s%, s:I, s:o}",
+    unused->rows[unused->n++] = json_pack("{s:s%, s:s, s:s%, s:o, s:I, s:o}",
                            "tenant", record->tenant.data, record->tenant.len,
                            "id", entry->id, "label", record->label.len
                            ? (const char *) record->label.data : "",
-                           record->label.len, "created",
+                           record->label.len, "identity",
+                           token_listing_text(record->identity), "created",
                            (json_int_t) record->created, "expires",
                            record->expires
                            ? json_integer((json_int_t) record->expires)
@@ -281,7 +303,7 @@ token_unused_print(const token_unused_t *unused, const char *time)
                                    json_object_get(row, "created")), created),
                        output_time(json_integer_value(
                                    json_object_get(row, "expires")), expires),
-                       record_text(row, "label"));
+                       token_listing_label(row));
         }
 
         output_table_print(table);
@@ -299,34 +321,6 @@ token_unused_print(const token_unused_t *unused, const char *time)
 }
 
 
-/* The tenants: the one that is named, or all.  0, or -1. */
-
-static int
-token_unused_tenants(ctl_t *ctl, tenant_ids_t *ids)
-{
-    json_t      *record;
-    amp_span_t   id;
-
-    if (ctl->args[0] == NULL) {
-        return ctl_store(ctl) == NULL ? -1
-               : tenant_ids(ctl->store, &ctl->error, ids);
-    }
-
-    record = ctl_tenant_record(ctl, &id);
-    if (record == NULL) {
-        return -1;
-    }
-
-    json_decref(record);
-
-    memset(ids, 0, sizeof(*ids));
-    tenant_ids_add(ids, ctl->args[0], id.len);
-    tenant_ids_sort(ids);
-
-    return 0;
-}
-
-
 static int
 token_unused_command(ctl_t *ctl, const char *time)
 {
@@ -336,7 +330,7 @@ token_unused_command(ctl_t *ctl, const char *time)
     token_unused_t  unused;
 
     if (token_unused_time(ctl, time, &ms) != 0
-        || token_unused_tenants(ctl, &ids) != 0)
+        || ctl_tenants(ctl, &ids) != 0)
     {
         return -1;
     }

@@ -55,13 +55,16 @@ token_plan_time(const ctl_t *ctl, int64_t time)
 static json_t *
 token_plan_view(const ctl_t *ctl, const amp_token_record_t *record)
 {
-    return json_pack("{s:s%, s:s%, s:o, s:o}",
+    return json_pack("{s:s%, s:s%, s:o, s:o, s:o*}",
                      "tenant", record->tenant.data, record->tenant.len,
                      "label", record->label.len
                      ? (const char *) record->label.data : "",
                      record->label.len,
                      "expires", token_plan_time(ctl, record->expires),
-                     "scope", token_scope_json(record->scope));
+                     "scope", token_scope_json(record->scope),
+                     "identity", record->identity.len
+                     ? json_stringn((const char *) record->identity.data,
+                                    record->identity.len) : NULL);
 }
 
 

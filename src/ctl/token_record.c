@@ -81,9 +81,14 @@ token_state_read(const token_entry_t *entry, const amp_token_record_t *record,
 
     if (record != NULL) {
         memcpy(state->digest, entry->digest, sizeof(state->digest));
+        memcpy(state->id, record->id.data, record->id.len);
+        memcpy(state->tenant, record->tenant.data, record->tenant.len);
         snprintf(state->label, sizeof(state->label), "%.*s",
                  (int) record->label.len, record->label.len
                  ? (const char *) record->label.data : "");
+        snprintf(state->identity, sizeof(state->identity), "%.*s",
+                 (int) record->identity.len, record->identity.len
+                 ? (const char *) record->identity.data : "");
         state->created = record->created;
         state->expires = record->expires;
         state->scope_len = record->scope.len;
@@ -96,7 +101,6 @@ int
 token_state(store_t *store, ctl_error_t *error, amp_span_t id,
     token_state_t *state)
 {
-    token_list_t   list;
     token_entry_t  entry;
 
     memset(state, 0, sizeof(*state));
@@ -105,14 +109,20 @@ token_state(store_t *store, ctl_error_t *error, amp_span_t id,
         return -1;
     }
 
-    if (entry.digest[0] == '\0') {
-        return 0;
-    }
+    return entry.digest[0] == '\0' ? 0
+           : token_state_of(store, error, &entry, state);
+}
 
-    list.n = 1;
-    list.entries = &entry;
 
-    if (token_each(store, error, &list, token_state_read, state) != 0) {
+int
+token_state_of(store_t *store, ctl_error_t *error, const token_entry_t *entry,
+    token_state_t *state)
+{
+    memset(state, 0, sizeof(*state));
+
+    if (token_each_batch(store, error, entry, 1, token_state_read, state)
+        != 0)
+    {
         return -1;
     }
 

@@ -6,6 +6,7 @@
 #define CTL_TOKEN_RECORD_H
 
 
+#include "../core/amp_identity.h"
 #include "token_index.h"
 
 
@@ -26,8 +27,11 @@ int token_each(store_t *store, ctl_error_t *error, const token_list_t *list,
  */
 
 typedef struct {
+    char     id[AMP_TOKEN_ID_MAX + 1];
+    char     tenant[AMP_TENANT_ID_MAX + 1];
     char     digest[AMP_TOKEN_DIGEST_HEX + 1];
     char     label[AMP_TOKEN_LABEL_MAX + 1];
+    char     identity[AMP_IDENTITY_MAX + 1];    /* empty: it is a token       */
     int64_t  created;
     int64_t  expires;
     size_t   scope_len;
@@ -36,6 +40,11 @@ typedef struct {
 
 int token_state(store_t *store, ctl_error_t *error, amp_span_t id,
     token_state_t *state);
+
+/* The same by its digest; the id of the entry is not looked at. */
+
+int token_state_of(store_t *store, ctl_error_t *error,
+    const token_entry_t *entry, token_state_t *state);
 
 
 #endif /* CTL_TOKEN_RECORD_H */

@@ -28,12 +28,13 @@
 
 static int
 token_write(store_t *store, ctl_error_t *error, amp_span_t tenant,
-    const char *digest, amp_span_t record, int64_t expires, long long *answer)
+    const token_entry_t *entry, amp_span_t record, int64_t expires,
+    long long *answer)
 {
     char           end[24];
     unsigned       i, byte;
     amp_buf_t      key, channel, message;
-    amp_span_t     args[4];
+    amp_span_t     args[5];
     amp_event_t    event;
     unsigned char  key_buf[AMP_KEYS_MAX], channel_buf[AMP_KEYS_MAX];
     unsigned char  message_buf[AMP_EVENT_MAX];
@@ -44,7 +45,7 @@ token_write(store_t *store, ctl_error_t *error, amp_span_t tenant,
     memcpy(event.tenant, tenant.data, tenant.len);
 
     for (i = 0; i < AMP_TOKEN_DIGEST; i++) {
-        if (sscanf(digest + 2 * i, "%2x", &byte) == 1) {
+        if (sscanf(entry->digest + 2 * i, "%2x", &byte) == 1) {
             event.digest[i] = (unsigned char) byte;
         }
     }
@@ -56,7 +57,7 @@ token_write(store_t *store, ctl_error_t *error, amp_span_t tenant,
     amp_buf_init(&message, message_buf, sizeof(message_buf));
 
     amp_keys_token(store_prefix(store),
-                   amp_span_make(digest, AMP_TOKEN_DIGEST_HEX), &key);
+                   amp_span_make(entry->digest, AMP_TOKEN_DIGEST_HEX), &key);
     amp_keys_events(store_prefix(store), &channel);
     amp_event_write(&event, &message);
 
@@ -64,9 +65,10 @@ token_write(store_t *store, ctl_error_t *error, amp_span_t tenant,
     args[1] = amp_span_make(end, strlen(end));
     args[2] = amp_buf_written(&channel);
     args[3] = amp_buf_written(&message);
+    args[4] = amp_span_make(entry->id, strlen(entry->id));
 
     return store_script(store, error, &amp_script_write_token, 1,
-                        amp_buf_written(&key), args, 4, answer);
+                        amp_buf_written(&key), args, 5, answer);
 }
 
 
@@ -139,11 +141,15 @@ static int
 token_delete(store_t *store, ctl_error_t *error, amp_span_t tenant,
     const token_entry_t *entry, long long *answer)
 {
-    if (token_write(store, error, tenant, entry->digest, amp_span_null, 0,
-                    answer)
-        != 0
-        || token_use_forget(store, error, entry->digest) != 0)
+    if (token_write(store, error, tenant, entry, amp_span_null, 0, answer)
+        != 0)
     {
+        return -1;
+    }
+
+    /* not that of another token which has this digest */
+
+    if (*answer != -1 && token_use_forget(store, error, entry->digest) != 0) {
         return -1;
     }
 
@@ -216,9 +222,17 @@ token_put(store_t *store, ctl_error_t *error, uint64_t incarnation,
     }
 
     if (token_index(store, error, record->tenant, entry->id, entry->digest) != 0
-        || token_write(store, error, record->tenant, entry->digest,
+        || token_write(store, error, record->tenant, entry,
                        amp_buf_written(&text), record->expires, &answer) != 0)
     {
+        return -1;
+    }
+
+    if (answer == -1) {
+        ctl_error(error, CTL_REFUSED, "conflict", "another token, or the same "
+                  "identity of a tenant, was added at the same time");
+        (void) ctl_remedy(error, "see which: ampctl identity list");
+        (void) token_index(store, error, record->tenant, entry->id, NULL);
         return -1;
     }
 
@@ -293,12 +307,44 @@ token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     record.created = issued->created;
     record.expires = issued->expires;
     record.scope = scope;
+    record.identity = amp_span_null;
 
     if (token_prune(store, error, tenant) != 0) {
         return -1;
     }
 
     return token_put(store, error, incarnation, &entry, &record);
+}
+
+
+int
+token_identify(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const token_entry_t *entry, amp_span_t identity, amp_span_t scope,
+    char id[AMP_TOKEN_ID_MAX + 1])
+{
+    int                 rc;
+    int64_t             now;
+    token_issued_t      drawn;
+    amp_token_record_t  record;
+
+    rc = token_draw(error, tenant, &drawn);
+    memcpy(id, drawn.id, AMP_TOKEN_ID_MAX + 1);
+    secret_clean(&drawn, sizeof(drawn));
+
+    if (rc != 0 || store_time(store, error, tenant, &now) != 0
+        || token_prune(store, error, tenant) != 0)
+    {
+        return -1;
+    }
+
+    memset(&record, 0, sizeof(record));
+    record.tenant = tenant;
+    record.id = amp_span_make(id, strlen(id));
+    record.created = now / 1000000;
+    record.scope = scope;
+    record.identity = identity;
+
+    return token_restore(store, error, entry->digest, &record);
 }
 
 

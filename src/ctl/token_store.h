@@ -29,6 +29,15 @@ int token_issue(store_t *store, ctl_error_t *error, amp_span_t tenant,
     token_issued_t *issued);
 
 /*
+ * Gives an identity (amp_identity.h) to a tenant; entry has its digest; id is
+ * filled.  As above, and -1 where it has been given before.
+ */
+
+int token_identify(store_t *store, ctl_error_t *error, amp_span_t tenant,
+    const token_entry_t *entry, amp_span_t identity, amp_span_t scope,
+    char id[AMP_TOKEN_ID_MAX + 1]);
+
+/*
  * Writes a token with a known digest, which replaces one that has its id.  1, 0
  * when the tenant does not exist, -1 with the error filled.
  */

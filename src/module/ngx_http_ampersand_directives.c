@@ -121,6 +121,75 @@ ngx_http_ampersand_keyring_cleanup(void *data)
 
 
 char *
+ngx_http_ampersand_set_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    ngx_str_t                         *value, by;
+    ngx_http_ampersand_identity_t     *identity;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (alcf->identity != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    identity = ngx_pcalloc(cf->pool, sizeof(*identity));
+    if (identity == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    ngx_memzero(&ccv, sizeof(ccv));
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = &identity->value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    alcf->identity = identity;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    by = value[2];
+
+    if (ngx_strcmp(by.data, "by=id") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(by.data, "by=fingerprint") == 0) {
+        identity->kind = AMP_IDENTITY_FINGERPRINT;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(by.data, "by=subject") == 0) {
+        identity->kind = AMP_IDENTITY_SUBJECT;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(by.data, "by=claim:", 9) == 0) {
+        identity->kind = AMP_IDENTITY_CLAIM;
+        identity->claim.data = by.data + 9;
+        identity->claim.len = by.len - 9;
+
+        if (amp_identity_claim_valid(ngx_ampersand_span(identity->claim))) {
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\", write by=id, by=fingerprint, "
+                       "by=subject, or by=claim:NAME with the name of a claim, "
+                       "for example by=claim:sub", &by);
+    return NGX_CONF_ERROR;
+}
+
+
+char *
 ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_ampersand_loc_conf_t *alcf = conf;

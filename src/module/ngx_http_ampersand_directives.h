@@ -17,6 +17,8 @@ char *ngx_http_ampersand_set_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ampersand_set_master_key(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+char *ngx_http_ampersand_set_identity(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_ampersand_set_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ampersand_set_upstream(ngx_conf_t *cf,

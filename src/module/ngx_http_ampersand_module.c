@@ -131,10 +131,10 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
       NULL },
 
     { ngx_string("ampersand_identity"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_ampersand_set_identity,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_ampersand_loc_conf_t, identity),
+      0,
       NULL },
 
     { ngx_string("ampersand_cors"),

@@ -45,6 +45,8 @@ static void ngx_http_ampersand_resolved(
     ngx_http_ampersand_resolve_t *resolve);
 static ngx_int_t ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_identity(ngx_http_request_t *r,
+    ngx_http_ampersand_identity_t *identity, ngx_http_ampersand_ctx_t *ctx);
 static ngx_int_t ngx_http_ampersand_find_tenant(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static amp_reason_e ngx_http_ampersand_check(ngx_http_request_t *r,
@@ -235,22 +237,7 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
     ngx_http_ampersand_loc_conf_t *alcf, ngx_http_ampersand_ctx_t *ctx)
 {
     if (alcf->identity) {
-        if (ngx_http_complex_value(r, alcf->identity, &ctx->resolve.identity)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        if (!amp_tenant_id_valid(ngx_ampersand_span(ctx->resolve.identity))) {
-            ctx->fault.text = ctx->resolve.identity.len
-                              ? "The identity \"%\" cannot be a tenant's id."
-                              : "The identity is empty.";
-            ctx->fault.name = ngx_ampersand_span(ctx->resolve.identity);
-
-            return ngx_http_ampersand_deny(r, ctx, AMP_NO_IDENTITY);
-        }
-
-        return NGX_OK;
+        return ngx_http_ampersand_identity(r, alcf->identity, ctx);
     }
 
     if (ctx->headers.credential != AMP_OK) {
@@ -259,6 +246,68 @@ ngx_http_ampersand_identify(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/* The value is a tenant's id, or what a tenant was given as its identity. */
+
+static ngx_int_t
+ngx_http_ampersand_identity(ngx_http_request_t *r,
+    ngx_http_ampersand_identity_t *identity, ngx_http_ampersand_ctx_t *ctx)
+{
+    u_char                        *p;
+    amp_buf_t                      name;
+    ngx_str_t                      value;
+    ngx_uint_t                     good;
+    ngx_http_ampersand_resolve_t  *resolve;
+
+    resolve = &ctx->resolve;
+
+    if (ngx_http_complex_value(r, &identity->value, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (identity->kind == AMP_IDENTITY_TENANT) {
+        resolve->identity = value;
+        good = amp_tenant_id_valid(ngx_ampersand_span(value));
+
+    } else {
+        p = ngx_pnalloc(r->pool, AMP_IDENTITY_MAX);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        amp_buf_init(&name, p, AMP_IDENTITY_MAX);
+
+        good = (amp_identity_name(identity->kind,
+                                  ngx_ampersand_span(identity->claim),
+                                  ngx_ampersand_span(value), &name)
+                == NULL);
+
+        resolve->name.data = p;
+        resolve->name.len = amp_buf_written(&name).len;
+
+        if (good && amp_identity_digest(amp_buf_written(&name), resolve->digest)
+                    != 0)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (good) {
+        return NGX_OK;
+    }
+
+    ctx->fault.name = ngx_ampersand_span(value);
+    ctx->fault.text = "The identity is empty.";
+
+    if (value.len) {
+        ctx->fault.text = identity->kind == AMP_IDENTITY_TENANT
+                          ? "The identity \"%\" cannot be a tenant's id."
+                          : "The identity \"%\" is malformed.";
+    }
+
+    return ngx_http_ampersand_deny(r, ctx, AMP_NO_IDENTITY);
 }
 
 
@@ -317,6 +366,11 @@ ngx_http_ampersand_check(ngx_http_request_t *r,
         if (ctx->resolve.reason == AMP_NO_IDENTITY) {
             ctx->fault.text = "No tenant has the id \"%\".";
             ctx->fault.name = ngx_ampersand_span(ctx->resolve.identity);
+
+            if (ctx->resolve.name.len) {
+                ctx->fault.text = "No tenant has the identity \"%\".";
+                ctx->fault.name = ngx_ampersand_span(ctx->resolve.name);
+            }
 
         } else if (ctx->resolve.reason == AMP_BAD_TOKEN) {
             ctx->fault.text = "The token's prefix, alphabet or checksum is"

@@ -22,6 +22,7 @@
 #include "tenant/ngx_http_ampersand_lookup.h"
 #include "zone/ngx_ampersand_breaker.h"
 #include "zone/ngx_ampersand_metrics.h"
+#include "amp_identity.h"
 
 
 #define NGX_HTTP_AMPERSAND_OFF  AMP_API_COUNT   /* ampersand off;             */
@@ -110,6 +111,15 @@ typedef struct {
 } ngx_http_ampersand_ttl_t;
 
 
+/* ampersand_identity */
+
+typedef struct {
+    ngx_http_complex_value_t        value;
+    amp_identity_e                  kind;
+    ngx_str_t                       claim;
+} ngx_http_ampersand_identity_t;
+
+
 /* location{} */
 
 typedef struct {
@@ -126,7 +136,7 @@ typedef struct {
                                                    or its own, and without or
                                                    with stale answers; in a
                                                    worker                     */
-    ngx_http_complex_value_t       *identity;
+    ngx_http_ampersand_identity_t  *identity;
     ngx_array_t                    *cors;       /* ngx_str_t, origins; NULL:
                                                    off                        */
     ngx_flag_t                      observe;

@@ -17,6 +17,8 @@ static ngx_http_ampersand_ctx_t *ngx_http_ampersand_context_create(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_ampersand_context_read(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
+static ngx_int_t ngx_http_ampersand_context_token(
+    ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_context_id(ngx_http_request_t *r,
     ngx_http_ampersand_ctx_t *ctx);
 static void ngx_http_ampersand_context_leave(void *data);
@@ -95,11 +97,10 @@ ngx_http_ampersand_context_next(ngx_http_request_t *r)
     ctx->policy.tracestate = dropped->policy.tracestate;
     ctx->limited = dropped->limited;
     ctx->unknown = dropped->unknown;
-    ctx->resolve.token = dropped->resolve.token;
-    ngx_memcpy(ctx->resolve.digest, dropped->resolve.digest,
-               sizeof(ctx->resolve.digest));
 
-    return ctx;
+    /* what was looked up there may have been an identity */
+
+    return ngx_http_ampersand_context_token(ctx) == NGX_OK ? ctx : NULL;
 }
 
 
@@ -205,20 +206,28 @@ ngx_http_ampersand_context_read(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ctx->headers.credential == AMP_OK) {
-        ctx->resolve.token = ctx->headers.token;
-
-        if (amp_token_digest(ngx_ampersand_span(ctx->resolve.token),
-                             ctx->resolve.digest)
-            != 0)
-        {
-            return NGX_ERROR;
-        }
+    if (ngx_http_ampersand_context_token(ctx) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ngx_http_ampersand_context_id(r, ctx);
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ampersand_context_token(ngx_http_ampersand_ctx_t *ctx)
+{
+    if (ctx->headers.credential != AMP_OK) {
+        return NGX_OK;
+    }
+
+    ctx->resolve.token = ctx->headers.token;
+
+    return amp_token_digest(ngx_ampersand_span(ctx->resolve.token),
+                            ctx->resolve.digest)
+           == 0 ? NGX_OK : NGX_ERROR;
 }
 
 

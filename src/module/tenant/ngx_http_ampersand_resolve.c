@@ -41,15 +41,15 @@ ngx_http_ampersand_resolve(ngx_http_request_t *r,
         return NGX_OK;
 
     case NGX_AMPERSAND_RECORD_NEGATIVE:
-        resolve->reason = resolve->identity.data ? AMP_NO_IDENTITY
-                                                 : AMP_UNKNOWN_TOKEN;
+        resolve->reason = resolve->identity.data || resolve->name.len
+                          ? AMP_NO_IDENTITY : AMP_UNKNOWN_TOKEN;
         return NGX_OK;
 
     case NGX_AMPERSAND_RECORD_MISS:
 
         /* a wrong checksum: no such token was ever issued */
 
-        if (resolve->identity.data == NULL
+        if (resolve->identity.data == NULL && resolve->name.len == 0
             && !amp_token_valid(ngx_ampersand_span(resolve->token)))
         {
             resolve->reason = AMP_BAD_TOKEN;
@@ -249,6 +249,10 @@ ngx_http_ampersand_resolve_copy(ngx_http_ampersand_lookup_t *lookup,
     scope = lookup->scope;
     record = resolve->record;
     tenant = lookup->tenant;
+
+    if (reason == AMP_UNKNOWN_TOKEN && resolve->name.len) {
+        reason = AMP_NO_IDENTITY;
+    }
 
     resolve->reason = reason;
 

@@ -31,7 +31,8 @@ typedef void (*ngx_http_ampersand_resolve_pt)(
 
 /*
  * A request's, zeroed, in memory that lives as long as the request.  The caller
- * sets record and handler, and token and digest or identity.
+ * sets record and handler, and token and digest, or identity, or name and
+ * digest.
  */
 
 struct ngx_http_ampersand_resolve_s {
@@ -39,6 +40,9 @@ struct ngx_http_ampersand_resolve_s {
     u_char                        digest[AMP_TOKEN_DIGEST];
     ngx_str_t                     identity;     /* a tenant's id; data NULL:
                                                    by the token               */
+    ngx_str_t                     name;         /* of an identity, see
+                                                   amp_identity.h, which the
+                                                   digest is of; else empty   */
     ngx_ampersand_record_t       *record;       /* the caller's, zeroed       */
     amp_reason_e                  reason;       /* AMP_OK: record is filled   */
     ngx_http_ampersand_resolve_pt handler;
