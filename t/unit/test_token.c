@@ -266,6 +266,7 @@ a_written_record_is_decoded(void **state)
     r.created = 1763000000;
     r.expires = 0;
     r.scope = amp_span_null;
+    r.identity = amp_span_null;
 
     amp_buf_init(&out, json, sizeof(json));
     amp_token_record_write(&r, &out);
@@ -284,6 +285,15 @@ a_written_record_is_decoded(void **state)
                                              sizeof(buf), &back, &error), 0);
     assert_true(amp_span_eq(back.label, r.label));
     assert_true(back.expires == INT64_MAX);
+    assert_int_equal(back.identity.len, 0);
+
+    r.identity = amp_span("subject:CN=a \"b\"");
+    amp_buf_init(&out, json, sizeof(json));
+    amp_token_record_write(&r, &out);
+
+    assert_int_equal(amp_token_record_decode(amp_buf_written(&out), buf,
+                                             sizeof(buf), &back, &error), 0);
+    assert_true(amp_span_eq(back.identity, r.identity));
 
     amp_buf_init(&out, json, 60);
     amp_token_record_write(&r, &out);

@@ -1,4 +1,5 @@
 #include "ngx_ampersand_last_use.h"
+#include "zone/ngx_ampersand_clock.h"
 #include "amp_escape.h"
 #include "amp_keys.h"
 #include "amp_usage.h"
@@ -25,7 +26,7 @@ ngx_ampersand_last_use(ngx_ampersand_last_use_t *last_use, const u_char *digest,
     ngx_uint_t                     i;
     ngx_ampersand_last_use_set_t  *set;
 
-    day = (uint32_t) (ngx_time() / AMP_USAGE_DAY);
+    day = (uint32_t) (ngx_ampersand_clock_now(last_use->zone) / AMP_USAGE_DAY);
 
     if (used == day) {
         return;

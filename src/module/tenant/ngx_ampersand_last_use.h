@@ -1,6 +1,6 @@
 /*
- * The day (UTC) on which each token was used last, in Redis:
- * amp:used:<digest>, for ampctl token list --unused.
+ * The day (UTC, by the clock of Redis) on which each token was used last, in
+ * Redis: amp:used:<digest>, for ampctl token list --unused.
  *
  * The first request of a day that a gateway serves with a token marks the token
  * in the zone and sends one SET; all others of that day find the mark.  No
