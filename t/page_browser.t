@@ -111,23 +111,32 @@ subtest 'it goes on by itself' => sub {
     shows('and goes on', table('tenant-table'), '^third\|.*\|6\|0$');
 };
 
+# What this JavaScript makes of a gateway's answer, in place of the answer.
+
+sub changed {
+    my ($script) = @_;
+    return $browser->js(<<"END");
+window.realFetch ||= window.fetch;
+window.fetch = async (...args) => {
+    const status = await (await window.realFetch(...args)).json();
+    $script
+    return new Response(JSON.stringify(status));
+};
+END
+}
+
 # The answers of the gateway, with another past: how many of ten upstream requests a second took a second.
 
 sub latency {
     my (%slow) = @_;
     my $took = sub { my ($part) = @_; return "counts(s >= status.second - 60 ? @{[ $slow{$part} || 0 ]} : 0, @{[ $part eq 'gateway' ? '[0.0001, 0.025]' : '[0.025, 2.5]' ]})" };
-    return $browser->js(<<"END");
-window.realFetch ||= window.fetch;
-window.fetch = async (...args) => {
-    const status = await (await window.realFetch(...args)).json();
+    return changed(<<"END");
     const counts = (slow, [fast, long]) => status.bounds.map(b => b === fast ? 10 - slow : b === long ? slow : 0);
     status.history = [];
     for (let s = status.second - 600; s < status.second; s++) {
         status.history.push({ second: s, gateway: 0, upstream: 10, cache: 0, refusals: {},
                               durations: { gateway: @{[ $took->('gateway') ]}, upstream: @{[ $took->('upstream') ]} } });
     }
-    return new Response(JSON.stringify(status));
-};
 END
 }
 
@@ -146,6 +155,28 @@ subtest 'whether upstream or the gateway is slow' => sub {
     latency();
     shows('neither is any more', $note->(5), '^as usual$');
     $browser->js('window.fetch = window.realFetch; undefined');
+};
+
+subtest 'what is broken' => sub {
+    changed(<<'END');
+status.upstream_read_suspended = 1;
+status.upstream.write.connections.new += 60;
+status.upstream.write.errors.timeout += 50;
+status.redis_degraded = 1;
+status.redis_links_up = 0;
+status.redisNodes = { '10.0.0.1:6379': { up: 0, connecting: 0, down: 3 }, '10.0.0.2:6379': { up: 3, connecting: 0, down: 0 } };
+status.redis.lease = status.redis.lease.map((n, i) => n + (status.bounds[i] === 0.25 ? 1000 : 0));
+status.tenants.acme.keyUsable = false;
+END
+    shows('a suspended host', attention(), '^Broken: Upstream: the host of the read API failed and is suspended$');
+    shows('an API that fails', attention(), '^Broken: Upstream: requests to the write API fail, in the last minute timeout 50$');
+    shows('the server of Redis that is away', attention(), '^Broken: Redis, or a part of it, is out of reach: 10.0.0.1:6379$');
+    shows('a key', attention(), '^Broken: Tenant acme has no Ampersand key that opens$');
+    shows('and that Redis is slow', attention(), '^Slow: Redis: p95 of leases of limits [\d.]+ ms$');
+    changed(q{status.redisNodes = { '10.0.0.3:26379': { up: 0, connecting: 0, down: 2 } };});
+    shows('a Sentinel that is away', attention(), '^Broken: A server of Redis or a Sentinel is out of reach: 10.0.0.3:26379$');
+    $browser->js('window.fetch = window.realFetch; undefined');
+    shows('nothing any more', attention(), '^(?!.*Broken)[^]*$');
 };
 
 subtest 'filters' => sub {
