@@ -12,7 +12,8 @@ package Gateway::FakeRedis;
 #   $fake->copy($real);             # all that a Gateway::Redis holds under amp:
 #   $fake->fault({ ... }, ...);     # replaces all faults; without arguments: none
 #   $fake->publish('amp:events', $text);    # to_subscribers($bytes): raw bytes
-#   $fake->commands;                # [name, args...] of each since start() or clear()
+#   $fake->commands;                # [name, args...] of each since start() or clear(), but for GET amp:frozen,
+#                                   # which a gateway sends at a moment of its own, when it has subscribed
 #   $fake->count('GET', qr/token/); # of those
 #   $fake->clear; $fake->url; $fake->stop
 #   $fake->kick;                    # closes all connections; kick('events'): the subscriptions
@@ -220,7 +221,7 @@ sub order {
     } elsif ($what eq 'to_subscribers') {
         $self->send($_, $args[0]) for grep { %{ $_->{channels} } } values %{ $self->{clients} };
     } elsif ($what eq 'commands') {
-        return @{ $self->{commands} };
+        return grep { ($_->[1] // '') ne 'amp:frozen' } @{ $self->{commands} };
     } elsif ($what eq 'clear') {
         $self->{commands} = [];
     } elsif ($what eq 'release') {
