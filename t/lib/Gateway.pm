@@ -201,7 +201,7 @@ E
     $http .= ' ampersand_tenant_ttl 1h;' unless "$needed $http" =~ /ampersand_tenant_ttl/;
 
     # Tests make an upstream fail more often in a row than a host may.
-    $http .= ' ampersand_suspend off;' unless $http =~ /ampersand_suspend/;
+    $http .= ' ampersand_suspend off;' unless $o->{root} || $http =~ /ampersand_suspend/;
 
     open my $f, '>', "$dir/nginx.conf.new" or die $!;
     print $f <<"E";
