@@ -76,7 +76,7 @@ subtest 'a record under the name of another tenant' => sub {
     is status_of('revoked'), 200, 'others are not affected';
     my ($records) = grep { $_->{check} eq 'records' } doctor();
     is_deeply [ @$records{qw(status message)} ], [ 'fail', '1 cannot be read: changed' ], 'doctor names it';
-    like +($gw->try_ctl('tenant', 'show', 'changed'))[2], qr/it has the id of another tenant.*ampctl tenant remove changed/s, '"tenant show" says what to do';
+    like +($gw->try_ctl('tenant', 'show', 'changed'))[2], qr/it has the id of another tenant.*ampctl repair.*ampctl tenant remove changed/s, '"tenant show" says what to do';
     $redis->command('RENAME', 'amp:tenant:changed', 'amp:tenant:kept');
     ok becomes('kept', 200), 'renamed back';
     $gw->ctl('tenant', 'remove', 'changed');

@@ -364,9 +364,8 @@ doctor_tenants(doctor_t *doctor)
     doctor_frozen(doctor, &tenants.frozen);
 
     doctor_names_report(doctor, "records", DOCTOR_FAIL, &tenants.unreadable,
-                        "cannot be read", "repair the records in Redis, or "
-                        "remove the tenants (ampctl tenant remove ID) and add "
-                        "them again");
+                        "cannot be read", "ampctl tenant show ID says what to "
+                        "do: repair or remove them");
 
     doctor_names_report(doctor, "sealed keys", DOCTOR_FAIL, &tenants.unopened,
                         "with an active key that none of the given master keys "

@@ -15,6 +15,9 @@
 #include "tenant_write.h"
 
 
+static const char  tenant_other[] = "it has the id of another tenant";
+
+
 json_t *
 tenant_parse(amp_span_t id, const char *text, size_t len, const char **why)
 {
@@ -40,7 +43,7 @@ tenant_parse(amp_span_t id, const char *text, size_t len, const char **why)
     if (!amp_span_eq(id, amp_tenant_field((amp_tenant_t *) &flat,
                                           ((amp_tenant_t *) &flat)->id)))
     {
-        *why = "it has the id of another tenant";
+        *why = tenant_other;
         json_decref(record);
         return NULL;
     }
@@ -79,8 +82,11 @@ tenant_unreadable(ctl_error_t *error, amp_span_t id, const char *why)
               "the record of tenant \"%.*s\" cannot be read (%s)",
               (int) id.len, id.data, why);
 
-    (void) ctl_remedy(error, "repair the record in Redis, or remove the "
-                      "tenant (ampctl tenant remove %.*s) and add it again",
+    (void) ctl_remedy(error, "%s, or remove the tenant (ampctl tenant remove "
+                      "%.*s) and add it again",
+                      why == tenant_other ? "ampctl repair writes it under its "
+                                            "own name, if that is free"
+                                          : "repair the record in Redis",
                       (int) id.len, id.data);
 }
 
