@@ -64,6 +64,10 @@ subtest 'what a refused client is told' => sub {
         is type($res), 'project-rate-limited', 'with the reason';
         cmp_ok $res->{headers}{'retry-after'}, '>', 3000, 'and when the next request passes';
     }
+    my $stands = $second->status->{tenants}{"t$n"}{limits};
+    is $stands->{project}{burst}, 3, 'the status has it among the limits of the tenant';
+    is $stands->{project}{used}, 1, 'used up, by both';
+    ok exists $stands->{default}, 'beside its own';
     like $first->ctl('explain', 'GET', '/v1/destinations', '--tenant', "t$n"), qr{^limit +project: 1/h, burst 3$}m, 'ampctl explain names it';
     like $first->get('/-/status?format=prometheus')->{body}, qr/^ampersand_limit_refusals_total\{[^}]*limit="project"[^}]*\} 1$/m,
         'it is counted by that name';

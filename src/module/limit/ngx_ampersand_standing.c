@@ -5,6 +5,8 @@
 
 static void ngx_ampersand_standing_record(ngx_ampersand_shared_t *sh,
     const amp_tenant_t *tenant, ngx_ampersand_standing_t *standing);
+static void ngx_ampersand_standing_rate(ngx_ampersand_shared_t *sh,
+    amp_span_t holder, amp_limit_e limit, ngx_ampersand_standing_t *standing);
 static time_t ngx_ampersand_standing_cooldown(ngx_ampersand_shared_t *sh,
     const amp_tenant_t *tenant);
 static ngx_uint_t ngx_ampersand_standing_in_flight(ngx_ampersand_shared_t *sh,
@@ -43,12 +45,10 @@ static void
 ngx_ampersand_standing_record(ngx_ampersand_shared_t *sh,
     const amp_tenant_t *tenant, ngx_ampersand_standing_t *standing)
 {
-    u_char                   name[NGX_AMPERSAND_LEASE_ID];
-    uint64_t                 now;
-    amp_span_t               id, lease;
-    ngx_uint_t               i;
-    ngx_ampersand_node_t    *node;
-    ngx_ampersand_leased_t  *leased;
+    amp_span_t                     id, project;
+    ngx_uint_t                     i;
+    ngx_ampersand_node_t          *node;
+    ngx_ampersand_project_node_t  *pn;
 
     id = amp_tenant_field(tenant, tenant->id);
 
@@ -56,23 +56,22 @@ ngx_ampersand_standing_record(ngx_ampersand_shared_t *sh,
     standing->opens = (tenant->sealed.len != 0 && tenant->opened);
     standing->cooldown = ngx_ampersand_standing_cooldown(sh, tenant);
 
-    now = ngx_ampersand_lease_now();
-
     for (i = 0; i < AMP_LIMIT_COUNT; i++) {
-
-        if (!amp_tenant_rate(tenant, (amp_limit_e) i, &standing->rates[i])) {
-            continue;
+        if (amp_tenant_rate(tenant, (amp_limit_e) i, &standing->rates[i])) {
+            ngx_ampersand_standing_rate(sh, id, (amp_limit_e) i, standing);
         }
+    }
 
-        standing->limits |= (ngx_uint_t) 1 << i;
+    project = amp_tenant_field(tenant, tenant->project_id);
+    node = ngx_ampersand_standing_peek(sh, NGX_AMPERSAND_PROJECT, project);
 
-        lease = ngx_ampersand_lease_id(id, (amp_limit_e) i, name);
-        node = ngx_ampersand_standing_peek(sh, NGX_AMPERSAND_LEASE, lease);
+    if (node) {
+        pn = ngx_ampersand_node_body(node);
 
-        if (node) {
-            leased = ngx_ampersand_node_state(node);
-            standing->used[i] = amp_lease_used(&leased->lease,
-                                               &standing->rates[i], now);
+        if (pn->limit.count) {
+            standing->rates[AMP_LIMIT_PROJECT] = pn->limit;
+            ngx_ampersand_standing_rate(sh, project, AMP_LIMIT_PROJECT,
+                                        standing);
         }
     }
 
@@ -81,6 +80,31 @@ ngx_ampersand_standing_record(ngx_ampersand_shared_t *sh,
         standing->rates[AMP_LIMIT_CONCURRENCY].burst = tenant->concurrency;
         standing->used[AMP_LIMIT_CONCURRENCY] =
                   ngx_ampersand_standing_in_flight(sh, id, tenant->concurrency);
+    }
+}
+
+
+/* How much is used of a limit, whose rate is set. */
+
+static void
+ngx_ampersand_standing_rate(ngx_ampersand_shared_t *sh, amp_span_t holder,
+    amp_limit_e limit, ngx_ampersand_standing_t *standing)
+{
+    u_char                   name[NGX_AMPERSAND_LEASE_ID];
+    amp_span_t               id;
+    ngx_ampersand_node_t    *node;
+    ngx_ampersand_leased_t  *leased;
+
+    standing->limits |= (ngx_uint_t) 1 << limit;
+
+    id = ngx_ampersand_lease_id(holder, limit, name);
+    node = ngx_ampersand_standing_peek(sh, NGX_AMPERSAND_LEASE, id);
+
+    if (node) {
+        leased = ngx_ampersand_node_state(node);
+        standing->used[limit] = amp_lease_used(&leased->lease,
+                                               &standing->rates[limit],
+                                               ngx_ampersand_lease_now());
     }
 }
 
