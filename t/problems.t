@@ -207,6 +207,7 @@ my %remedy = (
     'no grant'             => 'ampctl grant add reader --allow createTopic',
     'no grant for secrets' => 'ampctl grant add acme --allow secrets',
     'no key'               => 'ampctl key set keyless',
+    'too large by length'  => 'ampersand_body_max decides; of a body in which the gateway looks for a project or group it takes 1 MB',
     'a disabled tenant'    => 'ampctl tenant enable off',
 );
 
