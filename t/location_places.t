@@ -173,6 +173,7 @@ my @silent = (
     "location ~ ^/v1 { return 204; } location ^~ /v1/ { ampersand platform; $in }",
     "location ~ ^/v1 { return 204; } location = /v1/topics { ampersand platform; $in }",
     "location ~ ^/V1 { return 204; } location /v1 { ampersand platform; $in }",
+    "location ~ ^/in { return 204; } location /in { location ~ ^/in/v1 { rewrite ^/in(.*) \$1 break; ampersand platform; $in } }",
     "location ~ ^/in { return 204; } location ^~ /in { location /in/v1 { ampersand platform; $in } }",
     "location ~ ^/v1/topics/ { return 204; } location ~ ^/v1/topics { ampersand platform; $in }",
     "location ~ ^/v1/topics { return 204; } location ~* ^/v1/topics { ampersand platform; $in }",

@@ -262,15 +262,7 @@ ngx_http_ampersand_reach_regex(ngx_conf_t *cf,
               &other->name, "leave out its \"^~\", or put this one into it");
     }
 
-    if (level->outer) {
-        other = ngx_http_ampersand_reach_covered(level->outer, level->clcf,
-                                                 &begin);
-        if (other) {
-            ngx_http_ampersand_reach_warn(cf, clcf,
-                  "nginx prefers the regular expression", &other->name,
-                  "write \"location ^~\" for the prefix around it");
-        }
-    }
+    /* those of an outer level are tried after those of an inner one */
 
     return ngx_http_ampersand_reach_level(cf, &inner);
 }
@@ -278,8 +270,8 @@ ngx_http_ampersand_reach_regex(ngx_conf_t *cf,
 
 /*
  * The regular expression that takes all requests whose URI begins so from a
- * location of this level, or NULL.  Those of outer levels do, too, unless the
- * location in between has "^~".
+ * location for a prefix of this level, or NULL.  Those of outer levels do, too,
+ * unless the location in between has "^~".
  */
 
 static ngx_http_core_loc_conf_t *
