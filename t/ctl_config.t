@@ -217,6 +217,14 @@ subtest '--prune removes what is not in the document' => sub {
     like $seen[0], qr/^bare/, 'and removed tenants come before all';
     import_doc($dst, $doc, '--prune');
     is_deeply export($dst), $doc, 'back again';
+    my $labelled = $JSON->decode($JSON->encode($doc));
+    $labelled->{tenants}[0]{label} = 'a note';
+    import_doc($dst, $labelled);
+    is_deeply export($dst), $labelled, 'a label';
+    import_doc($dst, $doc);
+    is_deeply export($dst), $labelled, 'stays without --prune';
+    import_doc($dst, $doc, '--prune');
+    is_deeply export($dst), $doc, 'and goes with it';
 };
 
 subtest 'keys from files' => sub {

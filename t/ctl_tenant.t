@@ -257,7 +257,24 @@ subtest 'set: another project, with the same tokens' => sub {
     is_deeply record('moves')->{project}, { id => 'p-2', name => 'beta' }, 'its name';
     is_deeply $redis->command('HGETALL', 'amp:tokens:moves'), $tokens, 'tokens';
     is $ctl->run(qw(tenant set nobody --project p))->{code}, 1, 'no such tenant';
-    $ctl->run(qw(tenant remove moves));
+
+    is $ctl->json(qw(tenant set moves --label), 'billing, team 7')->{doc}{label}, 'billing, team 7', 'a label';
+    is_deeply record('moves')->{project}, { id => 'p-2', name => 'beta' }, 'and the project stays';
+    like $ctl->run(qw(tenant show moves))->{out}, qr/^label     billing, team 7$/m, 'tenant show';
+    is $ctl->json(qw(tenant show moves))->{doc}{label}, 'billing, team 7', 'as JSON';
+    is_deeply $redis->command('HGETALL', 'amp:tokens:moves'), $tokens, 'the same tokens';
+    my ($doc) = grep { $_->{id} eq 'moves' } @{ $ctl->json(qw(config export))->{doc}{tenants} };
+    my $import = sub { return $ctl->run('config', 'import', $ctl->file('label.json', encode_json({ version => 1, tenants => [ {@_} ] }))) };
+    $ctl->run(qw(tenant set moves --label), '');
+    ok !exists record('moves')->{label}, 'none';
+    is $import->(%$doc)->{err}, '', 'imported';
+    is record('moves')->{label}, 'billing, team 7', 'export and import keep it';
+    $import->(%$doc, label => '');
+    ok !exists record('moves')->{label}, 'an empty one removes it';
+    is $ctl->run(qw(tenant set moves --label), $_)->{code}, 2, 'no label' for 'x' x 129, "a\x07b";
+    is $ctl->run(qw(tenant add labelled --project p --label), 'from the start')->{code}, 0, 'tenant add --label';
+    is record('labelled')->{label}, 'from the start', 'has it';
+    $ctl->run(qw(tenant remove), $_) for qw(moves labelled);
 };
 
 subtest 'many tenants: all are listed, in order, and Redis is never asked for all at once' => sub {

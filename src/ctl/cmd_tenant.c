@@ -9,6 +9,7 @@
 #include "config_diff.h"
 #include "record.h"
 #include "record_key.h"
+#include "record_policy.h"
 #include "tenant_add.h"
 #include "tenant_keys.h"
 #include "tenant_list.h"
@@ -18,7 +19,8 @@
 
 enum {
     TENANT_PROJECT = CTL_OPTION,
-    TENANT_PROJECT_NAME
+    TENANT_PROJECT_NAME,
+    TENANT_LABEL
 };
 
 
@@ -29,6 +31,8 @@ static const ctl_option_t  tenant_set_options[] = {
 
     { TENANT_PROJECT_NAME, "project-name", "NAME",
       "its name, which paths may use in place of the id", 0 },
+
+    { TENANT_LABEL, "label", "L", "a note for people; \"\" removes it", 0 },
 
     CTL_OPTION_DRY_RUN,
     { 0, NULL, NULL, NULL, 0 }
@@ -181,6 +185,11 @@ tenant_show_print(const json_t *record, const token_count_t *tokens)
     grants = json_object_get(record, "grants");
 
     output("tenant    %s\n", record_text(record, "id"));
+
+    if (*record_text(record, "label") != '\0') {
+        output("label     %s\n", record_text(record, "label"));
+    }
+
     output("state     %s\n", json_is_true(json_object_get(record, "disabled"))
                              ? "disabled" : "enabled");
 
@@ -336,10 +345,11 @@ tenant_set_project(json_t *record, void *data, ctl_error_t *error)
 {
     ctl_t       *ctl = data;
     json_t      *project;
-    const char  *id, *name;
+    const char  *id, *name, *label;
 
     id = ctl_value(ctl, TENANT_PROJECT);
     name = ctl_value(ctl, TENANT_PROJECT_NAME);
+    label = ctl_value(ctl, TENANT_LABEL);
     project = json_object_get(record, "project");
 
     /* another project has another name */
@@ -356,7 +366,7 @@ tenant_set_project(json_t *record, void *data, ctl_error_t *error)
         json_object_set_new(project, "name", json_string(name));
     }
 
-    return 0;
+    return label == NULL ? 0 : record_label(record, label, error);
 }
 
 
@@ -370,9 +380,12 @@ tenant_set(ctl_t *ctl)
     project = ctl_value(ctl, TENANT_PROJECT);
     name = ctl_value(ctl, TENANT_PROJECT_NAME);
 
-    if (project == NULL && name == NULL) {
+    if (project == NULL && name == NULL
+        && ctl_value(ctl, TENANT_LABEL) == NULL)
+    {
         ctl_error(&ctl->error, CTL_USAGE, "usage", "nothing to set");
-        return ctl_remedy(&ctl->error, "name --project or --project-name");
+        return ctl_remedy(&ctl->error, "name --project, --project-name or "
+                          "--label");
     }
 
     if ((project != NULL && !amp_project_id_valid(ctl_span(project)))
@@ -399,8 +412,14 @@ tenant_set(ctl_t *ctl)
     }
 
     if (ctl->json) {
-        output_json(json_pack("{s:s, s:O}", "tenant", ctl->args[0], "project",
-                              json_object_get(record, "project")));
+        output_json(json_pack("{s:s, s:O, s:O*}", "tenant", ctl->args[0],
+                              "project", json_object_get(record, "project"),
+                              "label", json_object_get(record, "label")));
+
+    } else if (project == NULL && name == NULL) {
+        output("tenant %s has the label: %s\n", ctl->args[0],
+               *record_text(record, "label") ? record_text(record, "label")
+                                             : "none");
     } else {
         output("tenant %s has project %s, name %s; its tokens stay valid\n"
                "next: check that its key is of that project: ampctl key verify "
@@ -502,7 +521,7 @@ const ctl_command_t  ctl_tenant_commands[] = {
       "  ampctl tenant show acme",
       NULL, tenant_show },
 
-    { "tenant", "set", "ID", "change a tenant's project",
+    { "tenant", "set", "ID", "change a tenant's project, or its label",
       "Its tokens stay valid. With --project alone the name of the former\n"
       "project is forgotten. For example:\n"
       "  ampctl tenant set acme --project-name alpha",

@@ -18,7 +18,8 @@
 /* What a record and the document have alike. */
 
 static const char *const  config_members[] = {
-    "project", "disabled", "grants", "groups", "limits", "cache", "keys"
+    "label", "project", "disabled", "grants", "groups", "limits", "cache",
+    "keys"
 };
 
 
@@ -109,6 +110,17 @@ config_refused(schema_fault_t *fault, const char *name, const char *part,
              error->message);
 
     return -1;
+}
+
+
+static int
+config_label(const json_t *tenant, json_t *record, schema_fault_t *fault)
+{
+    ctl_error_t  error;
+
+    return json_object_get(tenant, "label") != NULL
+           && record_label(record, record_text(tenant, "label"), &error) != 0
+           ? config_refused(fault, "label", NULL, &error) : 0;
 }
 
 
@@ -361,7 +373,7 @@ config_merge(ctl_t *ctl, const json_t *tenant, const char *directory,
 {
     int      rc;
     size_t   i;
-    json_t  *fresh, *project, *name;
+    json_t  *fresh, *project, *name, *member;
 
     project = json_object_get(tenant, "project");
     fresh = record_new(record_text(tenant, "id"), record_text(project, "id"),
@@ -381,9 +393,12 @@ config_merge(ctl_t *ctl, const json_t *tenant, const char *directory,
     for (i = 0; prune
          && i < sizeof(config_members) / sizeof(config_members[0]); i++)
     {
-        if (strcmp(config_members[i], "keys") != 0) {
-            json_object_set(record, config_members[i],
-                            json_object_get(fresh, config_members[i]));
+        member = json_object_get(fresh, config_members[i]);
+
+        if (member == NULL) {
+            json_object_del(record, config_members[i]);
+        } else if (strcmp(config_members[i], "keys") != 0) {
+            json_object_set(record, config_members[i], member);
         }
     }
 
@@ -394,9 +409,9 @@ config_merge(ctl_t *ctl, const json_t *tenant, const char *directory,
                                                             "disabled"));
     }
 
-    rc = 0;
+    rc = config_label(tenant, record, fault);
 
-    if (json_object_get(tenant, "grants") != NULL) {
+    if (rc == 0 && json_object_get(tenant, "grants") != NULL) {
         rc = config_grants(tenant, prune, record, fault);
     }
 

@@ -369,6 +369,29 @@ record_grant_remove(json_t *list, const char *name, const char *item,
 
 
 int
+record_label(json_t *record, const char *label, ctl_error_t *error)
+{
+    if (strlen(label) > RECORD_LABEL_MAX
+        || !amp_json_printable(record_span(label)))
+    {
+        ctl_error(error, CTL_USAGE, "usage",
+                  "the text of --label is not a label");
+        return ctl_remedy(error, "give at most %d bytes of printable UTF-8, "
+                          "e.g. --label \"billing, team 7\"",
+                          RECORD_LABEL_MAX);
+    }
+
+    if (*label == '\0') {
+        json_object_del(record, "label");
+    } else {
+        json_object_set_new(record, "label", json_string(label));
+    }
+
+    return 0;
+}
+
+
+int
 record_group(json_t *record, const char *group, ctl_error_t *error)
 {
     json_t  *groups;

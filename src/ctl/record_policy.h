@@ -45,6 +45,12 @@ int record_grant(json_t *list, const char *item, ctl_error_t *error);
 int record_grant_remove(json_t *list, const char *name, const char *item,
     ctl_error_t *error);
 
+/* Sets the note for people that a tenant has; "" removes it.  0, or -1. */
+
+#define RECORD_LABEL_MAX  128       /* bytes                                  */
+
+int record_label(json_t *record, const char *label, ctl_error_t *error);
+
 /* Adds a group to those that the tenant is bound to. */
 
 int record_group(json_t *record, const char *group, ctl_error_t *error);

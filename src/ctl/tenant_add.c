@@ -19,6 +19,7 @@
 enum {
     TENANT_PROJECT = CTL_OPTION,
     TENANT_PROJECT_NAME,
+    TENANT_LABEL,
     TENANT_KEY_FILE,
     TENANT_RATE,
     TENANT_BURST,
@@ -35,6 +36,8 @@ const ctl_option_t  tenant_add_options[] = {
 
     { TENANT_PROJECT_NAME, "project-name", "NAME",
       "its name, which paths may use in place of the id", 0 },
+
+    { TENANT_LABEL, "label", "L", "a note for people, e.g. team 7", 0 },
 
     { TENANT_KEY_FILE, "key-file", "FILE",
       "the project's Ampersand key, - for standard input", 0 },
@@ -140,8 +143,9 @@ static json_t *
 tenant_add_record(ctl_t *ctl)
 {
     json_t      *record;
-    const char  *project, *name, *rate, *burst;
+    const char  *project, *name, *label, *rate, *burst;
 
+    label = ctl_value(ctl, TENANT_LABEL);
     project = ctl_value(ctl, TENANT_PROJECT);
     name = ctl_value(ctl, TENANT_PROJECT_NAME);
     rate = ctl_value(ctl, TENANT_RATE);
@@ -153,8 +157,9 @@ tenant_add_record(ctl_t *ctl)
 
     record = record_new(ctl->args[0], project, name ? name : "");
 
-    if (((rate != NULL || burst != NULL)
-         && record_limit(record, NULL, rate, burst, &ctl->error) != 0)
+    if ((label != NULL && record_label(record, label, &ctl->error) != 0)
+        || ((rate != NULL || burst != NULL)
+            && record_limit(record, NULL, rate, burst, &ctl->error) != 0)
         || policy_grants(ctl, record, "allow", TENANT_GRANT, POLICY_REPLACE)
            != 0
         || policy_grants(ctl, record, "deny", TENANT_DENY, POLICY_REPLACE)
