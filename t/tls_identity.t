@@ -27,6 +27,8 @@ my ($print) = qx(openssl x509 -in $pem -noout -fingerprint -sha1) =~ /=(\S+)/;
 my ($subject) = qx(openssl x509 -in $pem -noout -subject -nameopt RFC2253) =~ /^subject=\s*(.*)$/m;
 my $hex = lc $print =~ s/://gr;
 
+my $second = Gateway::Upstream->start;
+
 sub start {
     my (@like) = @_;
     my ($by_print, $by_name) = map { Gateway::Redis::free_port() } 1 .. 2;
@@ -37,9 +39,13 @@ sub start {
     my $gw = Gateway->start(
         @like,
         http => "ssl_certificate @{[ $certs->file('server.pem') ]}; ssl_certificate_key @{[ $certs->file('server.key') ]};\n"
-            . "ssl_client_certificate @{[ $certs->ca ]}; ampersand_cache_ttl default 0;\n",
+            . "ssl_client_certificate @{[ $certs->ca ]}; ampersand_cache_ttl default 0;\n"
+            . 'upstream second { server 127.0.0.1:' . $second->port . "; }\n",
         server => "location = /x { return 204; }\n"
             . "location /claims { rewrite ^/claims(.*) \$1 break; ampersand platform; include PROXY; ampersand_identity \$http_x_sub by=claim:sub; }\n"
+            . "location /moved { rewrite ^/moved(.*) \$1 break; ampersand platform; include PROXY; ampersand_identity \$http_x_sub by=claim:sub;\n"
+            . "proxy_intercept_errors on; error_page 503 = \@tokens; }\n"
+            . "location \@tokens { ampersand platform; ampersand_upstream http://second; include PROXY; }\n"
             . "location /byid { rewrite ^/byid(.*) \$1 break; ampersand platform; include PROXY; ampersand_identity \$http_x_sub by=id; }\n"
             . "}\n" . $server->($by_print, '$ssl_client_fingerprint by=fingerprint')
             . $server->($by_name, '$ssl_client_s_dn by=subject') . 'server { listen unix:' . $certs->file("$by_print.sock") . ';',
@@ -129,6 +135,17 @@ subtest 'no credential passes for an identity' => sub {
         }
     }
     is claim('billing@example.com')->{status}, 200, 'which is in the zone';
+};
+
+subtest 'after an error_page a location with tokens looks at the token, and not at the identity of before' => sub {
+    my $token = decode_json($gw->ctl(qw(token issue beta --json)))->{token};
+    my $moved = sub { $gw->get('/moved/v1/topics', headers => [ 'X-Sub' => 'billing@example.com' ], @_)->{status} };
+    $gw->upstream->answer({ status => 503 });
+    is $moved->(token => $token), 200, 'a token';
+    is Gateway::Upstream::header(($second->take)[-1], 'x-api-key'), 'key-of-beta', 'names its tenant';
+    is $moved->(token => 'agw_' . 'x' x 36), 401, 'an invalid one';
+    is $moved->(), 401, 'none';
+    $gw->upstream->answer(undef);
 };
 
 subtest 'unknown identities are held down' => sub {
