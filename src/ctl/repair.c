@@ -408,6 +408,7 @@ repair(repair_t *repair)
     repair->tokens = json_array();
     repair->left = json_array();
 
+    now = 0;
     rc = inventory_read(ctl->store, &ctl->error, 0, &repair->inventory);
 
     if (rc == 0) {
