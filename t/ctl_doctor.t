@@ -35,6 +35,7 @@ $ctl->{env}{AMPERSAND_UPSTREAM} = 'http://127.0.0.1:' . $listen->sockport;
 
 sub doctor {
     my $r = $ctl->json('doctor', @_);
+    is join(', ', grep { $_ } map { $_->{status} ne 'ok' && $_->{remedy} eq '' ? $_->{check} : '' } @{ $r->{doc}{checks} }), '', 'each finding says what to do';
     $r->{checks} = { map { $_->{check} => $_ } @{ $r->{doc}{checks} } };
     return $r;
 }

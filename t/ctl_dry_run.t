@@ -44,7 +44,7 @@ my @changes = (
     [ qw(tenant add other --project p-2 --rate 5/s --key-file), $key ],
     [qw(tenant set acme --project-name beta)], [qw(tenant disable acme)], [qw(tenant enable acme)], [qw(tenant remove acme)],
     [ qw(key set acme --key-file), $key ], [qw(key retire acme k1)],
-    [qw(limit set acme --rate 5/s)], [qw(limit set --project p-1 --rate 5/s)], [qw(grant set acme --allow read)], [qw(grant add acme --allow secrets)],
+    [qw(limit set acme --rate 5/s)], [qw(limit set --project p-1 --rate 5/s)], [qw(limit set --project p-1 --rate 5/s)], [qw(grant set acme --allow read)], [qw(grant add acme --allow secrets)],
     [qw(grant remove acme --allow write)], [qw(cache set acme --ttl 5m)], [qw(cache purge acme)], [qw(cooldown clear acme)], ['repair'],
     [ qw(config import), $doc ], [ qw(config import), $doc, '--prune' ],
     [qw(token issue acme --label ci --expires 90d --allow read)], [qw(token issue acme)], [ qw(token revoke), $token ],
