@@ -338,11 +338,14 @@ amp_fault_find(amp_reason_e reason, const amp_request_t *request,
         return;
 
     case AMP_TOKEN_NOT_GRANTED:
-        fault->text = amp_fault_token(request, decision);
+        fault->text = (op != NULL) ? amp_fault_token(request, decision) : NULL;
         return;
 
     case AMP_TOKEN_GROUP:
-        amp_fault_token_group(request, decision, fault);
+        if (op != NULL) {
+            amp_fault_token_group(request, decision, fault);
+        }
+
         return;
 
     case AMP_TOKEN_ORIGIN:
