@@ -137,7 +137,7 @@ a_broken_key_stays_in_its_slot(void **state)
 
     static const char *const  keys[] = {
         "amp:tenants", "amp:limit:{acme}:default", "amp:gen:P-1", "amp:audit",
-        "amp:cooldown:{acme}:" HEX
+        "amp:cooldown:{acme}:00ff"
     };
 
     for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
