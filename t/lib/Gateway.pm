@@ -460,7 +460,16 @@ sub raw {
         last unless defined $n;    # the gateway may have answered and closed
         $done += $n;
     }
-    return read_response($socket, %r);
+    my $res = read_response($socket, %r);
+
+    # nginx closes when it has done what comes after an answer: an entry is in the cache then
+    if (!$res->{cut} && ($res->{headers}{connection} || '') eq 'close' && !$r{rest}) {
+        my $end = time + $PATIENCE;
+        while ((my $wait = $end - time) > 0) {
+            last if !IO::Select->new($socket)->can_read($wait) || !sysread $socket, my $rest, 65536;
+        }
+    }
+    return $res;
 }
 
 # One answer from a socket; keeps what follows it in $r{rest} (a reference).
