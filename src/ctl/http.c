@@ -166,7 +166,7 @@ http_connect_run(CURLM *multi)
 {
     int              running, left;
     CURLMsg         *message;
-    http_connect_t  *connect;
+    http_connect_t  *one;
 
     do {
         if (curl_multi_perform(multi, &running) != CURLM_OK
@@ -176,11 +176,16 @@ http_connect_run(CURLM *multi)
         }
 
         while ((message = curl_multi_info_read(multi, &left)) != NULL) {
-            if (message->msg == CURLMSG_DONE) {
-                curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
-                                  (char **) &connect);
-                connect->code = message->data.result;
-                connect->days = http_days(message->easy_handle);
+            one = NULL;
+
+            if (message->msg == CURLMSG_DONE
+                && curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+                                     (char **) &one)
+                   == CURLE_OK
+                && one != NULL)
+            {
+                one->code = message->data.result;
+                one->days = http_days(message->easy_handle);
             }
         }
 
