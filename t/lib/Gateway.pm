@@ -462,9 +462,10 @@ sub raw {
     }
     my $res = read_response($socket, %r);
 
-    # nginx closes when it has done what comes after an answer: an entry is in the cache then
+    # nginx closes when it has done what comes after an answer: an entry is in the cache then;
+    # a post_action may take longer
     if (!$res->{cut} && ($res->{headers}{connection} || '') eq 'close' && !$r{rest}) {
-        my $end = time + $PATIENCE;
+        my $end = time + 3;
         while ((my $wait = $end - time) > 0) {
             last if !IO::Select->new($socket)->can_read($wait) || !sysread $socket, my $rest, 65536;
         }
