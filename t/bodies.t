@@ -30,7 +30,7 @@ my $retry = $conf =~ s/proxy_next_upstream +error timeout;/proxy_next_upstream e
 
 my $first = Gateway::Upstream->start(sub { return { drop => 1 } });
 my $second = Gateway::Upstream->start;
-my $closed = Gateway::Redis::free_port();
+my $closed = Gateway::Redis::closed_port();
 
 my $gw = Gateway->start(
     upstream => $upstream->url,

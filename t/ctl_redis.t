@@ -67,7 +67,7 @@ subtest 'another prefix is another store' => sub {
 };
 
 subtest 'Redis is down: exit 3 from every command that needs it' => sub {
-    my $dead = Gateway::Redis::free_port();
+    my $dead = Gateway::Redis::closed_port();
     my $key = $ctl->file('key', 'sk');
     for my $args (
         [qw(tenant add a --project p)], (map { [ 'tenant', $_, 'a' ] } qw(show disable enable remove)), [qw(tenant list)],

@@ -7,13 +7,13 @@
 use strict;
 use warnings;
 
-use File::Temp ();
 use FindBin;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 use lib "$FindBin::Bin/lib";
 use Gateway;
+use Gateway::Clock;
 
 # The time-out of Redis is no subject here: longer than a busy machine needs.
 
@@ -75,24 +75,19 @@ $_->finish for @gateways;
 # seconds in a jump of the gateway's clock.
 
 subtest 'a restart of Redis, then a reload, then a first use' => sub {
-    my ($library) = glob '/usr/lib/*/faketime/libfaketime.so.1';
-    plan skip_all => 'libfaketime is not installed' unless $library;
-    my $file = File::Temp->new;
-    my $offset = sub { open my $f, '>', "$file" or die $!; print $f "$_[0]\n"; close $f };
-    $offset->('+0s');
-    chmod 0644, "$file";
-    local $ENV{NGINX_WRAP} = "env LD_PRELOAD=$library FAKETIME_TIMESTAMP_FILE=$file FAKETIME_NO_CACHE=1";
+    my $clock = Gateway::Clock->new or plan skip_all => 'libfaketime is not installed';
+    local $ENV{NGINX_WRAP} = $clock->wrap;
     my $gw = Gateway->start(
         workers => 2, redis => Gateway::Redis->start('--appendonly', 'yes'),
-        main => 'env FAKETIME_TIMESTAMP_FILE; env FAKETIME_NO_CACHE;',
+        main => $clock->main,
     );
     my $post = sub { $gw->request('POST', '/v1/topics', token => $_[0], json => {})->{status} };
     my $t = $gw->tenant('before', project => 'p-1', args => [ '--rate', '20/s' ]);
     is $post->($t), 200, 'a lease of the first server';
     my $hour = sub { ($gw->get('/-/status')->{headers}{date} =~ /(\d\d):\d\d:\d\d GMT/)[0] };
     my $before = $hour->();
-    $offset->('+2h');
-    ok $gw->wait_for(5, sub { $hour->() != $before }), 'the clock of the gateway jumps';
+    $clock->set(7200);
+    ok $gw->wait_for(sub { $hour->() != $before }), 'the clock of the gateway jumps';
     $gw->redis->restart;
     ok $gw->wait_for(sub { $gw->linked }), 'connected to the second server';
     sleep 0.4;    # longer than the bucket, of four units, takes to refill

@@ -18,7 +18,7 @@ use Gateway::Versions;
 
 # an address where no server listens
 
-my $dead = Gateway::Redis::free_port();
+my $dead = Gateway::Redis::closed_port();
 my $h2 = Gateway::Redis::free_port();
 
 # At log level error, all lines of the error log are caused by clients.

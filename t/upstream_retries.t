@@ -17,7 +17,7 @@ use Test::More;
 use Gateway;
 
 my @up = map { Gateway::Upstream->start } 1 .. 3;
-my @closed = map { Gateway::Redis::free_port() } 1 .. 3;
+my @closed = map { Gateway::Redis::closed_port() } 1 .. 3;
 
 sub block { my ($name, @ports) = @_; return "upstream $name { @{[ map { qq(server 127.0.0.1:$_ max_fails=0;) } @ports ]} }" }
 

@@ -87,7 +87,7 @@ subtest 'the proxy API' => sub {
         $up->answer($answer);
         isnt type($gw->get('/proxy/x', token => $token)), 'upstream-suspended', 'a provider that fails does not suspend it' for 1 .. 8;
     }
-    my $closed = Gateway::Redis::free_port();
+    my $closed = Gateway::Redis::closed_port();
     my $down = Gateway->start(like => $gw, upstream => "http://127.0.0.1:$closed", http => 'ampersand_suspend on;');
     is type($down->get('/proxy/x', token => $token)), 'upstream-failed', "no connection, $_" for 1 .. 5;
     is type($down->get('/proxy/x', token => $token)), 'upstream-suspended', 'five times without a connection do';

@@ -154,6 +154,8 @@ amp_identity_parse(amp_span_t text, amp_buf_t *out)
     amp_identity_e        kind;
     const unsigned char  *equals;
 
+    len = 0;
+
     for (i = AMP_IDENTITY_FINGERPRINT; i <= AMP_IDENTITY_CLAIM; i++) {
         len = strlen(amp_identity_kinds[i]);
 

@@ -40,6 +40,15 @@ sub free_port {
     return $s->sockport;
 }
 
+# A port on which nobody listens, and nobody else can, for as long as the test runs.
+
+my @closed;
+
+sub closed_port {
+    push @closed, IO::Socket::INET->new(Proto => 'tcp', LocalAddr => '127.0.0.1') || die "bind: $!";
+    return $closed[-1]->sockport;
+}
+
 # So many ports below those that the kernel gives to clients, each with one
 # 10000 above it: the bus of a cluster's node.
 
