@@ -37,10 +37,11 @@ $gw->get($path, token => $_->{token}) for @known;
 my @unknown = map { tenant("new$_") } 1 .. 16;
 
 # Log lines of all links: errors, that an outage begins; errors and warnings (of the
-# subscription); that an outage has ended.
+# subscription); that an outage has ended.  SET is sent once a day for each token, so
+# that it is accepted again is seen the next day.
 
 sub said {
-    my @lines = grep { /ampersand: Redis/ && !/still out of reach/ } split /\n/, $gw->error_log;
+    my @lines = grep { /ampersand: Redis/ && !/still out of reach|(?:refuses|accepts) SET\b/ } split /\n/, $gw->error_log;
     return (scalar(grep { /\[error\]/ } @lines), scalar(grep { /\[(?:error|warn)\]/ } @lines), scalar(grep { /is back|accepts \S+ again/ } @lines));
 }
 

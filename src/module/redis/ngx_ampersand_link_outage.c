@@ -182,23 +182,30 @@ ngx_ampersand_link_set_stable(ngx_ampersand_link_t *link)
 
 /*
  * A command can be refused now and then, in one worker or in all: it counts as
- * accepted after some time without an error.
+ * accepted after some time without an error.  One that is seldom sent may never
+ * be seen to be accepted, and does not hide the refusal of another one then.
  */
 
 void
 ngx_ampersand_link_log_refused(ngx_ampersand_link_t *link, redisReply *reply)
 {
     const char                   *name;
+    ngx_msec_t                    past;
     ngx_ampersand_links_t        *links;
     ngx_ampersand_redis_error_t   error;
 
     links = link->opts.links;
     name = ngx_ampersand_pipeline_name(&link->pipeline);
 
+    past = ngx_current_msec - links->refused_at;
+
     if (reply->type == REDIS_REPLY_ERROR) {
         links->refused_at = ngx_current_msec;
 
-        if (links->refused[0]) {
+        if (links->refused[0]
+            && (past <= NGX_AMPERSAND_LINK_REFUSED
+                || ngx_strcmp(links->refused, name) == 0))
+        {
             return;
         }
 
@@ -216,7 +223,7 @@ ngx_ampersand_link_log_refused(ngx_ampersand_link_t *link, redisReply *reply)
     }
 
     if (ngx_strcmp(links->refused, name) == 0
-        && ngx_current_msec - links->refused_at > NGX_AMPERSAND_LINK_REFUSED)
+        && past > NGX_AMPERSAND_LINK_REFUSED)
     {
         ngx_log_error(NGX_LOG_NOTICE, links->log, 0,
                       "ampersand: %s \"%V\" accepts %s again",
