@@ -94,6 +94,8 @@ export_part(export_t *export, size_t n)
         rc = config_tokens(ctl, export->ids, n, tokens);
     }
 
+    output_progress(NULL, 0, 0);
+
     for (i = 0; i < n; i++) {
         if (rc == 0 && export->records[i] != NULL) {
             export_tenant(export, export->records[i], tokens[i]);

@@ -109,6 +109,7 @@ output(const char *fmt, ...)
     va_end(args);
 
     output_clean(text, "\n");
+    output_progress(NULL, 0, 0);
     fputs(text, stdout);
     free(text);
 }
@@ -272,6 +273,7 @@ output_json_dump(json_t *doc)
 void
 output_item(size_t *n, json_t *item)
 {
+    output_progress(NULL, 0, 0);
     putchar((*n)++ == 0 ? '[' : ',');
     output_json_dump(item);
 }
@@ -301,15 +303,16 @@ output_progress(const char *what, size_t done, size_t all)
         return;
     }
 
-    /* on a terminal where the output itself goes, it is the progress */
-
-    if (!isatty(STDERR_FILENO) || isatty(STDOUT_FILENO)) {
+    if (!isatty(STDERR_FILENO)) {
         return;
     }
 
     clock_gettime(CLOCK_MONOTONIC, &now);
 
-    if (now.tv_sec != last) {
+    if (last == 0) {
+        last = now.tv_sec;
+
+    } else if (now.tv_sec != last) {
         last = now.tv_sec;
         shown = 1;
         fprintf(stderr, "\r%s: %lu of %lu", what, (unsigned long) done,
@@ -476,6 +479,8 @@ output_rows(output_table_t *table)
             table->widths[i] = output_column_width(table, i);
         }
     }
+
+    output_progress(NULL, 0, 0);
 
     for (i = 0; i < table->ncells; i++) {
         fputs(table->cells[i], stdout);

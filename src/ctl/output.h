@@ -70,8 +70,9 @@ typedef enum {
 void output_word(const char *word, output_colour_e colour);
 
 /*
- * Shows how much is done, on standard error where that is a terminal, and at
- * most some times a second; what is NULL: takes the line away again.
+ * Shows how much is done, on standard error where that is a terminal, once a
+ * second from the second one on.  what is NULL: takes the line away again, as
+ * whatever is printed does first.
  */
 
 void output_progress(const char *what, size_t done, size_t all);
