@@ -31,6 +31,14 @@ subtest 'who gets it' => sub {
     is header($head, $_), header($page, $_), "but $_" for qw(Content-Length Content-Type Content-Security-Policy);
 };
 
+subtest 'causes that it explains' => sub {
+    my ($means) = Gateway::_slurp("$root/src/page/page.js") =~ /^const MEANS = \{(.*?)^\};/ms;
+    my @named = $means =~ /^    '([\w-]+)':/gm;
+    cmp_ok scalar @named, '>', 2, 'some';
+    my $problems = Gateway::_slurp("$root/docs/problems.md");
+    like $problems, qr/^\| `$_` \|/m, "$_ is one" for @named;
+};
+
 subtest 'headers' => sub {
     is header($page, 'Content-Type'), 'text/html; charset=utf-8', 'Content-Type';
     is header($page, 'Content-Length'), length $page->{body}, 'Content-Length';

@@ -86,12 +86,12 @@ subtest 'what was before the page was opened' => sub {
     shows('Redis', q{document.querySelector('#redis').textContent}, 'Links up2 of 2');
     shows('each of its servers', q{document.querySelector('#redis').textContent}, 'Links by server127.0.0.1:' . $gw->redis->port . ': 3 up');
     shows('how many are from the cache', q{document.querySelector('#now').textContent}, 'From cache, last minute50 %');
-    shows('how long they took', q{document.querySelector('#now').textContent}, 'Upstream: p50 / p95 / p99[\d.]+ \S*s / ');
+    shows('how long they took', q{document.querySelector('#now').textContent}, 'Upstream, last minute: p50 / p95 / p99[\d.]+ \S*s / ');
     shows('and nothing that waits', q{document.querySelector('#attention').textContent}, '^(?!Waiting)');
     like $browser->js(q{document.querySelectorAll('canvas').length}), qr/^4$/, 'charts';
     is $browser->js(q{[...document.querySelectorAll('canvas')].filter(c =>
         !c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v)).length}), 0, 'with something in them';
-    shows('and for those who do not see them', q{document.querySelector('.u-wrap').getAttribute('aria-label')}, 'last values: Ampersand [\d.]+');
+    shows('and for those who do not see them', q{document.querySelector('.u-wrap').getAttribute('aria-label')}, 'last values: upstream [\d.]+');
 };
 
 subtest 'it goes on by itself' => sub {
@@ -100,9 +100,9 @@ subtest 'it goes on by itself' => sub {
     shows('a tenant', table('tenant-table'), '^acme\|.*\|9\|6$');
     shows('a tenant that is new', table('tenant-table'), '^third\|.*\|5\|0$');
     shows('a cause', table('refusals'), '^unknown-operation\|\d+\|6$');
-    shows('who is refused and why, at the top', attention(), '^Refused: Tenant acme: [\d.]+ % of its requests, mostly unknown-operation$');
+    shows('who is refused and why, at the top', attention(), '^Refused: Tenant acme: [\d.]+ % of its requests, \d+ of \d+ in the last minute, mostly unknown-operation: Ampersand.s API has no operation with that path$');
     requests(2, 'other-tenant', '/v1/integrations/once');
-    shows('and by which limit', attention(), '^Refused: Tenant other-tenant: 100 % of its requests, mostly rate-limited by its limit of 1/h, burst 1$');
+    shows('and by which limit', attention(), '^Refused: Tenant other-tenant: 100 % of its requests, 2 of 2 in the last minute, mostly rate-limited by its limit of 1/h, burst 1$');
     shows('in the table, too', table('tenant-table'), '^other-tenant\|.*\|rate-limited 2 .default.\|');
     $browser->js(q{document.querySelector('#pause').click()});
     is $browser->js(q{document.querySelector('#pause').getAttribute('aria-pressed')}), 'true', 'it can be paused';

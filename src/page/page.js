@@ -197,7 +197,7 @@ const fromZero = (u, min, max) => [0, Math.max(max * 1.1, 1)];
 const QUANTILES = [0.5, 0.95, 0.99];
 const latency = { scale: { distr: 3, range: powers }, text: duration };
 const charts = {
-    requests: chart('Requests a second, by who answered', ['Ampersand', 'cache', 'gateway (refused or failed)'],
+    requests: chart('Requests a second, by who answered', ['upstream', 'cache', 'gateway (refused or failed)'],
                     { scale: { range: fromZero }, text: rate }),
     hits: chart('Answers from the cache', ['from cache'], { scale: { range: () => [0, 100] }, text: v => fine.format(v) + ' %' }),
     gateway: chart("Latency: the gateway's own", ['p50', 'p95', 'p99'], latency),
@@ -347,6 +347,16 @@ function limitWords(limits, name) {
         : name === 'concurrency' ? `its limit of ${limit ? number.format(limit.burst) + ' ' : ''}requests in flight`
         : `its limit${limit ? ` of ${limit.rate}, burst ${number.format(limit.burst)}` : ''}${name === 'default' ? '' : ` for ${name}`}`;
 }
+
+// What a cause means, where its name does not say who has to do something.
+
+const MEANS = {
+    'unknown-operation': "Ampersand's API has no operation with that path",
+    'operation-not-granted': 'its grants do not have that operation',
+    'other-project': 'it asks for a project that is not its own',
+    'unknown-token': 'the token was never issued, is revoked, or has expired',
+    'no-token': 'no token was sent',
+};
 
 const tenantName = id => id === '' ? '(not identified)' : id;
 
@@ -531,12 +541,15 @@ function broken(status, then, list, say) {
 
 function refused(list, say) {
     const requests = sum(list.map(t => t.recent));
-    list.filter(t => t.refused && t.refused >= (t.id === '' ? requests : t.recent) / 20).slice(0, 5).forEach(t => {
+    const part = t => t.refused / (t.id === '' ? requests : t.recent);
+    list.filter(t => t.refused && part(t) >= 0.05).sort((a, b) => part(b) - part(a)).slice(0, 5).forEach(t => {
         const [cause] = Object.entries(t.refusals).sort((a, b) => b[1] - a[1])[0];
         const [limit] = Object.entries(t.limits).sort((a, b) => b[1] - a[1])[0] || [];
-        say((t.id === '' ? `Clients that were not identified: ${number.format(t.refused)} requests`
-                         : `Tenant ${t.id}: ${share(t.refused, t.recent)} of its requests`)
-            + `, mostly ${cause}` + (limit && LIMITED.includes(cause) ? ` by ${limitWords(t.now.limits, limit)}` : ''));
+        say((t.id === '' ? `Clients that were not identified: ${number.format(t.refused)} requests in the last minute`
+                         : `Tenant ${t.id}: ${share(t.refused, t.recent)} of its requests, `
+                           + `${number.format(t.refused)} of ${number.format(t.recent)} in the last minute`)
+            + `, mostly ${cause}` + (MEANS[cause] ? `: ${MEANS[cause]}`
+                                     : limit && LIMITED.includes(cause) ? ` by ${limitWords(t.now.limits, limit)}` : ''));
     });
 }
 
@@ -598,8 +611,8 @@ function show(status) {
         ['Requests/s, last 10 s', rate(all(seconds) / 10)],
         ['From cache, last minute', share(minute.cache, minute.cache + minute.upstream)],
         ['Refused or failed, last minute', share(minute.gateway, all(minute)), minute.gateway >= all(minute) / 20 && minute.gateway > 0],
-        ["The gateway's own time: p50 / p95 / p99", times('gateway'), paces.gateway.slow, paceNote(paces.gateway)],
-        ['Upstream: p50 / p95 / p99', times('upstream'), paces.upstream.slow, paceNote(paces.upstream)],
+        ["The gateway's own time, last minute: p50 / p95 / p99", times('gateway'), paces.gateway.slow, paceNote(paces.gateway)],
+        ['Upstream, last minute: p50 / p95 / p99', times('upstream'), paces.upstream.slow, paceNote(paces.upstream)],
     ]);
     draw(status);
     rows('refusals', Object.entries(quarter.refusals).sort((a, b) => b[1] - a[1])
