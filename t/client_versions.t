@@ -33,7 +33,7 @@ my $gw = Gateway->start(
     server   => Gateway::Versions::http2("127.0.0.1:$port ssl")
         . ($without ? '' : Gateway::Versions::http3("127.0.0.1:$port"))
         . " ssl_certificate @{[ $certs->file('server.pem') ]}; ssl_certificate_key @{[ $certs->file('server.key') ]};"
-        . ' ampersand_body_max 64k;'
+        . ' ampersand_body_max 4k;'
         . qq( add_header Alt-Svc 'h3=":$port"; ma=86400' always;),
 );
 
@@ -48,13 +48,14 @@ sub answer {
     open my $f, '-|', curl($option, @args, "https://127.0.0.1:$port$target") or die $!;
     my $text = do { local $/; <$f> } // '';
     close $f;
+    my $exit = $? >> 8;
     my ($head, $body);
     do { ($head, $body) = split /\r\n\r\n/, $text, 2; $text = $body } while ($head // '') =~ m{^HTTP/\S+ 1\d\d};
     my ($line, @lines) = split /\r\n/, $head // '';
     my %headers;
     push @{ $headers{ lc +(split /:\s*/, $_, 2)[0] } }, (split /:\s*/, $_, 2)[1] for @lines;
     my ($version, $status) = ($line // '') =~ m{^HTTP/(\S+) (\d+)};
-    return { version => $version, status => $status, headers => \%headers, body => $body };
+    return { version => $version, status => $status, headers => \%headers, body => $body, exit => $exit };
 }
 
 # What has to be equal: names of tenants, times and ids are not.
@@ -83,10 +84,13 @@ sub sent {
 
 # Each request, in this order, for a tenant of each version.
 
+# As large a body as a client sends before it can have an answer: nginx answers without
+# reading all of it, and ends an HTTP/3 stream then, on which the answer may be lost.
+
 my $big = "$tmp/big";
 my $json = 'Content-Type: application/json';
 open my $f, '>', $big or die $!;
-print $f '{"a":"' . 'x' x 100_000 . '"}';
+print $f '{"a":"' . 'x' x 6000 . '"}';
 close $f;
 
 my @requests = (
@@ -136,7 +140,7 @@ for my $version (@versions) {
         my @filled = map { s/TOKEN/$token/gr =~ s/SLOW/$slow/gr =~ s/UNKNOWN/$unknown/gr =~ s/ETAG/$etag/gr =~ s/VERSION/$n/gr } @args;
         my $res = answer($option, @filled);
         $etag = $res->{headers}{etag}[0] if $res->{headers}{etag};
-        is $res->{version}, $v, "HTTP/$v: $what" or next;
+        is $res->{version}, $v, "HTTP/$v: $what" or do { diag "curl: exit $res->{exit}"; next };
         $done{$v}{$what} = { answer => comparable($res, $n), sent => sent($n) };
     }
 }

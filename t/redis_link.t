@@ -103,7 +103,7 @@ subtest 'a gateway that started before its Redis' => sub {
 };
 
 my $redis = Gateway::Redis->start;
-my $gw = Gateway->start(redis => $redis, redis_args => '', workers => 2, Gateway::Workers::options());
+my $gw = Gateway->start(redis => $redis, redis_args => 'timeout=500ms', workers => 2, Gateway::Workers::options());
 my $token = $gw->tenant('acme');
 
 my $all = Gateway::Workers->new($gw);

@@ -135,7 +135,8 @@ subtest 'a kept connection ends, or has bytes, as a request comes' => sub {
     my $listen = IO::Socket::INET->new(Listen => 8, LocalAddr => '127.0.0.1') or die "listen: $!";
     my $gw = Gateway->start(upstream => 'http://127.0.0.1:' . $listen->sockport);
     my $token = $gw->tenant('acme', project => 'p-1');
-    my ($worker) = $gw->workers_pids;
+    my $worker;
+    $gw->wait_for(sub { ($worker) = $gw->workers_pids }) or die "no worker\n";
     my $client = $gw->connect;
     my $send = sub { syswrite $client, "POST /proxy/$_[0] HTTP/1.1\r\nHost: g\r\nX-Api-Key: $token\r\nContent-Length: 1\r\n\r\nx" };
     my $answer = sub {
