@@ -18,7 +18,7 @@ use Time::HiRes qw(time);
 my $path = '/v1/integrations';
 my $workers = 2;
 my $s = Gateway::Redis::Sentinel->start;
-my $gw = Gateway->start(redis => $s, redis_args => '', workers => $workers, http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 10m;');
+my $gw = Gateway->start(redis => $s, redis_args => 'timeout=500ms', workers => $workers, http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 10m;');
 $gw->upstream->answer({ echo => 1 });
 
 sub tenant {
