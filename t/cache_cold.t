@@ -252,7 +252,9 @@ subtest 'an upstream request that is not answered in time' => sub {
     $up->clear;
     my @sockets = clients($short, 200, '/v1/integrations/shared-silent');
     is count('status', finished(@sockets)), '200:199 504:1', 'one client gets 504, the others an answer';
-    cmp_ok scalar $up->requests, '<=', 10, 'by the next upstream requests';
+
+    # mostly by the second wave, of 8; sometimes the third one has begun
+    cmp_ok scalar $up->requests, '<=', 64, 'by at most 64 upstream requests';
 };
 
 subtest 'nothing is answered in time' => sub {
