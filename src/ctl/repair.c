@@ -11,6 +11,7 @@
 #include "audit.h"
 #include "record.h"
 #include "repair.h"
+#include "tenant_keys.h"
 #include "tenant_write.h"
 
 
@@ -166,25 +167,13 @@ repair_misnamed(repair_t *repair, const char *id,
 static int
 repair_add(repair_t *repair, const char *id)
 {
-    ctl_t          *ctl;
-    amp_buf_t       key;
-    redisReply     *reply;
-    unsigned char   buf[AMP_KEYS_MAX];
+    ctl_t      *ctl;
+    long long   added;
 
     ctl = repair->ctl;
 
-    amp_buf_init(&key, buf, sizeof(buf));
-    amp_keys_tenants(store_prefix(ctl->store), &key);
-
-    reply = store_command(ctl->store, &ctl->error, "SADD %b %s", buf,
-                          amp_buf_written(&key).len, id);
-    if (reply == NULL) {
-        return -1;
-    }
-
-    freeReplyObject(reply);
-
-    return 0;
+    return tenant_set_of_ids(ctl->store, &ctl->error, "SADD",
+                             amp_span_make(id, strlen(id)), &added);
 }
 
 

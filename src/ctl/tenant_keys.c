@@ -30,7 +30,7 @@
 #include "token_store.h"
 
 
-static int
+int
 tenant_set_of_ids(store_t *store, ctl_error_t *error, const char *command,
     amp_span_t id, long long *answer)
 {

@@ -27,5 +27,13 @@ int tenant_create(store_t *store, ctl_error_t *error, amp_span_t id,
 int tenant_remove(store_t *store, ctl_error_t *error, amp_span_t id,
     unsigned *tokens);
 
+/*
+ * SADD or SREM (command) of an id in the set of tenants.  0 with Redis' answer,
+ * -1 with the error filled.
+ */
+
+int tenant_set_of_ids(store_t *store, ctl_error_t *error, const char *command,
+    amp_span_t id, long long *answer);
+
 
 #endif /* CTL_TENANT_KEYS_H */
