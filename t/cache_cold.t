@@ -253,8 +253,8 @@ subtest 'an upstream request that is not answered in time' => sub {
     my @sockets = clients($short, 200, '/v1/integrations/shared-silent');
     is count('status', finished(@sockets)), '200:199 504:1', 'one client gets 504, the others an answer';
 
-    # mostly by the second wave, of 8; sometimes the third one has begun
-    cmp_ok scalar $up->requests, '<=', 64, 'by at most 64 upstream requests';
+    # the second wave is of 8; a request may go beside it when the lock is free
+    cmp_ok scalar $up->requests, '<=', 10, 'by the second wave, not the third';
 };
 
 subtest 'nothing is answered in time' => sub {

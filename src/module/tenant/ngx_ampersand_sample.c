@@ -30,7 +30,9 @@ ngx_ampersand_sample_state(ngx_ampersand_sample_t *sample)
 
     counters = ngx_ampersand_zone_counters(sample->zone);
 
-    if (ngx_current_msec - counters->sampled >= NGX_AMPERSAND_SAMPLE_TIME) {
+    if (ngx_ampersand_zone_passed(counters->sampled)
+        >= NGX_AMPERSAND_SAMPLE_TIME)
+    {
         return NGX_AMPERSAND_SAMPLE_UNKNOWN;
     }
 

@@ -208,8 +208,7 @@ ngx_ampersand_generations_pending_take(ngx_ampersand_zone_t *zone,
         pn = ngx_ampersand_node_body(node);
 
         if (pn->nsent
-            && (ngx_msec_int_t) (ngx_current_msec - pn->sent_at)
-               >= (ngx_msec_int_t) lost)
+            && ngx_ampersand_zone_passed(pn->sent_at) >= lost)
         {
             pn->pending |= pn->sent;
             pn->sent = 0;

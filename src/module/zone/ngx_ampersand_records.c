@@ -366,7 +366,7 @@ ngx_ampersand_records_store_tenant(ngx_ampersand_zone_t *zone, uint64_t begun,
         ten = ngx_ampersand_node_body(node);
 
         if (tenant->rev < ten->rev
-            && ngx_current_msec - ten->rev_at < zone->ttl)
+            && ngx_ampersand_zone_passed(ten->rev_at) < zone->ttl)
         {
             rc = NGX_ABORT;
 

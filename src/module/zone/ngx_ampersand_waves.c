@@ -18,7 +18,8 @@ ngx_ampersand_waves_is(ngx_ampersand_wave_t *wave, uint64_t key)
 {
     return wave->key == key && wave->count.failed
            && (wave->count.failed < wave->count.sent
-               || ngx_current_msec - wave->changed < NGX_AMPERSAND_WAVES_KEPT);
+               || ngx_ampersand_zone_passed(wave->changed)
+                  < NGX_AMPERSAND_WAVES_KEPT);
 }
 
 
@@ -109,7 +110,7 @@ ngx_ampersand_waves_next(ngx_ampersand_zone_t *zone, uint64_t key,
 
     if (ngx_ampersand_waves_is(wave, key)) {
 
-        if (ngx_current_msec - wave->changed > timeout) {
+        if (ngx_ampersand_zone_passed(wave->changed) > timeout) {
             wave->count.failed = wave->count.sent;
         }
 

@@ -141,6 +141,23 @@ void ngx_ampersand_zone_step(void);
 ngx_ampersand_counters_t *ngx_ampersand_zone_counters(
     ngx_ampersand_zone_t *zone);
 
+/*
+ * ms since a time in the zone, which a worker took from its ngx_current_msec.
+ * Each worker reads the clock once for several events, so the time can be ahead
+ * of this worker's clock: none have passed then.
+ */
+
+static ngx_inline ngx_msec_t
+ngx_ampersand_zone_passed(ngx_msec_t time)
+{
+    ngx_msec_int_t  passed;
+
+    passed = (ngx_msec_int_t) (ngx_current_msec - time);
+
+    return ngx_max(passed, 0);
+}
+
+
 /* NGX_AMPERSAND_UNSHARED words, see cache/ngx_http_ampersand_cache_lock.h */
 
 volatile uint64_t *ngx_ampersand_zone_unshared(ngx_ampersand_zone_t *zone);
