@@ -30,8 +30,8 @@ sub becomes {
 
 sub walk {
     my ($redis, $fail_over) = @_;
-    my $gw = Gateway->start(redis => $redis, redis_args => '');
-    my $second = Gateway->start(like => $gw, redis_args => '');
+    my $gw = Gateway->start(redis => $redis, redis_args => 'timeout=500ms');
+    my $second = Gateway->start(like => $gw, redis_args => 'timeout=500ms');
     my %token = map { ($_ => $gw->tenant($_, project => "p-$_")) } qw(acme other);
     for my $gateway ($gw, $second) {
         ok $gateway->wait_for(sub { $gateway->linked }), 'linked';
@@ -55,7 +55,7 @@ sub walk {
         becomes(1, 'still, for the tenant', $gateway, $token{acme}, 'GET');
     }
     is_deeply decode_json($gw->ctl(qw(freeze list --json --timeout 20s)))->{all}, ['write'], 'and Redis has it';
-    my $third = Gateway->start(like => $gw, redis_args => '');
+    my $third = Gateway->start(like => $gw, redis_args => 'timeout=500ms');
     becomes(1, 'a gateway that starts', $third, $token{other}, 'POST');
 
     $gw->ctl(qw(thaw --timeout 20s));

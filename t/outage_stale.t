@@ -21,7 +21,7 @@ use Time::HiRes qw(sleep time);
 my $path = '/v1/integrations';
 my $redis = Gateway::Redis->start;
 my $gw = Gateway->start(
-    redis => $redis, redis_args => '', workers => 2, Gateway::Workers::options(),
+    redis => $redis, redis_args => 'timeout=500ms', workers => 2, Gateway::Workers::options(),
     http => 'ampersand_tenant_ttl 300ms; ampersand_tenant_grace 3s;',
 );
 my @tokens = map { $gw->tenant("t$_") } 1 .. 20;

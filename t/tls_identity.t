@@ -257,7 +257,7 @@ subtest 'two administrators add one identity at once: one has it' => sub {
 
 subtest 'a cluster' => sub {
     my $c = Gateway::Redis::Cluster->start;
-    my $w = Gateway->start(redis => $c, redis_args => '', http => 'ampersand_identity $http_x_sub by=claim:sub; ampersand_cache_ttl default 0;');
+    my $w = Gateway->start(redis => $c, redis_args => 'timeout=500ms', http => 'ampersand_identity $http_x_sub by=claim:sub; ampersand_cache_ttl default 0;');
     my $get = sub { $w->get('/v1/topics', headers => [ 'X-Sub' => $_[0] ])->{status} };
     $w->tenant("t$_") for 1 .. 6;
     is $get->("s$_"), 401, 'unknown' for 1 .. 6;

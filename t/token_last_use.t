@@ -281,7 +281,7 @@ subtest 'midnight' => sub {
 
 subtest 'a cluster' => sub {
     my $c = Gateway::Redis::Cluster->start;
-    my $w = Gateway->start(redis => $c, redis_args => '', workers => 2, http => 'ampersand_cache_ttl default 0;');
+    my $w = Gateway->start(redis => $c, redis_args => 'timeout=500ms', workers => 2, http => 'ampersand_cache_ttl default 0;');
     my %token = map { $_ => $w->tenant("t$_") } 1 .. 12;
     my %masters = map { $c->master_of($c->slot(key($_)))->port => 1 } values %token;
     cmp_ok scalar(keys %masters), '>', 1, 'last uses are on several masters';

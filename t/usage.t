@@ -272,7 +272,7 @@ subtest 'a user without the rights' => sub {
 
 subtest 'a cluster' => sub {
     my $c = Gateway::Redis::Cluster->start;
-    my $gw = gateway(redis => $c, redis_args => '');
+    my $gw = gateway(redis => $c, redis_args => 'timeout=500ms');
     my $token = $gw->tenant('acme');
     my $key = sub { my ($n) = @_; return "amp:usage:2025-07-$n" };
     my %masters = map { $c->master_of($c->slot($key->($_)))->port => $c->command('HSET', $key->($_), 't:acme:r', 5, 'o:listIntegrations:r', 4) && 1 } '01' .. '31';

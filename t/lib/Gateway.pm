@@ -323,11 +323,15 @@ sub reload {
     my $end = time + $PATIENCE;
     while (time < $end) {
         my @now = $self->workers_pids;
-        return 1 if grep { !$old{$_} } @now;
+        return 1 if grep({ !$old{$_} } @now) && !grep { $old{$_} && !_exiting($_) } @now;
         sleep 0.02;
     }
     die "nginx does not reload:\n" . $self->error_log;
 }
+
+# 1 for a worker that accepts no more connections.
+
+sub _exiting { return _slurp("/proc/$_[0]/cmdline") !~ /worker process(?! is shutting down)/ }
 
 # pids of the workers (not of the cache manager), also of those shutting down
 
