@@ -24,7 +24,7 @@
                                                        is reduced to that     */
 #define AMP_LEASE_LATELY   (3 * AMP_LEASE_SECOND)   /* a gateway that called is
                                                        known to the script    */
-#define AMP_LEASE_BLOCKS   6
+#define AMP_LEASE_BLOCKS   9
 
 
 typedef struct {

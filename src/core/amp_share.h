@@ -8,8 +8,13 @@
  * unit; another one has to leave a few (keep) for those.  The parts together
  * are no more than what Redis always grants this gateway, and the units that
  * are kept cover the time until a call brings more.  So a tenant that asks for
- * less than its part gets all that it asks for, whatever the others do; and
- * what some do not ask for, the others get.
+ * less than its part gets all that it asks for, whatever the others do.
+ *
+ * What some leave of their parts, the others share max-min: up to a level, the
+ * rate at which those that ask for more than it and all that the others ask for
+ * are together the gateway's part, a request has to leave half of keep; beyond
+ * it all of keep.  The level follows what the last period has shown, and is
+ * never below a part.  With a keep below 4 it changes nothing.
  *
  * Nobody else is needed for that, and the limit is exact without it.  Where one
  * tenant asks alone nothing is kept.  keep is at most a quarter of this
@@ -32,8 +37,14 @@
 
 typedef struct {
     uint64_t  since;            /* of this period, monotonic, ns; 0: none yet */
+    uint64_t  level;            /* ns of a unit at the level; 0: a part       */
+    uint32_t  spent;            /* units in this period ...                   */
+    uint32_t  below;            /* ... of those that did not ask for more than
+                                   the level                                  */
     uint32_t  tenants;          /* that asked in it                           */
     uint32_t  before;           /* ... and in the one before                  */
+    uint32_t  over;             /* those of tenants that asked for more than
+                                   the level                                  */
 } amp_shares_t;
 
 
@@ -41,7 +52,10 @@ typedef struct {
 
 typedef struct {
     uint64_t  tat;              /* of its part                                */
+    uint64_t  level;            /* TAT at the level                           */
     uint64_t  since;            /* of the last period that it asked in        */
+    uint32_t  spent;            /* units in that period                       */
+    uint32_t  over;             /* 1: it asked for more than the level in it  */
 } amp_share_t;
 
 
@@ -49,10 +63,12 @@ typedef struct {
 
 typedef struct {
     uint64_t  unit;             /* of the tenant's part                       */
+    uint64_t  level;            /* ns of a unit at the level                  */
     uint32_t  keep;             /* units that are kept for tenants within
                                    their parts                                */
-    uint32_t  leave;            /* those that this request has to leave: keep,
-                                   or 0 within its tenant's part              */
+    uint32_t  leave;            /* those that this request has to leave: 0
+                                   within its tenant's part, half of keep
+                                   within the level, else keep                */
 } amp_share_look_t;
 
 
@@ -67,8 +83,8 @@ void amp_share_look(amp_shares_t *shares, amp_share_t *share,
 
 /* The request that was looked at took a unit. */
 
-void amp_share_spend(amp_share_t *share, const amp_share_look_t *look,
-    uint64_t now);
+void amp_share_spend(amp_shares_t *shares, amp_share_t *share,
+    const amp_share_look_t *look, uint64_t now);
 
 /* The length of a period, ns: eight units of a gateway, 4 to 60 seconds. */
 

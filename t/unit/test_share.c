@@ -67,7 +67,7 @@ request(shared_t *s, int me, unsigned tenant, int waited)
 
     if (rc == AMP_LEASE_ADMIT) {
         amp_lease_spend(&g->lease, &s->rate, s->now, waited);
-        amp_share_spend(&g->parts[tenant], &look, s->now);
+        amp_share_spend(&g->shares, &g->parts[tenant], &look, s->now);
         s->got[tenant]++;
 
     } else if (rc == AMP_LEASE_REFUSE) {
@@ -216,6 +216,48 @@ greedy_tenants_have_their_parts(void **state)
 }
 
 
+/*
+ * What some leave of their parts, the others share max-min: beside the first
+ * one, which asks for all, each has nearly what is fair, counted from the first
+ * second on.
+ */
+
+static void
+what_is_left_is_shared_max_min(void **state)
+{
+    size_t    i;
+    double    fair;
+    shared_t  s;
+    unsigned  t;
+
+    static const struct {
+        const char  *rate;
+        uint32_t     burst;
+        unsigned     every[TENANTS];
+        unsigned     fair[TENANTS];     /* units in ten seconds               */
+        double       least;             /* what it has of that                */
+    } cases[] = {
+        { "100/s", 100, { 1, 20, 100, 0 }, { 450, 450, 100, 0 }, 0.9 },
+        { "100/s", 100, { 1, 25, 100, 0 }, { 500, 400, 100, 0 }, 0.9 },
+        { "100/s", 100, { 1, 2, 50, 200 }, { 375, 375, 200, 50 }, 0.9 },
+        { "200/s", 100, { 1, 14, 25, 50 }, { 700, 700, 400, 200 }, 0.9 },
+        { "6000/m", 200, { 1, 25, 25, 50 }, { 267, 267, 267, 200 }, 0.9 },
+        { "30/s", 60, { 1, 90, 1000, 1000 }, { 169, 111, 10, 10 }, 0.85 },
+        { "60/s", 120, { 1, 45, 500, 500 }, { 338, 222, 20, 20 }, 0.9 },
+    };
+
+    for (i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        run(&s, cases[i / 2].rate, cases[i / 2].burst, (unsigned) i % 2 + 1,
+            cases[i / 2].every, 60);
+
+        for (t = 1; t < TENANTS; t++) {
+            fair = 6 * cases[i / 2].fair[t];
+            assert_true(s.got[t] >= cases[i / 2].least * fair);
+        }
+    }
+}
+
+
 /* Alone a tenant has the whole burst, again when the others do not ask. */
 
 static void
@@ -233,7 +275,7 @@ alone_nothing_is_kept(void **state)
     amp_share_look(&shares, &parts[0], &rate, 1, now, &look);
     assert_int_equal(look.keep, 0);
     assert_int_equal(look.leave, 0);
-    amp_share_spend(&parts[0], &look, now);
+    amp_share_spend(&shares, &parts[0], &look, now);
     assert_true(parts[0].tat == 0);
 
     amp_share_look(&shares, &parts[1], &rate, 1, now, &look);
@@ -289,7 +331,7 @@ a_part_is_a_part(void **state)
         amp_share_look(&shares, &parts[1], &rate, 1, now, &look);
         amp_share_look(&shares, &parts[0], &rate, 1, now, &look);
         n += (look.leave == 0);
-        amp_share_spend(&parts[0], &look, now);
+        amp_share_spend(&shares, &parts[0], &look, now);
     }
 
     assert_true(n >= 250);
@@ -317,7 +359,7 @@ the_longest_units(void **state)
         amp_share_look(&shares, &parts[0], &rate, gateways[i], 77 * SECOND,
                        &look);
         assert_true(look.unit > 0 && look.unit <= UINT64_C(1) << 51);
-        amp_share_spend(&parts[0], &look, 77 * SECOND);
+        amp_share_spend(&shares, &parts[0], &look, 77 * SECOND);
         amp_share_look(&shares, &parts[0], &rate, gateways[i], 78 * SECOND,
                        &look);
         assert_int_equal(look.leave, look.keep);
@@ -336,6 +378,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(a_greedy_tenant_stops_no_other),
         cmocka_unit_test(greedy_tenants_have_their_parts),
+        cmocka_unit_test(what_is_left_is_shared_max_min),
         cmocka_unit_test(alone_nothing_is_kept),
         cmocka_unit_test(a_part_is_a_part),
         cmocka_unit_test(the_longest_units)

@@ -141,7 +141,8 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
             amp_lease_spend(lease, &limits[i].rate, round.now, waited != 0);
 
             if (round.parts[i]) {
-                amp_share_spend(round.parts[i], &round.looks[i], round.now);
+                amp_share_spend(&round.leased[i]->shares, round.parts[i],
+                            &round.looks[i], round.now);
             }
 
         } else if (leasing->fallback == NGX_AMPERSAND_LEASE_LOCAL) {
