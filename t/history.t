@@ -98,7 +98,7 @@ subtest 'each request in its second' => sub {
     my $json = $gw->status;
     is_deeply $json->{tenants}{''}, { gateway => 1, upstream => 0, cache => 0, refusals => { 'no-token' => 1 }, limitRefusals => {} }, 'nobody was identified';
     my %acme = %{ $json->{tenants}{acme} };
-    delete @acme{qw(limits cooldown keyUsable)};    # metrics_tenants.t has these
+    delete @acme{qw(limits cooldown budget keyUsable)};    # metrics_tenants.t has these
     is_deeply \%acme, { gateway => 0, upstream => 2, cache => 3, refusals => {}, limitRefusals => {} }, 'the tenant';
     is_deeply $json->{operations}{listIntegrations},
         { gateway => 0, upstream => 1, cache => 3, statuses => { '2xx' => 4 } }, 'an operation';

@@ -175,6 +175,16 @@ void amp_problem_remedy(amp_reason_e reason, amp_span_t tenant,
  * AMP_INTERNAL.
  */
 
+/*
+ * The detail of AMP_COOLING_DOWN where the tenant got no 429 itself: its
+ * project did, and the request is beyond the tenant's part, see amp_budget.h.
+ */
+
+#define AMP_PROBLEM_BUDGET                                                    \
+    "Ampersand limits this project: it answered 429 to requests of its"       \
+    " tenants. This tenant asked for more than its part of what the project"  \
+    " has."
+
 #define AMP_PROBLEM_MAX  20480  /* room for facts of 256 control bytes       */
 
 void amp_problem_write(amp_reason_e reason, const amp_problem_facts_t *facts,

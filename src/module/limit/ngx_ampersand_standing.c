@@ -1,4 +1,5 @@
 #include "ngx_ampersand_standing.h"
+#include "ngx_ampersand_budget.h"
 #include "ngx_ampersand_lease_call.h"
 #include "zone/ngx_ampersand_node.h"
 
@@ -73,6 +74,13 @@ ngx_ampersand_standing_record(ngx_ampersand_shared_t *sh,
             ngx_ampersand_standing_rate(sh, project, AMP_LIMIT_PROJECT,
                                         standing);
         }
+    }
+
+    node = ngx_ampersand_standing_peek(sh, NGX_AMPERSAND_BUDGET, project);
+
+    if (node) {
+        standing->budget = amp_budget_unit(ngx_ampersand_node_state(node),
+                                           ngx_ampersand_lease_now());
     }
 
     if (tenant->concurrency) {

@@ -1,6 +1,7 @@
 /*
  * How a tenant stands at a moment, for the status: what the zone knows of its
- * limits, its cool-down and its key.  Looking does not count as use.
+ * limits, its cool-down, its project's budget and its key.  Looking does not
+ * count as use.
  */
 
 #ifndef NGX_AMPERSAND_STANDING_H
@@ -16,6 +17,8 @@ typedef struct {
     unsigned    opens:1;            /* it has a key, and a master key opens
                                        that                                   */
     time_t      cooldown;           /* seconds that are left, 0: none         */
+    uint64_t    budget;             /* ns of a request of its project's budget,
+                                       0: none                                */
     ngx_uint_t  limits;             /* bit set: 1 << amp_limit_e, none of
                                        tokens                                 */
     amp_rate_t  rates[AMP_LIMIT_ALL]; /* AMP_LIMIT_CONCURRENCY: burst only    */

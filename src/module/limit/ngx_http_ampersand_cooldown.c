@@ -52,7 +52,7 @@ ngx_http_ampersand_cooldown(ngx_http_request_t *r, ngx_ampersand_zone_t *zone,
 }
 
 
-void
+ngx_msec_t
 ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
     ngx_ampersand_leasing_t *leasing,
     const ngx_http_ampersand_cooldown_scope_t *scope)
@@ -65,28 +65,28 @@ ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
     seconds = ngx_http_ampersand_cooldown_seconds(r);
 
     if (seconds <= 0) {
-        return;
+        return 0;
     }
+
+    seconds = ngx_min(seconds, NGX_AMPERSAND_COOLDOWN_MAX / 1000);
+    ms = (ngx_msec_t) seconds * 1000;
 
     digest = NULL;
     id = scope->owner;
 
     if (scope->proxy) {
         if (ngx_http_ampersand_cooldown_digest(r, scope, buf) != NGX_OK) {
-            return;
+            return ms;
         }
 
         digest = buf;
         id = amp_span_make(digest, AMP_TOKEN_DIGEST);
     }
 
-    seconds = ngx_min(seconds, NGX_AMPERSAND_COOLDOWN_MAX / 1000);
-    ms = (ngx_msec_t) seconds * 1000;
-
     /* of many 429 at once, one is enough */
 
     if (!ngx_ampersand_cooldown_set(leasing->zone, id, ms)) {
-        return;
+        return ms;
     }
 
     ngx_ampersand_count(ngx_ampersand_zone_counters(leasing->zone), cooldowns);
@@ -96,6 +96,8 @@ ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
                   digest ? "the installation" : "the tenant", seconds);
 
     ngx_http_ampersand_cooldown_publish(leasing, scope->tenant, digest, ms);
+
+    return ms;
 }
 
 

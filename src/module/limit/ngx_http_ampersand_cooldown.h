@@ -30,6 +30,7 @@
 typedef struct {
     amp_span_t  tenant;             /* its id                                 */
     amp_span_t  owner;              /* see amp_tenant.h                       */
+    amp_span_t  project;            /* its project's id                       */
     unsigned    proxy:1;            /* the proxy API: the installation, ...   */
     amp_span_t  installation;       /* ... by its id, or by ...               */
     amp_span_t  integration;        /* ... both of these                      */
@@ -49,10 +50,10 @@ ngx_msec_t ngx_http_ampersand_cooldown(ngx_http_request_t *r,
 /*
  * r->upstream has answered 429: begins a cool-down where Retry-After (seconds
  * or a date) or X-Amp-Retry-After (a date) says until when; else changes
- * nothing.
+ * nothing.  Returns the ms until then, or 0.
  */
 
-void ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
+ngx_msec_t ngx_http_ampersand_cooldown_start(ngx_http_request_t *r,
     ngx_ampersand_leasing_t *leasing,
     const ngx_http_ampersand_cooldown_scope_t *scope);
 

@@ -51,6 +51,9 @@ typedef struct {
     amp_span_t                        tenant;   /* who was charged ...        */
     amp_class_e                       class;    /* ... and for which class    */
     unsigned                          charged:1;
+    unsigned                          budgeted:1; /* of its project's budget  */
+    unsigned                          beyond:1; /* refused: it is beyond its
+                                                   tenant's part of that      */
     ngx_http_cleanup_t               *inflight; /* while it counts as one     */
     ngx_http_ampersand_lease_wait_t   wait;
 } ngx_http_ampersand_limited_t;

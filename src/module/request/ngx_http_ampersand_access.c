@@ -549,7 +549,7 @@ ngx_http_ampersand_admit(ngx_http_request_t *r,
         }
     }
 
-    reason = ngx_http_ampersand_charge(r, ctx, ctx->limited);
+    reason = ngx_http_ampersand_charge(r, ctx, ctx->limited, ctx->ttl == 0);
 
     if (reason != AMP_OK) {
         ctx->retry = ctx->limited->retry;

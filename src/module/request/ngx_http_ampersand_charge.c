@@ -6,27 +6,35 @@ static ngx_uint_t ngx_http_ampersand_charged(ngx_http_ampersand_ctx_t *ctx,
 static void ngx_http_ampersand_resume(ngx_http_request_t *r,
     ngx_http_ampersand_lease_wait_t *wait);
 static amp_reason_e ngx_http_ampersand_check_limits(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_limited_t *limited);
+    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_limited_t *limited,
+    ngx_uint_t charged, ngx_uint_t sends);
 
 
 amp_reason_e
 ngx_http_ampersand_charge(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx,
-    ngx_http_ampersand_limited_t *limited)
+    ngx_http_ampersand_limited_t *limited, ngx_uint_t sends)
 {
+    ngx_uint_t                      charged;
     amp_reason_e                    reason;
     ngx_http_ampersand_loc_conf_t  *alcf;
 
-    if (ngx_http_ampersand_charged(ctx, limited)) {
+    charged = ngx_http_ampersand_charged(ctx, limited);
+
+    if (charged && (limited->budgeted || !sends)) {
         return AMP_OK;
     }
 
-    reason = ngx_http_ampersand_check_limits(r, ctx, limited);
+    reason = ngx_http_ampersand_check_limits(r, ctx, limited, charged, sends);
 
     if (limited->wait.request) {
         return AMP_OK;
     }
 
     limited->charged = 1;
+
+    if (sends) {
+        limited->budgeted = 1;
+    }
 
     if (reason == AMP_OK || reason == AMP_INTERNAL) {
         return reason;
@@ -69,6 +77,8 @@ ngx_http_ampersand_charged(ngx_http_ampersand_ctx_t *ctx,
     }
 
     limited->charged = 0;
+    limited->budgeted = 0;
+    limited->beyond = 0;
     limited->n = 0;
     limited->class = ctx->op->class;
     limited->tenant = tenant;
@@ -105,15 +115,29 @@ ngx_http_ampersand_resume(ngx_http_request_t *r,
 
 static amp_reason_e
 ngx_http_ampersand_check_limits(ngx_http_request_t *r,
-    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_limited_t *limited)
+    ngx_http_ampersand_ctx_t *ctx, ngx_http_ampersand_limited_t *limited,
+    ngx_uint_t charged, ngx_uint_t sends)
 {
+    uint64_t                              wait;
     ngx_msec_t                            left;
+    amp_reason_e                          reason;
+    amp_share_look_t                      look;
     ngx_http_ampersand_main_conf_t       *amcf;
     ngx_http_ampersand_cooldown_scope_t   scope;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_ampersand_module);
 
     ngx_http_ampersand_cooldown_scope(ctx, &scope);
+
+    wait = 0;
+    look.unit = 0;
+
+    /* a tenant that cools down counts as one that asks */
+
+    if (sends && !scope.proxy) {
+        wait = ngx_ampersand_budget_look(amcf->zone, scope.project,
+                                         scope.tenant, &look);
+    }
 
     left = ngx_http_ampersand_cooldown(r, amcf->zone, &scope);
 
@@ -127,7 +151,7 @@ ngx_http_ampersand_check_limits(ngx_http_request_t *r,
      * needs its own unit and does not join.
      */
 
-    if (ctx->state == NGX_HTTP_AMPERSAND_PASSED && r == r->main
+    if (!charged && ctx->state == NGX_HTTP_AMPERSAND_PASSED && r == r->main
         && r->cache && r->cache->lock
         && ngx_http_ampersand_cache_lock_shared(r, amcf->zone)
         && ngx_http_ampersand_lease_wait_join(&amcf->worker->limits.waits,
@@ -137,8 +161,22 @@ ngx_http_ampersand_check_limits(ngx_http_request_t *r,
         return AMP_OK;
     }
 
-    return ngx_http_ampersand_limit(r, &amcf->worker->limits, limited,
-                                    &ctx->record, ctx->op);
+    if (wait) {
+        limited->beyond = 1;
+        limited->retry = (time_t) ngx_http_ampersand_seconds(wait);
+        return AMP_COOLING_DOWN;
+    }
+
+    reason = charged ? AMP_OK
+                     : ngx_http_ampersand_limit(r, &amcf->worker->limits,
+                                                limited, &ctx->record, ctx->op);
+
+    if (reason == AMP_OK && limited->wait.request == NULL) {
+        ngx_ampersand_budget_spend(amcf->zone, scope.project, scope.tenant,
+                                   &look);
+    }
+
+    return reason;
 }
 
 
@@ -149,6 +187,8 @@ ngx_http_ampersand_cooldown_scope(ngx_http_ampersand_ctx_t *ctx,
     scope->tenant = amp_tenant_field(ctx->record.tenant,
                                      ctx->record.tenant->id);
     scope->owner = amp_span_make(ctx->record.tenant->owner, AMP_TENANT_OWNER);
+    scope->project = amp_tenant_field(ctx->record.tenant,
+                                      ctx->record.tenant->project_id);
     scope->proxy = (ctx->op->api == AMP_API_PROXY);
     scope->installation = ngx_ampersand_span(ctx->headers.installation);
     scope->integration = ngx_ampersand_span(ctx->headers.integration);

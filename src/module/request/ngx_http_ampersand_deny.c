@@ -125,6 +125,10 @@ ngx_http_ampersand_deny_problem(ngx_http_request_t *r,
                                         ctx->record.tenant->id);
     }
 
+    if (reason == AMP_COOLING_DOWN && ctx->limited->beyond) {
+        facts.detail = amp_span(AMP_PROBLEM_BUDGET);
+    }
+
     text = ngx_pnalloc(r->pool, AMP_PROBLEM_MAX);
     b = ngx_calloc_buf(r->pool);
     cl = ngx_alloc_chain_link(r->pool);

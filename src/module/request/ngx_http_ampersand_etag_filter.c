@@ -133,13 +133,15 @@ ngx_http_ampersand_etag_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
 
 /*
- * What an answer of upstream means for later requests: it may be stored, and a
- * 429 begins a cool-down.  Also for a background refresh.
+ * What an answer of upstream means for later requests: it may be stored, a 429
+ * begins a cool-down, and the budget of the project is learned.  Also for a
+ * background refresh.
  */
 
 static void
 ngx_http_ampersand_answered(ngx_http_ampersand_upstream_t *up)
 {
+    ngx_msec_t                            ms;
     ngx_http_request_t                   *r;
     ngx_http_ampersand_ctx_t             *ctx;
     ngx_http_ampersand_main_conf_t       *amcf;
@@ -153,10 +155,23 @@ ngx_http_ampersand_answered(ngx_http_ampersand_upstream_t *up)
     ngx_http_ampersand_terms(r, ctx, &terms);
     ngx_http_ampersand_cache_store(r, amcf->zone, &terms);
 
-    if (r->upstream->headers_in.status_n == NGX_HTTP_TOO_MANY_REQUESTS) {
-        ngx_http_ampersand_cooldown_scope(ctx, &scope);
-        ngx_http_ampersand_cooldown_start(r, &amcf->worker->limits.leasing,
-                                          &scope);
+    ngx_http_ampersand_cooldown_scope(ctx, &scope);
+
+    if (r->upstream->headers_in.status_n != NGX_HTTP_TOO_MANY_REQUESTS) {
+
+        if (!scope.proxy) {
+            ngx_ampersand_budget_answered(amcf->zone, scope.project);
+        }
+
+        return;
+    }
+
+    ms = ngx_http_ampersand_cooldown_start(r, &amcf->worker->limits.leasing,
+                                           &scope);
+
+    if (ms && !scope.proxy) {
+        ngx_ampersand_budget_refused(amcf->zone, scope.project, ms,
+                                     r->connection->log);
     }
 }
 

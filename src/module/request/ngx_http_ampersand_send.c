@@ -359,7 +359,7 @@ ngx_http_ampersand_send_prepare(ngx_http_ampersand_upstream_t *up)
 
     up->state = NGX_HTTP_AMPERSAND_UPSTREAM_KEYED;
 
-    reason = ngx_http_ampersand_charge(r, ctx, up->limited);
+    reason = ngx_http_ampersand_charge(r, ctx, up->limited, 1);
 
     if (reason == AMP_OK && up->limited->wait.request == NULL) {
         up->state = NGX_HTTP_AMPERSAND_UPSTREAM_CHARGED;

@@ -11,7 +11,7 @@
  * handlers: for the head of an answer, before the next try, at the end.
  *
  *   NEW ── request line and header lines ──▶ COMPOSED ── key ──▶ KEYED
- *   KEYED ── cool-down, units, concurrency ──▶ CHARGED
+ *   KEYED ── cool-down, budget, units, concurrency ──▶ CHARGED
  *   CHARGED ── the upstream{}'s own peer.init ──▶ SENT
  *   SENT ── the header filter sees upstream's answer ──▶ ANSWERED
  *   SENT, ANSWERED ── nginx ends the upstream request ──▶ ENDED

@@ -43,6 +43,8 @@ static u_char *ngx_http_ampersand_standing_burst(u_char *out,
     const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
 static u_char *ngx_http_ampersand_standing_cooldown(u_char *out,
     const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
+static u_char *ngx_http_ampersand_standing_budget(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
 static u_char *ngx_http_ampersand_standing_key(u_char *out,
     const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit);
 static u_char *ngx_http_ampersand_standing_token(u_char *out,
@@ -58,6 +60,8 @@ static const ngx_http_ampersand_gauge_t  ngx_http_ampersand_gauges[] = {
       "requests may be in flight", 1, ngx_http_ampersand_standing_burst },
     { "tenant_cooldown_seconds", "What is left of a tenant's cool-down", 0,
       ngx_http_ampersand_standing_cooldown },
+    { "tenant_budget_requests_per_second", "What Ampersand gives a tenant's "
+      "project, as its 429s show it", 0, ngx_http_ampersand_standing_budget },
     { "tenant_key_usable", "1: the tenant has an Ampersand key that opens", 0,
       ngx_http_ampersand_standing_key },
     { "tenant_token_expiry_timestamp_seconds", "When the first token of those "
@@ -69,7 +73,7 @@ static const ngx_http_ampersand_gauge_t  ngx_http_ampersand_gauges[] = {
 /*
  * "limits":{"default":{"rate":"50/s","burst":100,"used":0.420},
  *           "concurrency":{"burst":20,"used":0.050}},
- * "cooldown":12,"keyUsable":true,"tokenExpires":1789000000
+ * "cooldown":12,"budget":36.250,"keyUsable":true,"tokenExpires":1789000000
  */
 
 void
@@ -90,8 +94,10 @@ ngx_http_ampersand_standing_json(ngx_http_ampersand_text_t *text,
     }
 
     ngx_http_ampersand_standing_json_limits(text, &standing);
-    ngx_http_ampersand_text(text, ",\"cooldown\":%T,\"keyUsable\":%s",
-                            standing.cooldown,
+    ngx_http_ampersand_text(text, ",\"cooldown\":%T,\"budget\":%.3f,"
+                            "\"keyUsable\":%s", standing.cooldown,
+                            standing.budget ? 1e9 / (double) standing.budget
+                                            : 0.0,
                             standing.opens ? "true" : "false");
 }
 
@@ -265,6 +271,18 @@ ngx_http_ampersand_standing_cooldown(u_char *out,
 
     return standing->standing.known
            ? ngx_sprintf(out, "%T", standing->standing.cooldown) : out;
+}
+
+
+static u_char *
+ngx_http_ampersand_standing_budget(u_char *out,
+    const ngx_http_ampersand_standing_t *standing, ngx_uint_t limit)
+{
+    (void) limit;
+
+    return standing->standing.budget
+           ? ngx_sprintf(out, "%.6f", 1e9 / (double) standing->standing.budget)
+           : out;
 }
 
 

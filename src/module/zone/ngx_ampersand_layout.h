@@ -1,8 +1,8 @@
 /*
  * The layout of the zone's shared memory: nodes in one hash table and two LRU
- * queues, and what else the workers share.  Only the files of zone/ and the
- * leases (limit/ngx_ampersand_lease*.c) use it, between
- * ngx_ampersand_zone_lock() and ngx_ampersand_zone_unlock().
+ * queues, and what else the workers share.  Only the files of zone/, the leases
+ * (limit/ngx_ampersand_lease*.c) and the budgets (ngx_ampersand_budget.c) use
+ * it, between ngx_ampersand_zone_lock() and ngx_ampersand_zone_unlock().
  */
 
 #ifndef NGX_AMPERSAND_LAYOUT_H
@@ -39,6 +39,8 @@ typedef enum {
     NGX_AMPERSAND_COOLDOWN,
     NGX_AMPERSAND_LEASE,
     NGX_AMPERSAND_SHARE,
+    NGX_AMPERSAND_BUDGET,
+    NGX_AMPERSAND_BUDGET_PART,
     NGX_AMPERSAND_KINDS
 } ngx_ampersand_kind_e;
 
@@ -214,6 +216,7 @@ typedef struct {
     ngx_atomic_t               frozen_events; /* that said so                 */
     ngx_atomic_t               cooldown_end; /* ngx_current_msec at the end of
                                            the last cool-down                 */
+    ngx_atomic_t               budget_end; /* the same, of the last budget    */
     ngx_ampersand_worker_t     workers[NGX_AMPERSAND_WORKERS];
     ngx_ampersand_leases_t     leases;
 

@@ -100,7 +100,7 @@ ngx_ampersand_node_is(ngx_ampersand_node_t *node, ngx_ampersand_kind_e kind,
 
         return node->len == len && ngx_memcmp(pn->id, id, len) == 0;
 
-    default: /* CONCURRENCY, COOLDOWN, LEASE */
+    default: /* an id and a state */
         return node->len == len
                && ngx_memcmp(ngx_ampersand_node_body(node), id, len) == 0;
     }

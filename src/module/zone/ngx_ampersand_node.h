@@ -18,7 +18,7 @@
     ((void *) ((u_char *) (node) + ngx_ampersand_node_head))
 
 
-/* what follows the id of a CONCURRENCY, COOLDOWN or LEASE node */
+/* what follows the id of a node of a kind from CONCURRENCY on */
 
 #define ngx_ampersand_node_state(node)                                        \
     ((void *) ((u_char *) ngx_ampersand_node_body(node)                       \

@@ -8,10 +8,11 @@
  *   project  project id -> generations of its resource families, its limit
  *
  * shpool->mutex guards everything but the counters, unshared[], and the atomic
- * words: too_small, pending, cooldown_end and leases.degraded.  It is held to
- * look up, copy and link, never across I/O; a call for a lease is allocated
- * with it held.  When a worker dies, nginx releases it; who takes it next finds
- * the zone half changed, and empties it, see ngx_ampersand_zone_lock().
+ * words: too_small, pending, cooldown_end, budget_end and leases.degraded.  It
+ * is held to look up, copy and link, never across I/O; a call for a lease is
+ * allocated with it held.  When a worker dies, nginx releases it; who takes it
+ * next finds the zone half changed, and empties it, see
+ * ngx_ampersand_zone_lock().
  *
  * Freshness.  A node is fresh for ttl after it was read from Redis, unless an
  * invalidation names it, or invalidations may have been missed since (epoch).
@@ -118,9 +119,9 @@ ngx_int_t ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data);
  * between the two: the lists of nodes, a node's content, the memory allocator.
  * So the next lock() empties the zone before it returns, as if nginx had been
  * started again: records are read from Redis again, leases lapse, cool-downs
- * come back with the tenant's look-up, requests in flight do not count any
- * more, and every cache key changes, since a write that Redis has not confirmed
- * may be among what is lost.
+ * come back with the tenant's look-up, budgets are learned again, requests in
+ * flight do not count any more, and every cache key changes, since a write that
+ * Redis has not confirmed may be among what is lost.
  */
 
 void ngx_ampersand_zone_lock(ngx_ampersand_zone_t *zone);

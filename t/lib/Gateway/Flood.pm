@@ -7,6 +7,7 @@ package Gateway::Flood;
 #       token => $token, on => [ $gw, ... ], seconds => 2, connections => 2,    # of each gateway
 #       tokens => [ $token, ... ],         # instead: so many connections for each of them, or connections => [ 8, 1 ]
 #       every => [ 0, 0.1 ],               # of each token, at each connection: seconds between two requests
+#       pause => [ 0, 0.1 ],               # the same, between an answer and the next request
 #       meanwhile => sub { ... },          # in a process of its own; "seconds" begin when it has ended
 #       until => 429,                      # a connection that gets this answer ends
 #   );
@@ -92,8 +93,9 @@ sub run {
                 && $self->{answers}[-1]{status} != ($o{until} // 0))
             {
                 my $every = $o{every} ? $o{every}[ $from->{token} ] : 0;
-                if ($every) {
-                    $due{$s} = [ $s, $self->{begun} + $from->{sent} + $every ];
+                my $pause = $o{pause} ? $o{pause}[ $from->{token} ] : 0;
+                if ($every || $pause) {
+                    $due{$s} = [ $s, $pause ? time + $pause : $self->{begun} + $from->{sent} + $every ];
                     next;
                 }
                 $from->{sent} = time - $self->{begun};
