@@ -155,7 +155,7 @@ subtest 'one that floods does not starve another' => sub {
     sleep 3 / $rate;    # its pace, from now on
     my $f = Gateway::Flood->run(
         tokens => [ $one->[1], $other->[1] ], on => [$gw], connections => [ 8, 1 ],
-        pause => [ 0, 3 / $rate ], seconds => 3 + 15 / $rate
+        pause => [ 0.01, 3 / $rate ], seconds => 3 + 15 / $rate
     );
     my ($greedy, $modest) = map { $f->of($_) } 0, 1;
     is scalar(grep { $_->{status} != 200 } @{ $modest->{answers} }), 0, 'who asks for less than its part is never refused';
