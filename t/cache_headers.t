@@ -41,7 +41,7 @@ subtest 'hit, miss and what is never cached' => sub {
     is said(get(path())), 'ampersand; fwd=miss', 'not stored';
     $up->answer({ echo => 1, headers => [ Vary => 'Accept-Language' ] });
     $path = path();
-    get($path, 'Accept-Language' => 'de');
+    ok $gw->wait_for(sub { said(get($path, 'Accept-Language' => 'de')) =~ /hit/ }), 'one language is stored';
     is said(get($path, 'Accept-Language' => 'en')), 'ampersand; fwd=vary-miss; stored; ttl=60', 'another language';
     $up->answer({ echo => 1, headers => [ 'Cache-Status' => 'theirs; hit' ] });
     is_deeply [ map { $_->[1] } grep { lc $_->[0] eq 'cache-status' } @{ get(path())->{all} } ],

@@ -118,7 +118,13 @@ sub left {
 sub try_it {
     my ($self, $token) = @_;
     my ($call) = out($self) =~ /^try +(curl .*)$/m or return 'nothing to try';
-    return scalar qx($call -s -w ' %{http_code}');
+    my $answer;
+    for (1 .. 100) {
+        $answer = qx($call -s -w ' %{http_code}');
+        last if $answer !~ / 503$/;    # Redis did not answer within 100 ms: to be tried again
+        select undef, undef, undef, 0.1;
+    }
+    return $answer;
 }
 
 sub errors {

@@ -165,7 +165,10 @@ sub failover {
     my $begin = time;
     if ($how eq 'command') {
         my ($sentinel) = grep { $_->pid } $self->sentinels;
-        $sentinel->command('SENTINEL', 'FAILOVER', $self->name);
+        # Sentinel may have begun one itself, or not know the replica's state yet
+        Gateway::Redis::wait_for(sub {
+            return eval { $sentinel->command('SENTINEL', 'FAILOVER', $self->name) } || $@ =~ /INPROG/;
+        }) or die $@;
     } else {
         $old->$how;
     }
