@@ -125,6 +125,7 @@ my @bad = (
     ['pointer',        'src/core/a.c', "int f(amp_span_t*p);\n"],
     ['function-head',  'src/core/a.c', "int f(int n)\n{\n    return n;\n}\n"],
     ['function-head',  'src/core/a.c', "static int *f(int n,\n    int m)\n{\n    return n;\n}\n"],
+    ['deprecated',     't/unit/a.c',   $body->("    assert_in_range(n, 1, 2);\n")],
     ['function-gap',   'src/core/a.c', "int\nf(int n)\n{\n}\n\nint\ng(int n)\n{\n}\n"],
     ['function-gap',   'src/core/a.c', "static int  a;\n\nint\ng(int n)\n{\n}\n"],
     ['declarations',   'src/core/a.c', $body->("    int  a;\n    size_t  b;\n\n    return a;\n")],
