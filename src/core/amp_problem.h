@@ -165,6 +165,16 @@ void amp_problem_remedy(amp_reason_e reason, amp_span_t tenant,
     amp_span_t operation, amp_buf_t *out);
 
 /*
+ * The detail of AMP_COOLING_DOWN where the tenant got no 429 itself: its
+ * project did, and the request is beyond the tenant's part, see amp_budget.h.
+ */
+
+#define AMP_PROBLEM_BUDGET                                                    \
+    "Ampersand limits this project: it answered 429 to requests of its"       \
+    " tenants. This tenant asked for more than its part of what the project"  \
+    " has."
+
+/*
  * Writes the application/problem+json document (RFC 9457 plus Ampersand's
  * ApiProblem members: subsystem "gateway", time, requestId, causes, remedy,
  * retryable, retryAfter, context).  The remedy names tenant and operation where
@@ -174,16 +184,6 @@ void amp_problem_remedy(amp_reason_e reason, amp_span_t tenant,
  * out->overflow is set.  A reason that is not in the table counts as
  * AMP_INTERNAL.
  */
-
-/*
- * The detail of AMP_COOLING_DOWN where the tenant got no 429 itself: its
- * project did, and the request is beyond the tenant's part, see amp_budget.h.
- */
-
-#define AMP_PROBLEM_BUDGET                                                    \
-    "Ampersand limits this project: it answered 429 to requests of its"       \
-    " tenants. This tenant asked for more than its part of what the project"  \
-    " has."
 
 #define AMP_PROBLEM_MAX  20480  /* room for facts of 256 control bytes       */
 

@@ -142,7 +142,7 @@ ngx_ampersand_lease_take(ngx_ampersand_leasing_t *leasing,
 
             if (round.parts[i]) {
                 amp_share_spend(&round.leased[i]->shares, round.parts[i],
-                            &round.looks[i], round.now);
+                                &round.looks[i], round.now);
             }
 
         } else if (leasing->fallback == NGX_AMPERSAND_LEASE_LOCAL) {

@@ -168,7 +168,7 @@ sub failover {
         # Sentinel may have begun one itself, or not know the replica's state yet
         Gateway::Redis::wait_for(sub {
             return eval { $sentinel->command('SENTINEL', 'FAILOVER', $self->name) } || $@ =~ /INPROG/;
-        }) or die $@;
+        }) or die "Sentinel refuses the fail-over\n", $sentinel->tail;
     } else {
         $old->$how;
     }
