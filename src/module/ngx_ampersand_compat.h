@@ -28,14 +28,65 @@
 #define ngx_ampersand_span(s)  amp_span_make((s).data, (s).len)
 
 
-/* 1.23.0 chains headers of one name through ngx_table_elt_t.next */
+/*
+ * 1.23.0 chains headers of one name through ngx_table_elt_t.next, from a pointer
+ * in ngx_http_headers_out_t; before that there were arrays of Cache-Control and
+ * of Link.  Several lines: more than one header of such a name, or any Link
+ * where that is an array.
+ */
 
 #if (nginx_version >= 1023000)
-#define ngx_ampersand_header_init(h)  (h)->next = NULL
-#define NGX_AMPERSAND_HEADER_LAST     next
+
+#define ngx_ampersand_header_init(h)           (h)->next = NULL
+#define NGX_AMPERSAND_HEADER_LAST              next
+#define NGX_AMPERSAND_HEADERS_OUT_LAST         link
+#define ngx_ampersand_header_several(r, h)     ((h)->next != NULL)
+#define ngx_ampersand_cache_control(r)         NULL
+#define ngx_ampersand_cache_control_set(r, h)  NGX_OK
+
 #else
+
 #define ngx_ampersand_header_init(h)
-#define NGX_AMPERSAND_HEADER_LAST     lowcase_key
+#define NGX_AMPERSAND_HEADER_LAST       lowcase_key
+#define NGX_AMPERSAND_HEADERS_OUT_LAST  etag
+
+#define ngx_ampersand_header_several(r, h)                                    \
+    ((r)->headers_out.cache_control.nelts > 1                                 \
+     || (r)->headers_out.link.nelts != 0)
+
+#define ngx_ampersand_cache_control(r)                                        \
+    ((r)->headers_out.cache_control.nelts == 0 ? NULL                         \
+     : *(ngx_table_elt_t **) (r)->headers_out.cache_control.elts)
+
+#define ngx_ampersand_cache_control_set(r, h)                                 \
+    ngx_ampersand_header_array(&(r)->headers_out.cache_control, (r)->pool, h)
+
+static ngx_inline ngx_int_t
+ngx_ampersand_header_array(ngx_array_t *array, ngx_pool_t *pool,
+    ngx_table_elt_t *h)
+{
+    ngx_table_elt_t  **place;
+
+    if (h == NULL) {
+        return NGX_OK;
+    }
+
+    if (array->elts == NULL
+        && ngx_array_init(array, pool, 1, sizeof(h)) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    place = ngx_array_push(array);
+    if (place == NULL) {
+        return NGX_ERROR;
+    }
+
+    *place = h;
+
+    return NGX_OK;
+}
+
 #endif
 
 

@@ -84,6 +84,7 @@ ngx_http_ampersand_create_loc_conf(ngx_conf_t *cf)
      *
      *     alcf->upstream = { 0, NULL };
      *     alcf->address = { 0, NULL };
+     *     alcf->cache_key = { 0, NULL };
      *     alcf->ttl = NULL;
      *     alcf->ttl_missing = 0;
      */
@@ -127,6 +128,7 @@ ngx_http_ampersand_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     ngx_conf_merge_str_value(conf->upstream, prev->upstream, "");
+    ngx_conf_merge_str_value(conf->cache_key, prev->cache_key, "");
     ngx_conf_merge_ptr_value(conf->identity, prev->identity, NULL);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
     ngx_conf_merge_value(conf->observe, prev->observe, 0);

@@ -345,7 +345,7 @@ ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /*
  * This module stands before the proxy module and the rewrite module, so nginx
- * finds these two directives here first.
+ * finds these three directives here first.
  */
 
 char *
@@ -358,6 +358,21 @@ ngx_http_ampersand_set_proxy_pass(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
     alcf->address = value[1];
+
+    return ngx_http_ampersand_nginx_directive(cf, cmd->type, value, 2);
+}
+
+
+char *
+ngx_http_ampersand_set_cache_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_ampersand_loc_conf_t *alcf = conf;
+
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+    alcf->cache_key = value[1];
 
     return ngx_http_ampersand_nginx_directive(cf, cmd->type, value, 2);
 }

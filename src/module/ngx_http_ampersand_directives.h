@@ -37,6 +37,8 @@ char *ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ampersand_set_proxy_pass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_ampersand_set_cache_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_ampersand_set_rewrite(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ampersand_set_cors(ngx_conf_t *cf, ngx_command_t *cmd,

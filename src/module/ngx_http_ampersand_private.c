@@ -86,6 +86,32 @@ ngx_http_ampersand_type(ngx_http_cache_t, body_start, size_t);
 ngx_http_ampersand_type(ngx_http_cache_t, length, off_t);
 ngx_http_ampersand_type(ngx_http_cache_t, buf, ngx_buf_t *);
 
+/* copies of answers: whether they are valid, and what nginx makes of a hit */
+
+ngx_http_ampersand_type(ngx_http_file_cache_sh_t, rbtree, ngx_rbtree_t);
+ngx_http_ampersand_type(ngx_http_file_cache_sh_t, queue, ngx_queue_t);
+ngx_http_ampersand_type(ngx_http_file_cache_t, inactive, time_t);
+ngx_http_ampersand_type(ngx_http_file_cache_node_t, node, ngx_rbtree_node_t);
+ngx_http_ampersand_type(ngx_http_file_cache_node_t, queue, ngx_queue_t);
+ngx_http_ampersand_type(ngx_http_file_cache_node_t, key,
+                        u_char [NGX_HTTP_CACHE_KEY_LEN
+                                - sizeof(ngx_rbtree_key_t)]);
+ngx_http_ampersand_type(ngx_http_file_cache_node_t, uniq, ngx_file_uniq_t);
+ngx_http_ampersand_type(ngx_http_file_cache_node_t, expire, time_t);
+ngx_http_ampersand_type(ngx_http_file_cache_node_t, valid_sec, time_t);
+ngx_http_ampersand_type(ngx_http_cache_t, uniq, ngx_file_uniq_t);
+ngx_http_ampersand_type(ngx_http_cache_t, key, u_char [NGX_HTTP_CACHE_KEY_LEN]);
+ngx_http_ampersand_type(ngx_http_request_t, content_handler,
+                        ngx_http_handler_pt);
+ngx_http_ampersand_type(ngx_http_upstream_t, headers_in.headers, ngx_list_t);
+ngx_http_ampersand_type(ngx_http_headers_out_t, server, ngx_table_elt_t *);
+ngx_http_ampersand_type(ngx_http_headers_out_t, NGX_AMPERSAND_HEADERS_OUT_LAST,
+                        ngx_table_elt_t *);
+ngx_http_ampersand_holds(offsetof(ngx_http_headers_out_t, override_charset)
+                      == offsetof(ngx_http_headers_out_t,
+                                  NGX_AMPERSAND_HEADERS_OUT_LAST)
+                         + sizeof(void *));
+
 /* what an entry will say of itself, and what a stored one says */
 
 ngx_http_ampersand_type(ngx_http_cache_t, valid_sec, time_t);

@@ -21,6 +21,8 @@ static ngx_int_t ngx_http_ampersand_settings_address(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
 static ngx_int_t ngx_http_ampersand_settings_cache(ngx_conf_t *cf,
     ngx_http_ampersand_loc_conf_t *alcf);
+static void ngx_http_ampersand_settings_memory(
+    ngx_http_ampersand_loc_conf_t *alcf, ngx_http_upstream_conf_t *conf);
 
 
 static ngx_str_t  ngx_http_ampersand_address =
@@ -28,6 +30,8 @@ static ngx_str_t  ngx_http_ampersand_address =
 static ngx_str_t  ngx_http_ampersand_cache_zone = ngx_string("ampersand");
 static ngx_str_t  ngx_http_ampersand_cache_variable =
     ngx_string("$ampersand_cache");
+static ngx_str_t  ngx_http_ampersand_cache_key_variable =
+    ngx_string("$ampersand_cache_key");
 
 
 /* nginx reads this list without asking whether there is one */
@@ -245,6 +249,7 @@ ngx_http_ampersand_settings_cache(ngx_conf_t *cf,
             && zone[i].shm.name.len == name->len
             && ngx_memcmp(zone[i].shm.name.data, name->data, name->len) == 0)
         {
+            ngx_http_ampersand_settings_memory(alcf, conf);
             return NGX_OK;
         }
     }
@@ -258,4 +263,26 @@ ngx_http_ampersand_settings_cache(ngx_conf_t *cf,
                   "docs/configuration.md", alcf->file, alcf->line);
 
     return NGX_ERROR;
+}
+
+
+/*
+ * A hit may come out of a worker's memory where its key, and nothing else, says
+ * which answer of which cache it is; and for as long as a file is held open.
+ */
+
+static void
+ngx_http_ampersand_settings_memory(ngx_http_ampersand_loc_conf_t *alcf,
+    ngx_http_upstream_conf_t *conf)
+{
+    ngx_str_t                 *key;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    key = &ngx_http_ampersand_cache_key_variable;
+    clcf = alcf->settings[ngx_http_core_module.ctx_index];
+
+    alcf->memory = clcf->open_file_cache != NULL && conf->cache_bypass == NULL
+                   && alcf->cache_key.len == key->len
+                   && ngx_memcmp(alcf->cache_key.data, key->data, key->len)
+                      == 0;
 }

@@ -78,7 +78,11 @@ ngx_http_ampersand_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    if (ngx_http_ampersand_worker_lookups(amcf, cycle) != NGX_OK) {
+    if (ngx_http_ampersand_worker_lookups(amcf, cycle) != NGX_OK
+        || ngx_http_ampersand_cache_memory_init(&worker->cache_memory, cycle,
+                                                &worker->random)
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -3,6 +3,7 @@
 #include "ngx_http_ampersand_breaker.h"
 #include "ngx_http_ampersand_charge.h"
 #include "ngx_http_ampersand_deny.h"
+#include "ngx_http_ampersand_hit.h"
 #include "ngx_http_ampersand_location.h"
 #include "ngx_http_ampersand_log.h"
 #include "ngx_http_ampersand_trace.h"
@@ -586,6 +587,8 @@ ngx_http_ampersand_pass(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
 
     ctx->passed = r->loc_conf;
     ctx->state = NGX_HTTP_AMPERSAND_PASSED;
+
+    ngx_http_ampersand_hit(r, ctx);
 
     return NGX_OK;
 }

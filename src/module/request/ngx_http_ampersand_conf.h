@@ -12,6 +12,7 @@
 #include "cache/ngx_ampersand_cache_invalidate.h"
 #include "cache/ngx_http_ampersand_cache_files.h"
 #include "cache/ngx_http_ampersand_cache_lock.h"
+#include "cache/ngx_http_ampersand_cache_memory.h"
 #include "limit/ngx_ampersand_registry.h"
 #include "limit/ngx_ampersand_usage_report.h"
 #include "limit/ngx_http_ampersand_limit.h"
@@ -43,6 +44,7 @@ typedef struct {
     ngx_ampersand_last_use_t          last_use;
     ngx_ampersand_sample_t            sample;
     ngx_http_ampersand_cache_lock_t   cache_lock;
+    ngx_http_ampersand_cache_memory_t cache_memory;
     time_t                            logged;   /* see ngx_ampersand_log.h    */
     time_t                            answers_logged;
     ngx_ampersand_random_t            random;
@@ -128,6 +130,8 @@ typedef struct {
                                                    before merging: the host   */
     ngx_str_t                       address;    /* of proxy_pass, as written  */
     size_t                          schema;     /* the length of "https://"   */
+    ngx_str_t                       cache_key;  /* of proxy_cache_key         */
+    ngx_uint_t                      memory;     /* hits may come out of memory*/
     ngx_http_upstream_srv_conf_t   *target;     /* the upstream{}             */
     ngx_ampersand_breaker_t        *breaker;    /* of target, in a worker;
                                                    NULL: never suspended      */

@@ -1,4 +1,5 @@
 #include "ngx_http_ampersand_charge.h"
+#include "ngx_http_ampersand_hit.h"
 #include "ngx_http_ampersand_upstream.h"
 #include "cache/ngx_http_ampersand_cache_body.h"
 #include "cache/ngx_http_ampersand_cache_etag.h"
@@ -89,6 +90,7 @@ ngx_http_ampersand_etag_filter(ngx_http_request_t *r)
 
     if (r->cached) {
         ngx_http_ampersand_cache_body_hit(r);
+        ngx_http_ampersand_hit_keep(r, ctx);
     }
 
     /* RFC 9110, section 13.1: nginx's filter would test both */

@@ -257,6 +257,7 @@ ngx_http_ampersand_upstream_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     up->finalize(r, rc);
 
+    ngx_http_ampersand_cache_memory_stored(r);
     ngx_http_ampersand_upstream_wipe(up);
 
     /* without an answer: nginx ends with an error, or with a stale answer */

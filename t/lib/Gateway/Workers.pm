@@ -7,7 +7,7 @@ package Gateway::Workers;
 #   my $all = Gateway::Workers->new($gw);           # after a reload: new($gw, @old_pids), without those
 #   $all->pids;
 #   my @res = $all->get('/v1/x', token => $t);      # one answer of each
-#   my $res = $all->one($i, '/v1/x', token => $t);  # of one
+#   my $res = $all->one($i, '/v1/x', token => $t, headers => [ Accept => 'x' ]);    # of one
 #   $all->statuses($token);                         # "200 200 200"
 
 use strict;
@@ -66,6 +66,10 @@ sub _ask {
     my ($socket, $target, %r) = @_;
     my $text = "GET $target HTTP/1.1\r\nHost: gateway.test\r\n";
     $text .= "X-Api-Key: $r{token}\r\n" if defined $r{token};
+    my @headers = @{ $r{headers} // [] };
+    while (my ($name, $value) = splice @headers, 0, 2) {
+        $text .= "$name: $value\r\n";
+    }
     local $SIG{PIPE} = 'IGNORE';
     syswrite $socket, "$text\r\n" or return;
     return Gateway::read_response($socket);
