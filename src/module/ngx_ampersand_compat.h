@@ -29,10 +29,10 @@
 
 
 /*
- * 1.23.0 chains headers of one name through ngx_table_elt_t.next, from a pointer
- * in ngx_http_headers_out_t; before that there were arrays of Cache-Control and
- * of Link.  Several lines: more than one header of such a name, or any Link
- * where that is an array.
+ * 1.23.0 chains headers of one name through ngx_table_elt_t.next, from a
+ * pointer in ngx_http_headers_out_t; before that there were arrays of
+ * Cache-Control and of Link.  Several lines: more than one header of such a
+ * name, or any Link where that is an array.
  */
 
 #if (nginx_version >= 1023000)
@@ -61,6 +61,7 @@
 #define ngx_ampersand_cache_control_set(r, h)                                 \
     ngx_ampersand_header_array(&(r)->headers_out.cache_control, (r)->pool, h)
 
+
 static ngx_inline ngx_int_t
 ngx_ampersand_header_array(ngx_array_t *array, ngx_pool_t *pool,
     ngx_table_elt_t *h)
@@ -86,6 +87,7 @@ ngx_ampersand_header_array(ngx_array_t *array, ngx_pool_t *pool,
 
     return NGX_OK;
 }
+
 
 #endif
 

@@ -49,8 +49,8 @@ ngx_http_ampersand_cache_copy(ngx_http_request_t *r, ngx_str_t *key,
 {
     u_char                             *p;
     ngx_uint_t                          i;
-    ngx_http_cache_t                   *c;
     ngx_table_elt_t                   **known;
+    ngx_http_cache_t                   *c;
     ngx_http_ampersand_cache_copy_t    *copy;
     ngx_http_ampersand_cache_copied_t   copied;
 

@@ -17,7 +17,9 @@
 #include <ngx_http.h>
 
 
-#define NGX_HTTP_AMPERSAND_CACHE_COPY_HEADERS  64    /* bits of "unsent"       */
+/* the bits of "unsent" */
+
+#define NGX_HTTP_AMPERSAND_CACHE_COPY_HEADERS  64
 
 /* The pointers to headers in ngx_http_headers_out_t; they are neighbours. */
 

@@ -66,7 +66,7 @@ ngx_http_ampersand_cache_copy_t *ngx_http_ampersand_cache_memory_find(
     ngx_str_t *key);
 
 /*
- * In the first header filter, for any answer of nginx's cache to a GET whose key
+ * In the first header filter, for any answer of nginx's cache to r, whose key
  * this is: copies it, if that can be done.
  */
 
@@ -74,7 +74,7 @@ void ngx_http_ampersand_cache_memory_keep(
     ngx_http_ampersand_cache_memory_t *memory, ngx_http_request_t *r,
     ngx_str_t *key);
 
-/* When an upstream request of r ends: outdates copies if it stored an answer. */
+/* An upstream request of r ends: outdates copies if it stored an answer. */
 
 void ngx_http_ampersand_cache_memory_stored(ngx_http_request_t *r);
 

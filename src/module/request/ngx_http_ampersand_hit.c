@@ -14,7 +14,8 @@ ngx_http_ampersand_hit(ngx_http_request_t *r, ngx_http_ampersand_ctx_t *ctx)
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     if (alcf->memory && ctx->ttl && !ctx->headers.no_cache && r == r->main
-        && r->method == NGX_HTTP_GET && r->content_handler == clcf->handler)
+        && r->method == NGX_HTTP_GET && clcf->handler
+        && r->content_handler == clcf->handler)
     {
         r->content_handler = ngx_http_ampersand_hit_handler;
     }
