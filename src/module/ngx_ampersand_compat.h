@@ -31,8 +31,8 @@
 /*
  * 1.23.0 chains headers of one name through ngx_table_elt_t.next, from a
  * pointer in ngx_http_headers_out_t; before that there were arrays of
- * Cache-Control and of Link.  Several lines: more than one header of such a
- * name, or any Link where that is an array.
+ * Cache-Control and of Link.  "next" is only set in headers that such a pointer
+ * leads to.
  */
 
 #if (nginx_version >= 1023000)
@@ -40,7 +40,8 @@
 #define ngx_ampersand_header_init(h)           (h)->next = NULL
 #define NGX_AMPERSAND_HEADER_LAST              next
 #define NGX_AMPERSAND_HEADERS_OUT_LAST         link
-#define ngx_ampersand_header_several(r, h)     ((h)->next != NULL)
+#define ngx_ampersand_header_chained(h)        ((h)->next != NULL)
+#define ngx_ampersand_headers_out_arrays(r)    0
 #define ngx_ampersand_cache_control(r)         NULL
 #define ngx_ampersand_cache_control_set(r, h)  NGX_OK
 
@@ -50,7 +51,11 @@
 #define NGX_AMPERSAND_HEADER_LAST       lowcase_key
 #define NGX_AMPERSAND_HEADERS_OUT_LAST  etag
 
-#define ngx_ampersand_header_several(r, h)                                    \
+#define ngx_ampersand_header_chained(h)  0
+
+/* are there arrays, but for one Cache-Control? */
+
+#define ngx_ampersand_headers_out_arrays(r)                                   \
     ((r)->headers_out.cache_control.nelts > 1                                 \
      || (r)->headers_out.link.nelts != 0)
 

@@ -135,21 +135,16 @@ sub _slurp {
 
 sub error_log  { _slurp($_[0]->dir . '/logs/error.log') }
 
-# nginx writes a line after the answer has gone: what grows is not read yet.
+# nginx writes a line after the answer has gone, and then its worker waits for events.
+# The lines of different workers are in any order.
 
 sub access_log {
     my ($self) = @_;
-    my $file = $self->dir . '/logs/access.log';
-    my $size = -1;
-    $self->wait_for(sub {
-        my $now = -s $file // 0;
-        my $still = $now == $size;
-        $size = $now;
-        sleep 0.03 unless $still;
-        return $still;
-    });
-    return _slurp($file);
+    $self->wait_for(sub { !grep { !_waits($_) } $self->workers_pids });
+    return _slurp($self->dir . '/logs/access.log');
 }
+
+sub _waits { return (eval { _slurp("/proc/$_[0]/stat") } // '(gone) S') =~ /\) S/ }
 
 sub _configure {
     my ($self) = @_;

@@ -155,7 +155,9 @@ ngx_http_ampersand_cache_copy_measure(ngx_http_request_t *r,
         copied->size += sizeof(*h) + 2 * (h->key.len + 1) + h->value.len + 1;
     }
 
-    if (r->headers_out.override_charset || r->headers_out.trailers.part.nelts) {
+    if (r->headers_out.override_charset || r->headers_out.trailers.part.nelts
+        || ngx_ampersand_headers_out_arrays(r))
+    {
         return NGX_DECLINED;
     }
 
@@ -191,8 +193,7 @@ ngx_http_ampersand_cache_copy_passed(ngx_http_request_t *r,
         }
 
         if (i == copied->n
-            || copied->npassed == NGX_HTTP_AMPERSAND_CACHE_COPY_HEADERS
-            || ngx_ampersand_header_several(r, h))
+            || copied->npassed == NGX_HTTP_AMPERSAND_CACHE_COPY_HEADERS)
         {
             return NGX_DECLINED;
         }
@@ -216,6 +217,10 @@ ngx_http_ampersand_cache_copy_place(ngx_http_ampersand_cache_copied_t *copied,
     if (h == NULL) {
         *place = 0;
         return NGX_OK;
+    }
+
+    if (ngx_ampersand_header_chained(h)) {
+        return NGX_DECLINED;
     }
 
     for (i = 0; i < copied->npassed; i++) {

@@ -3,10 +3,13 @@
 #include "ngx_http_ampersand_header_list.h"
 
 
-/* Until when the entry is fresh, as its file says. */
+/* The head of an entry's file, which says until when the entry is fresh. */
+
+#define ngx_http_ampersand_cache_memory_head(c)                               \
+    ((ngx_http_file_cache_header_t *) (c)->buf->start)
 
 #define ngx_http_ampersand_cache_memory_valid(c)                              \
-    (((ngx_http_file_cache_header_t *) (c)->buf->start)->valid_sec)
+    (ngx_http_ampersand_cache_memory_head(c)->valid_sec)
 
 
 static ngx_http_ampersand_cache_copy_t **ngx_http_ampersand_cache_memory_bucket(
@@ -186,22 +189,37 @@ ngx_http_ampersand_cache_memory_keep(ngx_http_ampersand_cache_memory_t *memory,
 static ngx_uint_t
 ngx_http_ampersand_cache_memory_copies(ngx_http_request_t *r)
 {
-    ngx_http_cache_t  *c;
+    ngx_http_cache_t              *c;
+    ngx_http_file_cache_header_t  *h;
 
     static ngx_str_t  encoding = ngx_string("accept-encoding");
 
     c = r->cache;
 
-    return r == r->main && r->method == NGX_HTTP_GET
-           && r->upstream->cache_status == NGX_HTTP_CACHE_HIT
-           && c->node && c->header_start < c->body_start
-           && c->length <= NGX_HTTP_AMPERSAND_CACHE_BODY_MAX
-           && c->buf->pos == c->buf->start
-           && c->buf->last - c->buf->pos == c->length
-           && (c->vary.len == 0
-               || (c->vary.len == encoding.len
-                   && ngx_strncasecmp(c->vary.data, encoding.data,
-                                      encoding.len) == 0));
+    if (r != r->main || r->method != NGX_HTTP_GET
+        || r->upstream->cache_status != NGX_HTTP_CACHE_HIT
+        || r->upstream->headers_in.x_accel_limit_rate
+        || c->node == NULL || c->header_start >= c->body_start
+        || c->length > NGX_HTTP_AMPERSAND_CACHE_BODY_MAX
+        || c->buf->pos != c->buf->start
+        || c->buf->last - c->buf->pos != c->length)
+    {
+        return 0;
+    }
+
+    /* a variant with a key of its own is valid while that of its main key is */
+
+    if (ngx_memcmp(c->key, c->main, NGX_HTTP_CACHE_KEY_LEN) != 0) {
+        return 0;
+    }
+
+    /* the file has what the entry varies by, c->vary what upstream said */
+
+    h = ngx_http_ampersand_cache_memory_head(c);
+
+    return h->vary_len == 0
+           || (h->vary_len == encoding.len
+               && ngx_strncasecmp(h->vary, encoding.data, encoding.len) == 0);
 }
 
 
@@ -212,7 +230,17 @@ ngx_http_ampersand_cache_memory_add(ngx_http_ampersand_cache_memory_t *memory,
     ngx_queue_t                       *last;
     ngx_http_ampersand_cache_copy_t  **bucket;
 
-    copy->varies = (r->cache->vary.len != 0);
+    while (memory->size + copy->size > memory->most
+           && !ngx_queue_empty(&memory->queue))
+    {
+        last = ngx_queue_last(&memory->queue);
+
+        ngx_http_ampersand_cache_memory_remove(memory,
+                 ngx_queue_data(last, ngx_http_ampersand_cache_copy_t, queue));
+    }
+
+    copy->varies = (ngx_http_ampersand_cache_memory_head(r->cache)->vary_len
+                    != 0);
     copy->location = r->loc_conf;
     copy->file_cache = r->cache->file_cache;
     copy->uniq = r->cache->uniq;
@@ -225,13 +253,6 @@ ngx_http_ampersand_cache_memory_add(ngx_http_ampersand_cache_memory_t *memory,
 
     ngx_queue_insert_head(&memory->queue, &copy->queue);
     memory->size += copy->size;
-
-    while (memory->size > memory->most) {
-        last = ngx_queue_last(&memory->queue);
-
-        ngx_http_ampersand_cache_memory_remove(memory,
-                 ngx_queue_data(last, ngx_http_ampersand_cache_copy_t, queue));
-    }
 }
 
 
@@ -273,6 +294,12 @@ ngx_http_ampersand_cache_memory_stamp(ngx_http_ampersand_cache_memory_t *memory,
     }
 
     ngx_memcpy(&stamp, bytes, sizeof(stamp));
+
+    /* negative: a time that nginx knows to be over */
+
+    if (stamp >= 0) {
+        stamp = -1 - stamp;
+    }
 
     node = c->node;
 

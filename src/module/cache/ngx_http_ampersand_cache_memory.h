@@ -9,20 +9,21 @@
  *   inode of the copied file and with the stamp of the copy
  *
  * The inode alone would not do, since a later file may get that of a removed
- * one.  The stamp is a random number in the node, in valid_sec, which nginx
- * uses for the nodes of stored errors only (and proxy_cache_valid is off for a
- * gateway location).  It is zero in a new node, and:
+ * one.  The stamp is a random number in the node, in valid_sec, where nginx has
+ * until when a stored error lasts: a negative one, so that it is over.  A new
+ * node has none, and:
  *
  *   a worker copies an answer ──▶ the node has its stamp, or gets one
- *   an answer has been stored ──▶ the node has none: copies are outdated
+ *   an answer has been stored, ─▶ the node has none: copies are outdated
+ *   or removed
  *
- * Between the two steps that store an answer (nginx sets the inode of the node,
- * and this module clears the stamp) the inode is another one than that of any
- * copy: the copied file had its name until then.
+ * Storing takes two steps: nginx sets the inode of the node, then this module
+ * clears the stamp.  In between, the inode is another one than that of a copied
+ * file which had its name until then.
  *
- * Not copied are answers with Vary, but for Accept-Encoding, and those larger
- * than 32 KB.  A worker has at most 32 MB, all workers 128 MB; what was not
- * used for longest goes.
+ * Not copied are answers with Vary, but for Accept-Encoding, of which only the
+ * variant that has the main key; and those larger than 32 KB.  A worker has at
+ * most 32 MB, all workers 128 MB; what was not used for longest goes.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_CACHE_MEMORY_H

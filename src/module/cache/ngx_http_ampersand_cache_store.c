@@ -533,6 +533,7 @@ ngx_http_ampersand_cache_remove(ngx_http_cache_t *c)
         c->file_cache->sh->size -= node->fs_size;
         node->fs_size = 0;
         node->exists = 0;
+        node->valid_sec = 0;
     }
 
     ngx_shmtx_unlock(&c->file_cache->shpool->mutex);
