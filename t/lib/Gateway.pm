@@ -144,7 +144,7 @@ sub access_log {
     return _slurp($self->dir . '/logs/access.log');
 }
 
-sub _waits { return (eval { _slurp("/proc/$_[0]/stat") } // '(gone) S') =~ /\) S/ }
+sub _waits { return _slurp("/proc/$_[0]/stat") =~ /\) S / }
 
 sub _configure {
     my ($self) = @_;
