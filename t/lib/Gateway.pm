@@ -14,6 +14,7 @@ package Gateway;
 #       directives => 'ampersand_redis ...',   # instead of the three that are needed
 #                                              # "include PROXY;" in server: ampersand/proxy.conf
 #       proxy_conf => { proxy_read_timeout => '1s' },    # other values in that file
+#       zone => '4m', cache_zone => '4m',      # shared memory: ampersand_zone, keys_zone of the cache
 #       module => $path,                      # another build of it
 #       root => $dir,                          # another checkout: its module and its conf/ampersand
 #       daemon => 1,                           # nginx in the background, so that it can be upgraded
@@ -220,7 +221,7 @@ http {
     uwsgi_temp_path $dir/tmp/uwsgi;
     scgi_temp_path $dir/tmp/scgi;
 
-    proxy_cache_path $dir/cache levels=1:2 keys_zone=ampersand:4m inactive=10m use_temp_path=off;
+    proxy_cache_path $dir/cache levels=1:2 keys_zone=ampersand:@{[ $o->{cache_zone} || '4m' ]} inactive=10m use_temp_path=off;
 
 $needed
     upstream ampersand {

@@ -47,6 +47,7 @@ struct ngx_http_ampersand_cache_copy_s {
     ngx_file_uniq_t                   uniq;
     time_t                            stamp;
     time_t                            until;
+    time_t                            used;
 
     /* the answer */
 

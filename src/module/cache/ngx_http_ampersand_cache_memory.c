@@ -74,8 +74,14 @@ ngx_http_ampersand_cache_memory_find(ngx_http_ampersand_cache_memory_t *memory,
         return NULL;
     }
 
-    ngx_queue_remove(&copy->queue);
-    ngx_queue_insert_head(&memory->queue, &copy->queue);
+    /* once a second is enough, and each time costs its neighbours' memory */
+
+    if (copy->used != ngx_time()) {
+        copy->used = ngx_time();
+
+        ngx_queue_remove(&copy->queue);
+        ngx_queue_insert_head(&memory->queue, &copy->queue);
+    }
 
     return copy;
 }
@@ -323,17 +329,19 @@ ngx_http_ampersand_cache_memory_stamp(ngx_http_ampersand_cache_memory_t *memory,
 
 /*
  * Is what was copied what nginx would read?  If so, the node was used now, as
- * ngx_http_file_cache_exists() has it.
+ * ngx_http_file_cache_exists() has it, but for less than a second.
  */
 
 static ngx_uint_t
 ngx_http_ampersand_cache_memory_current(ngx_http_ampersand_cache_copy_t *copy)
 {
+    time_t                       expire;
     ngx_uint_t                   current;
     ngx_http_file_cache_t       *cache;
     ngx_http_file_cache_node_t  *node;
 
     cache = copy->file_cache;
+    expire = ngx_time() + cache->inactive;
 
     ngx_shmtx_lock(&cache->shpool->mutex);
 
@@ -342,8 +350,8 @@ ngx_http_ampersand_cache_memory_current(ngx_http_ampersand_cache_copy_t *copy)
     current = (node && node->exists && node->error == 0
                && node->uniq == copy->uniq && node->valid_sec == copy->stamp);
 
-    if (current) {
-        node->expire = ngx_time() + cache->inactive;
+    if (current && node->expire != expire) {
+        node->expire = expire;
 
         ngx_queue_remove(&node->queue);
         ngx_queue_insert_head(&cache->sh->queue, &node->queue);

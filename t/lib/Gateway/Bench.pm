@@ -38,6 +38,10 @@ our $BODY = '{"results":[' . join(',', map { qq({"id":"$_","name":"integration-$
 
 our $KEEP = 'access_log off; keepalive_requests 100000000;';
 
+# Keys for all misses of a run: with less, nginx removes an old file for each new one.
+
+our $CACHE_ZONE = '128m';
+
 my $NGINX = $ENV{NGINX_BINARY} || '/usr/sbin/nginx';
 
 sub new {
@@ -69,7 +73,7 @@ sub upstream { $_[0]{upstream} }
 sub gateway_args {
     my ($self) = @_;
     return (
-        workers => 1, upstream => "http://127.0.0.1:$self->{upstream}", zone => '128m', log_level => 'error',
+        workers => 1, upstream => "http://127.0.0.1:$self->{upstream}", zone => '128m', log_level => 'error', cache_zone => $CACHE_ZONE,
         main => 'worker_cpu_affinity 01; worker_rlimit_nofile ' . _files() . ';',
         http => "$KEEP ampersand_cache_ttl default 60m; ampersand_tenant_ttl 60m;",
     );

@@ -71,7 +71,7 @@ http {
     $Gateway::Bench::KEEP $HTTP
     proxy_temp_path DIR/tmp/p; client_body_temp_path DIR/tmp/b; fastcgi_temp_path DIR/tmp/f;
     uwsgi_temp_path DIR/tmp/u; scgi_temp_path DIR/tmp/s;
-    proxy_cache_path DIR/cache levels=1:2 keys_zone=ampersand:4m inactive=10m use_temp_path=off;
+    proxy_cache_path DIR/cache levels=1:2 keys_zone=ampersand:$Gateway::Bench::CACHE_ZONE inactive=10m use_temp_path=off;
     upstream ampersand { server 127.0.0.1:$up; keepalive 64; keepalive_requests 1000000; }
     @{[ $o{http} || '' ]}
     server {
