@@ -349,30 +349,14 @@ ngx_http_ampersand_set_server(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
  */
 
 char *
-ngx_http_ampersand_set_proxy_pass(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
+ngx_http_ampersand_set_word(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_ampersand_loc_conf_t *alcf = conf;
-
-    ngx_str_t  *value;
+    ngx_str_t  *value, *word;
 
     value = cf->args->elts;
-    alcf->address = value[1];
 
-    return ngx_http_ampersand_nginx_directive(cf, cmd->type, value, 2);
-}
-
-
-char *
-ngx_http_ampersand_set_cache_key(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
-{
-    ngx_http_ampersand_loc_conf_t *alcf = conf;
-
-    ngx_str_t  *value;
-
-    value = cf->args->elts;
-    alcf->cache_key = value[1];
+    word = (ngx_str_t *) ((char *) conf + cmd->offset);
+    *word = value[1];
 
     return ngx_http_ampersand_nginx_directive(cf, cmd->type, value, 2);
 }

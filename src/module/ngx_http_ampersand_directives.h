@@ -35,10 +35,15 @@ char *ngx_http_ampersand_set_server(ngx_conf_t *cf,
 
 char *ngx_http_ampersand_set_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_ampersand_set_proxy_pass(ngx_conf_t *cf, ngx_command_t *cmd,
+
+/*
+ * A directive of nginx's own with one parameter, which is also kept in the
+ * ngx_str_t at cmd->offset of conf.
+ */
+
+char *ngx_http_ampersand_set_word(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_ampersand_set_cache_key(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
+
 char *ngx_http_ampersand_set_rewrite(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_ampersand_set_cors(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -96,16 +96,16 @@ static ngx_command_t  ngx_http_ampersand_commands[] = {
 
     { ngx_string("proxy_pass"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
-      ngx_http_ampersand_set_proxy_pass,
+      ngx_http_ampersand_set_word,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_ampersand_loc_conf_t, address),
       NULL },
 
     { ngx_string("proxy_cache_key"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_ampersand_set_cache_key,
+      ngx_http_ampersand_set_word,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_ampersand_loc_conf_t, cache_key),
       NULL },
 
     { ngx_string("rewrite"),

@@ -145,9 +145,13 @@ ngx_http_ampersand_cache_memory_keep(ngx_http_ampersand_cache_memory_t *memory,
     ngx_http_core_loc_conf_t         *clcf;
     ngx_http_ampersand_cache_copy_t  *copy;
 
+    if (!ngx_http_ampersand_cache_memory_copies(r)) {
+        return;
+    }
+
     encoding = ngx_http_ampersand_cache_memory_encoding(r);
 
-    if (encoding == NULL || !ngx_http_ampersand_cache_memory_copies(r)) {
+    if (encoding == NULL) {
         return;
     }
 
