@@ -195,7 +195,7 @@ subtest 'clients that leave while they wait for Redis' => sub {
 };
 
 subtest 'Redis is silent: the share of the limit, no error' => sub {
-    my $t = tenant('--rate', '100/s', '--burst', 100);
+    my $t = $gw->tenant('silent', project => 'p-silent', args => [ '--rate', '100/s', '--burst', 100 ], settled => 1);
     ok $gw->wait_for(sub { get($t, '/v1/nothing')->{status} == 404 }), 'the tenant is looked up' for 1 .. 4;
     $gw->redis->pause;
     my $got = herd(20, map { text($t, "/v1/integrations/shared-0-silent$_") } 1 .. 20);

@@ -216,7 +216,7 @@ subtest 'ampctl cooldown: they are listed, and ended on every gateway' => sub {
 };
 
 subtest 'without Redis: a cool-down of one gateway' => sub {
-    my $t = tenant();
+    my $t = $gw->tenant('without-redis', project => 'p-without', settled => 1);
     is post($gw, $t)->{status}, 200, 'the tenant is served';
     $gw->redis->stop;
     refuse('Retry-After' => 30);

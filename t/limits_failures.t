@@ -59,7 +59,7 @@ subtest 'gateways are killed' => sub {
 
 subtest 'Redis is down, and comes back' => sub {
     my @on = gateways(2, redis => Gateway::Redis->start('--appendonly', 'yes'));
-    my $t = $on[0]->tenant('t1', project => 'p-1', args => [ '--rate', '200/s', '--burst', 20 ]);
+    my $t = $on[0]->tenant('t1', project => 'p-1', args => [ '--rate', '200/s', '--burst', 20 ], settled => 1);
     my $redis = $on[0]->redis;
     Gateway::Flood->run(token => $t, on => \@on, seconds => 0.5, connections => 2);
     $redis->stop;

@@ -40,7 +40,7 @@ subtest 'Redis was never reached' => sub {
 subtest 'an empty Redis, then a tenant, then an outage' => sub {
     my $gw = Gateway->start(server => $server, http => 'ampersand_tenant_ttl 1s; ampersand_tenant_grace 2s;', workers => 2);
     becomes($gw, 'ready', 'ready without a tenant: one can be added at any time');
-    my $token = $gw->tenant('acme');
+    my $token = $gw->tenant('acme', settled => 1);
     is $gw->get('/v1/integrations', token => $token)->{status}, 200, 'a tenant is served';
     is ready($gw), 'ready', 'ready';
     $gw->redis->stop;

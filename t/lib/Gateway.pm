@@ -20,6 +20,8 @@ package Gateway;
 #       daemon => 1,                           # nginx in the background, so that it can be upgraded
 #   );
 #   my $token = $gw->tenant('acme', project => 'p-1', name => 'alpha', key => 'k-1', args => [...]);
+#                                              # settled => 1: the events of tenant and token are applied; one that comes
+#                                              # later makes the record outdated, which is not served without Redis then
 #   my $res = $gw->get('/v1/integrations', token => $token, headers => [ Accept => 'x' ]);
 #   my $res = $gw->request('POST', '/v1/...', token => $token, json => {...});   # or body => '...'
 #   $res->{status}, $res->{body}, $res->{headers}{'content-type'} (first), $res->{all} ([name, value], ...)
@@ -419,7 +421,10 @@ sub tenant {
     push @args, @{ $t{args} } if $t{args};
     my $key = $t{key} // "key-of-$id";
     push @args, '--key-file', '-', \"$key\n" if length $key;
-    return JSON::PP::decode_json($self->ctl(@args))->{token};
+    my $events = $t{settled} ? $self->status->{events_total} : 0;
+    my $token = JSON::PP::decode_json($self->ctl(@args))->{token};
+    $self->wait_for(sub { $self->status->{events_total} >= $events + 2 }) if $t{settled};
+    return $token;
 }
 
 sub connect {
