@@ -25,7 +25,7 @@ my $gw = Gateway->start(
 );
 
 # a subscription that is made during a look-up makes it start again
-$gw->linked;
+ok $gw->wait_for(sub { $gw->linked }), 'every worker has its link, and one the subscription';
 
 my $token = Gateway::Made::token();
 my $digest = Digest::SHA::sha256_hex($token);
