@@ -423,7 +423,8 @@ sub tenant {
     push @args, '--key-file', '-', \"$key\n" if length $key;
     my $events = $t{settled} ? $self->status->{events_total} : 0;
     my $token = JSON::PP::decode_json($self->ctl(@args))->{token};
-    $self->wait_for(sub { $self->status->{events_total} >= $events + 2 }) if $t{settled};
+    !$t{settled} || $self->wait_for(sub { $self->status->{events_total} >= $events + 2 })
+        or die "the events of tenant $id were not applied\n";
     return $token;
 }
 

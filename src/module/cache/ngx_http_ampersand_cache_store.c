@@ -533,6 +533,9 @@ ngx_http_ampersand_cache_remove(ngx_http_cache_t *c)
         c->file_cache->sh->size -= node->fs_size;
         node->fs_size = 0;
         node->exists = 0;
+
+        /* the stamp of copies, see ngx_http_ampersand_cache_memory.h */
+
         node->valid_sec = 0;
     }
 
