@@ -1,8 +1,8 @@
 /*
  * Small stored answers in a worker's memory, so that a hit needs neither the
  * file of its entry nor nginx's reading of it: see "Cost" in
- * docs/development.md.  Which answer is right remains nginx's to say.  A copy is
- * made of an answer that nginx serves as a hit, and is sent while
+ * docs/development.md.  Which answer is right remains nginx's to say.  A copy
+ * is made of an answer that nginx serves as a hit, and is sent while
  *
  *   it is fresh, and not older in memory than open_file_cache_valid
  *   the node of its key exists in the shared memory of nginx's cache, with the
