@@ -39,15 +39,19 @@ sub header {
     return %found;
 }
 
-# unit, window, reach, wanted, gateway, run, since, tail, back, charge, resume, peers, answered, age, away, lately, timeout: 50/s, burst 100
+# unit, window, reach, wanted, gateway, run, since, tail, back, charge, resume, peers, answered, age, away, lately, timeout,
+# most, wallet, fill, waiting, pool, quiet: 50/s, burst 100, of a limit without wallets
 my %ask = (unit => 20e6, window => 1980e6, reach => 125e6, wanted => 1, gateway => 'a', run => 'r1', since => 0,
-    tail_us => 0, tail_ns => 0, back => 0, charge => 0, resume => 0, peers => 0, answered => 0, age => 0, away => 0, lately => 0, timeout => 1e6);
+    tail_us => 0, tail_ns => 0, back => 0, charge => 0, resume => 0, peers => 0, answered => 0, age => 0, away => 0, lately => 0, timeout => 1e6,
+    most => 0, wallet => 0, fill => 0, waiting => 0, pool => 0, quiet => 0);
 
 sub ask {
     my %a = (%ask, @_);
     my $answer = $redis->command('EVALSHA', sha1_hex($script), 1, $a{key} // $key,
-        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume peers answered age away lately timeout)});
-    return { map { ((qw(now lead granted gateways ahead wait))[$_] => $answer->[$_]) } 0 .. 5 };
+        @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume peers answered age away lately timeout
+            most wallet fill waiting pool quiet)});
+    my @names = qw(now lead granted gateways ahead wait drawn filled pool lent);
+    return { map { ($names[$_] => $answer->[$_]) } 0 .. $#names };
 }
 
 my $time = sub { my $t = $redis->command('TIME'); return $t->[0] * 1e6 + $t->[1] };
@@ -144,13 +148,88 @@ subtest 'Redis was out of reach' => sub {
     cmp_ok $c->{ahead}, '<=', $b->{ahead}, 'what it was charged, is not charged again when it got no reply';
 };
 
+# 100/d and burst 100: no unit comes while the test runs
+my %day = (key => 'amp:limit:{globex}:read', unit => 864e9, window => 74 * 864e9, reach => 0, most => 25, peers => 2, lately => 2);
+
+subtest 'wallets' => sub {
+    my %got;
+    my $call = sub {
+        my ($gateway, %a) = @_;
+        $got{$gateway} = ask(%day, gateway => $gateway, answered => $got{$gateway} ? $got{$gateway}{now} : 0, wanted => 0, @_ > 1 ? %a : ());
+        return @{ $got{$gateway} }{qw(granted drawn filled lent)};
+    };
+    is_deeply [ $call->('a', fill => 25) ], [ 0, 0, 12, 12 ], 'a gateway of two has half of the units that wallets may have';
+    is $got{a}{pool}, 13 * 864e9, 'they come from the pool';
+    is $got{a}{ahead}, 0, 'and not from the time line';
+    is_deeply [ $call->('b', fill => 4) ], [ 0, 0, 4, 16 ], 'another gateway';
+
+    is_deeply [ $call->('a', fill => 8, wallet => 4) ], [ 0, 0, 8, 16 ], 'what was spent from a wallet is missing in the pool';
+    is $got{a}{pool}, 1 * 864e9, 'until time refills it';
+
+    my $lost = $got{b}{now};
+    $call->('b', fill => 1, wallet => 4);
+    is $got{b}{pool}, 0, 'the last unit of the pool';
+    $got{b}{now} = $lost;
+    is_deeply [ $call->('b', fill => 8, wallet => 4) ], [ 0, 0, 7, 24 ], 'the reply was lost: the unit counts as one of the wallet';
+    is $got{b}{ahead}, 7 * 864e9, 'an empty pool: units come from the time line';
+    is_deeply [ $call->('b', wallet => 11) ], [ 0, 0, 0, 23 ], 'with the next call it does not any more';
+
+    is_deeply [ ($call->('a', wanted => 90, waiting => 90, wallet => 12, quiet => 1e6))[ 0, 1 ] ], [ 68, 0 ], 'the time line: the burst without all wallets';
+    is_deeply [ $call->('a', fill => 25, wallet => 0) ], [ 0, 0, 0, 11 ], 'no wallet is filled where less than half of the time line is left';
+    cmp_ok $redis->command('PTTL', $day{key}), '>', 120_000, 'the state lasts as long as wallets';
+};
+
+subtest 'requests that wait get what is in the pool' => sub {
+    $redis->command('DEL', $day{key});
+    my $a = ask(%day, wanted => 80, waiting => 80);
+    is_deeply [ @$a{qw(granted drawn)} ], [ 75, 5 ], 'where the time line has not enough';
+    $a = ask(%day, wanted => 80, waiting => 30, answered => $a->{now});
+    is_deeply [ @$a{qw(granted drawn pool)} ], [ 0, 20, 0 ], 'the rest of the burst';
+    cmp_ok $a->{wait}, '>', 0, 'and no more';
+};
+
+subtest 'time in which the time line is full refills the pool' => sub {
+    my %fast = (unit => 20e6, window => 74 * 20e6, reach => 0, wanted => 0, most => 25, key => 'amp:limit:{globex}:write', peers => 1);
+    my $a = ask(%fast, fill => 25);
+    is $a->{filled}, 25, 'a gateway alone gets all units';
+    Time::HiRes::sleep(0.1);
+    my $b = ask(%fast, wallet => 5, answered => $a->{now}, quiet => 0);
+    is $b->{pool}, 0, 'not while they were in its wallet';
+    Time::HiRes::sleep(0.1);
+    my $c = ask(%fast, wallet => 5, answered => $b->{now}, quiet => 50_000);
+    cmp_ok $c->{pool}, '>=', 100e6, 'since they are not';
+    my $state = $redis->command('DUMP', $fast{key});
+    Time::HiRes::sleep(0.05);
+    my $d = ask(%fast, wallet => 0, answered => $c->{now}, quiet => 10_000);
+    is $d->{lent}, 0, 'an empty wallet';
+    $redis->command('RESTORE', $fast{key}, 0, $state, 'REPLACE');
+    my $e = ask(%fast, wallet => 2, answered => $c->{now} + 1);
+    is $e->{lent}, 5, 'a call that does not know the last answer takes nothing out of a wallet';
+};
+
+subtest 'a new server and wallets' => sub {
+    $redis->command('DEL', $day{key});
+    my $a = ask(%day, fill => 12);
+    my $state = $redis->command('DUMP', $day{key});
+    my $b = ask(%day, gateway => 'b', fill => 6);
+    my %new = (%day, run => 'r2', wanted => 0, resume => 1);
+
+    # the state before b's call
+    $redis->command('RESTORE', $day{key}, 0, $state, 'REPLACE');
+    my $c = ask(%new, wallet => 12, fill => 5, pool => 13 * 864e9, answered => $a->{now});
+    is $c->{filled}, 0, 'no wallet is filled until all gateways have told what they know';
+    my $d = ask(%new, gateway => 'b', wallet => 6, pool => 7 * 864e9, answered => $b->{now});
+    is $d->{lent}, 18, 'then all wallets are known';
+    is $d->{pool}, 7 * 864e9, 'and what is left in the pool';
+};
+
 subtest 'random calls: Redis and the Lua of the simulations answer the same' => sub {
-    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[19] \/ 1000000), ARGV[19] % 1000000 }/
+    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[25] \/ 1000000), ARGV[25] % 1000000 }/
         or die 'no TIME in the script';
     $redis->command('DEL', $key);
     my ($n, @wrong) = (0);
     for (split /\n/, `$limits trace 4000`) {
-        my ($call, $expected) = /^((?:\S+ ){18}\S+) (.*)$/ or die $_;
+        my ($call, $expected) = /^((?:\S+ ){24}\S+) (.*)$/ or die $_;
         my $answer = join ' ', @{ $redis->command('EVAL', $other, 1, $key, split / /, $call) };
         push @wrong, "$call: $answer, not $expected" if $answer ne $expected;
         $n++;

@@ -1,6 +1,6 @@
 #include "amp_lease.h"
 #include "amp_escape.h"
-#include "amp_lease_blocks.h"
+#include "amp_lease_wallet.h"
 
 
 #define AMP_LEASE_SLACK  (AMP_LEASE_SECOND / 1000)
@@ -115,7 +115,8 @@ amp_lease_ready(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
     }
 
     return amp_lease_left(lease, now,
-                          amp_lease_window(lease->unit, rate->burst));
+                          amp_lease_window(lease->unit, rate->burst))
+           + amp_lease_wallet(lease, now);
 }
 
 
@@ -130,6 +131,8 @@ amp_lease_more(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint32_t reserved)
 {
     const amp_lease_block_t  *last = &lease->blocks[AMP_LEASE_BLOCKS - 1];
+
+    reserved += lease->drawn;
 
     return lease->leave == 0 || last->start != last->end
            || amp_lease_ready(lease, rate, now) + reserved > lease->leave;
@@ -166,12 +169,18 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     {
         window = amp_lease_window(lease->unit, rate->burst);
 
-        if (place <= lo + window) {
+        if (place <= lo + window || amp_lease_wallet(lease, now) != 0) {
             return AMP_LEASE_ADMIT;
         }
 
         *wait = place - window - lo;
         return AMP_LEASE_REFUSE;
+    }
+
+    if (fits && amp_lease_wallet(lease, now) != 0
+        && amp_lease_more(lease, rate, now, 0))
+    {
+        return AMP_LEASE_ADMIT;
     }
 
     if (lease->failed) {
@@ -210,10 +219,21 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint64_t  lo, place;
 
     if (amp_lease_reserved(lease, now, waited)) {
-        lease->reserved--;
 
-    } else if (amp_lease_place(lease, now, &place, &lo)) {
+        if (lease->reserved != 0) {
+            lease->reserved--;
+        } else {
+            lease->drawn--;
+        }
+
+    } else if (amp_lease_place(lease, now, &place, &lo)
+               && place <= lo + amp_lease_window(lease->unit, rate->burst))
+    {
         amp_lease_spend_place(lease, place);
+
+    } else if (lease->wallet != 0) {
+        lease->wallet--;
+        lease->used = now;
     }
 }
 
@@ -245,7 +265,9 @@ amp_lease_estimate(const amp_lease_t *lease, const amp_rate_t *rate,
 {
     uint64_t  first, guess, most, past, tail, unit, window;
 
-    if (amp_lease_short_lived(lease, rate)) {
+    if (amp_lease_short_lived(lease, rate)
+        || amp_lease_wallet_serves(lease, now))
+    {
         return 0;
     }
 
@@ -299,7 +321,15 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
         return 1;
     }
 
-    if (lease->size == 0 || !amp_lease_fits(lease, rate)
+    if (!amp_lease_fits(lease, rate)) {
+        return 0;
+    }
+
+    if (amp_lease_wallet_due(lease, now)) {
+        return 1;
+    }
+
+    if (lease->size == 0 || amp_lease_wallet_serves(lease, now)
         || now > lease->counted + 2 * AMP_LEASE_AHEAD
         || amp_lease_left(lease, now, AMP_LEASE_FOREVER) * 2 >= lease->size)
     {
@@ -324,7 +354,7 @@ static void
 amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint64_t timeout, amp_lease_ask_t *ask)
 {
-    uint64_t  tail, unit;
+    uint64_t  room, tail, unit;
 
     unit = amp_rate_interval(rate);
     tail = amp_lease_tail(lease, unit);
@@ -333,12 +363,16 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         lease->tail = lease->redis + (tail - lease->received);
     }
 
+    amp_lease_wallet_expire(lease, rate, now);
+
     lease->unit = unit;
     lease->burst = rate->burst;
     lease->asked = now;
     lease->lost = now + timeout;
     lease->spent = 0;
     lease->calls = AMP_LEASE_PACE + (lease->calls > now ? lease->calls : now);
+
+    amp_lease_wallet_ask(lease, now, ask);
 
     ask->unit = unit;
     ask->window = amp_lease_window(unit, rate->burst);
@@ -356,6 +390,7 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
                     + (now - lease->received) / AMP_LEASE_DRIFT;
         ask->peers = lease->gateways;
         ask->answered = lease->redis / 1000;
+        ask->pool = amp_lease_pool(lease, rate, now, &room);
         ask->age = (now - lease->received
                     - (now - lease->received) / AMP_LEASE_DRIFT) / 1000;
     }
@@ -387,6 +422,7 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         amp_lease_drop(lease);
     }
 
+
     amp_lease_begin(lease, rate, now, timeout, ask);
 
     left = amp_lease_left(lease, now, AMP_LEASE_FOREVER);
@@ -401,15 +437,18 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     wanted = (wanted > needed) ? wanted : needed;
+    needed = (needed < lease->waiting) ? needed : lease->waiting;
 
-    ask->wanted = (wanted == 0) ? 1
+    ask->waiting = (uint32_t) needed;
+
+    ask->wanted = (wanted == 0) ? ask->fill == 0
                   : (wanted < UINT32_MAX) ? (uint32_t) wanted : UINT32_MAX;
 }
 
 
 int
 amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
-    uint64_t timeout, amp_lease_ask_t *ask)
+    uint64_t timeout, int exits, amp_lease_ask_t *ask)
 {
     memset(ask, 0, sizeof(*ask));
 
@@ -418,9 +457,20 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     if (amp_lease_calling(lease, now) || now < amp_lease_next_call(lease)
-        || lease->failed || !amp_lease_hand_back(lease, now, ask))
+        || lease->failed)
     {
         return 0;
+    }
+
+    exits = (exits && lease->wallet != 0);
+
+    if (!amp_lease_hand_back(lease, now, ask) && !exits) {
+        return 0;
+    }
+
+    if (exits) {
+        lease->lapsed += lease->wallet;
+        lease->wallet = 0;
     }
 
     if (!amp_lease_fits(lease, rate)) {
@@ -428,6 +478,7 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     amp_lease_begin(lease, rate, now, timeout, ask);
+    ask->fill = 0;
     lease->size = 0;
 
     return 1;
@@ -442,6 +493,7 @@ amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     if (amp_lease_calling(lease, now) || lease->redis == 0
         || (amp_lease_tail(lease, amp_rate_interval(rate)) <= now
+            && amp_lease_wallet(lease, now) == 0
             && now > lease->received + AMP_LEASE_LATELY))
     {
         return 0;
@@ -452,6 +504,7 @@ amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     amp_lease_begin(lease, rate, now, timeout, ask);
+    ask->fill = 0;
 
     return 1;
 }
@@ -541,7 +594,9 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
         || answer->ahead > 4 * AMP_LEASE_SPAN
         || answer->wait > 4 * AMP_LEASE_SPAN
         || answer->granted > 4 * AMP_LEASE_SPAN / lease->unit
-        || answer->gateways > UINT32_MAX)
+        || answer->gateways > UINT32_MAX
+        || answer->drawn > lease->burst || answer->filled > lease->burst
+        || answer->lent > UINT32_MAX || answer->pool > 4 * AMP_LEASE_SPAN)
     {
         amp_lease_failed(lease, sent, received);
         return -1;
@@ -575,6 +630,13 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     amp_lease_append(lease, start + spent * lease->unit,
                      start + answer->granted * lease->unit);
     amp_lease_reserve(lease);
+
+    lease->drawn = (uint32_t) answer->drawn;
+    lease->wallet += (uint32_t) answer->filled;
+    lease->fill_after = answer->filled ? 0 : received + AMP_LEASE_LIFE;
+    lease->filled = lease->wallet;
+    lease->pool = answer->pool;
+    lease->lent = (uint32_t) answer->lent;
 
     size = amp_lease_left(lease, received, AMP_LEASE_FOREVER) + lease->reserved;
     lease->size = (size < UINT32_MAX) ? (uint32_t) size : UINT32_MAX;
@@ -614,7 +676,7 @@ amp_lease_give_up(amp_lease_t *lease, uint64_t sent)
 uint64_t
 amp_lease_held(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
-    return amp_lease_ready(lease, rate, now) + lease->reserved;
+    return amp_lease_ready(lease, rate, now) + lease->reserved + lease->drawn;
 }
 
 
@@ -622,16 +684,17 @@ uint32_t
 amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now, uint64_t *reset)
 {
-    uint64_t  n, tail, unit, window;
+    uint64_t  n, pool, room, tail, unit, window;
 
     unit = amp_rate_interval(rate);
     window = amp_lease_window(unit, rate->burst);
     tail = amp_lease_tail(lease, unit);
     tail = (tail > now) ? tail - now : 0;
+    pool = amp_lease_pool(lease, rate, now, &room);
 
-    *reset = tail;
+    *reset = tail + (room - pool);
 
-    n = amp_lease_ready(lease, rate, now);
+    n = amp_lease_ready(lease, rate, now) + pool / unit;
 
     if (!amp_lease_too_early(lease, rate, now) && tail <= window) {
         n += (window - tail) / unit + 1;
@@ -644,12 +707,14 @@ amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
 unsigned
 amp_lease_used(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
 {
-    uint64_t  ahead, held, rated, spent, unit;
+    uint64_t  ahead, held, pool, rated, room, spent, unit;
 
     unit = amp_rate_interval(rate);
 
+    pool = amp_lease_pool(lease, rate, now, &room);
     ahead = amp_lease_tail(lease, unit);
-    ahead = (ahead > now) ? (ahead - now + unit - 1) / unit : 0;
+    ahead = (ahead > now) ? ahead - now : 0;
+    ahead = (ahead + (room - pool) + unit - 1) / unit;
 
     if (lease->local > now) {
         spent = (lease->local - now)
@@ -657,7 +722,7 @@ amp_lease_used(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
         ahead = (spent > ahead) ? spent : ahead;
     }
 
-    held = amp_lease_held(lease, rate, now);
+    held = amp_lease_held(lease, rate, now) - amp_lease_wallet(lease, now);
     spent = (ahead > held) ? (ahead - held) * 1000 / rate->burst : 0;
 
     /* one request is no rate by the minute */
@@ -716,4 +781,10 @@ amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
     argv[15] = amp_lease_number(ask->away, text[15]);
     argv[16] = amp_lease_number(ask->peers, text[16]);
     argv[17] = amp_lease_number(ask->timeout, text[17]);
+    argv[18] = amp_lease_number(ask->most, text[18]);
+    argv[19] = amp_lease_number(ask->wallet, text[19]);
+    argv[20] = amp_lease_number(ask->fill, text[20]);
+    argv[21] = amp_lease_number(ask->waiting, text[21]);
+    argv[22] = amp_lease_number(ask->pool, text[22]);
+    argv[23] = amp_lease_number(ask->quiet, text[23]);
 }

@@ -104,8 +104,8 @@
 #include "amp_lease_local.h"
 
 
-#define AMP_LEASE_ARGS     18
-#define AMP_LEASE_ANSWER   6
+#define AMP_LEASE_ARGS     24
+#define AMP_LEASE_ANSWER   10
 #define AMP_LEASE_TEXT     32                       /* bytes for a number     */
 
 
@@ -117,15 +117,19 @@ typedef enum {
 } amp_lease_e;
 
 
-/* What the script returns: six integers, in this order. */
+/* What the script returns: ten integers, in this order. */
 
 typedef struct {
     uint64_t  now;              /* Redis time, microseconds                   */
     uint64_t  lead;             /* start - now, ns                            */
     uint64_t  granted;          /* units                                      */
-    uint64_t  gateways;         /* that called lately, with this one      */
+    uint64_t  gateways;         /* that called lately, with this one          */
     uint64_t  ahead;            /* TAT - now, ns                              */
     uint64_t  wait;             /* ns before which another call is useless    */
+    uint64_t  drawn;            /* units for requests that wait, of the pool  */
+    uint64_t  filled;           /* units for the wallet                       */
+    uint64_t  pool;             /* what is left in the pool, ns               */
+    uint64_t  lent;             /* units in all wallets                       */
     uint32_t  server;           /* not from the script: a number for the server
                                    that answered                              */
 } amp_lease_answer_t;
@@ -194,12 +198,12 @@ void amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 /*
  * Begins a call that hands back all units that can be handed back, for a tenant
  * without requests or a gateway that exits: 1 with *ask filled, or 0 when there
- * are none or a call may not begin now.  Its answer may be ignored; then
- * amp_lease_failed() ends the call.
+ * are none or a call may not begin now.  exits: the wallet is given up, too.
+ * Its answer may be ignored; then amp_lease_failed() ends the call.
  */
 
 int amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
-    uint64_t timeout, amp_lease_ask_t *ask);
+    uint64_t timeout, int exits, amp_lease_ask_t *ask);
 
 /*
  * The answer to the current call.  sent: the now of amp_lease_ask().  0, or -1

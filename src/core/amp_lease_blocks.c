@@ -1,8 +1,16 @@
-#include "amp_lease_blocks.h"
+#include "amp_lease_wallet.h"
 
 
 uint64_t
 amp_lease_window(uint64_t unit, uint32_t burst)
+{
+    return amp_lease_units_time(unit, burst
+                                      - amp_lease_wallet_most(unit, burst));
+}
+
+
+uint64_t
+amp_lease_units_time(uint64_t unit, uint32_t burst)
 {
     uint64_t  units = (burst > 1) ? burst - 1 : 0;
 
@@ -243,7 +251,7 @@ amp_lease_reserve(amp_lease_t *lease)
 int
 amp_lease_reserved(const amp_lease_t *lease, uint64_t now, int waited)
 {
-    return waited && lease->reserved != 0
+    return waited && (lease->reserved != 0 || lease->drawn != 0)
            && now <= lease->received + AMP_LEASE_PACE;
 }
 
@@ -254,6 +262,9 @@ amp_lease_unreserve(amp_lease_t *lease)
     unsigned            i;
     uint64_t            start;
     amp_lease_block_t  *blocks = lease->blocks;
+
+    lease->lapsed += lease->drawn;
+    lease->drawn = 0;
 
     start = lease->reserved_end - lease->reserved * lease->unit;
 

@@ -15,9 +15,10 @@
 #define AMP_LEASE_FOREVER  (UINT64_MAX / 4) /* a window without an end        */
 
 
-/* W of a unit and a burst. */
+/* W of a limit; and of one with this unit and burst that has no wallets. */
 
 uint64_t amp_lease_window(uint64_t unit, uint32_t burst);
+uint64_t amp_lease_units_time(uint64_t unit, uint32_t burst);
 
 /* 1 when blocks may not be spent any more, only handed back. */
 
@@ -45,11 +46,11 @@ void amp_lease_append(amp_lease_t *lease, uint64_t start, uint64_t end);
 
 void amp_lease_reserve(amp_lease_t *lease);
 
-/* 1 when the request waited and a unit is reserved for it. */
+/* 1 when the request waited and a unit is reserved for it, or drawn. */
 
 int amp_lease_reserved(const amp_lease_t *lease, uint64_t now, int waited);
 
-/* Makes the reserved units ordinary ones. */
+/* Makes the reserved units ordinary ones; those drawn lapse. */
 
 void amp_lease_unreserve(amp_lease_t *lease);
 

@@ -1,5 +1,5 @@
 #include "amp_lease_local.h"
-#include "amp_lease_blocks.h"
+#include "amp_lease_wallet.h"
 
 
 #define AMP_LEASE_GATEWAYS  65535
@@ -83,12 +83,27 @@ static uint64_t
 amp_lease_share(const amp_lease_t *lease, const amp_rate_t *rate,
     unsigned gateways, uint64_t now, uint64_t *unit, uint64_t *window)
 {
-    uint64_t  tat, tail;
+    uint32_t  burst;
+    uint64_t  pool, room, tat, tail;
 
     gateways = amp_lease_shares(lease, gateways);
 
     *unit = amp_rate_interval(rate) * gateways;
-    *window = amp_lease_window(*unit, rate->burst / gateways);
+    burst = rate->burst;
+
+    /* other gateways may have taken what was in the pool */
+
+    if (lease->redis != 0) {
+        burst -= amp_lease_wallet_most(amp_rate_interval(rate), burst);
+
+        if (gateways == 1) {
+            pool = amp_lease_pool(lease, rate,
+                                  lease->failed ? lease->away : now, &room);
+            burst += (uint32_t) (pool / *unit);
+        }
+    }
+
+    *window = amp_lease_units_time(*unit, burst / gateways);
 
     tail = amp_lease_tail_failed(lease, amp_rate_interval(rate), now);
     tat = (lease->local > tail) ? lease->local : tail;

@@ -72,10 +72,21 @@ typedef struct {
                                        1024ths of the rate                    */
     uint32_t           keep;        /* amp_lease_keep()                       */
     uint32_t           leave;       /* ... for the request that looks next    */
+    uint32_t           wallet;      /* units in the wallet                    */
+    uint32_t           filled;      /* ... after the last answer              */
+    uint32_t           drawn;       /* units from the pool for requests that
+                                       waited, as reserved                    */
+    uint32_t           lent;        /* units in all wallets, of the last answer
+                                       */
+    uint64_t           pool;        /* of the last answer, ns                 */
+    uint64_t           used;        /* when a unit of the wallet was spent last,
+                                       monotonic                              */
+    uint64_t           fill_after;  /* no call only to fill the wallet before,
+                                       monotonic                              */
 } amp_lease_t;
 
 
-/* What a call asks for.  wanted 0: it only hands back. */
+/* What a call asks for.  wanted and fill 0: it only hands back. */
 
 typedef struct {
     uint64_t  unit;             /* T                                          */
@@ -93,6 +104,13 @@ typedef struct {
     uint64_t  timeout;          /* of this call, microseconds                 */
     uint32_t  peers;            /* gateways of the last answer                */
     uint32_t  wanted;           /* units                                      */
+    uint32_t  waiting;          /* ... of these for requests that wait        */
+    uint32_t  most;             /* units of all wallets and the pool          */
+    uint32_t  wallet;           /* in this gateway's                          */
+    uint32_t  fill;             /* units wanted for it                        */
+    uint64_t  pool;             /* what this gateway knows of it, ns          */
+    uint64_t  quiet;            /* since none was spent from the wallet, at
+                                   least, microseconds                        */
 } amp_lease_ask_t;
 
 

@@ -22,12 +22,20 @@
 --                     0.1.0 takes this field for one more gateway.
 --            g:<id>   for each gateway: when it last called, what it was charged
 --                     then, and the moment up to which it has received its share
+--            wallets  where gateways may have wallets: the pool, nanoseconds;
+--                     the units in all wallets; the number of wallets; when a
+--                     gateway of version 0.1.0 was last seen, or 0; and the units
+--                     that wallets and pool may have together.  "run" has "held"
+--                     behind it then, unless one was seen: to version 0.1.0 that
+--                     is another server's state.
+--            w:<id>   for each gateway with a wallet: the units that may be in
+--                     it, and when that gateway last called
 -- ARGV     unit, window, reach, wanted, gateway id, run_id, since, tail
 --          (microseconds, then the nanoseconds below one), back, charge,
---          resume, gateways, answered, age, away, peers, timeout: see
---          amp_lease_ask_t and amp_lease_argv() in amp_lease.h, where the algorithm and its promise
---          are described.
--- Returns  six integers, see amp_lease_answer_t.
+--          resume, gateways, answered, age, away, peers, timeout, most, wallet,
+--          fill, waiting, pool, quiet: see amp_lease_ask_t and amp_lease_argv()
+--          in amp_lease.h, where the algorithm and its promise are described.
+-- Returns  ten integers, see amp_lease_answer_t.
 --
 -- t/unit/lease_server.h runs this text for simulations.
 
@@ -40,6 +48,9 @@ local resume, peers = tonumber(ARGV[12]), tonumber(ARGV[13])
 local answered, age = tonumber(ARGV[14]), tonumber(ARGV[15])
 local away, lately = tonumber(ARGV[16]), tonumber(ARGV[17])
 local timeout = tonumber(ARGV[18])
+local cap, wallet = tonumber(ARGV[19]), tonumber(ARGV[20])
+local fill, waiting = tonumber(ARGV[21]), tonumber(ARGV[22])
+local my_wallet = 'w:' .. ARGV[5]
 
 -- How long a new server waits for gateways that have not told what they know,
 -- microseconds.
@@ -48,18 +59,39 @@ local patience = 2000000
 -- How long gateways may hold blocks: AMP_LEASE_KEEP and a second, microseconds.
 local held = 61000000
 
+-- The same of wallets: AMP_LEASE_WALLET_LIFE and a second.
+local valid = 121000000
+
 -- tostring() would round to 14 digits
 local function text(n) return string.format('%.0f', n) end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local old = redis.call('HMGET', key, 'at', 'ahead', 'unit', 'run', 'swept', me,
-  'former')
+  'former', 'wallets', my_wallet)
 
--- Other gateways: the fields besides those above and this gateway's own.
+local pool, lent, wallets, older, most =
+  string.match(old[8] or '0 0 0 0 0', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+pool, lent, wallets = tonumber(pool), tonumber(lent), tonumber(wallets)
+older, most = tonumber(older), tonumber(most)
 
-local others = math.max(0, redis.call('HLEN', key) - (old[7] and 6 or 5))
-if old[6] and others > 0 then others = others - 1 end
+-- Other gateways: the fields besides those above, wallets, and this gateway's
+-- own.
+
+local others = redis.call('HLEN', key) - 5 - wallets
+if old[7] then others = others - 1 end
+if old[8] then others = others - 1 end
+if old[6] then others = others - 1 end
+others = math.max(0, others)
+
+-- The fields of gateways: their names and texts.
+local function each(prefix)
+  local all, i = redis.call('HGETALL', key), -1
+  return function()
+    repeat i = i + 2 until not all[i] or string.sub(all[i], 1, 2) == prefix
+    return all[i], all[i + 1]
+  end
+end
 
 -- AMP_LEASE_AHEAD: how far beyond the window blocks may reach.  No TAT is
 -- further ahead than "depth".
@@ -88,7 +120,17 @@ else
   missing = 0
 end
 
-local foreign = old[1] and old[4] ~= run and not began and writer ~= run
+local foreign = old[1] and old[4] ~= run and old[4] ~= run .. ' held'
+  and not began and writer ~= run
+
+-- A gateway of version 0.1.0 wrote "run" since, or writes fields of two numbers.
+
+local known = old[8] ~= false
+if known and older == 0 and string.find(old[4], '^%S+$') then
+  pool, older = 0, now
+elseif not old[1] then
+  pool, most = cap * unit, cap
+end
 
 -- This gateway's last call, what it was charged, and whether it is the one that
 -- the gateway has an answer to: then both mean the same clock.
@@ -103,7 +145,8 @@ local same = answered > 0 and answered == called
 -- nor charged, and the gateway has not called.
 if same and not foreign and now - answered - age > timeout then
   local left = math.max(0, old[2] - math.max(0, now - old[1]) * 1000)
-  return { now, math.ceil(left), 0, others + 1, math.ceil(left), 0 }
+  return { now, math.ceil(left), 0, others + 1, math.ceil(left), 0, 0, 0, pool,
+    lent }
 end
 
 -- A slot moves without a loss.  A master of a cluster that never was a replica
@@ -146,24 +189,33 @@ for t, tat, when in string.gmatch(old[7] or '', '(%d+):(%d+):(%d+)') do
   keep(t, tat + skew, when + 0)
 end
 
-local ahead = 0
+local ahead, idle = 0, 0
 if old[1] then
   local past = math.max(0, now - old[1] - skew)
   ahead = math.max(0, old[2] - past * 1000)
+  idle = math.max(0, past * 1000 - old[2])
 
   -- Units come back only if no other gateway leased behind them: TAT must
   -- still be the one that the gateway names.
-  if back > 0 and old[4] == run
+  if back > 0 and not foreign and not began and missing == 0
     and ahead == (ARGV[8] - now) * 1000 + ARGV[9] then
     ahead = math.max(0, ahead - back)
   end
 
-  -- After a change of the rate as many units as before are spent, at most all.
-  if old[3] ~= ARGV[1] then
+  if old[3] ~= ARGV[1] or ahead > depth then
     keep(old[3], now + ahead / 1000, now)
-    ahead = math.ceil(ahead / tonumber(old[3]) * unit)
-  elseif ahead > depth then
-    keep(ARGV[1], now + ahead / 1000, now)
+  end
+
+  -- After a change as many units as before are spent, at most all: of the line
+  -- and of the pool, and what is too much for one, of the other.
+  if old[3] ~= ARGV[1] or most ~= cap then
+    local line, full = ahead / old[3], window / unit + 1
+    local spent = math.max(0, most - lent - pool / old[3])
+    local room = math.max(0, cap - lent)
+    line = line + math.max(0, spent - room)
+    spent = math.min(room, spent + math.max(0, line - full))
+    ahead = math.ceil(line * unit)
+    pool = math.floor((room - spent) * unit)
   end
   ahead = math.min(depth, ahead)
 
@@ -182,20 +234,28 @@ end
 -- The gateways' last calls are moments of the other server's clock.
 if lost or foreign then
   swept = now
-  local all = redis.call('HGETALL', key)
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'g:' then
-      redis.call('HSET', key, all[i], '0 ' .. text(now))
-    end
+  for name in each('g:') do
+    redis.call('HSET', key, name, '0 ' .. text(now))
+  end
+  for name, units in each('w:') do
+    redis.call('HSET', key, name,
+      string.match(units, '^%d+') .. ' ' .. text(now))
   end
   if old[6] then old[6] = '0 ' .. text(now) end
 end
 
+-- What a gateway tells of TAT and, by TAT and the pool, of all units granted.
+local function learn(tat)
+  local all = math.max(ahead - pool, tat - tonumber(ARGV[23]))
+  ahead = math.max(ahead, tat)
+  pool = math.max(0, ahead - all)
+end
+
 if foreign and not lost then
-  ahead = math.max(ahead, resume - 1)
+  if resume > 0 then learn(resume - 1) end
 elseif began and (not old[6]
   or tonumber(string.match(old[6], '^%d+')) < began) then
-  if resume > 0 then ahead = math.max(ahead, resume - 1 + given * unit) end
+  if resume > 0 then learn(resume - 1 + given * unit) end
   told = told + 1
 end
 
@@ -216,11 +276,9 @@ if missing > 0 and called < from then missing = missing - 1 end
 if away > 0 and not began and (absent == 0 or now - away > thawed) then
   from, thawed = now - math.min(away, 500000), now
   missing = math.max(lately, others + 1) - 1
-  reserved = math.floor(math.max(0, window - ahead) / shares)
-  local all = redis.call('HGETALL', key)
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'g:' and all[i] ~= me
-      and tonumber(string.match(all[i + 1], '^%d+')) >= from then
+  reserved = math.floor(math.max(0, window + pool - ahead) / shares)
+  for name, last in each('g:') do
+    if name ~= me and tonumber(string.match(last, '^%d+')) >= from then
       missing = missing - 1
     end
   end
@@ -231,36 +289,84 @@ if absent > 0 then
   ahead = ahead + math.floor((now - old[1]) * 1000 * absent / shares)
 end
 
+-- Time in which the line was full refills the pool, unless a gateway spent it
+-- without Redis.
+
+if not known or (away > 0 and shares > 1) or absent > 0 or foreign or began then
+  idle = 0
+end
+idle = math.max(0, idle - away * 1000)
+
+local function refill(time)
+  pool = math.max(0, math.min(pool + time, (cap - lent) * unit))
+end
+
+-- What is in the caller's wallet, since when.  A call that does not know the last
+-- answer to this gateway may be late, or that answer is lost: then it may be
+-- more.
+
+local before, seen = string.match(old[9] or '', '^(%d+) (%d+)$')
+before = tonumber(before or 0)
+if before > 0 and tonumber(seen) ~= answered then
+  wallet = math.max(wallet, before)
+end
+local since_spent = (ARGV[24] - away) * 1000
+since_spent = math.min(idle, math.max(0, since_spent))
+refill(idle - since_spent)
+lent = math.max(0, lent - before) + wallet
+refill(since_spent)
+
 -- What a call was charged whose reply is lost, is not charged again.
 
 if called == answered then charged = 0 end
-ahead = math.min(depth, ahead + math.max(0, charge - charged))
+local due = math.max(0, charge - charged)
+ahead = math.min(depth, ahead + math.max(0, due - pool))
+pool = math.max(0, pool - due)
 charged = math.max(charge, charged)
 
--- Once a second: remove gateways that have not called for two.
+-- Once a second: remove gateways that have not called for two, and wallets that
+-- are no longer valid.  Is one of version 0.1.0 among the gateways?
 
-if missing == 0 and (now - swept > 1000000 or swept > now) then
-  local all = redis.call('HGETALL', key)
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'g:' then
-      local seen = tonumber(string.match(all[i + 1], '^%d+'))
-      if all[i] ~= me and (now - seen > 2000000 or seen > now) then
-        others = others - redis.call('HDEL', key, all[i])
+local sweep = now - swept > 1000000 or swept > now
+if cap > 0 and not known and old[1] then sweep, known = true, true end
+
+if missing == 0 and sweep then
+  for name, last in each('g:') do
+    local called = tonumber(string.match(last, '^%d+'))
+    if string.find(last, '^[1-9]%d* %d+$') then older = now end
+    if name ~= me and (now - called > 2000000 or called > now) then
+      others = others - redis.call('HDEL', key, name)
+    end
+  end
+  lent, wallets = wallet, old[9] and 1 or 0
+  for name, last in each('w:') do
+    local units, called = string.match(last, '^(%d+) (%d+)$')
+    if name ~= my_wallet then
+      if now - called > valid then
+        redis.call('HDEL', key, name)
+      else
+        lent, wallets = lent + units, wallets + 1
       end
     end
   end
   swept = now
 end
 
+if older > 0 and now - older > held then older = 0 end
+if older > 0 then pool = 0 end
+
 local gateways = others + 1
+local part = math.floor(cap / math.max(shares, gateways))
 
 -- How much this gateway may have: "most" units fit before window + reach.
 -- "own" is its share of the rate since the moment "had", and always granted;
 -- beyond it "keep" is left to the other gateways.
 
 local room = window + unit + reach - ahead
-if missing > 0 then room = room - reach - missing * reserved end
-local most = math.floor(room / unit)
+if missing > 0 then
+  room = room - reach - math.max(0, missing * reserved - pool)
+end
+most = math.floor(room / unit)
 local share = gateways * unit
 local had = -math.max(share, span)
 if old[6] then
@@ -283,7 +389,7 @@ end
 local want = wanted
 if wanted > 0 then
   local far = math.min(window / (others > 0 and 8 or 4), span * 8)
-  local quiet = reach == 0 and old[1]
+  local quiet = part == 0 and reach == 0 and old[1]
     and now - (string.match(old[6] or '', '^%d+') or 0) > 250000
   if quiet and others == 0 then far = math.min(window * 3 / 4, span * 8) end
   if quiet then far = math.max(far, math.min(window / 32, span * 480)) end
@@ -295,7 +401,8 @@ if wanted > 0 then
     want = math.max(want, math.min(8, math.floor(window / unit / 32)))
   end
   if others > 0 then
-    want = math.min(want, math.max(own, math.ceil((window + unit) / share)))
+    want = math.min(want, math.max(own,
+      math.ceil((window + unit + cap * unit) / share)))
   end
 end
 
@@ -315,12 +422,35 @@ local lead = ahead
 ahead = ahead + n * unit
 had = math.min(had + n * share, span + 2 * share)
 
+-- From the pool: units for requests that wait, which are spent with this call;
+-- then units for the wallet, up to the gateway's part of all wallets.  They may
+-- come from the line, too, while more than half of it is left; with less, other
+-- gateways need what is in the pool.
+
+local drawn, filled = 0, 0
+if older == 0 and not began and missing == 0 then
+  drawn = math.max(0, math.min(waiting - n, math.floor(pool / unit)))
+  pool = pool - drawn * unit
+  local spare = math.floor(((window + unit) / 2 - ahead) / unit)
+  spare = math.max(0, spare)
+  if spare > 0 or others == 0 then
+    filled = math.max(0, math.min(fill, part - wallet, cap - lent))
+    local pooled = math.min(filled, math.floor(pool / unit))
+    local line = math.min(filled - pooled, spare)
+    filled = pooled + line
+    pool = pool - pooled * unit
+    ahead = ahead + line * unit
+  end
+end
+wallet, lent = wallet + filled, lent + filled
+refill(0)
+
 -- If fewer units than wanted were granted: the time before which another call
 -- is of no use.  Where other gateways have to call first, that may be soon, and
 -- requests wait for it.
 
 local wait = 0
-if n < wanted and n >= most and not began and missing == 0 then
+if n + drawn < wanted and pool < unit and n >= most and not began and missing == 0 then
   wait = ahead - window - reach
   if others > 0 then
     wait = math.max(wait, math.min(had - reach,
@@ -334,10 +464,12 @@ if began then
 elseif missing > 0 then
   run = run .. ' away ' .. text(from) .. ' ' .. text(thawed) .. ' '
     .. text(reserved) .. ' ' .. text(missing)
+elseif older == 0 and (cap > 0 or lent > 0) then
+  run = run .. ' held'
 end
 redis.call('HSET', key, 'at', text(now), 'ahead', text(ahead),
   'unit', ARGV[1], 'run', run, 'swept', text(swept))
-if wanted > 0 or began then
+if wanted > 0 or fill > 0 or began then
   redis.call('HSET', key, me,
     text(now) .. ' ' .. text(charged) .. ' '
     .. text(math.floor(now + had / 1000)))
@@ -345,7 +477,22 @@ else
   redis.call('HDEL', key, me)
 end
 
-local life, list = math.ceil(ahead / 1000000) + 5000, ''
+local life, list = math.ceil((ahead + cap * unit) / 1000000) + 5000, ''
+
+if wallet > 0 then
+  if not old[9] then wallets = wallets + 1 end
+  redis.call('HSET', key, my_wallet, text(wallet) .. ' ' .. text(now))
+elseif old[9] then
+  wallets = wallets - redis.call('HDEL', key, my_wallet)
+end
+if cap > 0 or lent > 0 then
+  redis.call('HSET', key, 'wallets', text(pool) .. ' ' .. text(lent) .. ' '
+    .. text(wallets) .. ' ' .. text(older) .. ' ' .. text(cap))
+elseif old[8] then
+  redis.call('HDEL', key, 'wallets')
+end
+if lent > 0 then life = math.max(life, valid / 1000) end
+
 for t, kept in pairs(former) do
   list = list .. t .. ':' .. text(kept.tat) .. ':' .. text(kept.when) .. ' '
   life = math.max(life, held / 1000)
@@ -357,4 +504,5 @@ elseif old[7] then
 end
 redis.call('PEXPIRE', key, text(life))
 
-return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)) }
+return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)), drawn,
+  filled, math.floor(pool), lent }

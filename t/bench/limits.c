@@ -16,7 +16,7 @@
  *   limits           all scenarios
  *   limits NAME      scenarios whose name begins with NAME
  *   limits script    prints the script
- *   limits trace N   N random calls: their 18 arguments, the time, the answer
+ *   limits trace N   N random calls: their arguments, the time, the answer
  *   limits seeds FIRST N   N random scenarios, from this seed on
  */
 
@@ -74,29 +74,29 @@ static const scenario_t  scenarios[] = {
 
     /*
      * a burst that one bucket admits at once is admitted at once, but for the
-     * few units that gateways with little traffic hold
+     * few units that are in the wallets of gateways with little traffic
      */
 
-#define ONCE(name, rate, burst, gateways, delay, once, seen)                  \
+#define ONCE(name, rate, burst, gateways, delay, once, seen, least)           \
     { name, rate, burst, gateways, 0, 0, 3, delay, 0, 0, 0,                   \
-      seen ? .97 : 1, 1, once, seen }
+      least, 1, once, seen }
 
-    ONCE("one, at once",    "100/s",    100, 1,  400,  100, 0),
-    ONCE("one, at once",    "100/s",    100, 1, 5000,  100, 0),
-    ONCE("one, at once",      "1/s",     50, 1,  400,   50, 0),
-    ONCE("one, at once",      "1/s",     50, 1, 5000,   50, 0),
-    ONCE("one, at once",  "10000/d",    500, 1,  400,  500, 0),
-    ONCE("one, at once",  "10000/d",    500, 1, 5000,  500, 0),
-    ONCE("one, at once",     "1/h",       3, 1, 5000,    3, 0),
-    ONCE("one, too many",   "100/s",    100, 1,  400,  200, 0),
-    ONCE("two, at once",    "100/s",    100, 2,  400,  100, 1),
-    ONCE("two, at once",      "1/s",     50, 2,  400,   50, 1),
-    ONCE("two, at once",  "10000/d",    500, 2, 5000,  500, 1),
-    ONCE("four, at once",   "100/s",    100, 4,  400,  100, 0),
-    ONCE("four, at once",   "100/s",    100, 4, 5000,  100, 0),
-    ONCE("four, at once",     "1/s",     48, 4,  400,   48, 0),
-    ONCE("four, at once", "10000/d",    500, 4,  400,  500, 0),
-    ONCE("four, at once", "10000/d",    500, 4, 5000,  500, 0),
+    ONCE("one, at once",    "100/s",    100, 1,  400,  100, 0, 1),
+    ONCE("one, at once",    "100/s",    100, 1, 5000,  100, 0, 1),
+    ONCE("one, at once",      "1/s",     50, 1,  400,   50, 0, 1),
+    ONCE("one, at once",      "1/s",     50, 1, 5000,   50, 0, 1),
+    ONCE("one, at once",  "10000/d",    500, 1,  400,  500, 0, 1),
+    ONCE("one, at once",  "10000/d",    500, 1, 5000,  500, 0, 1),
+    ONCE("one, at once",     "1/h",       3, 1, 5000,    3, 0, 1),
+    ONCE("one, too many",   "100/s",    100, 1,  400,  200, 0, 1),
+    ONCE("two, at once",    "100/s",    100, 2,  400,  100, 1, .90),
+    ONCE("two, at once",      "1/s",     50, 2,  400,   50, 1, .90),
+    ONCE("two, at once",  "10000/d",    500, 2, 5000,  500, 1, .97),
+    ONCE("four, at once",   "100/s",    100, 4,  400,  100, 0, .95),
+    ONCE("four, at once",   "100/s",    100, 4, 5000,  100, 0, .95),
+    ONCE("four, at once",     "1/s",     48, 4,  400,   48, 0, 1),
+    ONCE("four, at once", "10000/d",    500, 4,  400,  500, 0, 1),
+    ONCE("four, at once", "10000/d",    500, 4, 5000,  500, 0, 1),
 #undef ONCE
 
     /* spent units stay spent, and no others, when rate or burst changes */
@@ -156,7 +156,7 @@ trace_one(server_t *m, const amp_rate_t *rate, double now)
     since = draw(20) ? 0 : now - draw(3000000);
 
     ask.unit = amp_rate_interval(rate);
-    ask.window = (rate->burst - 1) * ask.unit;
+    ask.window = amp_lease_window(ask.unit, rate->burst);
     ask.reach = draw(2) * AMP_LEASE_AHEAD;
     ask.wanted = draw(8) ? 1 + draw(draw(2) ? 3 : 40) : 0;
     ask.charge = draw(30) ? 0 : draw(1000000000);
@@ -168,6 +168,12 @@ trace_one(server_t *m, const amp_rate_t *rate, double now)
     ask.away = draw(8) ? 0 : 1 + draw(4000000);
     ask.timeout = 200000;
     ask.peers = draw(4);
+    ask.most = amp_lease_wallet_most(ask.unit, rate->burst);
+    ask.wallet = draw(3) ? draw(ask.most + 1) : 0;
+    ask.fill = draw(3) ? draw(ask.most + 1) : 0;
+    ask.waiting = draw(ask.wanted + 1);
+    ask.pool = draw(2) ? draw(500000000) : 0;
+    ask.quiet = draw(2) ? draw(5000000) : 0;
     many = draw(4);
 
     if (draw(6) == 0) {
@@ -185,12 +191,16 @@ trace_one(server_t *m, const amp_rate_t *rate, double now)
         printf("%.*s ", (int) argv[i].len, (const char *) argv[i].data);
     }
 
-    printf("%.0f %llu %llu %llu %llu %llu %llu\n", now,
+    printf("%.0f %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu\n", now,
            (unsigned long long) answer.now, (unsigned long long) answer.lead,
            (unsigned long long) answer.granted,
            (unsigned long long) answer.gateways,
            (unsigned long long) answer.ahead,
-           (unsigned long long) answer.wait);
+           (unsigned long long) answer.wait,
+           (unsigned long long) answer.drawn,
+           (unsigned long long) answer.filled,
+           (unsigned long long) answer.pool,
+           (unsigned long long) answer.lent);
 }
 
 
@@ -262,6 +272,11 @@ random_scenario(scenario_t *s, uint64_t seed)
     s->demand = (.1 + DRAW(40) / 10.)
                 * (1 + (double) s->burst * rate.period / rate.count
                        / s->seconds);
+
+    if (DRAW(4) == 0) {
+        s->pause = DRAW(8000);
+        s->seconds += 12;
+    }
 
     faults = DRAW(64);
     s->loss = (faults & 1) ? 1 + DRAW(60) : 0;
@@ -353,11 +368,11 @@ random_runs(uint64_t first, unsigned n)
         if (excess || little) {
             printf("seed %llu: %s, burst %u, %u gateways, %u s, demand %g,"
                    " delay %u, loss %u, deaths %u, moves %u, failovers %u%s,"
-                   " freezes %u, then %s: %zu of %zu, %g units%s%s\n",
+                   " freezes %u, pause %u, then %s: %zu of %zu, %g units%s%s\n",
                    (unsigned long long) seed, s.rate, s.burst, s.gateways,
                    s.seconds, s.demand, s.delay, s.loss, s.deaths, s.moves,
                    s.failovers, s.lossless ? " without loss" : "",
-                   s.freezes, s.then ? s.then : "none", w.n, w.one,
+                   s.freezes, s.pause, s.then ? s.then : "none", w.n, w.one,
                    excess / unit,
                    excess ? " ABOVE THE LIMIT" : "",
                    little ? " too little" : "");

@@ -23,7 +23,7 @@
 
 #define SECOND           AMP_LEASE_SECOND
 #define SERVER_GATEWAYS  1024
-#define SERVER_FIELDS    6
+#define SERVER_FIELDS    7
 #define SERVER_TEXT      512
 #define TIMEOUT          (SECOND / 2)   /* of a call                          */
 
@@ -35,14 +35,14 @@ typedef struct {
     double    expires;                  /* the server's clock, microseconds   */
     unsigned  calls;
     int       promoted;                 /* it was a replica before            */
-    unsigned  n;                        /* gateways that have a field         */
+    unsigned  n;                        /* fields of gateways                 */
     char      fields[SERVER_FIELDS][SERVER_TEXT];
-    char      gateways[SERVER_GATEWAYS][48];
+    char      gateways[2][SERVER_GATEWAYS][48];   /* g:ID, w:ID            */
 } server_t;
 
 
 static const char *const  server_fields[SERVER_FIELDS] = {
-    "at", "ahead", "unit", "run", "swept", "former"
+    "at", "ahead", "unit", "run", "swept", "former", "wallets"
 };
 
 static server_t   *server_called;       /* by the script that runs            */
@@ -68,10 +68,10 @@ server_field(server_t *s, const char *name)
     int       i;
     unsigned  id;
 
-    if (strncmp(name, "g:", 2) == 0) {
+    if (name[1] == ':') {
         id = (unsigned) atoi(name + 2);
         server_check(id < SERVER_GATEWAYS, name);
-        return s->gateways[id];
+        return s->gateways[*name == 'w'][id];
     }
 
     for (i = 0; i < SERVER_FIELDS; i++) {
@@ -102,7 +102,7 @@ server_set(server_t *s, const char *name, const char *text)
     char   *field = server_field(s, name);
     size_t  size;
 
-    size = (name[1] == ':') ? sizeof(s->gateways[0]) : SERVER_TEXT;
+    size = (name[1] == ':') ? sizeof(s->gateways[0][0]) : SERVER_TEXT;
     server_check(strlen(text) < size && *text, name);
 
     s->n += (name[1] == ':' && *field == '\0');
@@ -110,24 +110,34 @@ server_set(server_t *s, const char *name, const char *text)
 }
 
 
+static void
+server_pair(lua_State *lua, const char *name, const char *text, int *n)
+{
+    if (*text) {
+        lua_pushstring(lua, name);
+        lua_rawseti(lua, -2, ++*n);
+        lua_pushstring(lua, text);
+        lua_rawseti(lua, -2, ++*n);
+    }
+}
+
+
 static int
 server_all(lua_State *lua, const server_t *s)
 {
-    int       i, n = 0;
-    char      name[16];
+    int   i, n = 0;
+    char  name[16];
 
     lua_newtable(lua);
 
-    for (i = 0; i < SERVER_FIELDS + SERVER_GATEWAYS; i++) {
-        const char  *text = (i < SERVER_FIELDS) ? s->fields[i]
-                                             : s->gateways[i - SERVER_FIELDS];
+    for (i = 0; i < SERVER_FIELDS; i++) {
+        server_pair(lua, server_fields[i], s->fields[i], &n);
+    }
 
-        if (*text) {
-            snprintf(name, sizeof(name), "g:%d", i - SERVER_FIELDS);
-            lua_pushstring(lua, i < SERVER_FIELDS ? server_fields[i] : name);
-            lua_rawseti(lua, -2, ++n);
-            lua_pushstring(lua, text);
-            lua_rawseti(lua, -2, ++n);
+    for (i = 0; i < 2 * SERVER_GATEWAYS; i++) {
+        if (s->gateways[i % 2][i / 2][0]) {
+            snprintf(name, sizeof(name), "%c:%d", i % 2 ? 'w' : 'g', i / 2);
+            server_pair(lua, name, s->gateways[i % 2][i / 2], &n);
         }
     }
 
@@ -317,6 +327,10 @@ server_call(server_t *s, const amp_lease_ask_t *ask, int me, int run,
     answer->gateways = numbers[3];
     answer->ahead = numbers[4];
     answer->wait = numbers[5];
+    answer->drawn = numbers[6];
+    answer->filled = numbers[7];
+    answer->pool = numbers[8];
+    answer->lent = numbers[9];
     answer->server = (uint32_t) run;
 }
 

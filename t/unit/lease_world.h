@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "lease_server.h"
+#include "amp_lease_wallet.h"
 
 
 /* scenarios name only the members that they need */
@@ -53,6 +54,7 @@ typedef struct {
     int          lossless;      /* fail-overs lose no write                   */
     unsigned     freezes;       /* Redis does nothing for one to three seconds;
                                    the gateways admit their shares            */
+    unsigned     pause;         /* ms without requests after each second      */
 } scenario_t;
 
 
@@ -166,14 +168,16 @@ world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
 {
     uint64_t  moment = w->now, zero = (uint64_t) g->server * 1000;
     uint64_t  delay = (uint64_t) g->lease.delay * 1000;
-    uint32_t  reserved = g->lease.reserved;
+    uint32_t  reserved = g->lease.reserved + g->lease.drawn;
+    uint32_t  wallet = g->lease.wallet;
 
     amp_lease_spend(&g->lease, gateway_rate(w, g), now, waited);
 
-    if (g->lease.reserved != reserved) {
+    if (g->lease.reserved + g->lease.drawn != reserved) {
         moment = g->lease.redis - zero;
 
-    } else if ((uint64_t) (g->lease.burst - 1) * g->lease.unit
+    } else if (g->lease.wallet == wallet
+               && amp_lease_window(g->lease.unit, g->lease.burst)
                < delay + 2 * ((now - g->lease.received + delay) / 4096))
     {
         moment = g->lease.redis + (now - g->lease.received) - zero;
@@ -250,7 +254,7 @@ gateway_call(world_t *w, gateway_t *g)
 
     } else if (w->s->deaths == 0 || world_draw(w, 20000) != 0
                || !amp_lease_return(&g->lease, gateway_rate(w, g), now,
-                                    TIMEOUT, &g->ask))
+                                    TIMEOUT, (int) world_draw(w, 2), &g->ask))
     {
         return;
     }
@@ -507,6 +511,10 @@ world_step(world_t *w, gateway_t *g)
 
     n = (unsigned) g->demand;
     n += world_draw(w, 1000000) < (uint64_t) ((g->demand - n) * 1000000);
+
+    if (w->now % (SECOND + w->s->pause * UINT64_C(1000000)) > SECOND) {
+        n = 0;
+    }
 
     world_requests(w, g, n);
     gateway_notice(w, g);

@@ -95,6 +95,64 @@ few_requests_wait_below_the_limit(void **state)
 }
 
 
+/*
+ * Of a tenant below half its rate only the first request waits, and one after
+ * more than a minute without any; a wallet spares most of the calls.
+ */
+
+static void
+rare_requests_neither_wait_nor_call(void **state)
+{
+    one_t     o;
+    size_t    i;
+    uint64_t  wait;
+    unsigned  n, waited;
+
+    static const struct {
+        const char  *rate;
+        uint32_t     burst;
+        unsigned     gap;           /* ms                                     */
+        unsigned     requests;      /* for one call, at the least             */
+    } cases[] = {
+        { "50/s", 100,   500, 20 }, { "50/s", 100, 1250, 20 },
+        { "50/s", 100,    50, 12 }, { "50/s", 100, 59000, 1 },
+        { "10/s",  10,   500,  1 }, { "600/m", 600, 4000, 10 },
+        { "5/s",   20,   450,  4 }, { "1/s",   60, 2500, 10 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        one_init(&o, cases[i].rate, cases[i].burst);
+        waited = 0;
+
+        for (n = 0; n < 1000; n++) {
+            o.now += cases[i].gap * MS;
+
+            if (amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait)
+                != AMP_LEASE_ADMIT)
+            {
+                waited++;
+                one_call(&o);
+                assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 1,
+                                                &wait), AMP_LEASE_ADMIT);
+                amp_lease_spend(&o.lease, &o.rate, o.now, 1);
+            } else {
+                amp_lease_spend(&o.lease, &o.rate, o.now, 0);
+            }
+
+            if (amp_lease_due(&o.lease, &o.rate, o.now)) {
+                one_call(&o);
+            }
+        }
+
+        if (waited > 1 || o.redis.calls * cases[i].requests > n + 10) {
+            fail_msg("%s, burst %u, each %u ms: %u waited, %u calls",
+                     cases[i].rate, cases[i].burst, cases[i].gap, waited,
+                     o.redis.calls);
+        }
+    }
+}
+
+
 static void
 at_most_20_calls_begin_in_a_second(void **state)
 {
@@ -188,15 +246,21 @@ without_redis(void **state)
         amp_lease_local_spend(&o.lease, &o.rate, 1, o.now);
     }
 
-    assert_int_equal(n, 40);
+    /* with what is in its wallet, which needs no Redis */
+
+    assert_true(o.lease.wallet > 0);
+    assert_true(n + o.lease.wallet >= 39 && n + o.lease.wallet <= 40);
 
     amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
-    assert_true(ask.charge == 4 * SECOND);
+    assert_true(ask.charge == n * 100 * MS);
     amp_lease_failed(&o.lease, o.lease.asked, o.now);
 
     o.now += SECOND;
     a = one_call(&o);
-    assert_true(a.lead >= 3 * SECOND - MS && a.lead <= 3 * SECOND);
+    /* a second has passed; the pool, of at most ten units, is charged first */
+
+    assert_true(a.lead <= (n - 10) * 100 * MS);
+    assert_true(a.lead >= (n - 20) * 100 * MS);
     assert_true(o.lease.local == 0);
     assert_false(o.lease.failed);
 }
@@ -273,7 +337,7 @@ units_are_handed_back(void **state)
     amp_lease_ask_t     ask;
 
     one_init(&o, "1/m", 100);
-    assert_false(amp_lease_return(&o.lease, &o.rate, o.now, TIMEOUT, &ask));
+    assert_false(amp_lease_return(&o.lease, &o.rate, o.now, TIMEOUT, 0, &ask));
 
     /* twenty requests wait; two clients leave, and eighteen requests look */
 
@@ -336,7 +400,7 @@ units_are_handed_back(void **state)
     one_init(&o, "10/m", 100);
     one_lease(&o, 2, 2);
     o.now += 2 * AMP_LEASE_PACE;
-    assert_true(amp_lease_return(&o.lease, &o.rate, o.now, TIMEOUT, &ask));
+    assert_true(amp_lease_return(&o.lease, &o.rate, o.now, TIMEOUT, 0, &ask));
     assert_true(ask.back > 11 * SECOND && ask.back <= 12 * SECOND);
 
     /* units that are too old are handed back by the next call */
@@ -584,7 +648,8 @@ remaining_and_reset(void **state)
 
 /*
  * Two gateways in turns: each says what is left over both, but for a few units
- * that the other one holds, or has leased since this one's last answer.
+ * that the other one holds, or has leased since this one's last answer, and what
+ * wallets are for.
  */
 
 static void
@@ -593,7 +658,7 @@ what_is_left_over_all_gateways(void **state)
     one_t        o;
     size_t       i;
     double       left;
-    uint32_t     n, remaining;
+    uint32_t     most, n, remaining;
     uint64_t     reset, tat, unit;
     amp_lease_t  other;
 
@@ -610,6 +675,7 @@ what_is_left_over_all_gateways(void **state)
         one_init(&o, cases[i].rate, cases[i].burst);
         memset(&other, 0, sizeof(other));
         unit = amp_rate_interval(&o.rate);
+        most = amp_lease_wallet_most(unit, o.rate.burst);
         tat = 0;
 
         for (n = 0; n < 60; n++) {
@@ -626,8 +692,8 @@ what_is_left_over_all_gateways(void **state)
                 left -= (double) (tat - o.now) / (double) unit;
             }
 
-            assert_true(remaining <= left + 4);
-            assert_true(remaining + 2 >= 0.85 * left);
+            assert_true(remaining <= left + 4 + most / 2);
+            assert_true(remaining + 2 + most >= 0.85 * left);
 
             o.now += cases[i].pace * MS;
         }
@@ -644,12 +710,14 @@ arguments_of_the_script(void **state)
 
     static const amp_lease_ask_t  ask = {
         20000000, 1980000000, 0, UINT64_C(1763000000123456789), UINT64_MAX, 0,
-        7, 1763000000000001, 2000, 300, 50000, 2, UINT32_MAX
+        7, 1763000000000001, 2000, 300, 50000, 2, UINT32_MAX, 4, 25, 8, 17,
+        480000000, 2500
     };
     static const char *const  expected[AMP_LEASE_ARGS] = {
         "20000000", "1980000000", "0", "4294967295", "gw", "run", "17",
         "1763000000123456", "789", "18446744073709551615", "0", "7",
-        "3", "1763000000000001", "2000", "300", "2", "50000"
+        "3", "1763000000000001", "2000", "300", "2", "50000", "25", "8", "17",
+        "4", "480000000", "2500"
     };
 
     amp_lease_argv(&ask, amp_span("gw"), amp_span("run"), 17, 3, text,
@@ -728,6 +796,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(the_burst_is_admitted_at_once),
         cmocka_unit_test(few_requests_wait_below_the_limit),
+        cmocka_unit_test(rare_requests_neither_wait_nor_call),
         cmocka_unit_test(at_most_20_calls_begin_in_a_second),
         cmocka_unit_test(without_redis),
         cmocka_unit_test(spent_without_redis_while_a_call_is_under_way),

@@ -456,8 +456,8 @@ ngx_ampersand_lease_ask_return(ngx_ampersand_leasing_t *leasing,
     lease = &leased->lease;
     unused = leasing->closing ? 0 : NGX_AMPERSAND_LEASE_IDLE;
 
-    if (lease->size == 0 || now < lease->received + unused
-        || now < lease->counted + unused)
+    if ((lease->size == 0 && !(leasing->closing && lease->wallet != 0))
+        || now < lease->received + unused || now < lease->counted + unused)
     {
         return 0;
     }
@@ -479,7 +479,8 @@ ngx_ampersand_lease_ask_return(ngx_ampersand_leasing_t *leasing,
     }
 
     if (!amp_lease_return(lease, &leased->rate, now,
-                          ngx_ampersand_lease_timeout(leasing), ask))
+                          ngx_ampersand_lease_timeout(leasing),
+                          leasing->closing, ask))
     {
         lease->size = 0;
         return 0;

@@ -327,6 +327,10 @@ ngx_ampersand_lease_read(redisReply *reply, amp_lease_answer_t *answer)
     answer->gateways = reply->element[3]->integer;
     answer->ahead = reply->element[4]->integer;
     answer->wait = reply->element[5]->integer;
+    answer->drawn = reply->element[6]->integer;
+    answer->filled = reply->element[7]->integer;
+    answer->pool = reply->element[8]->integer;
+    answer->lent = reply->element[9]->integer;
 
     return NGX_OK;
 }
@@ -348,7 +352,7 @@ ngx_ampersand_lease_account(ngx_ampersand_counters_t *counters,
         return;
     }
 
-    counters->lease_units += answer->granted;
+    counters->lease_units += answer->granted + answer->drawn + answer->filled;
     counters->lease_returned += call->ask.back / call->ask.unit;
 
     ngx_ampersand_histogram_add(

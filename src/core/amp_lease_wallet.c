@@ -1,0 +1,141 @@
+#include "amp_lease_wallet.h"
+
+
+#define AMP_LEASE_WALLET_PART   4               /* of the burst               */
+#define AMP_LEASE_WALLET_SERVES 4
+#define AMP_LEASE_WALLET_REFILL (60 * AMP_LEASE_SECOND)
+
+
+uint32_t
+amp_lease_wallet_most(uint64_t unit, uint32_t burst)
+{
+    uint64_t  refill;
+
+    if (__builtin_mul_overflow(unit, (uint64_t) burst, &refill)
+        || refill > AMP_LEASE_WALLET_REFILL)
+    {
+        return 0;
+    }
+
+    return burst / AMP_LEASE_WALLET_PART;
+}
+
+
+uint32_t
+amp_lease_wallet(const amp_lease_t *lease, uint64_t now)
+{
+    return (now + (uint64_t) lease->delay * 1000
+            <= lease->received + AMP_LEASE_WALLET_LIFE) ? lease->wallet : 0;
+}
+
+
+void
+amp_lease_wallet_expire(amp_lease_t *lease, const amp_rate_t *rate,
+    uint64_t now)
+{
+    if (amp_lease_wallet(lease, now) == 0
+        || !amp_rate_is(rate, lease->unit) || lease->burst != rate->burst)
+    {
+        lease->lapsed += lease->wallet;
+        lease->wallet = 0;
+    }
+}
+
+
+uint64_t
+amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
+    uint64_t *room)
+{
+    uint32_t  most;
+    uint64_t  full, idle, tail, unit;
+
+    unit = amp_rate_interval(rate);
+    most = amp_lease_wallet_most(unit, rate->burst);
+    *room = most * unit;
+
+    if (lease->redis == 0) {
+        return *room;
+    }
+
+    *room = (most > lease->lent) ? (most - lease->lent) * unit : 0;
+
+    if (unit != lease->unit) {
+        return 0;
+    }
+
+    tail = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
+    full = lease->received + tail;
+    idle = (now > full) ? now - full : 0;
+    idle -= idle / AMP_LEASE_DRIFT;
+
+    return (lease->pool + idle < *room) ? lease->pool + idle : *room;
+}
+
+
+/* Requests expected within AMP_LEASE_AHEAD, and one. */
+
+static uint32_t
+amp_lease_wallet_soon(const amp_lease_t *lease)
+{
+    return 1 + (uint32_t) (lease->demand * AMP_LEASE_AHEAD / AMP_LEASE_SECOND);
+}
+
+
+int
+amp_lease_wallet_serves(const amp_lease_t *lease, uint64_t now)
+{
+    uint64_t  ahead, passed, window;
+
+    passed = now - lease->received;
+    ahead = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
+    window = amp_lease_window(lease->unit, lease->burst);
+
+    return lease->filled >= AMP_LEASE_WALLET_SERVES
+                            * amp_lease_wallet_soon(lease)
+           && ahead <= passed + window / 2;
+}
+
+
+int
+amp_lease_wallet_due(const amp_lease_t *lease, uint64_t now)
+{
+    uint32_t  low;
+
+    if (lease->redis == 0
+        || amp_lease_wallet_most(lease->unit, lease->burst) == 0)
+    {
+        return 0;
+    }
+
+    low = amp_lease_wallet_soon(lease);
+    low = (low < lease->filled / 2) ? low : lease->filled / 2;
+
+    return now > lease->received + AMP_LEASE_WALLET_LIFE / 2
+           || (lease->wallet <= low && now >= lease->fill_after);
+}
+
+
+void
+amp_lease_wallet_ask(const amp_lease_t *lease, uint64_t now,
+    amp_lease_ask_t *ask)
+{
+    uint64_t  quiet;
+    uint32_t  spent, wanted;
+
+    ask->most = amp_lease_wallet_most(lease->unit, lease->burst);
+    ask->wallet = lease->wallet;
+
+    quiet = now - lease->used;
+    ask->quiet = (quiet - quiet / AMP_LEASE_DRIFT) / 1000;
+
+    wanted = amp_lease_wallet_soon(lease) * AMP_LEASE_WALLET_SERVES;
+    wanted = (wanted <= ask->most) ? wanted : AMP_LEASE_WALLET_SERVES;
+
+    if (lease->filled > lease->wallet) {
+        spent = 2 * (lease->filled - lease->wallet);
+        wanted = (spent > wanted) ? spent : wanted;
+    }
+
+    wanted = (wanted < ask->most) ? wanted : ask->most;
+    ask->fill = (wanted > ask->wallet) ? wanted - ask->wallet : 0;
+}
