@@ -62,4 +62,14 @@ subtest 'Redis was out of reach' => sub {
     );
 };
 
+subtest 'wallets' => sub {
+    checked(
+        'wallet', 6,
+        'two gateways keep the promise, also when another server has the state' =>
+            [qw(GATEWAYS=2 BURST=2 HELD=1 END=2 CALLS=3 FAIL_OVER)],
+        'two gateways with two units that wallets may have' => [qw(GATEWAYS=2 BURST=3 HELD=2 END=2 CALLS=3)],
+        'three gateways' => [qw(GATEWAYS=3 BURST=2 HELD=1 END=2 CALLS=2 FAIL_OVER)],
+    );
+};
+
 done_testing;

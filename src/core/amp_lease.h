@@ -12,15 +12,37 @@
  * request that is admitted at the moment s gets a place v in a block,
  * v = max(start, s), if
  *
- *     v + T <= end   and   v - W <= s,   with W = (burst - 1) T,
+ *     v + T <= end   and   v - W <= s,   with W = (burst - h - 1) T,
  *
- * and start moves to v + T.  So any two places are at least T apart, on
- * whichever gateway, and s <= v <= s + W.  Requests of a window [a, b] have
- * places in [a, b + W], of which there are at most
- * floor((b - a + W) / T) + 1 = floor((b - a) / T) + burst.  Nothing else is
+ * where h is the number of units that wallets may have, see below, and start
+ * moves to v + T.  So any two places are at least T apart, on whichever gateway,
+ * and s <= v <= s + W.  Requests of a window [a, b] have places in [a, b + W],
+ * of which there are at most
+ * floor((b - a + W) / T) + 1 = floor((b - a) / T) + burst - h.  Nothing else is
  * needed: units that are not spent lapse when s passes them, as the units of an
  * idle bucket do in GCRA; and a gateway that dies with a lease, or a lease
  * whose reply is lost, only costs units.
+ *
+ * Wallets.  Where the burst refills within a minute, units lapse so soon that
+ * a gateway with few requests would call Redis for each.  Of such a limit
+ * h = burst / 4 units do not lapse (else h is 0): they are in the gateways'
+ * wallets and in the pool, in all at most h.  Time that passes TAT while nothing
+ * is leased fills the pool; a unit gets into a wallet from the pool or, as one
+ * place, from the time line.  So what is admitted in [a, b] was in wallets or
+ * the pool at a, at most h, or has used a place in [a, b + W].
+ *   - The script knows of each wallet how many units may be in it: those that
+ *     the gateway names with a call, and those that it gets.  A call that does
+ *     not name the last answer may be a late one, or that answer is lost: then
+ *     it is not less than before.
+ *   - Time refills the pool only as far as wallets had room then.  So a call
+ *     says since when its wallet has not changed.
+ *   - A gateway spends a wallet for AMP_LEASE_WALLET_LIFE after an answer; for a
+ *     second more the script counts it.
+ *   - Requests that wait get what is in the pool when the time line has nothing
+ *     left; they count at R, see "Clocks".
+ * A wallet has what the gateway spent of it between two calls, twice, and at
+ * most the gateway's part of h.  Where requests are many, units are leased ahead
+ * as above, and the wallet is for the moment when these are used up.
  *
  * Where requests come fast, blocks reach up to AMP_LEASE_AHEAD beyond what may
  * be spent at once, so that few calls sustain a high rate with a small burst.
@@ -53,14 +75,18 @@
  *     whatever places the new ones have;
  *   - new blocks begin at the largest TAT told so far.  One that is told later
  *     is raised by all that was granted before, which counts from then on as if
- *     it had been granted behind that TAT.
+ *     it had been granted behind that TAT;
+ *   - no wallet is filled, and each gateway tells what is in its own, and how far
+ *     all units reach that were leased or got into wallets: TAT less the pool.
+ *     The largest says how much is in the pool.
  * Then TAT is ordinary again.  Not covered: writes that are lost with the
  * gateway that had the answers, or a second time within those two seconds; two
  * masters at the same time; a Redis whose clock jumps forward; keys that are
  * deleted or evicted.  Each of these costs at most one burst.
  *
- * Redis out of reach.  Each gateway divides rate and burst by their number,
- * from the TAT that it knows and as far as the others moved it before (lag).
+ * Redis out of reach.  Each gateway spends its wallet, and divides the rate and
+ * burst - h by the number of gateways, from the TAT that it knows and as far as
+ * the others moved it before (lag).  A single one has what is in the pool, too.
  * The first call that Redis gets again reserves for each gateway of the limit
  * that has not called yet its part of the bucket, and of the rate since then;
  * it is released when that gateway calls and is charged, or after two seconds.
@@ -69,7 +95,7 @@
  * see docs/limits.md.
  *
  * Changes.  The promise holds for the new rate and burst from the moment when
- * all gateways use them.  Until then the script sees calls with either: the
+ * all gateways use them; what is in a wallet lapses.  Until then the script sees calls with either: the
  * number of units that are spent stays the same, but is never more than the
  * caller's burst.  That moves TAT back and forth; blocks of one T must not
  * overlap nevertheless, since gateways spend those that came with the rate and
