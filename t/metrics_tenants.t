@@ -16,7 +16,7 @@ use Gateway::Upstream;
 
 my $up = Gateway::Upstream->start(sub {
     my ($req) = @_;
-    return $req->{target} =~ /slow/ ? { delay => 2, body => '{}' } : $req->{target} =~ /busy/ ? { status => 429, headers => [ 'Retry-After' => 300 ], body => '{}' }
+    return $req->{target} =~ /slow/ ? { hold => 1, body => '{}' } : $req->{target} =~ /busy/ ? { status => 429, headers => [ 'Retry-After' => 300 ], body => '{}' }
         : { headers => [ 'Cache-Control' => 'no-store' ], body => '{}' };
 });
 my $gw = Gateway->start(workers => 2, upstream => $up->url);
@@ -88,7 +88,9 @@ subtest 'who is refused by which limit' => sub {
     my $first = $gw->connect;
     print $first "GET /v1/integrations/slow HTTP/1.1\r\nHost: x\r\nX-Api-Key: $busy\r\nConnection: close\r\n\r\n";
     $first->flush;
-    ok $gw->wait_for(sub { $gw->get('/v1/integrations', token => $busy)->{status} == 429 }), 'one is in flight, another one is too many';
+    ok $gw->wait_for(sub { grep { $_->{target} =~ /slow/ } $up->requests }), 'one is in flight';
+    is $gw->get('/v1/integrations', token => $busy)->{status}, 429, 'another one is too many';
+    $up->release;
     like Gateway::read_response($first)->{head}, qr/ 200 /, 'that one is served';
     ok $gw->wait_for(sub { (tenant('in-flight')->{limitRefusals}{concurrency} // 0) == 1 }), 'requests in flight';
 };

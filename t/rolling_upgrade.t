@@ -61,7 +61,7 @@ subtest 'one limit' => sub {
     );
     close $write;
     my ($granted, $gateways) = split ' ', scalar <$read>;
-    is $gateways, 2, 'the old gateway knows of the new one';
+    cmp_ok $gateways, '>=', 2, 'the old gateway knows of the new one';
     cmp_ok $granted, '>', 0, 'the old gateway gets units';
     cmp_ok $f->good, '>', 0, 'and the new one';
     cmp_ok $f->good + $granted, '<=', 50 * $f->seconds + 20, 'never more than rate and burst together';
@@ -73,7 +73,7 @@ subtest 'the share without leases counts gateways without a registry, too' => su
     ok $gw->wait_for(sub {
         old_call(1);
         $gw->request('POST', '/v1/topics', token => $token, json => {});
-        return (old_call(1))[3] == 2;
+        return (old_call(1))[3] >= 2;
     }), 'two lease';
     $gw->request('POST', '/v1/topics', token => $token, json => {});
     # the flood before has left the default limit empty: it may not decide

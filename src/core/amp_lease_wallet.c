@@ -46,7 +46,7 @@ uint64_t
 amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint64_t *room)
 {
-    uint32_t  most;
+    uint32_t  lent, most, spent;
     uint64_t  full, idle, tail, unit;
 
     unit = amp_rate_interval(rate);
@@ -57,18 +57,23 @@ amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         return *room;
     }
 
-    *room = (most > lease->lent) ? (most - lease->lent) * unit : 0;
+    lent = lease->lent;
+    full = (most > lent) ? (most - lent) * unit : 0;
+
+    spent = (lease->filled > lease->wallet) ? lease->filled - lease->wallet : 0;
+    lent -= (spent < lent) ? spent : lent;
+    *room = (most > lent) ? (most - lent) * unit : 0;
 
     if (unit != lease->unit) {
         return 0;
     }
 
     tail = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
-    full = lease->received + tail;
-    idle = (now > full) ? now - full : 0;
+    idle = now - lease->received;
+    idle = (idle > tail) ? idle - tail : 0;
     idle -= idle / AMP_LEASE_DRIFT;
 
-    return (lease->pool + idle < *room) ? lease->pool + idle : *room;
+    return (lease->pool + idle < full) ? lease->pool + idle : full;
 }
 
 

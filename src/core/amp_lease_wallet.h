@@ -48,7 +48,8 @@ void amp_lease_wallet_expire(amp_lease_t *lease, const amp_rate_t *rate,
 
 /*
  * How much is in the pool, ns of the time line, as far as this gateway knows;
- * in *room how much is in a full one, beside the units that are in wallets.
+ * in *room how much is in a full one, beside the units that are in wallets:
+ * what this gateway spent from its own since the last answer is missing.
  */
 
 uint64_t amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate,

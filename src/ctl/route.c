@@ -268,9 +268,11 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
     unsigned          hops, lost, sent, ask, asking;
     redisReply       *reply;
     connection_t     *c;
+    ctl_error_t       failover;
     route_verdict_e   verdict;
 
     nodes = &route->nodes;
+    memset(&failover, 0, sizeof(failover));
     deadline = connection_clock() + nodes->timeout;
     hops = 0;
     lost = 0;
@@ -288,6 +290,10 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
         if (c == NULL) {
             if (!nodes->retry || nodes->url.form == AMP_REDIS_SINGLE) {
                 return NULL;
+            }
+
+            if (strcmp(error->code, "redis_failover") == 0) {
+                failover = *error;
             }
 
             route->cluster.mapped = 0;
@@ -336,6 +342,12 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
         }
 
     } while (connection_clock() < deadline);
+
+    /* that explains more than the last answer for which no time was left */
+
+    if (failover.code != NULL && strcmp(error->code, "redis_unreachable") == 0) {
+        *error = failover;
+    }
 
     return NULL;
 }
