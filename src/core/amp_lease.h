@@ -15,9 +15,9 @@
  *     v + T <= end   and   v - W <= s,   with W = (burst - h - 1) T,
  *
  * where h is the number of units that wallets may have, see below, and start
- * moves to v + T.  So any two places are at least T apart, on whichever gateway,
- * and s <= v <= s + W.  Requests of a window [a, b] have places in [a, b + W],
- * of which there are at most
+ * moves to v + T.  So any two places are at least T apart, on whichever
+ * gateway, and s <= v <= s + W.  Requests of a window [a, b] have places in
+ * [a, b + W], of which there are at most
  * floor((b - a + W) / T) + 1 = floor((b - a) / T) + burst - h.  Nothing else is
  * needed: units that are not spent lapse when s passes them, as the units of an
  * idle bucket do in GCRA; and a gateway that dies with a lease, or a lease
@@ -26,23 +26,24 @@
  * Wallets.  Where the burst refills within a minute, units lapse so soon that
  * a gateway with few requests would call Redis for each.  Of such a limit
  * h = burst / 4 units do not lapse (else h is 0): they are in the gateways'
- * wallets and in the pool, in all at most h.  Time that passes TAT while nothing
- * is leased fills the pool; a unit gets into a wallet from the pool or, as one
- * place, from the time line.  So what is admitted in [a, b] was in wallets or
- * the pool at a, at most h, or has used a place in [a, b + W].
+ * wallets and in the pool, in all at most h.  Time that passes TAT while
+ * nothing is leased fills the pool; a unit gets into a wallet from the pool
+ * or, as one place, from the time line.  So what is admitted in [a, b] was in
+ * wallets or the pool at a, at most h, or has used a place in [a, b + W].
  *   - The script knows of each wallet how many units may be in it: those that
  *     the gateway names with a call, and those that it gets.  A call that does
  *     not name the last answer may be a late one, or that answer is lost: then
  *     it is not less than before.
  *   - Time refills the pool only as far as wallets had room then.  So a call
  *     says since when its wallet has not changed.
- *   - A gateway spends a wallet for AMP_LEASE_WALLET_LIFE after an answer; for a
- *     second more the script counts it.
+ *   - A gateway spends a wallet for AMP_LEASE_WALLET_LIFE after an answer; for
+ *     a second more the script counts it.
  *   - Requests that wait get what is in the pool when the time line has nothing
  *     left; they count at R, see "Clocks".
  * A wallet has what the gateway spent of it between two calls, twice, and at
- * most the gateway's part of h.  Where requests are many, units are leased ahead
- * as above, and the wallet is for the moment when these are used up.
+ * most the gateway's part of h; that of a single gateway has all of them.
+ * Where requests are many, units are leased ahead as above, and the wallet is
+ * for the moment when these are used up.
  *
  * Where requests come fast, blocks reach up to AMP_LEASE_AHEAD beyond what may
  * be spent at once, so that few calls sustain a high rate with a small burst.
@@ -76,9 +77,9 @@
  *   - new blocks begin at the largest TAT told so far.  One that is told later
  *     is raised by all that was granted before, which counts from then on as if
  *     it had been granted behind that TAT;
- *   - no wallet is filled, and each gateway tells what is in its own, and how far
- *     all units reach that were leased or got into wallets: TAT less the pool.
- *     The largest says how much is in the pool.
+ *   - no wallet is filled, and each gateway tells what is in its own, and how
+ *     far all units reach that were leased or got into wallets: TAT less the
+ *     pool. The largest says how much is in the pool.
  * Then TAT is ordinary again.  Not covered: writes that are lost with the
  * gateway that had the answers, or a second time within those two seconds; two
  * masters at the same time; a Redis whose clock jumps forward; keys that are
@@ -95,12 +96,13 @@
  * see docs/limits.md.
  *
  * Changes.  The promise holds for the new rate and burst from the moment when
- * all gateways use them; what is in a wallet lapses.  Until then the script sees calls with either: the
- * number of units that are spent stays the same, but is never more than the
- * caller's burst.  That moves TAT back and forth; blocks of one T must not
- * overlap nevertheless, since gateways spend those that came with the rate and
- * burst that they use.  So for each T the script keeps the largest TAT for a
- * minute (AMP_LEASE_KEEP), and a call leases nothing before it.
+ * all gateways use them; what is in a wallet lapses.  Until then the script
+ * sees calls with either: the number of units that are spent stays the same,
+ * but is never more than the caller's burst.  That moves TAT back and forth;
+ * blocks of one T must not overlap nevertheless, since gateways spend those
+ * that came with the rate and burst that they use.  So for each T the script
+ * keeps the largest TAT for a minute (AMP_LEASE_KEEP), and a call leases
+ * nothing before it.
  *
  * Tenants that share a limit: amp_share.h says how many units a request has to
  * leave to others.  The promise does not depend on that.

@@ -15,6 +15,14 @@
 #define AMP_LEASE_FOREVER  (UINT64_MAX / 4) /* a window without an end        */
 
 
+/*
+ * The units of all wallets and the pool, of a limit with this unit and burst: a
+ * quarter of the burst; 0 where blocks live long enough, since the burst takes
+ * more than a minute to refill.
+ */
+
+uint32_t amp_lease_wallet_most(uint64_t unit, uint32_t burst);
+
 /* W of a limit; and of one with this unit and burst that has no wallets. */
 
 uint64_t amp_lease_window(uint64_t unit, uint32_t burst);

@@ -1,24 +1,7 @@
 #include "amp_lease_wallet.h"
 
 
-#define AMP_LEASE_WALLET_PART   4               /* of the burst               */
 #define AMP_LEASE_WALLET_SERVES 4
-#define AMP_LEASE_WALLET_REFILL (60 * AMP_LEASE_SECOND)
-
-
-uint32_t
-amp_lease_wallet_most(uint64_t unit, uint32_t burst)
-{
-    uint64_t  refill;
-
-    if (__builtin_mul_overflow(unit, (uint64_t) burst, &refill)
-        || refill > AMP_LEASE_WALLET_REFILL)
-    {
-        return 0;
-    }
-
-    return burst / AMP_LEASE_WALLET_PART;
-}
 
 
 uint32_t

@@ -26,14 +26,6 @@
                                    finds it valid                             */
 
 
-/*
- * The units of all wallets and the pool, of a limit with this unit and burst: a
- * quarter of the burst; 0 where blocks live long enough, since the burst takes
- * more than a minute to refill.
- */
-
-uint32_t amp_lease_wallet_most(uint64_t unit, uint32_t burst);
-
 /* The units in the wallet that may be spent. */
 
 uint32_t amp_lease_wallet(const amp_lease_t *lease, uint64_t now);
@@ -66,7 +58,7 @@ int amp_lease_wallet_serves(const amp_lease_t *lease, uint64_t now);
 
 int amp_lease_wallet_due(const amp_lease_t *lease, uint64_t now);
 
-/* Fills most, wallet, fill, quiet of a call with the unit and burst of *lease. */
+/* Fills most, wallet, fill and quiet of a call for the limit of *lease. */
 
 void amp_lease_wallet_ask(const amp_lease_t *lease, uint64_t now,
     amp_lease_ask_t *ask);

@@ -425,7 +425,7 @@ had = math.min(had + n * share, span + 2 * share)
 -- From the pool: units for requests that wait, which are spent with this call;
 -- then units for the wallet, up to the gateway's part of all wallets.  They may
 -- come from the line, too, while more than half of it is left; with less, other
--- gateways need what is in the pool.
+-- gateways need what is in the pool.  A gateway that is alone gets all at once.
 
 local drawn, filled = 0, 0
 if older == 0 and not began and missing == 0 then
@@ -434,6 +434,7 @@ if older == 0 and not began and missing == 0 then
   local spare = math.floor(((window + unit) / 2 - ahead) / unit)
   spare = math.max(0, spare)
   if spare > 0 or others == 0 then
+    if fill > 0 and shares == 1 then fill = part - wallet end
     filled = math.max(0, math.min(fill, part - wallet, cap - lent))
     local pooled = math.min(filled, math.floor(pool / unit))
     local line = math.min(filled - pooled, spare)

@@ -267,8 +267,8 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
     int64_t           deadline, end;
     unsigned          hops, lost, sent, ask, asking;
     redisReply       *reply;
-    connection_t     *c;
     ctl_error_t       failover;
+    connection_t     *c;
     route_verdict_e   verdict;
 
     nodes = &route->nodes;
@@ -345,7 +345,9 @@ route_call(route_t *route, const route_command_t *command, ctl_error_t *error)
 
     /* that explains more than the last answer for which no time was left */
 
-    if (failover.code != NULL && strcmp(error->code, "redis_unreachable") == 0) {
+    if (failover.code != NULL
+        && strcmp(error->code, "redis_unreachable") == 0)
+    {
         *error = failover;
     }
 

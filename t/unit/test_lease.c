@@ -95,64 +95,6 @@ few_requests_wait_below_the_limit(void **state)
 }
 
 
-/*
- * Of a tenant below half its rate only the first request waits, and one after
- * more than a minute without any; a wallet spares most of the calls.
- */
-
-static void
-rare_requests_neither_wait_nor_call(void **state)
-{
-    one_t     o;
-    size_t    i;
-    uint64_t  wait;
-    unsigned  n, waited;
-
-    static const struct {
-        const char  *rate;
-        uint32_t     burst;
-        unsigned     gap;           /* ms                                     */
-        unsigned     requests;      /* for one call, at the least             */
-    } cases[] = {
-        { "50/s", 100,   500, 20 }, { "50/s", 100, 1250, 20 },
-        { "50/s", 100,    50, 12 }, { "50/s", 100, 59000, 1 },
-        { "10/s",  10,   500,  1 }, { "600/m", 600, 4000, 10 },
-        { "5/s",   20,   450,  4 }, { "1/s",   60, 2500, 10 }
-    };
-
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        one_init(&o, cases[i].rate, cases[i].burst);
-        waited = 0;
-
-        for (n = 0; n < 1000; n++) {
-            o.now += cases[i].gap * MS;
-
-            if (amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait)
-                != AMP_LEASE_ADMIT)
-            {
-                waited++;
-                one_call(&o);
-                assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 1,
-                                                &wait), AMP_LEASE_ADMIT);
-                amp_lease_spend(&o.lease, &o.rate, o.now, 1);
-            } else {
-                amp_lease_spend(&o.lease, &o.rate, o.now, 0);
-            }
-
-            if (amp_lease_due(&o.lease, &o.rate, o.now)) {
-                one_call(&o);
-            }
-        }
-
-        if (waited > 1 || o.redis.calls * cases[i].requests > n + 10) {
-            fail_msg("%s, burst %u, each %u ms: %u waited, %u calls",
-                     cases[i].rate, cases[i].burst, cases[i].gap, waited,
-                     o.redis.calls);
-        }
-    }
-}
-
-
 static void
 at_most_20_calls_begin_in_a_second(void **state)
 {
@@ -648,8 +590,8 @@ remaining_and_reset(void **state)
 
 /*
  * Two gateways in turns: each says what is left over both, but for a few units
- * that the other one holds, or has leased since this one's last answer, and what
- * wallets are for.
+ * that the other one holds, or has leased since this one's last answer, and
+ * what wallets are for.
  */
 
 static void
@@ -796,7 +738,6 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(the_burst_is_admitted_at_once),
         cmocka_unit_test(few_requests_wait_below_the_limit),
-        cmocka_unit_test(rare_requests_neither_wait_nor_call),
         cmocka_unit_test(at_most_20_calls_begin_in_a_second),
         cmocka_unit_test(without_redis),
         cmocka_unit_test(spent_without_redis_while_a_call_is_under_way),
