@@ -20,7 +20,8 @@
 
 /*
  * 1: the directory of the cache can be written, and has room for the answer of
- * r->upstream; else 0, which is logged once a minute and worker.
+ * r->upstream; else 0, which is logged once a minute and worker.  While 2 GB
+ * are free, the file system is asked once a second.
  */
 
 ngx_uint_t ngx_http_ampersand_cache_room(ngx_http_request_t *r);
