@@ -1,13 +1,10 @@
 #include "ngx_http_ampersand_cache_etag.h"
 #include "ngx_http_ampersand_header_list.h"
-#include <ngx_md5.h>
-
-
-#define NGX_HTTP_AMPERSAND_ETAG  (sizeof("\"\"") - 1 + 2 * 16)
+#include "amp_etag.h"
 
 
 typedef struct {
-    ngx_md5_t                        md5;
+    amp_etag_t                       etag;
     ngx_int_t                      (*init)(void *data);
     ngx_event_pipe_input_filter_pt   filter;
     unsigned                         done:1;
@@ -18,8 +15,7 @@ static ngx_int_t ngx_http_ampersand_cache_etag_init(void *data);
 static ngx_int_t ngx_http_ampersand_cache_etag_input(ngx_event_pipe_t *p,
     ngx_buf_t *buf);
 static void ngx_http_ampersand_cache_etag_write(ngx_event_pipe_t *p,
-    ngx_md5_t *md5);
-static void ngx_http_ampersand_cache_etag_text(ngx_md5_t *md5, u_char *text);
+    amp_etag_t *etag);
 static ngx_int_t ngx_http_ampersand_cache_etag_set(ngx_http_request_t *r,
     u_char *data, size_t len);
 
@@ -58,21 +54,21 @@ ngx_http_ampersand_cache_etag_store(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    ngx_md5_init(&ctx->md5);
+    amp_etag_init(&ctx->etag);
     len = u->headers_in.content_length_n;
 
     if (len >= 0 && u->buffer.last - u->buffer.pos >= len
         && !u->headers_in.chunked)
     {
-        text = ngx_pnalloc(r->pool, NGX_HTTP_AMPERSAND_ETAG);
+        text = ngx_pnalloc(r->pool, AMP_ETAG_LEN);
         if (text == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_md5_update(&ctx->md5, u->buffer.pos, (size_t) len);
-        ngx_http_ampersand_cache_etag_text(&ctx->md5, text);
+        amp_etag_add(&ctx->etag, amp_span_make(u->buffer.pos, (size_t) len));
+        amp_etag_write(&ctx->etag, text);
 
-        if (ngx_http_ampersand_cache_etag_set(r, text, NGX_HTTP_AMPERSAND_ETAG)
+        if (ngx_http_ampersand_cache_etag_set(r, text, AMP_ETAG_LEN)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -135,12 +131,13 @@ ngx_http_ampersand_cache_etag_input(ngx_event_pipe_t *p, ngx_buf_t *buf)
     }
 
     for (cl = *last; cl; cl = cl->next) {
-        ngx_md5_update(&ctx->md5, cl->buf->pos, cl->buf->last - cl->buf->pos);
+        amp_etag_add(&ctx->etag, amp_span_make(cl->buf->pos,
+                                            cl->buf->last - cl->buf->pos));
     }
 
     if (!ctx->done && (p->length == 0 || p->upstream_done)) {
         ctx->done = 1;
-        ngx_http_ampersand_cache_etag_write(p, &ctx->md5);
+        ngx_http_ampersand_cache_etag_write(p, &ctx->etag);
     }
 
     return NGX_OK;
@@ -148,19 +145,19 @@ ngx_http_ampersand_cache_etag_input(ngx_event_pipe_t *p, ngx_buf_t *buf)
 
 
 static void
-ngx_http_ampersand_cache_etag_write(ngx_event_pipe_t *p, ngx_md5_t *md5)
+ngx_http_ampersand_cache_etag_write(ngx_event_pipe_t *p, amp_etag_t *etag)
 {
-    u_char                         field[1 + NGX_HTTP_AMPERSAND_ETAG];
+    u_char                         field[1 + AMP_ETAG_LEN];
     ngx_file_t                     file;
     ngx_http_file_cache_header_t  *h;
 
-    field[0] = NGX_HTTP_AMPERSAND_ETAG;
-    ngx_http_ampersand_cache_etag_text(md5, &field[1]);
+    field[0] = AMP_ETAG_LEN;
+    amp_etag_write(etag, &field[1]);
 
     if (p->buf_to_file) {
         h = (ngx_http_file_cache_header_t *) p->buf_to_file->start;
         h->etag_len = field[0];
-        ngx_memcpy(h->etag, &field[1], NGX_HTTP_AMPERSAND_ETAG);
+        ngx_memcpy(h->etag, &field[1], AMP_ETAG_LEN);
 
         return;
     }
@@ -175,19 +172,6 @@ ngx_http_ampersand_cache_etag_write(ngx_event_pipe_t *p, ngx_md5_t *md5)
 
     (void) ngx_write_file(&file, field, sizeof(field),
                           offsetof(ngx_http_file_cache_header_t, etag_len));
-}
-
-
-static void
-ngx_http_ampersand_cache_etag_text(ngx_md5_t *md5, u_char *text)
-{
-    u_char  digest[16];
-
-    ngx_md5_final(digest, md5);
-
-    *text++ = '"';
-    text = ngx_hex_dump(text, digest, sizeof(digest));
-    *text = '"';
 }
 
 

@@ -1,5 +1,5 @@
 /*
- * An ETag for what is stored without one: MD5 of the body's bytes, so that the
+ * An ETag for what is stored without one: of the bytes of the body, so that the
  * same body has the same tag on all gateways and after each refresh.  nginx's
  * entries have a place for it in their header, at the start of the file:
  *
