@@ -21,17 +21,17 @@ check(int ok)
 }
 
 
-/* A pause of 0 .. 6.5 s; short ones are more likely. */
+/* A pause of 0 .. 6.5 s, or 90 s; short ones are more likely. */
 
 static uint64_t
 pause_of(uint8_t n)
 {
-    return (uint64_t) n * n * 100000;
+    return (n == 255) ? 90 * SECOND : (uint64_t) n * n * 100000;
 }
 
 
 static void
-call(world_t *w, gateway_t *g, int back)
+call(world_t *w, gateway_t *g, int back, int exits)
 {
     int       rc = 1;
     uint64_t  now = gateway_clock(w, g);
@@ -41,7 +41,8 @@ call(world_t *w, gateway_t *g, int back)
     }
 
     if (back) {
-        rc = amp_lease_return(&g->lease, &w->rate, now, TIMEOUT, &g->ask);
+        rc = amp_lease_return(&g->lease, &w->rate, now, TIMEOUT, exits,
+                              &g->ask);
     } else {
         amp_lease_ask(&g->lease, &w->rate, now, TIMEOUT, &g->ask);
     }
@@ -73,7 +74,7 @@ step(world_t *w, uint8_t what, uint8_t n)
         break;
 
     case 2:
-        call(w, g, 0);
+        call(w, g, 0, 0);
         break;
 
     case 3:
@@ -103,7 +104,7 @@ step(world_t *w, uint8_t what, uint8_t n)
         break;
 
     case 6:
-        call(w, g, 1);
+        call(w, g, 1, n / GATEWAYS & 1);
         break;
 
     default:
@@ -203,7 +204,7 @@ nonsense(const uint8_t *data, size_t size)
         case 2:
             if (amp_lease_due(&lease, &rate, now)) {
                 amp_lease_ask(&lease, &rate, now, TIMEOUT, &ask);
-                check(ask.wanted > 0);
+                check(ask.wanted + ask.fill > 0);
             }
             break;
 
@@ -220,7 +221,8 @@ nonsense(const uint8_t *data, size_t size)
             break;
 
         default:
-            (void) amp_lease_return(&lease, &rate, now, TIMEOUT, &ask);
+            (void) amp_lease_return(&lease, &rate, now, TIMEOUT, data[i] & 8,
+                                    &ask);
         }
 
         check(amp_lease_remaining(&lease, &rate, now, &reset) <= rate.burst);
