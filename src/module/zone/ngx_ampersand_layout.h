@@ -12,6 +12,8 @@
 #include "ngx_ampersand_counters.h"
 #include "amp_breaker.h"
 #include "amp_gateway.h"
+#include "amp_lease_state.h"
+#include "amp_share.h"
 #include "amp_token.h"
 #include "amp_token_scope.h"
 #include "amp_waves.h"
@@ -182,7 +184,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                 magic;
-    size_t                     layout;  /* sizeof() of this                   */
+    size_t                     layout;  /* NGX_AMPERSAND_LAYOUT               */
     ngx_atomic_t               changing; /* 1: the mutex is held, see
                                            ngx_ampersand_zone_lock()          */
     ngx_ampersand_counters_t   counters;
@@ -228,6 +230,14 @@ typedef struct {
     ngx_ampersand_breaker_t    breakers[NGX_AMPERSAND_BREAKERS];
     ngx_ampersand_wave_t       waves[NGX_AMPERSAND_WAVES];
 } ngx_ampersand_shared_t;
+
+
+/* Another number for a build whose nodes or states have other sizes. */
+
+#define NGX_AMPERSAND_LAYOUT                                                  \
+    (((sizeof(ngx_ampersand_shared_t) * 31 + sizeof(ngx_ampersand_node_t))    \
+      * 31 + sizeof(amp_lease_t)) * 31 + sizeof(amp_shares_t)                 \
+     + sizeof(amp_share_t))
 
 
 #endif /* NGX_AMPERSAND_LAYOUT_H */

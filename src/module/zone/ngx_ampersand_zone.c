@@ -21,7 +21,8 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     if (old) {
         sh = old->sh;
 
-        if (sh->magic != NGX_AMPERSAND_ZONE_MAGIC || sh->layout != sizeof(*sh))
+        if (sh->magic != NGX_AMPERSAND_ZONE_MAGIC
+            || sh->layout != NGX_AMPERSAND_LAYOUT)
         {
             ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                           "ampersand_zone: the running zone was made by "
@@ -57,7 +58,7 @@ ngx_ampersand_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     sh->bump = (uint32_t) (tp->sec * 1000 + tp->msec);
 
     sh->magic = NGX_AMPERSAND_ZONE_MAGIC;
-    sh->layout = sizeof(*sh);
+    sh->layout = NGX_AMPERSAND_LAYOUT;
     sh->seq = 1;
     sh->started = ngx_time();
 
