@@ -50,7 +50,7 @@ sub ask {
     my $answer = $redis->command('EVALSHA', sha1_hex($script), 1, $a{key} // $key,
         @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume peers answered age away lately timeout
             most wallet fill waiting pool quiet)});
-    my @names = qw(now lead granted gateways ahead wait drawn filled pool lent);
+    my @names = qw(now lead granted gateways ahead wait drawn filled pool lent part);
     return { map { ($names[$_] => $answer->[$_]) } 0 .. $#names };
 }
 

@@ -1,5 +1,4 @@
 #include "amp_lease.h"
-#include "amp_escape.h"
 #include "amp_lease_wallet.h"
 
 
@@ -102,6 +101,7 @@ amp_lease_keep(amp_lease_t *lease, uint32_t keep, uint32_t leave)
 {
     lease->keep = keep;
     lease->leave = leave;
+    lease->shared = 1;
 }
 
 
@@ -115,7 +115,7 @@ amp_lease_ready(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
     }
 
     return amp_lease_left(lease, now,
-                          amp_lease_window(lease->unit, rate->burst))
+                          amp_lease_window(lease, lease->unit, rate->burst))
            + amp_lease_wallet(lease, now);
 }
 
@@ -167,14 +167,20 @@ amp_lease_look(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     if (fits && amp_lease_more(lease, rate, now, 0)
         && amp_lease_place(lease, now, &place, &lo))
     {
-        window = amp_lease_window(lease->unit, rate->burst);
+        window = amp_lease_window(lease, lease->unit, rate->burst);
 
         if (place <= lo + window || amp_lease_wallet(lease, now) != 0) {
             return AMP_LEASE_ADMIT;
         }
 
-        *wait = place - window - lo;
-        return AMP_LEASE_REFUSE;
+        /* the pool may have units for requests that wait */
+
+        if (lease->failed || lease->pool < lease->unit
+            || amp_lease_too_early(lease, rate, now))
+        {
+            *wait = place - window - lo;
+            return AMP_LEASE_REFUSE;
+        }
     }
 
     if (fits && amp_lease_wallet(lease, now) != 0
@@ -216,7 +222,9 @@ void
 amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     int waited)
 {
-    uint64_t  lo, place;
+    uint64_t  lo, place, window;
+
+    window = amp_lease_window(lease, lease->unit, rate->burst);
 
     if (amp_lease_reserved(lease, now, waited)) {
 
@@ -227,7 +235,7 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         }
 
     } else if (amp_lease_place(lease, now, &place, &lo)
-               && place <= lo + amp_lease_window(lease->unit, rate->burst))
+               && place <= lo + window)
     {
         amp_lease_spend_place(lease, place);
 
@@ -246,9 +254,12 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 static int
 amp_lease_short_lived(const amp_lease_t *lease, const amp_rate_t *rate)
 {
+    uint64_t  window;
+
+    window = amp_lease_window(lease, amp_rate_interval(rate), rate->burst);
+
     return lease->gateways > 1
-           && (double) amp_lease_window(amp_rate_interval(rate), rate->burst)
-              * lease->demand < 2.0 * (double) AMP_LEASE_SECOND;
+           && (double) window * lease->demand < 2.0 * (double) AMP_LEASE_SECOND;
 }
 
 
@@ -272,7 +283,7 @@ amp_lease_estimate(const amp_lease_t *lease, const amp_rate_t *rate,
     }
 
     unit = amp_rate_interval(rate);
-    window = amp_lease_window(unit, rate->burst);
+    window = amp_lease_window(lease, unit, rate->burst);
     tail = amp_lease_tail(lease, unit);
 
     most = now + window + unit;
@@ -339,7 +350,7 @@ amp_lease_due(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
     /* a scarce unit is not leased unless it will probably be used */
 
     unit = lease->unit;
-    window = amp_lease_window(unit, rate->burst);
+    window = amp_lease_window(lease, unit, rate->burst);
     tail = amp_lease_tail(lease, unit);
 
     return amp_lease_estimate(lease, rate, now) != 0
@@ -365,6 +376,10 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     amp_lease_wallet_expire(lease, rate, now);
 
+    if (!amp_lease_fits(lease, rate)) {
+        lease->pool = 0;
+    }
+
     lease->unit = unit;
     lease->burst = rate->burst;
     lease->asked = now;
@@ -375,7 +390,7 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     amp_lease_wallet_ask(lease, now, ask);
 
     ask->unit = unit;
-    ask->window = amp_lease_window(unit, rate->burst);
+    ask->window = amp_lease_window(lease, unit, rate->burst);
     ask->timeout = timeout / 1000;
 
     /*
@@ -440,6 +455,7 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     needed = (needed < lease->waiting) ? needed : lease->waiting;
 
     ask->waiting = (uint32_t) needed;
+    lease->filling = (ask->fill != 0);
 
     ask->wanted = (wanted == 0) ? ask->fill == 0
                   : (wanted < UINT32_MAX) ? (uint32_t) wanted : UINT32_MAX;
@@ -479,6 +495,7 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     amp_lease_begin(lease, rate, now, timeout, ask);
     ask->fill = 0;
+    lease->filling = 0;
     lease->size = 0;
 
     return 1;
@@ -505,6 +522,7 @@ amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     amp_lease_begin(lease, rate, now, timeout, ask);
     ask->fill = 0;
+    lease->filling = 0;
 
     return 1;
 }
@@ -596,7 +614,8 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
         || answer->granted > 4 * AMP_LEASE_SPAN / lease->unit
         || answer->gateways > UINT32_MAX
         || answer->drawn > lease->burst || answer->filled > lease->burst
-        || answer->lent > UINT32_MAX || answer->pool > 4 * AMP_LEASE_SPAN)
+        || answer->lent > UINT32_MAX || answer->part > UINT32_MAX
+        || answer->pool > 4 * AMP_LEASE_SPAN)
     {
         amp_lease_failed(lease, sent, received);
         return -1;
@@ -633,7 +652,14 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
 
     lease->drawn = (uint32_t) answer->drawn;
     lease->wallet += (uint32_t) answer->filled;
-    lease->fill_after = answer->filled ? 0 : received + AMP_LEASE_LIFE;
+
+    if (lease->wallet > answer->part) {
+        lease->lapsed += lease->wallet - (uint32_t) answer->part;
+        lease->wallet = (uint32_t) answer->part;
+    }
+
+    lease->fill_after = (lease->filling && answer->filled == 0)
+                        ? received + AMP_LEASE_LIFE : 0;
     lease->filled = lease->wallet;
     lease->pool = answer->pool;
     lease->lent = (uint32_t) answer->lent;
@@ -687,7 +713,7 @@ amp_lease_remaining(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t  n, pool, room, tail, unit, window;
 
     unit = amp_rate_interval(rate);
-    window = amp_lease_window(unit, rate->burst);
+    window = amp_lease_window(lease, unit, rate->burst);
     tail = amp_lease_tail(lease, unit);
     tail = (tail > now) ? tail - now : 0;
     pool = amp_lease_pool(lease, rate, now, &room);
@@ -722,7 +748,9 @@ amp_lease_used(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now)
         ahead = (spent > ahead) ? spent : ahead;
     }
 
-    held = amp_lease_held(lease, rate, now) - amp_lease_wallet(lease, now);
+    held = amp_lease_fits(lease, rate)
+           ? amp_lease_held(lease, rate, now) - amp_lease_wallet(lease, now)
+           : 0;
     spent = (ahead > held) ? (ahead - held) * 1000 / rate->burst : 0;
 
     /* one request is no rate by the minute */
@@ -744,47 +772,4 @@ amp_lease_lapsed(amp_lease_t *lease)
     lease->lapsed = 0;
 
     return n;
-}
-
-
-/* Writes a number and returns its digits. */
-
-static amp_span_t
-amp_lease_number(uint64_t n, unsigned char *text)
-{
-    return amp_span_make(text, (size_t) (amp_decimal(text, n) - text));
-}
-
-
-void
-amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
-    uint64_t since, unsigned gateways,
-    unsigned char text[AMP_LEASE_ARGS][AMP_LEASE_TEXT],
-    amp_span_t argv[AMP_LEASE_ARGS])
-{
-    argv[0] = amp_lease_number(ask->unit, text[0]);
-    argv[1] = amp_lease_number(ask->window, text[1]);
-    argv[2] = amp_lease_number(ask->reach, text[2]);
-    argv[3] = amp_lease_number(ask->wanted, text[3]);
-    argv[4] = gateway;
-    argv[5] = run;
-    argv[6] = amp_lease_number(since, text[6]);
-    argv[7] = amp_lease_number(ask->tail / 1000, text[7]);
-    argv[8] = amp_lease_number(ask->tail % 1000, text[8]);
-    argv[9] = amp_lease_number(ask->back, text[9]);
-    argv[10] = amp_lease_number(ask->charge, text[10]);
-    argv[11] = amp_lease_number(ask->resume, text[11]);
-    argv[12] = amp_lease_number(ask->peers > gateways ? ask->peers : gateways,
-                                text[12]);
-    argv[13] = amp_lease_number(ask->answered, text[13]);
-    argv[14] = amp_lease_number(ask->age, text[14]);
-    argv[15] = amp_lease_number(ask->away, text[15]);
-    argv[16] = amp_lease_number(ask->peers, text[16]);
-    argv[17] = amp_lease_number(ask->timeout, text[17]);
-    argv[18] = amp_lease_number(ask->most, text[18]);
-    argv[19] = amp_lease_number(ask->wallet, text[19]);
-    argv[20] = amp_lease_number(ask->fill, text[20]);
-    argv[21] = amp_lease_number(ask->waiting, text[21]);
-    argv[22] = amp_lease_number(ask->pool, text[22]);
-    argv[23] = amp_lease_number(ask->quiet, text[23]);
 }

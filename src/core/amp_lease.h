@@ -40,6 +40,7 @@
  *     a second more the script counts it.
  *   - Requests that wait get what is in the pool when the time line has nothing
  *     left; they count at R, see "Clocks".
+ *   - A gateway drops what is more than its part, when others have come.
  * A wallet has what the gateway spent of it between two calls, twice, and at
  * most the gateway's part of h; that of a single gateway has all of them.
  * Where requests are many, units are leased ahead as above, and the wallet is
@@ -133,7 +134,7 @@
 
 
 #define AMP_LEASE_ARGS     24
-#define AMP_LEASE_ANSWER   10
+#define AMP_LEASE_ANSWER   11
 #define AMP_LEASE_TEXT     32                       /* bytes for a number     */
 
 
@@ -145,7 +146,7 @@ typedef enum {
 } amp_lease_e;
 
 
-/* What the script returns: ten integers, in this order. */
+/* What the script returns: eleven integers, in this order. */
 
 typedef struct {
     uint64_t  now;              /* Redis time, microseconds                   */
@@ -158,6 +159,7 @@ typedef struct {
     uint64_t  filled;           /* units for the wallet                       */
     uint64_t  pool;             /* what is left in the pool, ns               */
     uint64_t  lent;             /* units in all wallets                       */
+    uint64_t  part;             /* units that this gateway's may have         */
     uint32_t  server;           /* not from the script: a number for the server
                                    that answered                              */
 } amp_lease_answer_t;
@@ -168,9 +170,10 @@ typedef struct {
 uint32_t amp_lease_burst_max(const amp_rate_t *rate);
 
 /*
- * For a limit that several share, see amp_share.h: the request that looks next
- * has to leave so many units that may be spent, and calls ask for keep units
- * beyond what requests wait for.  Holds until it is called again.
+ * For a limit that several share, see amp_share.h, which has no wallets: the
+ * request that looks next has to leave so many units that may be spent, and
+ * calls ask for keep units beyond what requests wait for.  Holds until it is
+ * called again; of such a limit it is called before the first request.
  */
 
 void amp_lease_keep(amp_lease_t *lease, uint32_t keep, uint32_t leave);

@@ -6,11 +6,11 @@
 
 
 uint32_t
-amp_lease_wallet_most(uint64_t unit, uint32_t burst)
+amp_lease_wallet_most(const amp_lease_t *lease, uint64_t unit, uint32_t burst)
 {
     uint64_t  refill;
 
-    if (__builtin_mul_overflow(unit, (uint64_t) burst, &refill)
+    if (lease->shared || __builtin_mul_overflow(unit, (uint64_t) burst, &refill)
         || refill > AMP_LEASE_WALLET_REFILL)
     {
         return 0;
@@ -21,10 +21,11 @@ amp_lease_wallet_most(uint64_t unit, uint32_t burst)
 
 
 uint64_t
-amp_lease_window(uint64_t unit, uint32_t burst)
+amp_lease_window(const amp_lease_t *lease, uint64_t unit, uint32_t burst)
 {
-    return amp_lease_units_time(unit, burst
-                                      - amp_lease_wallet_most(unit, burst));
+    burst -= amp_lease_wallet_most(lease, unit, burst);
+
+    return amp_lease_units_time(unit, burst);
 }
 
 
@@ -61,7 +62,9 @@ amp_lease_clock(const amp_lease_t *lease, uint64_t now, uint64_t *lo,
     *lo = lease->redis + age;
     *hi = *lo;
 
-    if (amp_lease_window(lease->unit, lease->burst) >= delay + 2 * drift) {
+    if (amp_lease_window(lease, lease->unit, lease->burst)
+        >= delay + 2 * drift)
+    {
         *lo -= drift;
         *hi += drift + delay;
     }
@@ -237,7 +240,7 @@ amp_lease_reserve(amp_lease_t *lease)
     uint64_t            n = 0, most, start, window;
     amp_lease_block_t  *block;
 
-    window = amp_lease_window(lease->unit, lease->burst);
+    window = amp_lease_window(lease, lease->unit, lease->burst);
     most = lease->waiting;
 
     /* those that are kept are nobody's who waits */

@@ -18,14 +18,17 @@
 /*
  * The units of all wallets and the pool, of a limit with this unit and burst: a
  * quarter of the burst; 0 where blocks live long enough, since the burst takes
- * more than a minute to refill.
+ * more than a minute to refill, and of a limit that tenants share: there are
+ * more requests, and units are kept for them.
  */
 
-uint32_t amp_lease_wallet_most(uint64_t unit, uint32_t burst);
+uint32_t amp_lease_wallet_most(const amp_lease_t *lease, uint64_t unit,
+    uint32_t burst);
 
 /* W of a limit; and of one with this unit and burst that has no wallets. */
 
-uint64_t amp_lease_window(uint64_t unit, uint32_t burst);
+uint64_t amp_lease_window(const amp_lease_t *lease, uint64_t unit,
+    uint32_t burst);
 uint64_t amp_lease_units_time(uint64_t unit, uint32_t burst);
 
 /* 1 when blocks may not be spent any more, only handed back. */

@@ -54,7 +54,7 @@ amp_lease_others(const amp_lease_t *lease, uint64_t sent)
     past = (sent > lease->received) ? sent - lease->received : 0;
     past = (past < AMP_LEASE_AHEAD) ? past : AMP_LEASE_AHEAD;
 
-    window = amp_lease_window(lease->unit, lease->burst);
+    window = amp_lease_window(lease, lease->unit, lease->burst);
     ahead = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
 
     moved = past * lease->others / 1024;
@@ -93,14 +93,13 @@ amp_lease_share(const amp_lease_t *lease, const amp_rate_t *rate,
 
     /* other gateways may have taken what was in the pool */
 
-    if (lease->redis != 0) {
-        burst -= amp_lease_wallet_most(amp_rate_interval(rate), burst);
+    burst -= amp_lease_wallet_most(lease, amp_rate_interval(rate), burst);
 
-        if (gateways == 1) {
-            pool = amp_lease_pool(lease, rate,
-                                  lease->failed ? lease->away : now, &room);
-            burst += (uint32_t) (pool / *unit);
-        }
+    if (gateways == 1) {
+        pool = amp_lease_pool(lease, rate, lease->failed ? lease->away
+                                                         : lease->received,
+                              &room);
+        burst += (uint32_t) (pool / *unit);
     }
 
     *window = amp_lease_units_time(*unit, burst / gateways);

@@ -72,8 +72,10 @@ typedef struct {
                                        1024ths of the rate                    */
     uint32_t           keep;        /* amp_lease_keep()                       */
     uint32_t           leave;       /* ... for the request that looks next    */
+    uint32_t           shared;      /* ... was called                         */
     uint32_t           wallet;      /* units in the wallet                    */
     uint32_t           filled;      /* ... after the last answer              */
+    uint32_t           filling;     /* the last call asked for some           */
     uint32_t           drawn;       /* units from the pool for requests that
                                        waited, as reserved                    */
     uint32_t           lent;        /* units in all wallets, of the last answer

@@ -33,7 +33,7 @@ amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint64_t  full, idle, tail, unit;
 
     unit = amp_rate_interval(rate);
-    most = amp_lease_wallet_most(unit, rate->burst);
+    most = amp_lease_wallet_most(lease, unit, rate->burst);
     *room = most * unit;
 
     if (lease->redis == 0) {
@@ -76,7 +76,7 @@ amp_lease_wallet_serves(const amp_lease_t *lease, uint64_t now)
 
     passed = now - lease->received;
     ahead = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
-    window = amp_lease_window(lease->unit, lease->burst);
+    window = amp_lease_window(lease, lease->unit, lease->burst);
 
     return lease->filled >= AMP_LEASE_WALLET_SERVES
                             * amp_lease_wallet_soon(lease)
@@ -90,7 +90,7 @@ amp_lease_wallet_due(const amp_lease_t *lease, uint64_t now)
     uint32_t  low;
 
     if (lease->redis == 0
-        || amp_lease_wallet_most(lease->unit, lease->burst) == 0)
+        || amp_lease_wallet_most(lease, lease->unit, lease->burst) == 0)
     {
         return 0;
     }
@@ -110,7 +110,7 @@ amp_lease_wallet_ask(const amp_lease_t *lease, uint64_t now,
     uint64_t  quiet;
     uint32_t  spent, wanted;
 
-    ask->most = amp_lease_wallet_most(lease->unit, lease->burst);
+    ask->most = amp_lease_wallet_most(lease, lease->unit, lease->burst);
     ask->wallet = lease->wallet;
 
     quiet = now - lease->used;

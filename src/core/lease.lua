@@ -35,7 +35,7 @@
 --          resume, gateways, answered, age, away, peers, timeout, most, wallet,
 --          fill, waiting, pool, quiet: see amp_lease_ask_t and amp_lease_argv()
 --          in amp_lease.h, where the algorithm and its promise are described.
--- Returns  ten integers, see amp_lease_answer_t.
+-- Returns  eleven integers, see amp_lease_answer_t.
 --
 -- t/unit/lease_server.h runs this text for simulations.
 
@@ -93,6 +93,18 @@ local function each(prefix)
   end
 end
 
+-- A gateway of version 0.1.0 wrote "run" since, or maybe the whole state.  While
+-- there is one, the time line has the whole burst, for all.
+
+local known = old[8] ~= false
+if known and older == 0 and string.find(old[4], '^%S+$') then
+  pool, older = 0, now
+elseif not old[1] then
+  pool, most = cap * unit, cap
+end
+local mixed = older > 0 or (old[1] and not known)
+if mixed then window = window + cap * unit end
+
 -- AMP_LEASE_AHEAD: how far beyond the window blocks may reach.  No TAT is
 -- further ahead than "depth".
 local span = 125000000
@@ -123,15 +135,6 @@ end
 local foreign = old[1] and old[4] ~= run and old[4] ~= run .. ' held'
   and not began and writer ~= run
 
--- A gateway of version 0.1.0 wrote "run" since, or writes fields of two numbers.
-
-local known = old[8] ~= false
-if known and older == 0 and string.find(old[4], '^%S+$') then
-  pool, older = 0, now
-elseif not old[1] then
-  pool, most = cap * unit, cap
-end
-
 -- This gateway's last call, what it was charged, and whether it is the one that
 -- the gateway has an answer to: then both mean the same clock.
 local called, charged = 0, 0
@@ -145,8 +148,13 @@ local same = answered > 0 and answered == called
 -- nor charged, and the gateway has not called.
 if same and not foreign and now - answered - age > timeout then
   local left = math.max(0, old[2] - math.max(0, now - old[1]) * 1000)
+  if old[9] then
+    redis.call('HSET', key, my_wallet,
+      string.match(old[9], '^%d+') .. ' ' .. text(now))
+    redis.call('PEXPIRE', key, text(math.ceil(left / 1000000) + valid / 1000))
+  end
   return { now, math.ceil(left), 0, others + 1, math.ceil(left), 0, 0, 0, pool,
-    lent }
+    lent, cap }
 end
 
 -- A slot moves without a loss.  A master of a cluster that never was a replica
@@ -207,7 +215,8 @@ if old[1] then
   end
 
   -- After a change as many units as before are spent, at most all: of the line
-  -- and of the pool, and what is too much for one, of the other.
+  -- and of the pool, and what is too much for one, of the other.  The pool gets
+  -- no unit: a call with the former burst would return what is spent.
   if old[3] ~= ARGV[1] or most ~= cap then
     local line, full = ahead / old[3], window / unit + 1
     local spent = math.max(0, most - lent - pool / old[3])
@@ -215,7 +224,7 @@ if old[1] then
     line = line + math.max(0, spent - room)
     spent = math.min(room, spent + math.max(0, line - full))
     ahead = math.ceil(line * unit)
-    pool = math.floor((room - spent) * unit)
+    pool = math.floor(math.min(pool / old[3], room - spent) * unit)
   end
   ahead = math.min(depth, ahead)
 
@@ -259,6 +268,7 @@ elseif began and (not old[6]
   told = told + 1
 end
 
+if began then idle = 0 end
 if began and (now - began > patience
   or (peers > 0 and told >= math.max(peers, others + 1))) then
   began = nil
@@ -292,7 +302,7 @@ end
 -- Time in which the line was full refills the pool, unless a gateway spent it
 -- without Redis.
 
-if not known or (away > 0 and shares > 1) or absent > 0 or foreign or began then
+if mixed or (away > 0 and shares > 1) or absent > 0 or foreign or began then
   idle = 0
 end
 idle = math.max(0, idle - away * 1000)
@@ -328,7 +338,7 @@ charged = math.max(charge, charged)
 -- are no longer valid.  Is one of version 0.1.0 among the gateways?
 
 local sweep = now - swept > 1000000 or swept > now
-if cap > 0 and not known and old[1] then sweep, known = true, true end
+if cap > 0 and not known and old[1] then sweep = true end
 
 if missing == 0 and sweep then
   for name, last in each('g:') do
@@ -346,6 +356,9 @@ if missing == 0 and sweep then
         redis.call('HDEL', key, name)
       else
         lent, wallets = lent + units, wallets + 1
+        if called + 0 > now then
+          redis.call('HSET', key, name, units .. ' ' .. text(now))
+        end
       end
     end
   end
@@ -357,6 +370,7 @@ if older > 0 then pool = 0 end
 
 local gateways = others + 1
 local part = math.floor(cap / math.max(shares, gateways))
+if older > 0 then part = 0 end
 
 -- How much this gateway may have: "most" units fit before window + reach.
 -- "own" is its share of the rate since the moment "had", and always granted;
@@ -389,7 +403,7 @@ end
 local want = wanted
 if wanted > 0 then
   local far = math.min(window / (others > 0 and 8 or 4), span * 8)
-  local quiet = part == 0 and reach == 0 and old[1]
+  local quiet = math.min(part, wallet + cap - lent) <= 0 and reach == 0 and old[1]
     and now - (string.match(old[6] or '', '^%d+') or 0) > 250000
   if quiet and others == 0 then far = math.min(window * 3 / 4, span * 8) end
   if quiet then far = math.max(far, math.min(window / 32, span * 480)) end
@@ -429,7 +443,9 @@ had = math.min(had + n * share, span + 2 * share)
 
 local drawn, filled = 0, 0
 if older == 0 and not began and missing == 0 then
-  drawn = math.max(0, math.min(waiting - n, math.floor(pool / unit)))
+  local at_once = math.max(0, math.floor((window + unit - lead) / unit))
+  drawn = waiting - math.min(n, at_once)
+  drawn = math.max(0, math.min(drawn, math.floor(pool / unit)))
   pool = pool - drawn * unit
   local spare = math.floor(((window + unit) / 2 - ahead) / unit)
   spare = math.max(0, spare)
@@ -506,4 +522,4 @@ end
 redis.call('PEXPIRE', key, text(life))
 
 return { now, lead, n, gateways, ahead, math.max(0, math.ceil(wait)), drawn,
-  filled, math.floor(pool), lent }
+  filled, math.floor(pool), lent, part }

@@ -331,6 +331,7 @@ server_call(server_t *s, const amp_lease_ask_t *ask, int me, int run,
     answer->filled = numbers[7];
     answer->pool = numbers[8];
     answer->lent = numbers[9];
+    answer->part = numbers[10];
     answer->server = (uint32_t) run;
 }
 

@@ -177,7 +177,7 @@ world_admit(world_t *w, gateway_t *g, uint64_t now, int waited)
         moment = g->lease.redis - zero;
 
     } else if (g->lease.wallet == wallet
-               && amp_lease_window(g->lease.unit, g->lease.burst)
+               && amp_lease_window(&g->lease, g->lease.unit, g->lease.burst)
                < delay + 2 * ((now - g->lease.received + delay) / 4096))
     {
         moment = g->lease.redis + (now - g->lease.received) - zero;

@@ -157,7 +157,9 @@ without_redis(void **state)
         amp_lease_local_spend(&o.lease, &o.rate, 4, o.now);
     }
 
-    assert_int_equal(n, 10);
+    /* without the ten units that wallets may have */
+
+    assert_int_equal(n, 7);
     assert_true(amp_lease_local(&o.lease, &o.rate, 4, o.now) == 400 * MS);
     assert_true(amp_lease_local(&o.lease, &o.rate, 4, o.now + 400 * MS) == 0);
 
@@ -165,7 +167,7 @@ without_redis(void **state)
 
     o.lease.gateways = 1;
     amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
-    assert_true(ask.charge == SECOND);
+    assert_true(ask.charge == 700 * MS);
     amp_lease_failed(&o.lease, o.now, o.now);
 
     /* a call is due after AMP_LEASE_RETRY */
@@ -617,7 +619,7 @@ what_is_left_over_all_gateways(void **state)
         one_init(&o, cases[i].rate, cases[i].burst);
         memset(&other, 0, sizeof(other));
         unit = amp_rate_interval(&o.rate);
-        most = amp_lease_wallet_most(unit, o.rate.burst);
+        most = amp_lease_wallet_most(&o.lease, unit, o.rate.burst);
         tat = 0;
 
         for (n = 0; n < 60; n++) {

@@ -165,18 +165,25 @@ a_gateway_that_exits_gives_up_its_wallet(void **state)
 }
 
 
-/* A quarter of a burst that refills within a minute. */
+/* A quarter of a burst that refills within a minute, if no tenants share it. */
 
 static void
 which_limits_have_wallets(void **state)
 {
-    assert_int_equal(amp_lease_wallet_most(20 * MS, 100), 25);
-    assert_int_equal(amp_lease_wallet_most(20 * MS, 3), 0);
-    assert_int_equal(amp_lease_wallet_most(SECOND, 60), 15);
-    assert_int_equal(amp_lease_wallet_most(SECOND, 61), 0);
-    assert_int_equal(amp_lease_wallet_most(UINT64_MAX / 2, 4), 0);
-    assert_true(amp_lease_window(20 * MS, 100) == 74 * 20 * MS);
-    assert_true(amp_lease_window(SECOND, 61) == 60 * SECOND);
+    amp_lease_t  lease;
+
+    memset(&lease, 0, sizeof(lease));
+    assert_int_equal(amp_lease_wallet_most(&lease, 20 * MS, 100), 25);
+    assert_int_equal(amp_lease_wallet_most(&lease, 20 * MS, 3), 0);
+    assert_int_equal(amp_lease_wallet_most(&lease, SECOND, 60), 15);
+    assert_int_equal(amp_lease_wallet_most(&lease, SECOND, 61), 0);
+    assert_int_equal(amp_lease_wallet_most(&lease, UINT64_MAX / 2, 4), 0);
+    assert_true(amp_lease_window(&lease, 20 * MS, 100) == 74 * 20 * MS);
+    assert_true(amp_lease_window(&lease, SECOND, 61) == 60 * SECOND);
+
+    amp_lease_keep(&lease, 0, 0);
+    assert_int_equal(amp_lease_wallet_most(&lease, 20 * MS, 100), 0);
+    assert_true(amp_lease_window(&lease, 20 * MS, 100) == 99 * 20 * MS);
 }
 
 

@@ -58,10 +58,10 @@ ngx_http_ampersand_cache_room_left(ngx_path_t *path, off_t needed)
     ngx_uint_t      files;
     struct statvfs  fs;
 
-    static time_t       plenty;
-    static ngx_path_t  *asked;
+    static time_t   plenty;
+    static u_char  *asked;
 
-    if (plenty == ngx_time() && asked == path
+    if (plenty == ngx_time() && asked == path->name.data
         && needed < NGX_HTTP_AMPERSAND_CACHE_SECOND)
     {
         return NGX_OK;
@@ -85,7 +85,7 @@ ngx_http_ampersand_cache_room_left(ngx_path_t *path, off_t needed)
         && files >= NGX_HTTP_AMPERSAND_CACHE_SECOND_FILES)
     {
         plenty = ngx_time();
-        asked = path;
+        asked = path->name.data;
     }
 
     return NGX_OK;

@@ -331,6 +331,7 @@ ngx_ampersand_lease_read(redisReply *reply, amp_lease_answer_t *answer)
     answer->filled = reply->element[7]->integer;
     answer->pool = reply->element[8]->integer;
     answer->lent = reply->element[9]->integer;
+    answer->part = reply->element[10]->integer;
 
     return NGX_OK;
 }
