@@ -9,6 +9,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Digest::SHA qw(sha1_hex);
+use Gateway;
 use Gateway::Redis;
 use Test::More;
 use Time::HiRes ();
@@ -205,6 +206,37 @@ subtest 'time in which the time line is full refills the pool' => sub {
     $redis->command('RESTORE', $fast{key}, 0, $state, 'REPLACE');
     my $e = ask(%fast, wallet => 2, answered => $c->{now} + 1);
     is $e->{lent}, 5, 'a call that does not know the last answer takes nothing out of a wallet';
+};
+
+subtest 'gateways of version 0.1.0 on the same key' => sub {
+    my $old = Gateway::_slurp("$FindBin::Bin/release/0.1.0/lease.lua") or die 'lease.lua of 0.1.0';
+    my $old_call = sub {
+        return $redis->command('EVAL', $old, 1, $day{key}, 864e9, 99 * 864e9, 125e6, 100, $_[0], 'r1', 0, 0, 0, 0, 0, 0)->[2];
+    };
+    my ($granted, $at) = (0, 0);
+    my $call = sub {
+        my $a = ask(%day, @_, answered => $at);
+        $at = $a->{now};
+        $granted += $a->{granted} + $a->{drawn} + $a->{filled};
+        return $a;
+    };
+
+    $redis->command('DEL', $day{key});
+    for (1 .. 4) {
+        $granted += $old_call->('old');
+        $call->(wanted => 100, waiting => 100, fill => 25);
+    }
+    is $granted, 100, 'the old one first: the burst, and no more';
+
+    $redis->command('DEL', $day{key});
+    $granted = 0;
+    my $a = $call->(wanted => 1, waiting => 1, fill => 4);
+    is $a->{filled}, 4, 'the new one first: it fills its wallet';
+    $granted += $old_call->('old');
+    $a = $call->(wanted => 1, waiting => 1, fill => 4, wallet => 4);
+    is_deeply [ @$a{qw(filled part pool)} ], [ 0, 0, 0 ], 'and gives it up when it sees the old one';
+    $granted += $old_call->($_) for qw(old older);
+    cmp_ok $granted, '<=', 100, 'no more than the burst';
 };
 
 subtest 'a new server and wallets' => sub {

@@ -100,8 +100,8 @@ static const scenario_t  scenarios[] = {
 #undef ONCE
 
     /*
-     * spent units stay spent when rate or burst changes, and no others but those
-     * by which wallets may have more: they come as time passes
+     * when rate or burst changes, spent units stay spent, and no others but those
+     * that wallets may have more: they come as time passes
      */
 
 #define THEN(name, rate, burst, gateways, least, then, then_burst, spread)    \
