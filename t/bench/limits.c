@@ -100,8 +100,8 @@ static const scenario_t  scenarios[] = {
 #undef ONCE
 
     /*
-     * when rate or burst changes, spent units stay spent, and no others but those
-     * that wallets may have more: they come as time passes
+     * When rate or burst changes, spent units stay spent, and no others but
+     * those that wallets may have more: they come as time passes.
      */
 
 #define THEN(name, rate, burst, gateways, least, then, then_burst, spread)    \
