@@ -46,8 +46,6 @@ ngx_http_ampersand_type(ngx_event_pipe_t, buf_to_file, ngx_buf_t *);
 ngx_http_ampersand_type(ngx_event_pipe_t, temp_file, ngx_temp_file_t *);
 ngx_http_ampersand_type(ngx_event_pipe_t, writing, ngx_chain_t *);
 ngx_http_ampersand_type(ngx_event_pipe_t, length, off_t);
-ngx_http_ampersand_type(ngx_event_pipe_t, read_length, off_t);
-ngx_http_ampersand_type(ngx_event_pipe_t, preread_size, size_t);
 
 /* the lock of the cache, and the requests that wait for it */
 

@@ -11,9 +11,6 @@
  *
  * So the bytes are those of the file that nginx has just checked: nothing has
  * to be remembered, compared or invalidated.
- *
- * An answer that is stored is sent out of the buffer that nginx has written it
- * from, where it came with its head; nginx would read the file again.
  */
 
 #ifndef NGX_HTTP_AMPERSAND_CACHE_BODY_H
@@ -33,10 +30,7 @@
 
 void ngx_http_ampersand_cache_body_hit(ngx_http_request_t *r);
 
-/*
- * In the first body filter, r->cache is there: in has the bytes, where they are
- * in memory.
- */
+/* In the first body filter: in has the bytes, where they have been read. */
 
 void ngx_http_ampersand_cache_body(ngx_http_request_t *r, ngx_chain_t *in);
 

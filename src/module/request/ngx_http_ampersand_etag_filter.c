@@ -126,7 +126,7 @@ ngx_http_ampersand_etag_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ascf = ngx_http_get_module_srv_conf(r, ngx_http_ampersand_module);
 
-    if (ascf->gateway && r->cache && in) {
+    if (ascf->gateway && r->cached && r->cache && in) {
         ngx_http_ampersand_cache_body(r, in);
     }
 
