@@ -255,6 +255,61 @@ subtest 'a new server and wallets' => sub {
     is $d->{pool}, 7 * 864e9, 'and what is left in the pool';
 };
 
+# 50/s and burst 100, of which wallets may have 25
+my %fast = (key => 'amp:limit:{globex}:fast', unit => 20e6, window => 74 * 20e6, reach => 0, most => 25, wanted => 0);
+
+subtest 'the last one to tell a new server what it knows' => sub {
+    my $a = ask(%fast);
+    my @new = (%fast, run => 'r2', since => $time->(), peers => 2);
+    ask(@new, resume => 1, pool => 25 * 20e6);
+    Time::HiRes::sleep(0.5);
+    my $b = ask(@new, gateway => 'b', resume => 1 + 850e6, pool => 0);
+    cmp_ok $b->{ahead}, '>=', 849e6, 'its TAT';
+    is $b->{pool}, 0, 'time that was leased does not refill the pool';
+};
+
+subtest 'a call with the former burst' => sub {
+    my %wide = (%day, key => 'amp:limit:{globex}:wide', window => 299 * 864e9, most => 100, peers => 1);
+    my %narrow = (%day, key => $wide{key}, peers => 1);
+    my $a = ask(%wide, wanted => 400, waiting => 400);
+    is $a->{granted} + $a->{drawn}, 400, 'the burst is spent';
+    ask(%narrow, gateway => 'b', wanted => 1, waiting => 1);
+    my $b = ask(%wide, wanted => 400, waiting => 400, fill => 100);
+    is $b->{granted} + $b->{drawn} + $b->{filled}, 0, 'returns none of it';
+};
+
+subtest 'a call that Redis gets late keeps a wallet valid, in case its answer is used' => sub {
+    $redis->command('DEL', $fast{key});
+    my $a = ask(%fast, fill => 4);
+    my $before = $redis->command('HGET', $fast{key}, 'w:a');
+    Time::HiRes::sleep(0.3);
+    my $late = ask(%fast, fill => 4, wallet => 2, answered => $a->{now}, age => 50_000, timeout => 100_000);
+    is $late->{filled}, 0, 'nothing is filled';
+    my @wallet = split ' ', $redis->command('HGET', $fast{key}, 'w:a');
+    is $wallet[0], (split ' ', $before)[0], 'as many units may be in it';
+    is $wallet[1], $late->{now}, 'for as long as after another answer';
+};
+
+subtest 'units beyond what may be spent at once are not for those that wait' => sub {
+    $redis->command('DEL', $fast{key});
+    my $a = ask(%fast, wanted => 71, waiting => 71);
+    my $b = ask(%fast, wanted => 10, waiting => 10, reach => 125e6, answered => $a->{now});
+    cmp_ok $b->{granted}, '>=', 9, 'from the time line';
+    cmp_ok $b->{drawn}, '>=', 4, 'and from the pool';
+};
+
+subtest 'a wallet with more than its part' => sub {
+    $redis->command('DEL', $fast{key});
+    my $a = ask(%fast, fill => 25);
+    is_deeply [ @$a{qw(filled part)} ], [ 25, 25 ], 'a gateway alone';
+    my $b = ask(%fast, fill => 4, gateway => 'b', peers => 2);
+    is $b->{filled}, 0, 'another one finds nothing';
+    $a = ask(%fast, fill => 0, wallet => 25, answered => $a->{now}, peers => 2);
+    is $a->{part}, 12, 'the first one keeps its part';
+    $a = ask(%fast, wallet => 12, answered => $a->{now}, peers => 2, wanted => 1);
+    is ask(%fast, fill => 4, gateway => 'b', peers => 2)->{filled}, 4, 'and gives up the rest with its next call';
+};
+
 subtest 'random calls: Redis and the Lua of the simulations answer the same' => sub {
     (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[25] \/ 1000000), ARGV[25] % 1000000 }/
         or die 'no TIME in the script';
