@@ -382,6 +382,7 @@ amp_lease_begin(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
     lease->unit = unit;
     lease->burst = rate->burst;
+    lease->filling = 0;
     lease->asked = now;
     lease->lost = now + timeout;
     lease->spent = 0;
@@ -455,6 +456,7 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     needed = (needed < lease->waiting) ? needed : lease->waiting;
 
     ask->waiting = (uint32_t) needed;
+    ask->fill = amp_lease_wallet_wanted(lease);
     lease->filling = (ask->fill != 0);
 
     ask->wanted = (wanted == 0) ? ask->fill == 0
@@ -494,8 +496,6 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     amp_lease_begin(lease, rate, now, timeout, ask);
-    ask->fill = 0;
-    lease->filling = 0;
     lease->size = 0;
 
     return 1;
@@ -521,8 +521,6 @@ amp_lease_tell(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     amp_lease_begin(lease, rate, now, timeout, ask);
-    ask->fill = 0;
-    lease->filling = 0;
 
     return 1;
 }

@@ -108,22 +108,30 @@ amp_lease_wallet_ask(const amp_lease_t *lease, uint64_t now,
     amp_lease_ask_t *ask)
 {
     uint64_t  quiet;
-    uint32_t  spent, wanted;
 
     ask->most = amp_lease_wallet_most(lease, lease->unit, lease->burst);
     ask->wallet = lease->wallet;
 
     quiet = now - lease->used;
     ask->quiet = (quiet - quiet / AMP_LEASE_DRIFT) / 1000;
+}
 
+
+uint32_t
+amp_lease_wallet_wanted(const amp_lease_t *lease)
+{
+    uint32_t  most, spent, wanted;
+
+    most = amp_lease_wallet_most(lease, lease->unit, lease->burst);
     wanted = amp_lease_wallet_soon(lease) * AMP_LEASE_WALLET_SERVES;
-    wanted = (wanted <= ask->most) ? wanted : AMP_LEASE_WALLET_SERVES;
+    wanted = (wanted <= most) ? wanted : AMP_LEASE_WALLET_SERVES;
 
     if (lease->filled > lease->wallet) {
         spent = 2 * (lease->filled - lease->wallet);
         wanted = (spent > wanted) ? spent : wanted;
     }
 
-    wanted = (wanted < ask->most) ? wanted : ask->most;
-    ask->fill = (wanted > ask->wallet) ? wanted - ask->wallet : 0;
+    wanted = (wanted < most) ? wanted : most;
+
+    return (wanted > lease->wallet) ? wanted - lease->wallet : 0;
 }

@@ -58,10 +58,14 @@ int amp_lease_wallet_serves(const amp_lease_t *lease, uint64_t now);
 
 int amp_lease_wallet_due(const amp_lease_t *lease, uint64_t now);
 
-/* Fills most, wallet, fill and quiet of a call for the limit of *lease. */
+/* Fills most, wallet and quiet of a call for the limit of *lease. */
 
 void amp_lease_wallet_ask(const amp_lease_t *lease, uint64_t now,
     amp_lease_ask_t *ask);
+
+/* The units that a call should bring for the wallet. */
+
+uint32_t amp_lease_wallet_wanted(const amp_lease_t *lease);
 
 
 #endif /* AMP_LEASE_WALLET_H */
