@@ -139,6 +139,7 @@ subtest 'which 429s teach' => sub {
     is scalar @lines, 1, 'the log says so, once';
     like $gw->get('/-/status?format=prometheus')->{body},
         qr/^ampersand_tenant_budget_requests_per_second\{[^}]*tenant="\Q$one->[0]\E"[^}]*\} \d+\.\d+$/m, 'the metrics have it';
+    like $gw->ctl('top', '--once'), qr{^\Q$one->[0]\E .*project's budget [\d.]+/s$}m, 'and ampctl top';
 };
 
 # The upstream's bucket has three times what was learned, so that a busy machine,

@@ -238,6 +238,7 @@ top_tenants_add(json_t *tenants, const json_t *now, const json_t *then,
         }
 
         top_tenant_limit(row, json_object_get(tenant, "limits"));
+        top_add(row, "budget", top_number(tenant, "budget"));
     }
 }
 
@@ -307,7 +308,7 @@ top_tenant_rows(const json_t *tenants)
         ever = json_object_get(row, "ever");
 
         json_array_append_new(list, json_pack(
-            "{s:s, s:O?, s:f, s:o, s:f, s:o, s:o, s:O?}", "id", id,
+            "{s:s, s:O?, s:f, s:o, s:f, s:o, s:o, s:O?, s:f}", "id", id,
             "requestsPerSecond", rate,
             "requests", top_number(row, "requests"),
             "fromCache", top_share(cache, cache + upstream),
@@ -315,7 +316,8 @@ top_tenant_rows(const json_t *tenants)
             "refusals", refusals != NULL ? json_incref(refusals)
                                          : json_object(),
             "refusalsEver", ever != NULL ? json_incref(ever) : json_object(),
-            "limit", json_object_get(row, "limit")));
+            "limit", json_object_get(row, "limit"),
+            "budget", top_number(row, "budget")));
     }
 
     return list;

@@ -8,7 +8,8 @@
  *     "refusals": { "rate": 3 },
  *     "tenants": [{ "id", "requestsPerSecond", "requests", "fromCache",
  *                   "refused", "refusals": { "rate": 3 }, "refusalsEver",
- *                   "limit": { "name", "rate", "burst", "used" } }],
+ *                   "limit": { "name", "rate", "burst", "used" },
+ *                   "budget": 36.2 }],
  *     "upstream": [{ "api", "suspended", "requestsPerSecond", "errors" }],
  *     "redis": { "links", "up", "subscribed", "limitsHeldWithoutRedis" } }
  *
@@ -17,7 +18,8 @@
  * upstream have is of the time between two answers of their gateways, at most
  * a minute.  null: there were no such requests, or there is one answer
  * only.  refusalsEver is since the gateways began to count; limit is that of
- * which most is used.
+ * which most is used; budget is what the tenant's project has, learned from
+ * Ampersand's 429s, in requests a second, 0: nothing was learned.
  */
 
 #ifndef CTL_TOP_SUM_H

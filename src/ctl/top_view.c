@@ -299,25 +299,37 @@ top_limit(const json_t *limit, char text[80])
 }
 
 
-/* Why it is refused; or, where it is not now, why it was. */
+/*
+ * Why it is refused; or, where it is not now, why it was.  Then its project's
+ * budget.
+ */
 
 static const char *
-top_why(const json_t *tenant, char text[192])
+top_why(const json_t *tenant, char text[224])
 {
-    char     causes[160];
-    json_t  *ever;
+    char     causes[160], rate[16];
+    size_t   len;
+    json_t  *ever, *budget;
 
     ever = json_object_get(tenant, "refusalsEver");
 
     if (top_member(tenant, "refused") > 0) {
-        snprintf(text, 192, "%s",
+        snprintf(text, 224, "%s",
                  top_causes(json_object_get(tenant, "refusals"), causes));
 
     } else if (json_object_size(ever) != 0) {
-        snprintf(text, 192, "(before: %s)", top_causes(ever, causes));
+        snprintf(text, 224, "(before: %s)", top_causes(ever, causes));
 
     } else {
         text[0] = '\0';
+    }
+
+    budget = json_object_get(tenant, "budget");
+    len = strlen(text);
+
+    if (json_number_value(budget) > 0) {
+        snprintf(text + len, 224 - len, "%sproject's budget %s/s",
+                 len ? ", " : "", top_rate(budget, rate));
     }
 
     return text;
@@ -327,7 +339,7 @@ top_why(const json_t *tenant, char text[192])
 static void
 top_tenant_table(top_page_t *page, const json_t *doc)
 {
-    char               rate[16], cache[16], limit[80], why[192];
+    char               rate[16], cache[16], limit[80], why[224];
     size_t             i, n;
     json_t            *tenant, **list;
     const char        *heads;
