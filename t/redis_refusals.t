@@ -12,9 +12,11 @@ use Gateway::FakeRedis;
 use Gateway::Made;
 use Test::More;
 
+# What Redis answers is the subject, not when: a busy machine needs time for a megabyte.
+
 my $path = '/v1/integrations';
 my $fake = Gateway::FakeRedis->start;
-my $gw = $fake->gateway(redis_args => 'timeout=2s', http => 'ampersand_tenant_ttl 1h; ampersand_tenant_grace 1h;');
+my $gw = $fake->gateway(redis_args => 'timeout=5s', http => 'ampersand_tenant_ttl 1h; ampersand_tenant_grace 1h;');
 
 # Of the link for look-ups; the lines of the subscription are warnings.
 
