@@ -41,16 +41,20 @@ sub header {
 }
 
 # unit, window, reach, wanted, gateway, run, since, tail, back, charge, resume, peers, answered, age, away, lately, timeout,
-# most, wallet, fill, waiting, pool, quiet: 50/s, burst 100, of a limit without wallets
+# most, wallet, fill, waiting, pool, freed: 50/s, burst 100, of a limit without wallets
 my %ask = (unit => 20e6, window => 1980e6, reach => 125e6, wanted => 1, gateway => 'a', run => 'r1', since => 0,
     tail_us => 0, tail_ns => 0, back => 0, charge => 0, resume => 0, peers => 0, answered => 0, age => 0, away => 0, lately => 0, timeout => 1e6,
-    most => 0, wallet => 0, fill => 0, waiting => 0, pool => 0, quiet => 0);
+    most => 0, wallet => 0, fill => 0, waiting => 0, pool => 0, freed => 0);
 
+# The script at a moment that the test names: one more argument, microseconds.
+(my $timed = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[25] \/ 1000000), ARGV[25] % 1000000 }/ or die 'no TIME in the script';
+
+# at: when, of a call whose time is not that of Redis
 sub ask {
     my %a = (%ask, @_);
-    my $answer = $redis->command('EVALSHA', sha1_hex($script), 1, $a{key} // $key,
+    my $answer = $redis->command($a{at} ? ('EVAL', $timed) : ('EVALSHA', sha1_hex($script)), 1, $a{key} // $key,
         @a{qw(unit window reach wanted gateway run since tail_us tail_ns back charge resume peers answered age away lately timeout
-            most wallet fill waiting pool quiet)});
+            most wallet fill waiting pool freed)}, $a{at} // ());
     my @names = qw(now lead granted gateways ahead wait drawn filled pool lent part);
     return { map { ($names[$_] => $answer->[$_]) } 0 .. $#names };
 }
@@ -175,7 +179,7 @@ subtest 'wallets' => sub {
     is $got{b}{ahead}, 7 * 864e9, 'an empty pool: units come from the time line';
     is_deeply [ $call->('b', wallet => 11) ], [ 0, 0, 0, 23 ], 'with the next call it does not any more';
 
-    is_deeply [ ($call->('a', wanted => 90, waiting => 90, wallet => 12, quiet => 1e6))[ 0, 1 ] ], [ 68, 0 ], 'the time line: the burst without all wallets';
+    is_deeply [ ($call->('a', wanted => 90, waiting => 90, wallet => 12))[ 0, 1 ] ], [ 68, 0 ], 'the time line: the burst without all wallets';
     is_deeply [ $call->('a', fill => 25, wallet => 0) ], [ 0, 0, 0, 11 ], 'no wallet is filled where less than half of the time line is left';
     cmp_ok $redis->command('PTTL', $day{key}), '>', 120_000, 'the state lasts as long as wallets';
 };
@@ -194,18 +198,48 @@ subtest 'time in which the time line is full refills the pool' => sub {
     my $a = ask(%fast, fill => 25);
     is $a->{filled}, 25, 'a gateway alone gets all units';
     Time::HiRes::sleep(0.1);
-    my $b = ask(%fast, wallet => 5, answered => $a->{now}, quiet => 0);
+    my $full = $redis->command('DUMP', $fast{key});
+    my $b = ask(%fast, wallet => 5, answered => $a->{now});
     is $b->{pool}, 0, 'not while they were in its wallet';
     Time::HiRes::sleep(0.1);
-    my $c = ask(%fast, wallet => 5, answered => $b->{now}, quiet => 50_000);
+    my $c = ask(%fast, wallet => 5, answered => $b->{now});
     cmp_ok $c->{pool}, '>=', 100e6, 'since they are not';
+    $redis->command('RESTORE', $fast{key}, 0, $full, 'REPLACE');
+    is ask(%fast, wallet => 5, answered => $a->{now}, freed => 60e6)->{pool}, 60e6, 'as much as the gateway says, if they left since its last call';
+    $redis->command('RESTORE', $fast{key}, 0, $full, 'REPLACE');
+    is ask(%fast, wallet => 5, answered => $a->{now}, freed => 400e6, wanted => 76, waiting => 76)->{drawn}, 1, 'which requests that wait get';
+    $redis->command('RESTORE', $fast{key}, 0, $full, 'REPLACE');
+    is ask(%fast, wallet => 5, answered => $a->{now} - 1, freed => 400e6)->{pool}, 0, 'not to a call that may be late';
+    $redis->command('RESTORE', $fast{key}, 0, $full, 'REPLACE');
+    cmp_ok ask(%fast, wallet => 5, answered => $a->{now}, freed => 400e6)->{pool}, '<', 400e6, 'nor more than the time in which the line was full';
+    $c = ask(%fast, wallet => 5, answered => $redis->command('HGET', $fast{key}, 'w:a') =~ s/.* //r);
     my $state = $redis->command('DUMP', $fast{key});
     Time::HiRes::sleep(0.05);
-    my $d = ask(%fast, wallet => 0, answered => $c->{now}, quiet => 10_000);
+    my $d = ask(%fast, wallet => 0, answered => $c->{now});
     is $d->{lent}, 0, 'an empty wallet';
     $redis->command('RESTORE', $fast{key}, 0, $state, 'REPLACE');
     my $e = ask(%fast, wallet => 2, answered => $c->{now} + 1);
     is $e->{lent}, 5, 'a call that does not know the last answer takes nothing out of a wallet';
+};
+
+subtest 'units that come back after another gateway leased behind them' => sub {
+    my %fast = (key => 'amp:limit:{globex}:back', unit => 20e6, window => 74 * 20e6, reach => 0, most => 25, peers => 2, lately => 2);
+    my $now = $time->();
+    my $all = ask(%fast, at => $now, wanted => 100, waiting => 100);
+    my $a = ask(%fast, at => $now + 10_000, wanted => 3, reach => 125e6);
+    my $b = ask(%fast, at => $now + 10_001, gateway => 'b', wanted => 3, reach => 125e6);
+    is $a->{ahead}, 1550e6, 'three units, the last of which may be spent 50 ms later';
+    cmp_ok $b->{ahead}, '>', $a->{ahead}, 'TAT has moved';
+    my %back = (wanted => 0, answered => $a->{now}, tail_us => $a->{now}, tail_ns => $a->{ahead}, back => 60e6);
+    my $state = $redis->command('DUMP', $fast{key});
+    my $back = sub { $redis->command('RESTORE', $fast{key}, 0, $state, 'REPLACE'); return ask(%fast, %back, @_) };
+    my $c = $back->(at => $now + 10_002);
+    is_deeply [ @$c{qw(pool ahead)} ], [ 0, $b->{ahead} - 1000 ], 'too early: their places are beyond what may be spent';
+    is $back->(at => $now + 30_000)->{pool}, 20e6, 'the first one';
+    is $back->(at => $now + 150_000)->{pool}, 60e6, 'all of them get into the pool';
+    is $back->(at => $now + 150_000, back => 5000e6)->{pool}, 25 * 20e6, 'as many as it has room for';
+    is $back->(at => $now + 150_000, unit => 10e6, window => 74 * 10e6)->{pool}, 0, 'none after a change of the rate';
+    is $back->(at => $now + 150_000, wanted => 1)->{pool}, 0, 'nor with a call that wants some: they may be those of the former rate';
 };
 
 subtest 'gateways of version 0.1.0 on the same key' => sub {
@@ -278,6 +312,26 @@ subtest 'a call with the former burst' => sub {
     is $b->{granted} + $b->{drawn} + $b->{filled}, 0, 'returns none of it';
 };
 
+subtest 'a smaller burst: what is in wallets may be spent' => sub {
+    my %wide = (%day, key => 'amp:limit:{globex}:spent', peers => 1, lately => 1);
+    is ask(%wide, fill => 25)->{filled}, 25, 'all units that wallets may have';
+    my $b = ask(%wide, gateway => 'b', window => 7 * 864e9, most => 2, wanted => 1, waiting => 1);
+    is $b->{granted} + $b->{drawn}, 0, 'are more than the burst of 10';
+};
+
+subtest 'a smaller burst: time before that refilled what was spent of the former one' => sub {
+    my %wide = (key => 'amp:limit:{globex}:refilled', unit => 1e6, window => 74e6, most => 25, reach => 0, wanted => 100, waiting => 100);
+    my $now = $time->();
+    my $a = ask(%wide, at => $now);
+    is $a->{granted} + $a->{drawn}, 100, 'all is spent';
+    $a = ask(%wide, at => $now + 80_000, window => 7e6, most => 2, answered => $a->{now});
+    is $a->{granted} + $a->{drawn}, 0, 'and as much of 10, since no more than 80 of 100 are back';
+    $redis->command('DEL', $wide{key});
+    ask(%wide, at => $now);
+    $a = ask(%wide, at => $now + 95_000, window => 7e6, most => 2);
+    is $a->{granted} + $a->{drawn}, 5, 'five when 95 are';
+};
+
 subtest 'a call that Redis gets late keeps a wallet valid, in case its answer is used' => sub {
     $redis->command('DEL', $fast{key});
     my $a = ask(%fast, fill => 4);
@@ -311,13 +365,11 @@ subtest 'a wallet with more than its part' => sub {
 };
 
 subtest 'random calls: Redis and the Lua of the simulations answer the same' => sub {
-    (my $other = $script) =~ s/redis\.call\('TIME'\)/{ math.floor(ARGV[25] \/ 1000000), ARGV[25] % 1000000 }/
-        or die 'no TIME in the script';
     $redis->command('DEL', $key);
     my ($n, @wrong) = (0);
     for (split /\n/, `$limits trace 4000`) {
         my ($call, $expected) = /^((?:\S+ ){24}\S+) (.*)$/ or die $_;
-        my $answer = join ' ', @{ $redis->command('EVAL', $other, 1, $key, split / /, $call) };
+        my $answer = join ' ', @{ $redis->command('EVAL', $timed, 1, $key, split / /, $call) };
         push @wrong, "$call: $answer, not $expected" if $answer ne $expected;
         $n++;
     }

@@ -9,6 +9,7 @@ use warnings;
 
 use FindBin;
 use Test::More;
+use Time::HiRes ();
 
 use lib "$FindBin::Bin/lib";
 use Gateway;
@@ -58,6 +59,18 @@ subtest 'unspent units are handed back' => sub {
         'its other units are in Redis again';
     ok $first->wait_for(sub { post(1, $t) == 200 }), "one at another gateway: number $_" for 1, 2;
     is post($_, $t), 429, 'then none is left' for 0, 1;
+};
+
+subtest 'units that other gateways want are handed back soon' => sub {
+    my $t = tenant('--rate', '50/s', '--burst', 100);
+    my @on = @gateways[ 0, 1 ];
+    my $returned = sub { my $c = 0; $c += $_->status->{lease_units_returned_total} for @on; return $c };
+    my $before = $returned->();
+    ok $first->wait_for(sub {
+        Gateway::Flood->run(token => $t, on => \@on, seconds => 0.5, connections => 2);
+        Time::HiRes::sleep(0.6);
+        return $returned->() > $before;
+    }), 'half a second after the last request';
 };
 
 subtest 'a gateway that quits hands its units back' => sub {

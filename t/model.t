@@ -69,7 +69,10 @@ subtest 'wallets' => sub {
             [qw(GATEWAYS=2 BURST=2 HELD=1 END=2 CALLS=3 FAIL_OVER)],
         'two gateways with two units that wallets may have' => [qw(GATEWAYS=2 BURST=3 HELD=2 END=2 CALLS=3)],
         'three gateways' => [qw(GATEWAYS=3 BURST=2 HELD=1 END=2 CALLS=2 FAIL_OVER)],
+        'units that come back' => [qw(GATEWAYS=2 BURST=2 HELD=1 END=2 CALLS=3 REACH=2)],
+        'units that come back at once' => [qw(GATEWAYS=2 BURST=2 HELD=1 END=1 CALLS=4 REACH=2)],
     );
+    is errors('wallet', qw(GATEWAYS=2 BURST=2 HELD=1 END=1 CALLS=4 REACH=2 ANY_PLACE)), 1, 'ANY_PLACE is found';
 };
 
 done_testing;

@@ -3,6 +3,7 @@
 
 
 #define AMP_LEASE_SLACK  (AMP_LEASE_SECOND / 1000)
+#define AMP_LEASE_FEW    32             /* a part of the burst                */
 
 
 uint32_t
@@ -35,8 +36,7 @@ amp_lease_too_early(const amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now)
 {
     return now < lease->after
-           && (lease->failed || (amp_rate_is(rate, lease->unit)
-                               && lease->burst == rate->burst));
+           && (lease->failed || amp_lease_fits(lease, rate));
 }
 
 
@@ -240,8 +240,7 @@ amp_lease_spend(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         amp_lease_spend_place(lease, place);
 
     } else if (lease->wallet != 0) {
-        lease->wallet--;
-        lease->used = now;
+        amp_lease_wallet_take(lease, 1, now);
     }
 }
 
@@ -438,7 +437,6 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         amp_lease_drop(lease);
     }
 
-
     amp_lease_begin(lease, rate, now, timeout, ask);
 
     left = amp_lease_left(lease, now, AMP_LEASE_FOREVER);
@@ -465,6 +463,34 @@ amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
 
 
 int
+amp_lease_scarce(const amp_lease_t *lease, uint64_t now)
+{
+    return lease->gateways > 1 && lease->size != 0
+           && amp_lease_wallet_most(lease, lease->unit, lease->burst) != 0
+           && !amp_lease_half(lease, now);
+}
+
+
+int
+amp_lease_unused(const amp_lease_t *lease, uint64_t now)
+{
+    uint32_t  few;
+    uint64_t  since;
+
+    few = lease->burst / AMP_LEASE_FEW;
+    since = AMP_LEASE_SECOND;
+
+    if (amp_lease_scarce(lease, now)) {
+        few = 0;
+        since = AMP_LEASE_UNUSED;
+    }
+
+    return lease->size > few && now >= lease->received + since
+           && now >= lease->counted + since;
+}
+
+
+int
 amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint64_t timeout, int exits, amp_lease_ask_t *ask)
 {
@@ -480,6 +506,10 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
         return 0;
     }
 
+    if (!amp_lease_fits(lease, rate)) {
+        amp_lease_drop(lease);
+    }
+
     exits = (exits && lease->wallet != 0);
 
     if (!amp_lease_hand_back(lease, now, ask) && !exits) {
@@ -487,12 +517,7 @@ amp_lease_return(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     if (exits) {
-        lease->lapsed += lease->wallet;
-        lease->wallet = 0;
-    }
-
-    if (!amp_lease_fits(lease, rate)) {
-        amp_lease_drop(lease);
+        amp_lease_wallet_give_up(lease, now);
     }
 
     amp_lease_begin(lease, rate, now, timeout, ask);
@@ -659,6 +684,7 @@ amp_lease_answer(amp_lease_t *lease, const amp_lease_answer_t *answer,
     lease->fill_after = (lease->filling && answer->filled == 0)
                         ? received + AMP_LEASE_LIFE : 0;
     lease->filled = lease->wallet;
+    lease->debt = 0;
     lease->pool = answer->pool;
     lease->lent = (uint32_t) answer->lent;
 

@@ -35,9 +35,14 @@
  *     not name the last answer may be a late one, or that answer is lost: then
  *     it is not less than before.
  *   - Time refills the pool only as far as wallets had room then.  So a call
- *     says since when its wallet has not changed.
+ *     says how much of what left its wallet time can have put back: units that
+ *     leave one after another are put back one after another, as of a GCRA.
+ *     Of the time in which the line was full first that is used which refills
+ *     what was missing at the last call, then as much of the rest.
  *   - A gateway spends a wallet for AMP_LEASE_WALLET_LIFE after an answer; for
  *     a second more the script counts it.
+ *   - Units that a gateway hands back get into the pool, too, where other
+ *     gateways leased behind them: those with a place that may be used by now.
  *   - Requests that wait get what is in the pool when the time line has nothing
  *     left; they count at R, see "Clocks".
  *   - A gateway drops what is more than its part, when others have come.
@@ -136,6 +141,7 @@
 #define AMP_LEASE_ARGS     24
 #define AMP_LEASE_ANSWER   11
 #define AMP_LEASE_TEXT     32                       /* bytes for a number     */
+#define AMP_LEASE_UNUSED   (2 * AMP_LEASE_AHEAD)
 
 
 typedef enum {
@@ -227,9 +233,25 @@ void amp_lease_ask(amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint64_t timeout, amp_lease_ask_t *ask);
 
 /*
+ * 1 where this gateway may hold units that others want: it is not the only one,
+ * and the bucket is not half full.  0 for a limit without wallets: it has no
+ * pool for what comes back.
+ */
+
+int amp_lease_scarce(const amp_lease_t *lease, uint64_t now);
+
+/*
+ * 1 when units should be handed back, since no requests come: more than a few
+ * after a second; where they are scarce, any after AMP_LEASE_UNUSED.
+ */
+
+int amp_lease_unused(const amp_lease_t *lease, uint64_t now);
+
+/*
  * Begins a call that hands back all units that can be handed back, for a tenant
  * without requests or a gateway that exits: 1 with *ask filled, or 0 when there
- * are none or a call may not begin now.  exits: the wallet is given up, too.
+ * are none of this rate and burst, or a call may not begin now.  exits: the
+ * wallet is given up, too.
  * Its answer may be ignored; then amp_lease_failed() ends the call.
  */
 

@@ -41,5 +41,5 @@ amp_lease_argv(const amp_lease_ask_t *ask, amp_span_t gateway, amp_span_t run,
     argv[20] = amp_lease_number(ask->fill, text[20]);
     argv[21] = amp_lease_number(ask->waiting, text[21]);
     argv[22] = amp_lease_number(ask->pool, text[22]);
-    argv[23] = amp_lease_number(ask->quiet, text[23]);
+    argv[23] = amp_lease_number(ask->freed, text[23]);
 }

@@ -72,6 +72,18 @@ amp_lease_clock(const amp_lease_t *lease, uint64_t now, uint64_t *lo,
 
 
 int
+amp_lease_half(const amp_lease_t *lease, uint64_t now)
+{
+    uint64_t  ahead, window;
+
+    ahead = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
+    window = amp_lease_window(lease, lease->unit, lease->burst);
+
+    return ahead <= now - lease->received + window / 2;
+}
+
+
+int
 amp_lease_stale(const amp_lease_t *lease, uint64_t now)
 {
     return lease->redis == 0 || now > lease->received + AMP_LEASE_KEEP;

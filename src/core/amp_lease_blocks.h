@@ -31,6 +31,10 @@ uint64_t amp_lease_window(const amp_lease_t *lease, uint64_t unit,
     uint32_t burst);
 uint64_t amp_lease_units_time(uint64_t unit, uint32_t burst);
 
+/* 1 when the time line is half full at least, as far as this gateway knows. */
+
+int amp_lease_half(const amp_lease_t *lease, uint64_t now);
+
 /* 1 when blocks may not be spent any more, only handed back. */
 
 int amp_lease_stale(const amp_lease_t *lease, uint64_t now);

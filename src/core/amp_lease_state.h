@@ -81,8 +81,9 @@ typedef struct {
     uint32_t           lent;        /* units in all wallets, of the last answer
                                        */
     uint64_t           pool;        /* of the last answer, ns                 */
-    uint64_t           used;        /* when a unit of the wallet was spent last,
-                                       monotonic                              */
+    uint64_t           debt;        /* TAT of the units that left the wallet
+                                       since the last answer, monotonic, by a
+                                       slow clock                             */
     uint64_t           fill_after;  /* no call only to fill the wallet before,
                                        monotonic                              */
 } amp_lease_t;
@@ -111,8 +112,9 @@ typedef struct {
     uint32_t  wallet;           /* in this gateway's                          */
     uint32_t  fill;             /* units wanted for it                        */
     uint64_t  pool;             /* what this gateway knows of it, ns          */
-    uint64_t  quiet;            /* since none was spent from the wallet, at
-                                   least, microseconds                        */
+    uint64_t  freed;            /* what left the wallet since the last answer,
+                                   as far as time can have put it back into the
+                                   pool, ns                                   */
 } amp_lease_ask_t;
 
 

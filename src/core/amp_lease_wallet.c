@@ -16,12 +16,72 @@ void
 amp_lease_wallet_expire(amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now)
 {
-    if (amp_lease_wallet(lease, now) == 0
-        || !amp_rate_is(rate, lease->unit) || lease->burst != rate->burst)
-    {
-        lease->lapsed += lease->wallet;
-        lease->wallet = 0;
+    uint64_t  valid;
+
+    if (!amp_rate_is(rate, lease->unit) || lease->burst != rate->burst) {
+        amp_lease_wallet_give_up(lease, now);
+        lease->filled = 0;
+
+    } else if (amp_lease_wallet(lease, now) == 0) {
+        valid = lease->received + AMP_LEASE_WALLET_LIFE;
+        amp_lease_wallet_give_up(lease, (now < valid) ? now : valid);
     }
+}
+
+
+/* A clock that is not faster than that of Redis. */
+
+static uint64_t
+amp_lease_wallet_clock(const amp_lease_t *lease, uint64_t now)
+{
+    return now - (now - lease->received) / AMP_LEASE_DRIFT;
+}
+
+
+void
+amp_lease_wallet_take(amp_lease_t *lease, uint32_t units, uint64_t now)
+{
+    now = amp_lease_wallet_clock(lease, now);
+
+    lease->wallet -= units;
+    lease->debt = ((lease->debt > now) ? lease->debt : now)
+                  + units * lease->unit;
+}
+
+
+void
+amp_lease_wallet_give_up(amp_lease_t *lease, uint64_t now)
+{
+    lease->lapsed += lease->wallet;
+    amp_lease_wallet_take(lease, lease->wallet, now);
+}
+
+
+/* Units that left the wallet since the last answer. */
+
+static uint32_t
+amp_lease_wallet_taken(const amp_lease_t *lease)
+{
+    return (lease->filled > lease->wallet) ? lease->filled - lease->wallet : 0;
+}
+
+
+/*
+ * How many of these time can have put back into the pool until now, ns: units
+ * that left one after another are put back one after another, each not before
+ * it left.
+ */
+
+static uint64_t
+amp_lease_wallet_freed(const amp_lease_t *lease, uint64_t now)
+{
+    uint64_t  debt, taken;
+
+    taken = amp_lease_wallet_taken(lease) * lease->unit;
+    now = amp_lease_wallet_clock(lease, now);
+    debt = (lease->debt > now) ? lease->debt - now : 0;
+
+    return (taken > debt) ? taken - debt : 0;
 }
 
 
@@ -29,8 +89,8 @@ uint64_t
 amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     uint64_t *room)
 {
-    uint32_t  lent, most, spent;
-    uint64_t  full, idle, tail, unit;
+    uint32_t  lent, most, taken;
+    uint64_t  full, idle, missing, tail, unit;
 
     unit = amp_rate_interval(rate);
     most = amp_lease_wallet_most(lease, unit, rate->burst);
@@ -43,8 +103,8 @@ amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     lent = lease->lent;
     full = (most > lent) ? (most - lent) * unit : 0;
 
-    spent = (lease->filled > lease->wallet) ? lease->filled - lease->wallet : 0;
-    lent -= (spent < lent) ? spent : lent;
+    taken = amp_lease_wallet_taken(lease);
+    lent -= (taken < lent) ? taken : lent;
     *room = (most > lent) ? (most - lent) * unit : 0;
 
     if (unit != lease->unit) {
@@ -52,11 +112,14 @@ amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate, uint64_t now,
     }
 
     tail = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
-    idle = now - lease->received;
+    idle = amp_lease_wallet_clock(lease, now) - lease->received;
     idle = (idle > tail) ? idle - tail : 0;
-    idle -= idle / AMP_LEASE_DRIFT;
 
-    return (lease->pool + idle < full) ? lease->pool + idle : full;
+    missing = (full > lease->pool) ? full - lease->pool : 0;
+    missing += amp_lease_wallet_freed(lease, now);
+    idle = (idle < missing) ? idle : missing;
+
+    return (lease->pool + idle < *room) ? lease->pool + idle : *room;
 }
 
 
@@ -72,15 +135,9 @@ amp_lease_wallet_soon(const amp_lease_t *lease)
 int
 amp_lease_wallet_serves(const amp_lease_t *lease, uint64_t now)
 {
-    uint64_t  ahead, passed, window;
-
-    passed = now - lease->received;
-    ahead = (lease->tail > lease->redis) ? lease->tail - lease->redis : 0;
-    window = amp_lease_window(lease, lease->unit, lease->burst);
-
     return lease->filled >= AMP_LEASE_WALLET_SERVES
                             * amp_lease_wallet_soon(lease)
-           && ahead <= passed + window / 2;
+           && amp_lease_half(lease, now);
 }
 
 
@@ -107,30 +164,24 @@ void
 amp_lease_wallet_ask(const amp_lease_t *lease, uint64_t now,
     amp_lease_ask_t *ask)
 {
-    uint64_t  quiet;
-
     ask->most = amp_lease_wallet_most(lease, lease->unit, lease->burst);
     ask->wallet = lease->wallet;
-
-    quiet = now - lease->used;
-    ask->quiet = (quiet - quiet / AMP_LEASE_DRIFT) / 1000;
+    ask->freed = amp_lease_wallet_freed(lease, lease->failed ? lease->away
+                                                             : now);
 }
 
 
 uint32_t
 amp_lease_wallet_wanted(const amp_lease_t *lease)
 {
-    uint32_t  most, spent, wanted;
+    uint32_t  most, taken, wanted;
 
     most = amp_lease_wallet_most(lease, lease->unit, lease->burst);
     wanted = amp_lease_wallet_soon(lease) * AMP_LEASE_WALLET_SERVES;
     wanted = (wanted <= most) ? wanted : AMP_LEASE_WALLET_SERVES;
 
-    if (lease->filled > lease->wallet) {
-        spent = 2 * (lease->filled - lease->wallet);
-        wanted = (spent > wanted) ? spent : wanted;
-    }
-
+    taken = 2 * amp_lease_wallet_taken(lease);
+    wanted = (taken > wanted) ? taken : wanted;
     wanted = (wanted < most) ? wanted : most;
 
     return (wanted > lease->wallet) ? wanted - lease->wallet : 0;

@@ -38,10 +38,17 @@ uint32_t amp_lease_wallet(const amp_lease_t *lease, uint64_t now);
 void amp_lease_wallet_expire(amp_lease_t *lease, const amp_rate_t *rate,
     uint64_t now);
 
+/* Units leave the wallet, at most those in it. */
+
+void amp_lease_wallet_take(amp_lease_t *lease, uint32_t units, uint64_t now);
+
+/* All units leave the wallet, and nobody spends them. */
+
+void amp_lease_wallet_give_up(amp_lease_t *lease, uint64_t now);
+
 /*
  * How much is in the pool, ns of the time line, as far as this gateway knows;
- * in *room how much is in a full one, beside the units that are in wallets:
- * what this gateway spent from its own since the last answer is missing.
+ * in *room how much is in a full one, beside the units that are in wallets.
  */
 
 uint64_t amp_lease_pool(const amp_lease_t *lease, const amp_rate_t *rate,
@@ -58,7 +65,7 @@ int amp_lease_wallet_serves(const amp_lease_t *lease, uint64_t now);
 
 int amp_lease_wallet_due(const amp_lease_t *lease, uint64_t now);
 
-/* Fills most, wallet and quiet of a call for the limit of *lease. */
+/* Fills most, wallet and freed of a call for the limit of *lease. */
 
 void amp_lease_wallet_ask(const amp_lease_t *lease, uint64_t now,
     amp_lease_ask_t *ask);

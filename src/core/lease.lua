@@ -33,7 +33,7 @@
 -- ARGV     unit, window, reach, wanted, gateway id, run_id, since, tail
 --          (microseconds, then the nanoseconds below one), back, charge,
 --          resume, gateways, answered, age, away, peers, timeout, most, wallet,
---          fill, waiting, pool, quiet: see amp_lease_ask_t and amp_lease_argv()
+--          fill, waiting, pool, freed: see amp_lease_ask_t and amp_lease_argv()
 --          in amp_lease.h, where the algorithm and its promise are described.
 -- Returns  eleven integers, see amp_lease_answer_t.
 --
@@ -50,7 +50,7 @@ local away, lately = tonumber(ARGV[16]), tonumber(ARGV[17])
 local timeout = tonumber(ARGV[18])
 local cap, wallet = tonumber(ARGV[19]), tonumber(ARGV[20])
 local fill, waiting = tonumber(ARGV[21]), tonumber(ARGV[22])
-local my_wallet = 'w:' .. ARGV[5]
+local freed, my_wallet = tonumber(ARGV[24]), 'w:' .. ARGV[5]
 
 -- How long a new server waits for gateways that have not told what they know,
 -- microseconds.
@@ -197,17 +197,42 @@ for t, tat, when in string.gmatch(old[7] or '', '(%d+):(%d+):(%d+)') do
   keep(t, tat + skew, when + 0)
 end
 
+local shares = math.max(peers, lately, others + 1)
+if missing > 0 and now - thawed > patience then missing = 0 end
+
+-- Time puts into the pool what is missing in a full one: returns how much.
+local function refill(time, full)
+  local gain = math.max(0, math.min(time, full - pool))
+  pool = math.max(0, math.min(pool + gain, full))
+  return gain
+end
+
 local ahead, idle = 0, 0
 if old[1] then
   local past = math.max(0, now - old[1] - skew)
   ahead = math.max(0, old[2] - past * 1000)
-  idle = math.max(0, past * 1000 - old[2])
 
-  -- Units come back only if no other gateway leased behind them: TAT must
-  -- still be the one that the gateway names.
-  if back > 0 and not foreign and not began and missing == 0
-    and ahead == (ARGV[8] - now) * 1000 + ARGV[9] then
-    ahead = math.max(0, ahead - back)
+  -- Time in which the line was full refills the pool, unless a gateway spent it
+  -- without Redis.
+  if not (mixed or foreign or began or missing > 0 or (away > 0 and shares > 1))
+  then
+    idle = math.max(0, (past - away) * 1000 - old[2])
+    idle = idle - refill(idle, (most - lent) * old[3])
+  end
+
+  -- Units come back to the time line only if no other gateway leased behind
+  -- them: TAT must still be the one that the gateway names.  Else those that may
+  -- be spent by now get into the pool, if they are units of the caller's rate: a
+  -- call that wants some may hand back those of the former one.
+  if back > 0 and not foreign and not began and missing == 0 then
+    local tail = (ARGV[8] - now) * 1000 + ARGV[9]
+    if ahead == tail then
+      ahead = math.max(0, ahead - back)
+    elseif wanted == 0 and old[3] == ARGV[1] and most == cap and not mixed then
+      local last = math.min(tail, ahead, window + unit)
+      local units = math.floor((last - math.max(0, tail - back)) / unit)
+      refill(math.max(0, units) * unit, (cap - lent) * unit)
+    end
   end
 
   if old[3] ~= ARGV[1] or ahead > depth then
@@ -216,15 +241,16 @@ if old[1] then
 
   -- After a change as many units as before are spent, at most all: of the line
   -- and of the pool, and what is too much for one, of the other.  The pool gets
-  -- no unit: a call with the former burst would return what is spent.
+  -- no unit: a call with the former burst would return what is spent.  What is
+  -- in wallets may be spent, too.
   if old[3] ~= ARGV[1] or most ~= cap then
     local line, full = ahead / old[3], window / unit + 1
-    local spent = math.max(0, most - lent - pool / old[3])
-    local room = math.max(0, cap - lent)
-    line = line + math.max(0, spent - room)
-    spent = math.min(room, spent + math.max(0, line - full))
+    local spent = most - pool / old[3]
+    line = line + math.max(0, spent - cap)
+    spent = math.min(cap, spent + math.max(0, line - full))
     ahead = math.ceil(line * unit)
-    pool = math.floor(math.min(pool / old[3], room - spent) * unit)
+    pool = math.floor(math.min(pool / old[3], cap - spent) * unit)
+    idle = 0
   end
   ahead = math.min(depth, ahead)
 
@@ -268,7 +294,6 @@ elseif began and (not old[6]
   told = told + 1
 end
 
-if began then idle = 0 end
 if began and (now - began > patience
   or (peers > 0 and told >= math.max(peers, others + 1))) then
   began = nil
@@ -276,9 +301,6 @@ end
 
 -- Redis was out of reach.  Until a gateway calls again, it may spend its share of
 -- the rate, and as much of the bucket as was full: that is not granted to others.
-
-local shares = math.max(peers, lately, others + 1)
-if missing > 0 and now - thawed > patience then missing = 0 end
 
 local absent = missing
 if missing > 0 and called < from then missing = missing - 1 end
@@ -299,32 +321,17 @@ if absent > 0 then
   ahead = ahead + math.floor((now - old[1]) * 1000 * absent / shares)
 end
 
--- Time in which the line was full refills the pool, unless a gateway spent it
--- without Redis.
-
-if mixed or (away > 0 and shares > 1) or absent > 0 or foreign or began then
-  idle = 0
-end
-idle = math.max(0, idle - away * 1000)
-
-local function refill(time)
-  pool = math.max(0, math.min(pool + time, (cap - lent) * unit))
-end
-
--- What is in the caller's wallet, since when.  A call that does not know the last
--- answer to this gateway may be late, or that answer is lost: then it may be
--- more.
+-- What left the caller's wallet is put back with the rest of the time.  A call that
+-- does not know the last answer to this gateway may be late, or that answer is
+-- lost: then more may be in the wallet.
 
 local before, seen = string.match(old[9] or '', '^(%d+) (%d+)$')
 before = tonumber(before or 0)
 if before > 0 and tonumber(seen) ~= answered then
   wallet = math.max(wallet, before)
 end
-local since_spent = (ARGV[24] - away) * 1000
-since_spent = math.min(idle, math.max(0, since_spent))
-refill(idle - since_spent)
 lent = math.max(0, lent - before) + wallet
-refill(since_spent)
+refill(math.min(freed, idle), (cap - lent) * unit)
 
 -- What a call was charged whose reply is lost, is not charged again.
 
@@ -460,7 +467,7 @@ if older == 0 and not began and missing == 0 then
   end
 end
 wallet, lent = wallet + filled, lent + filled
-refill(0)
+refill(0, (cap - lent) * unit)
 
 -- If fewer units than wanted were granted: the time before which another call
 -- is of no use.  Where other gateways have to call first, that may be soon, and

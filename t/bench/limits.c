@@ -118,8 +118,19 @@ static const scenario_t  scenarios[] = {
     THEN("four, narrower",   "50/s",  100, 4, .97,   "50/s",   10,   0),
     THEN("four, in 100 ms",  "50/s",  100, 4, .97,   "20/s",   50, 100),
     THEN("four, in 100 ms",  "50/s",  100, 4, .92,   "50/s",  500, 100),
-    THEN("four, in 100 ms",  "50/s",  100, 4, .97,   "90/s",   50, 100)
+    THEN("four, in 100 ms",  "50/s",  100, 4, .97,   "90/s",   50, 100),
 #undef THEN
+
+    /* a tenant whose requests come to another gateway each second */
+
+#define TURNS(name, gateways, demand, seconds, unfair)                        \
+    { name, "50/s", 100, gateways, demand, 0, seconds, 400, 0, 0, 0, .97,     \
+      unfair, .turns = 1 }
+
+    TURNS("two, in turns",   2, 3,  20, .1),
+    TURNS("four, in turns",  4, 3,  24, .1),
+    TURNS("eight, in turns", 8, .6, 32,  9)
+#undef TURNS
 };
 
 
@@ -177,7 +188,7 @@ trace_one(server_t *m, const amp_rate_t *rate, double now)
     ask.fill = draw(3) ? draw(ask.most + 1) : 0;
     ask.waiting = draw(ask.wanted + 1);
     ask.pool = draw(2) ? draw(500000000) : 0;
-    ask.quiet = draw(2) ? draw(5000000) : 0;
+    ask.freed = draw(2) ? draw(500000000) : 0;
     many = draw(4);
 
     if (draw(6) == 0) {
@@ -313,7 +324,7 @@ random_scenario(scenario_t *s, uint64_t seed)
      */
 
     if ((faults & 48) == 32 && s->failovers + s->moves == 0
-        && s->burst >= s->gateways)
+        && s->burst - s->burst / 4 >= s->gateways)
     {
         s->freezes = 1;
         s->seconds += 4;
@@ -321,6 +332,10 @@ random_scenario(scenario_t *s, uint64_t seed)
         s->loss = 0;
         s->delay = 400;
     }
+
+    /* nor does a gateway know what was leased since its last turn */
+
+    s->turns = DRAW(8) == 0 && s->gateways > 1 && s->freezes == 0;
 #undef DRAW
 #undef PICK
 }
@@ -374,12 +389,13 @@ random_runs(uint64_t first, unsigned n)
         if (excess || little) {
             printf("seed %llu: %s, burst %u, %u gateways, %u s, demand %g,"
                    " delay %u, loss %u, deaths %u, moves %u, failovers %u%s,"
-                   " freezes %u, pause %u, then %s: %zu of %zu, %g units%s%s\n",
+                   " freezes %u, pause %u%s, then %s: %zu of %zu, %g units"
+                   "%s%s\n",
                    (unsigned long long) seed, s.rate, s.burst, s.gateways,
                    s.seconds, s.demand, s.delay, s.loss, s.deaths, s.moves,
                    s.failovers, s.lossless ? " without loss" : "",
-                   s.freezes, s.pause, s.then ? s.then : "none", w.n, w.one,
-                   excess / unit,
+                   s.freezes, s.pause, s.turns ? ", in turns" : "",
+                   s.then ? s.then : "none", w.n, w.one, excess / unit,
                    excess ? " ABOVE THE LIMIT" : "",
                    little ? " too little" : "");
             rc = 1;

@@ -4,17 +4,22 @@
  *
  * Time goes in units (T is 1), from 0 to END.  A limit has a burst of BURST, of
  * which HELD units are those of wallets and the pool.  What a call gets of the
- * time line is spent at once: blocks are in lease.pml.  A reply gets lost, or
- * the call is given up, and Redis gets it later, or never.  With FAIL_OVER the server's replica is some calls behind, and becomes
- * the server once.  monitor is one bucket over all that is admitted.
+ * time line is spent at once: blocks are in lease.pml.  With REACH a gateway may
+ * get one unit more, of so many beyond what may be spent; it spends that unit
+ * later, or hands it back.  A reply gets lost, or
+ * the call is given up, and Redis gets it later, or never.  With FAIL_OVER the
+ * server's replica is some calls behind, and becomes the server once.  monitor
+ * is one bucket over all that is admitted.
  *
  * Each of these breaks it, and has to be found:
  *   NO_WINDOW    the time line has the whole burst
  *   NO_LIMIT     what wallets have is not subtracted from the pool
  *   NO_ANSWERED  a call that does not know the last answer is believed
- *   NO_QUIET     a unit of a wallet counts as spent since the last call
+ *   NO_DEBT      a unit of a wallet counts as spent since the last call
  *   NO_POOL      a new server is not told what was in the pool
  *   NO_LINE      a unit that goes from the time line into a wallet stays there
+ * With REACH this, too:
+ *   ANY_PLACE    a unit that is handed back may be spent at once
  */
 
 #ifndef GATEWAYS
@@ -37,9 +42,19 @@
 #define END  4
 #endif
 
+#ifndef REACH
+#define REACH  0
+#endif
+
 #define MAX(a, b)    ((a) > (b) -> (a) : (b))
 #define MIN(a, b)    ((a) < (b) -> (a) : (b))
 #define LESS(a, b)   ((a) > (b) -> (a) - (b) : 0)
+#define TAKEN(g)     (filled[g] - wallet[g])
+#ifdef NO_DEBT
+#define FREED(g)     TAKEN(g)
+#else
+#define FREED(g)     LESS(TAKEN(g), LESS(debt[g], now))
+#endif
 #define ALL          ((1 << GATEWAYS) - 1)
 #define UNKNOWN      255
 
@@ -68,7 +83,7 @@ typedef call_t {
     bit   sent;
     byte  wallet;
     byte  answered;             /* the last call that has an answer           */
-    byte  used;                 /* when a unit of the wallet was spent last   */
+    byte  freed;                /* units that time can have put back          */
 };
 
 byte now;
@@ -86,7 +101,9 @@ byte    told;                   /* a bit for each gateway                     */
 
 byte    wallet[GATEWAYS];
 byte    answered[GATEWAYS];
-byte    used[GATEWAYS];
+byte    filled[GATEWAYS];       /* the wallet after that answer               */
+byte    debt[GATEWAYS];         /* TAT of what was spent since then           */
+byte    hand[GATEWAYS];         /* 1 + the place of a unit that it holds      */
 byte    tail[GATEWAYS];         /* TAT of the last answer                     */
 byte    pooled[GATEWAYS];       /* the pool of it                             */
 byte    rest[GATEWAYS];         /* and how large that could be                */
@@ -100,12 +117,40 @@ inline admit(n)
 }
 
 
+/* A unit at a place comes back, now if that is the end of the time line. */
+
+inline hand_back(place)
+{
+    idle = (telling -> 0 : LESS(now, MAX(server.at, server.tat)));
+    server.pool = MIN(server.pool + idle, ROOM);
+    server.tat = MAX(server.tat, now);
+    server.at = now;
+
+    if
+    :: telling || place < now
+    :: else ->
+        if
+        :: server.tat == place + 1 -> server.tat = place
+        :: else ->
+            if
+#ifndef ANY_PLACE
+            :: place >= now + WINDOW
+#endif
+            :: else -> server.pool = MIN(server.pool + 1, ROOM)
+            fi
+        fi
+    fi;
+
+    calls++
+}
+
+
 /*
  * What lease.lua does for a call of gateway g: taken units for requests that
- * wait, filled units for its wallet.
+ * wait, more units for its wallet.
  */
 
-inline script(g, my_wallet, my_answer, my_use)
+inline script(g, my_wallet, my_answer, my_freed)
 {
     idle = (telling -> 0 : LESS(now, MAX(server.at, server.tat)));
 
@@ -115,7 +160,8 @@ inline script(g, my_wallet, my_answer, my_use)
 
         if
         :: answered[g] ->
-            room = MIN(pooled[g] + LESS(now, tail[g]), rest[g]);
+            room = pooled[g] + MIN(LESS(now, tail[g]),
+                                   LESS(rest[g], pooled[g]) + my_freed);
             tail[g] = MAX(tail[g], now);
             server.tat = MAX(server.tat, tail[g] + given);
 #ifndef NO_POOL
@@ -129,28 +175,25 @@ inline script(g, my_wallet, my_answer, my_use)
     :: else
     fi;
 
-#ifdef NO_QUIET
-    x = idle;
-#else
-    x = MIN(idle, now - my_use);
-#endif
-    server.pool = MIN(server.pool + idle - x, ROOM);
+    x = MIN(idle, LESS(ROOM, server.pool));
+    server.pool = MIN(server.pool + x, ROOM);
+    idle = idle - x;
 
-    filled = my_wallet;
+    more = my_wallet;
 #ifndef NO_ANSWERED
     if
     :: server.wallet[g] > 0 && server.seen[g] != my_answer ->
-        filled = MAX(filled, server.wallet[g])
+        more = MAX(more, server.wallet[g])
     :: else
     fi;
 #endif
-    server.lent = server.lent - server.wallet[g] + filled;
-    server.wallet[g] = filled;
-    server.pool = MIN(server.pool + x, ROOM);
+    server.lent = server.lent - server.wallet[g] + more;
+    server.wallet[g] = more;
+    server.pool = MIN(server.pool + MIN(idle, my_freed), ROOM);
 
     server.tat = MAX(server.tat, now);
     server.at = now;
-    filled = 0;
+    more = 0;
 
     if
     :: told == ALL -> telling = false
@@ -176,19 +219,29 @@ inline script(g, my_wallet, my_answer, my_use)
     :: !telling && server.pool > 0 && server.lent < HELD ->
         server.pool--;
         server.lent++;
-        filled++
+        more++
     :: !telling && room > 0 && server.lent < HELD ->
 #ifndef NO_LINE
         room--;
         server.tat++;
 #endif
         server.lent++;
-        filled++
+        more++
     :: break
     od;
 
-    server.wallet[g] = server.wallet[g] + filled;
+    server.wallet[g] = server.wallet[g] + more;
     server.pool = MIN(server.pool, ROOM);
+
+    place = 0;
+
+    if
+    :: REACH > 0 && !telling && server.tat < now + WINDOW + REACH ->
+        place = server.tat + 1;
+        server.tat++
+    :: true
+    fi;
+
     calls++;
     server.seen[g] = calls
 }
@@ -199,31 +252,35 @@ inline forget(c)
     c.sent = 0;
     c.wallet = 0;
     c.answered = 0;
-    c.used = 0
+    c.freed = 0
 }
 
 
 proctype gateway(byte g)
 {
-    byte  filled, idle, room, taken, x;
+    byte  freed, idle, more, place, room, taken, x;
 
     do
     :: atomic {                                     /* a call                 */
         now < END && calls < CALLS ->
-        script(g, wallet[g], answered[g], used[g]);
+        freed = FREED(g);
+        script(g, wallet[g], answered[g], freed);
 
         if
         :: true                                     /* the reply is lost      */
         :: true ->
             admit(taken);
-            wallet[g] = wallet[g] + filled;
+            wallet[g] = wallet[g] + more;
+            hand[g] = (place -> place : hand[g]);
+            filled[g] = wallet[g];
+            debt[g] = 0;
             answered[g] = calls;
             tail[g] = server.tat;
             pooled[g] = server.pool;
             rest[g] = ROOM
         fi;
 
-        filled = 0; idle = 0; room = 0; taken = 0; x = 0
+        freed = 0; idle = 0; more = 0; place = 0; room = 0; taken = 0; x = 0
     }
 
     :: atomic {                                     /* one that is given up   */
@@ -231,20 +288,39 @@ proctype gateway(byte g)
         late[g].sent = 1;
         late[g].wallet = wallet[g];
         late[g].answered = answered[g];
-        late[g].used = used[g]
+        late[g].freed = FREED(g)
     }
 
     :: atomic {                                     /* and nobody waits       */
         now < END && late[g].sent && calls < CALLS ->
-        script(g, late[g].wallet, late[g].answered, late[g].used);
+        script(g, late[g].wallet, late[g].answered, late[g].freed);
         forget(late[g]);
-        filled = 0; idle = 0; room = 0; taken = 0; x = 0
+        idle = 0; more = 0; place = 0; room = 0; taken = 0; x = 0
+    }
+
+    :: atomic {                                     /* a unit comes back, or
+                                                       the call is lost       */
+        now < END && calls < CALLS && hand[g] ->
+
+        if
+        :: hand_back(hand[g] - 1)
+        :: true
+        fi;
+
+        hand[g] = 0;
+        idle = 0
+    }
+
+    :: atomic {                                     /* or is spent            */
+        now < END && hand[g] > now && hand[g] <= now + WINDOW ->
+        hand[g] = 0;
+        admit(1)
     }
 
     :: atomic {                                     /* a request              */
         now < END && wallet[g] > 0 ->
         wallet[g]--;
-        used[g] = now;
+        debt[g] = MAX(debt[g], now) + 1;
         admit(1)
     }
 

@@ -55,6 +55,8 @@ typedef struct {
     unsigned     freezes;       /* Redis does nothing for one to three seconds;
                                    the gateways admit their shares            */
     unsigned     pause;         /* ms without requests after each second      */
+    int          turns;         /* all requests of a second come to one gateway,
+                                   those of the next one to the next          */
 } scenario_t;
 
 
@@ -231,6 +233,25 @@ gateway_start(world_t *w, gateway_t *g)
 }
 
 
+/* 1 when a call hands back units, at random or since no requests come. */
+
+static int
+gateway_hands_back(world_t *w, gateway_t *g, uint64_t now)
+{
+    amp_lease_t  *lease = &g->lease;
+
+    if (w->s->turns) {
+        return amp_lease_unused(lease, now)
+               && amp_lease_return(lease, gateway_rate(w, g), now, TIMEOUT, 0,
+                                   &g->ask);
+    }
+
+    return w->s->deaths != 0 && world_draw(w, 20000) == 0
+           && amp_lease_return(lease, gateway_rate(w, g), now, TIMEOUT,
+                               (int) world_draw(w, 2), &g->ask);
+}
+
+
 static void
 gateway_call(world_t *w, gateway_t *g)
 {
@@ -252,10 +273,7 @@ gateway_call(world_t *w, gateway_t *g)
             return;
         }
 
-    } else if (w->s->deaths == 0 || world_draw(w, 20000) != 0
-               || !amp_lease_return(&g->lease, gateway_rate(w, g), now,
-                                    TIMEOUT, (int) world_draw(w, 2), &g->ask))
-    {
+    } else if (!gateway_hands_back(w, g, now)) {
         return;
     }
 
@@ -516,6 +534,12 @@ world_step(world_t *w, gateway_t *g)
         n = 0;
     }
 
+    if (w->s->turns
+        && (int) (w->now / SECOND % w->s->gateways) != g - w->gateways)
+    {
+        n = 0;
+    }
+
     world_requests(w, g, n);
     gateway_notice(w, g);
 
@@ -607,7 +631,8 @@ world_run(world_t *w, const scenario_t *s, uint64_t seed)
 
     for (i = 0; i < s->gateways; i++) {
         w->gateways[i].demand *= s->demand * w->rate.count / w->rate.period
-                                 * ((double) STEP / SECOND) / sum;
+                                 * ((double) STEP / SECOND) / sum
+                                 * (s->turns ? s->gateways : 1);
     }
 
     w->now = STEP;

@@ -91,6 +91,86 @@ how_long_a_wallet_is_valid(void **state)
 }
 
 
+/*
+ * All of the burst is there, as of a bucket that has seen few requests: what
+ * left the wallet was put back by time.
+ */
+
+static void
+a_burst_after_few_requests(void **state)
+{
+    one_t     o;
+    uint64_t  wait;
+    unsigned  admitted, few, n, waits;
+
+    for (few = 1; few < 40; few++) {
+        one_init(&o, "50/s", 100);
+
+        for (n = 0; n < few; n++) {
+            assert_true(one_request(&o) == 0);
+            o.now += SECOND;
+        }
+
+        assert_int_equal(amp_lease_remaining(&o.lease, &o.rate, o.now, &wait),
+                         100);
+
+        for (n = 0, admitted = 0, waits = 0; n < 100; n++) {
+            if (amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait)
+                == AMP_LEASE_ADMIT)
+            {
+                amp_lease_spend(&o.lease, &o.rate, o.now, 0);
+                admitted++;
+            } else {
+                waits++;
+            }
+        }
+
+        one_call(&o);
+
+        while (waits-- > 0 && amp_lease_look(&o.lease, &o.rate, o.now, 1, &wait)
+                              == AMP_LEASE_ADMIT)
+        {
+            amp_lease_spend(&o.lease, &o.rate, o.now, 1);
+            admitted++;
+        }
+
+        assert_int_equal(admitted, 100);
+    }
+}
+
+
+/* Units that were just spent are not there. */
+
+static void
+a_burst_after_a_burst(void **state)
+{
+    one_t               o;
+    uint32_t            n, held;
+    uint64_t            wait;
+    amp_lease_answer_t  answer;
+
+    one_init(&o, "50/s", 100);
+    assert_true(one_request(&o) == 0);
+    o.now += 10 * SECOND;
+    held = o.lease.wallet;
+
+    for (n = 0; n < held; n++) {
+        assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                         AMP_LEASE_ADMIT);
+        amp_lease_spend(&o.lease, &o.rate, o.now, 0);
+    }
+
+    o.now += 105 * MS;
+    answer = one_call(&o);
+
+    /* 25 of 100 units are spent, and one is back after each 20 ms */
+
+    assert_int_equal(answer.pool, 0);
+    assert_int_equal(75 + answer.lent - answer.ahead / (20 * MS),
+                     100 - held + 5);
+}
+
+
 /* Until a call has filled it again. */
 
 static void
@@ -144,6 +224,45 @@ a_wallet_is_spent_before_the_share(void **state)
 }
 
 
+/*
+ * Where the bucket is not half full: a quarter of a second after the last
+ * request.  Not of a gateway alone, nor of a limit without wallets.
+ */
+
+static void
+units_that_other_gateways_want_are_unused_soon(void **state)
+{
+    one_t     o;
+    unsigned  i;
+
+    static const struct {
+        const char  *rate;
+        uint32_t     burst;
+        uint32_t     spent;
+        uint32_t     gateways;
+        uint64_t     since;
+    } cases[] = {
+        { "50/s", 100, 90, 2, SECOND / 4 },
+        { "50/s", 100, 30, 2, SECOND },
+        { "50/s", 100, 90, 1, SECOND },
+        { "1/s",  100, 90, 2, SECOND },
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        one_init(&o, cases[i].rate, cases[i].burst);
+        one_lease(&o, 1, 1);
+        one_lease(&o, cases[i].spent, 0);
+        o.lease.gateways = cases[i].gateways;
+        assert_true(o.lease.size > 4);
+
+        o.now += cases[i].since - MS;
+        assert_false(amp_lease_unused(&o.lease, o.now));
+        o.now += MS;
+        assert_true(amp_lease_unused(&o.lease, o.now));
+    }
+}
+
+
 /* A gateway that goes on keeps its wallet when it hands back a block. */
 
 static void
@@ -193,9 +312,12 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(which_limits_have_wallets),
         cmocka_unit_test(rare_requests_neither_wait_nor_call),
+        cmocka_unit_test(a_burst_after_few_requests),
+        cmocka_unit_test(a_burst_after_a_burst),
         cmocka_unit_test(how_long_a_wallet_is_valid),
         cmocka_unit_test(another_limit_empties_the_wallet),
         cmocka_unit_test(a_wallet_is_spent_before_the_share),
+        cmocka_unit_test(units_that_other_gateways_want_are_unused_soon),
         cmocka_unit_test(a_gateway_that_exits_gives_up_its_wallet)
     };
 

@@ -12,8 +12,6 @@
 
 #define NGX_AMPERSAND_LEASE_MANY    4           /* limits of a request        */
 #define NGX_AMPERSAND_LEASE_TRIES   8           /* to find room for all       */
-#define NGX_AMPERSAND_LEASE_IDLE    AMP_LEASE_SECOND
-#define NGX_AMPERSAND_LEASE_FEW     32          /* a part of the burst        */
 #define NGX_AMPERSAND_LEASE_RECENT  256         /* nodes tested in one turn   */
 #define NGX_AMPERSAND_LEASE_RETURN  8           /* calls in one turn          */
 #define NGX_AMPERSAND_LEASE_CALLS   256         /* calls that tell, in one    */
@@ -450,31 +448,24 @@ static ngx_uint_t
 ngx_ampersand_lease_ask_return(ngx_ampersand_leasing_t *leasing,
     ngx_ampersand_leased_t *leased, uint64_t now, amp_lease_ask_t *ask)
 {
-    uint64_t      unused;
     amp_lease_t  *lease;
 
     lease = &leased->lease;
-    unused = leasing->closing ? 0 : NGX_AMPERSAND_LEASE_IDLE;
 
-    if ((lease->size == 0 && !(leasing->closing && lease->wallet != 0))
-        || now < lease->received + unused || now < lease->counted + unused)
-    {
-        return 0;
-    }
+    if (!leasing->closing) {
 
-    /* a few units do not harm the other gateways, and spare the next request
-       a call */
+        if (!amp_lease_unused(lease, now)) {
+            return 0;
+        }
 
-    if (!leasing->closing
-        && (uint64_t) lease->size * NGX_AMPERSAND_LEASE_FEW
-           <= leased->rate.burst)
-    {
-        return 0;
-    }
+    } else {
 
-    /* no later call follows, so the time between two calls does not matter */
+        if (lease->size == 0 && lease->wallet == 0) {
+            return 0;
+        }
 
-    if (leasing->closing) {
+        /* no later call follows, so the time between two does not matter */
+
         lease->calls = 0;
     }
 

@@ -15,6 +15,7 @@
 
 
 #define NGX_AMPERSAND_LEASE_LOG    10           /* s between log lines        */
+#define NGX_AMPERSAND_LEASE_PLAN   (AMP_LEASE_UNUSED / 1000000)  /* ms        */
 #define NGX_AMPERSAND_LEASE_START  (10 * AMP_LEASE_SECOND)  /* servers seen
                                                    before are no successors   */
 
@@ -36,6 +37,9 @@ static void ngx_ampersand_lease_log(ngx_ampersand_lease_call_t *call,
     ngx_uint_t failed);
 static void ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     amp_lease_answer_t *answer);
+static void ngx_ampersand_lease_plan(ngx_ampersand_lease_call_t *call,
+    ngx_ampersand_leased_t *leased, uint64_t now);
+static void ngx_ampersand_lease_planned(ngx_event_t *ev);
 
 
 ngx_ampersand_lease_call_t *
@@ -49,6 +53,7 @@ ngx_ampersand_lease_call(ngx_ampersand_leasing_t *leasing, amp_span_t holder,
         return NULL;
     }
 
+    ngx_memzero(&call->timer, sizeof(call->timer));
     call->leasing = leasing;
     call->limit = limit;
     call->sent = now;
@@ -69,6 +74,10 @@ ngx_ampersand_lease_call(ngx_ampersand_leasing_t *leasing, amp_span_t holder,
 void
 ngx_ampersand_lease_call_free(ngx_ampersand_lease_call_t *call)
 {
+    if (call->timer.timer_set) {
+        ngx_del_timer(&call->timer);
+    }
+
     ngx_queue_remove(&call->queue);
     ngx_free(call);
 }
@@ -471,6 +480,10 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     ngx_ampersand_lease_account(&zone->sh->counters, call, leased,
                                 failed ? NULL : answer, now);
 
+    if (leased && !failed && !leasing->closing) {
+        ngx_ampersand_lease_plan(call, leased, now);
+    }
+
     ngx_ampersand_zone_unlock(zone);
 
     ngx_ampersand_lease_log(call, failed);
@@ -486,6 +499,82 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     ngx_ampersand_lease_call_free(call);
 
     leasing->wake(leasing->data, hash);
+}
+
+
+/* With the zone's lock held: plans a call that hands units back, if none is. */
+
+static void
+ngx_ampersand_lease_plan(ngx_ampersand_lease_call_t *call,
+    ngx_ampersand_leased_t *leased, uint64_t now)
+{
+    ngx_ampersand_lease_call_t  *plan;
+
+    if (!amp_lease_scarce(&leased->lease, now)
+        || now - leased->planned < AMP_LEASE_UNUSED)
+    {
+        return;
+    }
+
+    plan = ngx_ampersand_lease_call(call->leasing,
+                                    amp_span_make(call->holder, call->len),
+                                    call->limit, 0);
+    if (plan == NULL) {
+        return;
+    }
+
+    plan->timer.handler = ngx_ampersand_lease_planned;
+    plan->timer.data = plan;
+    plan->timer.log = call->leasing->log;
+    plan->timer.cancelable = 1;
+
+    leased->planned = now;
+    ngx_add_timer(&plan->timer, NGX_AMPERSAND_LEASE_PLAN);
+}
+
+
+static void
+ngx_ampersand_lease_planned(ngx_event_t *ev)
+{
+    uint64_t                     now;
+    ngx_uint_t                   sends, waits;
+    ngx_ampersand_zone_t        *zone;
+    ngx_ampersand_leased_t      *leased;
+    ngx_ampersand_lease_call_t  *call;
+
+    call = ev->data;
+    zone = call->leasing->zone;
+    sends = 0;
+    waits = 0;
+
+    ngx_ampersand_zone_lock(zone);
+
+    now = ngx_ampersand_lease_now();
+    leased = ngx_ampersand_lease_state(zone,
+                                       amp_span_make(call->holder, call->len),
+                                       call->limit, 0);
+
+    if (leased && amp_lease_scarce(&leased->lease, now)) {
+        leased->planned = now;
+        waits = !amp_lease_unused(&leased->lease, now);
+        sends = !waits
+                && amp_lease_return(&leased->lease, &leased->rate, now,
+                                    ngx_ampersand_lease_timeout(call->leasing),
+                                    0, &call->ask);
+    }
+
+    ngx_ampersand_zone_unlock(zone);
+
+    if (sends) {
+        call->sent = now;
+        ngx_ampersand_lease_send(call);
+
+    } else if (waits) {
+        ngx_add_timer(ev, NGX_AMPERSAND_LEASE_PLAN);
+
+    } else {
+        ngx_ampersand_lease_call_free(call);
+    }
 }
 
 

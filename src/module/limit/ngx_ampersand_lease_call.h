@@ -8,6 +8,9 @@
  *               ▼ │     EVAL)     └── none ─────▶ the lease failed ──▶ wake
  *              PING, where there is no link yet
  *
+ * A reply that leaves units here which other gateways want plans a call that
+ * hands them back; it is sent when no requests have come for a while.
+ *
  * The arguments name the server, so a call without a link waits for the reply
  * to PING: as a look-up does, it waits while the link is made, and fails in an
  * outage.
@@ -91,11 +94,14 @@ typedef struct {
     amp_lease_t   lease;
     amp_rate_t    rate;             /* of the last call                       */
     amp_shares_t  shares;           /* of AMP_LIMIT_PROJECT                   */
+    uint64_t      planned;          /* when a worker last planned a call that
+                                       hands back                             */
 } ngx_ampersand_leased_t;
 
 
 typedef struct {
     ngx_queue_t              queue;
+    ngx_event_t              timer;     /* of a planned call                  */
     ngx_ampersand_leasing_t  *leasing;
     amp_limit_e              limit;
     amp_lease_ask_t          ask;
