@@ -83,10 +83,12 @@ subtest 'one gateway: one bucket in Redis time' => sub {
 
 subtest 'several gateways' => sub {
     $redis->command('DEL', $key);
-    is ask(gateway => $_)->{gateways}, $_, "gateway $_ is counted" for 1 .. 4;
-    is ask(wanted => 0, gateway => 4)->{gateways}, 4, 'a gateway that hands back its units';
-    is ask(gateway => 1)->{gateways}, 3, 'is not counted any more';
-    cmp_ok ask(gateway => 1, wanted => 1000)->{granted}, '<=', 34, 'one of three gateways does not get all units';
+    my $then = int(Time::HiRes::time() * 1e6);
+    is ask(at => $then, gateway => $_)->{gateways}, $_, "gateway $_ is counted" for 1 .. 4;
+    is ask(at => $then, wanted => 0, gateway => 4)->{gateways}, 4, 'so is one that hands back its units';
+    is ask(at => $then + 1.5e6, gateway => $_)->{gateways}, 4, 'for as long as one without' for 1 .. 3;
+    is ask(at => $then + 3e6, gateway => 1)->{gateways}, 3, 'and not two seconds after its last call';
+    cmp_ok ask(at => $then + 3e6, gateway => 1, wanted => 1000)->{granted}, '<=', 34, 'one of three gateways does not get all units';
 };
 
 subtest 'a fail-over, a new rate' => sub {
@@ -179,6 +181,7 @@ subtest 'wallets' => sub {
     is $got{b}{ahead}, 7 * 864e9, 'an empty pool: units come from the time line';
     is_deeply [ $call->('b', wallet => 11) ], [ 0, 0, 0, 23 ], 'with the next call it does not any more';
 
+    $redis->command('HDEL', $day{key}, 'g:b');
     is_deeply [ ($call->('a', wanted => 90, waiting => 90, wallet => 12))[ 0, 1 ] ], [ 68, 0 ], 'the time line: the burst without all wallets';
     is_deeply [ $call->('a', fill => 25, wallet => 0) ], [ 0, 0, 0, 11 ], 'no wallet is filled where less than half of the time line is left';
     cmp_ok $redis->command('PTTL', $day{key}), '>', 120_000, 'the state lasts as long as wallets';
@@ -240,6 +243,29 @@ subtest 'units that come back after another gateway leased behind them' => sub {
     is $back->(at => $now + 150_000, back => 5000e6)->{pool}, 25 * 20e6, 'as many as it has room for';
     is $back->(at => $now + 150_000, unit => 10e6, window => 74 * 10e6)->{pool}, 0, 'none after a change of the rate';
     is $back->(at => $now + 150_000, wanted => 1)->{pool}, 0, 'nor with a call that wants some: they may be those of the former rate';
+    is $back->(at => $now + 150_000, fill => 4)->{pool}, 0, 'nor with one that wants some for the wallet';
+    is $back->(at => $now + 150_000, answered => $a->{now} - 1)->{pool}, 0, 'nor where another server may have answered last';
+
+    $redis->command('RESTORE', $fast{key}, 0, $state, 'REPLACE');
+    ask(%fast, at => $now + 150_000, gateway => 'b', unit => 10e6, window => 37 * 10e6, most => 12);
+    my @state = $redis->command('HMGET', $fast{key}, qw(at ahead unit wallets));
+    my $old = ask(%fast, %back, at => $now + 160_000);
+    is_deeply [ $redis->command('HMGET', $fast{key}, qw(at ahead unit wallets)) ], \@state,
+        'what is left of the former limit changes nothing once the new one is known';
+    is $old->{gateways}, 2, 'and gets an answer';
+    is +(split ' ', $redis->command('HGET', $fast{key}, 'g:a'))[0], $old->{now}, 'as the last call of its gateway';
+};
+
+subtest 'what is reserved for a gateway that hands back its units' => sub {
+    my %fast = (key => 'amp:limit:{globex}:away', unit => 20e6, window => 74 * 20e6, reach => 0, most => 25, peers => 2);
+    my $now = $time->();
+    my $a = ask(%fast, at => $now, wanted => 70, waiting => 70);
+    my $b = ask(%fast, at => $now + 1000, gateway => 'b', wanted => 5, waiting => 5);
+    $a = ask(%fast, at => $now + 300_000, wanted => 0, answered => $a->{now}, tail_us => $a->{now}, tail_ns => $a->{ahead}, back => 20e6);
+    $b = ask(%fast, at => $now + 310_000, gateway => 'b', wanted => 1, answered => $b->{now});
+    is $b->{gateways}, 2, 'it may come back at once';
+    ask(%fast, at => $now + 2_310_000, gateway => 'b', wanted => 1, answered => $b->{now}, lately => $b->{gateways}, age => 1_999_000, away => 1_990_000, charge => 1e9);
+    like $redis->command('HGET', $fast{key}, 'run'), qr/ away \d+ \d+ \d+ 1$/, 'a part of the bucket, after an outage';
 };
 
 subtest 'gateways of version 0.1.0 on the same key' => sub {

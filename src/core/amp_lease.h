@@ -103,12 +103,12 @@
  *
  * Changes.  The promise holds for the new rate and burst from the moment when
  * all gateways use them; what is in a wallet lapses.  Until then the script
- * sees calls with either: the number of units that are spent stays the same,
- * but is never more than the caller's burst.  That moves TAT back and forth;
- * blocks of one T must not overlap nevertheless, since gateways spend those
- * that came with the rate and burst that they use.  So for each T the script
- * keeps the largest TAT for a minute (AMP_LEASE_KEEP), and a call leases
- * nothing before it.
+ * sees calls with either: the number of units that are spent, all in wallets
+ * among them, stays the same, but is never more than the caller's burst.  That
+ * moves TAT back and forth; blocks of one T must not overlap nevertheless,
+ * since gateways spend those that came with the rate and burst that they use.
+ * So for each T the script keeps the largest TAT for a minute
+ * (AMP_LEASE_KEEP), and a call leases nothing before it.
  *
  * Tenants that share a limit: amp_share.h says how many units a request has to
  * leave to others.  The promise does not depend on that.
@@ -141,7 +141,6 @@
 #define AMP_LEASE_ARGS     24
 #define AMP_LEASE_ANSWER   11
 #define AMP_LEASE_TEXT     32                       /* bytes for a number     */
-#define AMP_LEASE_UNUSED   (2 * AMP_LEASE_AHEAD)
 
 
 typedef enum {
@@ -242,7 +241,9 @@ int amp_lease_scarce(const amp_lease_t *lease, uint64_t now);
 
 /*
  * 1 when units should be handed back, since no requests come: more than a few
- * after a second; where they are scarce, any after AMP_LEASE_UNUSED.
+ * after a second; where they are scarce, any after AMP_LEASE_UNUSED.  That time
+ * counts from the last answer and from the last period of AMP_LEASE_AHEAD that
+ * began with a request.
  */
 
 int amp_lease_unused(const amp_lease_t *lease, uint64_t now);

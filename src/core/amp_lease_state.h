@@ -19,6 +19,8 @@
 #define AMP_LEASE_LIFE     (10 * AMP_LEASE_SECOND)
 #define AMP_LEASE_KEEP     (60 * AMP_LEASE_SECOND)  /* units of an answer     */
 #define AMP_LEASE_RETRY    (AMP_LEASE_SECOND / 4)   /* after a failed call    */
+#define AMP_LEASE_UNUSED   (2 * AMP_LEASE_AHEAD)    /* without requests: scarce
+                                                       units are handed back  */
 #define AMP_LEASE_SPAN     (UINT64_C(1) << 51)      /* 26 days: a burst that
                                                        takes longer to refill
                                                        is reduced to that     */

@@ -52,8 +52,10 @@ amp_lease_wallet_take(amp_lease_t *lease, uint32_t units, uint64_t now)
 void
 amp_lease_wallet_give_up(amp_lease_t *lease, uint64_t now)
 {
-    lease->lapsed += lease->wallet;
-    amp_lease_wallet_take(lease, lease->wallet, now);
+    if (lease->wallet != 0) {
+        lease->lapsed += lease->wallet;
+        amp_lease_wallet_take(lease, lease->wallet, now);
+    }
 }
 
 

@@ -144,14 +144,26 @@ if old[6] then
 end
 local same = answered > 0 and answered == called
 
+-- Of another unit or burst than the state's: see "After a change" below.
+local changed = old[1] and (old[3] ~= ARGV[1] or most ~= cap)
+local hands_back = wanted == 0 and fill == 0
+
 -- Redis got this call late, and nobody waits for the answer: nothing is granted
--- nor charged, and the gateway has not called.
-if same and not foreign and now - answered - age > timeout then
+-- nor charged, and the gateway has not called.  Or a gateway without requests,
+-- which does not know that the limit has changed, hands back units of the former
+-- one: they have lapsed.
+local late = now - answered - age > timeout
+local outdated = hands_back and changed and charge == 0 and not began
+if same and not foreign and (late or outdated) then
   local left = math.max(0, old[2] - math.max(0, now - old[1]) * 1000)
   if old[9] then
     redis.call('HSET', key, my_wallet,
       string.match(old[9], '^%d+') .. ' ' .. text(now))
     redis.call('PEXPIRE', key, text(math.ceil(left / 1000000) + valid / 1000))
+  end
+  if not late then
+    redis.call('HSET', key, me, text(now) .. ' 0 '
+      .. string.match(old[6], '%d+$'))
   end
   return { now, math.ceil(left), 0, others + 1, math.ceil(left), 0, 0, 0, pool,
     lent, cap }
@@ -223,12 +235,13 @@ if old[1] then
   -- Units come back to the time line only if no other gateway leased behind
   -- them: TAT must still be the one that the gateway names.  Else those that may
   -- be spent by now get into the pool, if they are units of the caller's rate: a
-  -- call that wants some may hand back those of the former one.
+  -- call that wants some may hand back those of the former one, and those of
+  -- another server have places of its clock.
   if back > 0 and not foreign and not began and missing == 0 then
     local tail = (ARGV[8] - now) * 1000 + ARGV[9]
     if ahead == tail then
       ahead = math.max(0, ahead - back)
-    elseif wanted == 0 and old[3] == ARGV[1] and most == cap and not mixed then
+    elseif hands_back and same and not changed and not mixed then
       local last = math.min(tail, ahead, window + unit)
       local units = math.floor((last - math.max(0, tail - back)) / unit)
       refill(math.max(0, units) * unit, (cap - lent) * unit)
@@ -243,7 +256,7 @@ if old[1] then
   -- and of the pool, and what is too much for one, of the other.  The pool gets
   -- no unit: a call with the former burst would return what is spent.  What is
   -- in wallets may be spent, too.
-  if old[3] ~= ARGV[1] or most ~= cap then
+  if changed then
     local line, full = ahead / old[3], window / unit + 1
     local spent = most - pool / old[3]
     line = line + math.max(0, spent - cap)
@@ -318,7 +331,8 @@ if away > 0 and not began and (absent == 0 or now - away > thawed) then
 end
 
 if absent > 0 then
-  ahead = ahead + math.floor((now - old[1]) * 1000 * absent / shares)
+  local past = math.max(0, now - old[1])
+  ahead = ahead + math.floor(past * 1000 * absent / shares)
 end
 
 -- What left the caller's wallet is put back with the rest of the time.  A call that
@@ -493,13 +507,8 @@ elseif older == 0 and (cap > 0 or lent > 0) then
 end
 redis.call('HSET', key, 'at', text(now), 'ahead', text(ahead),
   'unit', ARGV[1], 'run', run, 'swept', text(swept))
-if wanted > 0 or fill > 0 or began then
-  redis.call('HSET', key, me,
-    text(now) .. ' ' .. text(charged) .. ' '
-    .. text(math.floor(now + had / 1000)))
-else
-  redis.call('HDEL', key, me)
-end
+redis.call('HSET', key, me, text(now) .. ' ' .. text(charged) .. ' '
+  .. text(math.floor(now + had / 1000)))
 
 local life, list = math.ceil((ahead + cap * unit) / 1000000) + 5000, ''
 

@@ -93,7 +93,7 @@ static const scenario_t  scenarios[] = {
     ONCE("two, at once",      "1/s",     50, 2,  400,   50, 1, .90),
     ONCE("two, at once",  "10000/d",    500, 2, 5000,  500, 1, .97),
     ONCE("four, at once",   "100/s",    100, 4,  400,  100, 0, .95),
-    ONCE("four, at once",   "100/s",    100, 4, 5000,  100, 0, .95),
+    ONCE("four, at once",   "100/s",    100, 4, 5000,  100, 0, .88),
     ONCE("four, at once",     "1/s",     48, 4,  400,   48, 0, 1),
     ONCE("four, at once", "10000/d",    500, 4,  400,  500, 0, 1),
     ONCE("four, at once", "10000/d",    500, 4, 5000,  500, 0, 1),
@@ -319,14 +319,16 @@ random_scenario(scenario_t *s, uint64_t seed)
 
     /*
      * A gateway that alone does not reach Redis spends its share in addition to
-     * what the others lease; so no call is lost but while Redis is frozen, and
-     * that happens once: docs/limits.md says what two such faults can cost.
+     * what the others lease; so no call is lost but while Redis is frozen,
+     * which happens once, and not while some have no requests: docs/limits.md
+     * says what two such faults can cost.
      */
 
     if ((faults & 48) == 32 && s->failovers + s->moves == 0
         && s->burst - s->burst / 4 >= s->gateways)
     {
         s->freezes = 1;
+        s->pause = 0;
         s->seconds += 4;
         s->deaths = 0;
         s->loss = 0;

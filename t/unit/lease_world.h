@@ -62,12 +62,14 @@ typedef struct {
 
 typedef struct {
     amp_lease_t     lease;
+    amp_rate_t      rate;       /* of its last call                           */
     uint64_t        zero;       /* its clock at 0                             */
     int             drift;      /* ppm, at most 200                           */
     double          demand;     /* requests a step                            */
     unsigned        admitted;
     unsigned        late;       /* of these, in the second half               */
     unsigned        waiting;
+    int             looked;     /* requests came, which may begin a call      */
     uint64_t        changes;    /* world's clock: when it gets the new rate   */
     int             run;        /* of the server to which it is connected     */
     double          since;
@@ -220,6 +222,7 @@ static void
 gateway_start(world_t *w, gateway_t *g)
 {
     memset(&g->lease, 0, sizeof(g->lease));
+    g->rate.count = 0;
     g->zero = SECOND * (100 + world_draw(w, 1000000));
     g->drift = (int) world_draw(w, 401) - 200;
     g->waiting = 0;
@@ -238,17 +241,18 @@ gateway_start(world_t *w, gateway_t *g)
 static int
 gateway_hands_back(world_t *w, gateway_t *g, uint64_t now)
 {
-    amp_lease_t  *lease = &g->lease;
+    int  exits = 0;
 
-    if (w->s->turns) {
-        return amp_lease_unused(lease, now)
-               && amp_lease_return(lease, gateway_rate(w, g), now, TIMEOUT, 0,
-                                   &g->ask);
+    if (w->s->deaths != 0 && world_draw(w, 20000) == 0) {
+        exits = (int) world_draw(w, 2);
+
+    } else if (!amp_lease_unused(&g->lease, now)) {
+        return 0;
     }
 
-    return w->s->deaths != 0 && world_draw(w, 20000) == 0
-           && amp_lease_return(lease, gateway_rate(w, g), now, TIMEOUT,
-                               (int) world_draw(w, 2), &g->ask);
+    return g->rate.count != 0
+           && amp_lease_return(&g->lease, &g->rate, now, TIMEOUT, exits,
+                               &g->ask);
 }
 
 
@@ -261,14 +265,17 @@ gateway_call(world_t *w, gateway_t *g)
         return;
     }
 
-    if (amp_lease_due(&g->lease, gateway_rate(w, g), now)) {
-        amp_lease_ask(&g->lease, gateway_rate(w, g), now, TIMEOUT, &g->ask);
+    if ((g->looked || g->waiting)
+        && amp_lease_due(&g->lease, gateway_rate(w, g), now))
+    {
+        g->rate = *gateway_rate(w, g);
+        amp_lease_ask(&g->lease, &g->rate, now, TIMEOUT, &g->ask);
 
     } else if (g->tells) {
         g->tells = 0;
 
-        if (!amp_lease_tell(&g->lease, gateway_rate(w, g), now, TIMEOUT,
-                            &g->ask))
+        if (g->rate.count == 0
+            || !amp_lease_tell(&g->lease, &g->rate, now, TIMEOUT, &g->ask))
         {
             return;
         }
@@ -465,6 +472,7 @@ world_requests(world_t *w, gateway_t *g, unsigned n)
 {
     while (n--) {
         w->requests++;
+        g->looked = 1;
         w->one += amp_rate_take(w->now < w->change ? &w->rate : &w->then,
                                 &w->tat, w->now) == 0;
 
@@ -543,9 +551,10 @@ world_step(world_t *w, gateway_t *g)
     world_requests(w, g, n);
     gateway_notice(w, g);
 
-    if (g->demand != 0 || g->waiting != 0 || g->calling) {
+    if (g->demand != 0 || g->looked || g->waiting != 0 || g->calling) {
         gateway_call(w, g);
         gateway_receive(w, g);
+        g->looked = 0;
     }
 }
 

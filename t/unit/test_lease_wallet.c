@@ -284,6 +284,37 @@ a_gateway_that_exits_gives_up_its_wallet(void **state)
 }
 
 
+/* What time has put back stays so, though the calls that would say it fail. */
+
+static void
+what_left_a_wallet_before_an_outage(void **state)
+{
+    one_t            o;
+    uint64_t         freed, wait;
+    amp_lease_ask_t  ask;
+
+    one_init(&o, "50/s", 100);
+    assert_true(one_request(&o) == 0);
+    assert_true(o.lease.wallet != 0);
+    freed = o.lease.wallet * o.lease.unit;
+
+    while (o.lease.wallet != 0) {
+        assert_int_equal(amp_lease_look(&o.lease, &o.rate, o.now, 0, &wait),
+                         AMP_LEASE_ADMIT);
+        amp_lease_spend(&o.lease, &o.rate, o.now, 0);
+    }
+
+    o.now += 5 * SECOND;
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    assert_true(ask.freed == freed);
+    amp_lease_failed(&o.lease, o.now, o.now);
+
+    o.now += AMP_LEASE_RETRY;
+    amp_lease_ask(&o.lease, &o.rate, o.now, TIMEOUT, &ask);
+    assert_true(ask.freed == freed);
+}
+
+
 /* A quarter of a burst that refills within a minute, if no tenants share it. */
 
 static void
@@ -317,6 +348,7 @@ main(void)
         cmocka_unit_test(how_long_a_wallet_is_valid),
         cmocka_unit_test(another_limit_empties_the_wallet),
         cmocka_unit_test(a_wallet_is_spent_before_the_share),
+        cmocka_unit_test(what_left_a_wallet_before_an_outage),
         cmocka_unit_test(units_that_other_gateways_want_are_unused_soon),
         cmocka_unit_test(a_gateway_that_exits_gives_up_its_wallet)
     };

@@ -15,7 +15,8 @@
 
 
 #define NGX_AMPERSAND_LEASE_LOG    10           /* s between log lines        */
-#define NGX_AMPERSAND_LEASE_PLAN   (AMP_LEASE_UNUSED / 1000000)  /* ms        */
+#define NGX_AMPERSAND_LEASE_PLAN   (AMP_LEASE_UNUSED / 1000000 + 5)  /* ms,
+                                                   timers may be early        */
 #define NGX_AMPERSAND_LEASE_START  (10 * AMP_LEASE_SECOND)  /* servers seen
                                                    before are no successors   */
 
@@ -37,6 +38,7 @@ static void ngx_ampersand_lease_log(ngx_ampersand_lease_call_t *call,
     ngx_uint_t failed);
 static void ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
     amp_lease_answer_t *answer);
+static uint32_t ngx_ampersand_lease_ms(uint64_t now);
 static void ngx_ampersand_lease_plan(ngx_ampersand_lease_call_t *call,
     ngx_ampersand_leased_t *leased, uint64_t now);
 static void ngx_ampersand_lease_planned(ngx_event_t *ev);
@@ -502,16 +504,31 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 }
 
 
+/* As ngx_ampersand_leased_t has it: never 0. */
+
+static uint32_t
+ngx_ampersand_lease_ms(uint64_t now)
+{
+    return (uint32_t) (now / 1000000) | 1;
+}
+
+
 /* With the zone's lock held: plans a call that hands units back, if none is. */
 
 static void
 ngx_ampersand_lease_plan(ngx_ampersand_lease_call_t *call,
     ngx_ampersand_leased_t *leased, uint64_t now)
 {
+    uint32_t                     ms;
     ngx_ampersand_lease_call_t  *plan;
 
+    ms = ngx_ampersand_lease_ms(now);
+
+    /* the timer of a worker that died never comes */
+
     if (!amp_lease_scarce(&leased->lease, now)
-        || now - leased->planned < AMP_LEASE_UNUSED)
+        || (leased->planned != 0
+            && ms - leased->planned < 2 * NGX_AMPERSAND_LEASE_PLAN))
     {
         return;
     }
@@ -528,7 +545,8 @@ ngx_ampersand_lease_plan(ngx_ampersand_lease_call_t *call,
     plan->timer.log = call->leasing->log;
     plan->timer.cancelable = 1;
 
-    leased->planned = now;
+    leased->planned = ms;
+    plan->planned = ms;
     ngx_add_timer(&plan->timer, NGX_AMPERSAND_LEASE_PLAN);
 }
 
@@ -537,7 +555,7 @@ static void
 ngx_ampersand_lease_planned(ngx_event_t *ev)
 {
     uint64_t                     now;
-    ngx_uint_t                   sends, waits;
+    ngx_uint_t                   scarce, sends, waits;
     ngx_ampersand_zone_t        *zone;
     ngx_ampersand_leased_t      *leased;
     ngx_ampersand_lease_call_t  *call;
@@ -554,13 +572,15 @@ ngx_ampersand_lease_planned(ngx_event_t *ev)
                                        amp_span_make(call->holder, call->len),
                                        call->limit, 0);
 
-    if (leased && amp_lease_scarce(&leased->lease, now)) {
-        leased->planned = now;
-        waits = !amp_lease_unused(&leased->lease, now);
-        sends = !waits
+    if (leased && leased->planned == call->planned) {
+        scarce = amp_lease_scarce(&leased->lease, now);
+        waits = scarce && !amp_lease_unused(&leased->lease, now);
+        sends = scarce && !waits
                 && amp_lease_return(&leased->lease, &leased->rate, now,
                                     ngx_ampersand_lease_timeout(call->leasing),
                                     0, &call->ask);
+        call->planned = waits ? ngx_ampersand_lease_ms(now) : 0;
+        leased->planned = call->planned;
     }
 
     ngx_ampersand_zone_unlock(zone);

@@ -88,20 +88,26 @@ amp_span_t ngx_ampersand_lease_id(amp_span_t holder, amp_limit_e limit,
     u_char *name);
 
 
-/* What it holds.  A node of kind SHARE, whose id is a tenant's: amp_share_t. */
+/*
+ * What it holds.  A node of kind SHARE, whose id is a tenant's: amp_share_t.  A
+ * reload finds the nodes of the former build: see NGX_AMPERSAND_LAYOUT.
+ */
 
 typedef struct {
     amp_lease_t   lease;
     amp_rate_t    rate;             /* of the last call                       */
+    uint32_t      planned;          /* when a worker last looked whether to
+                                       make the planned call, ms; 0: none is
+                                       planned                                */
     amp_shares_t  shares;           /* of AMP_LIMIT_PROJECT                   */
-    uint64_t      planned;          /* when a worker last planned a call that
-                                       hands back                             */
 } ngx_ampersand_leased_t;
 
 
 typedef struct {
     ngx_queue_t              queue;
     ngx_event_t              timer;     /* of a planned call                  */
+    uint32_t                 planned;   /* ... as in the lease, if that is the
+                                           one                                */
     ngx_ampersand_leasing_t  *leasing;
     amp_limit_e              limit;
     amp_lease_ask_t          ask;

@@ -232,12 +232,17 @@ typedef struct {
 } ngx_ampersand_shared_t;
 
 
-/* Another number for a build whose nodes or states have other sizes. */
+/*
+ * Another number for a build whose nodes or states have other sizes.  Where
+ * only the meaning of a member changes, NGX_AMPERSAND_LAYOUT_CHANGES counts it.
+ */
+
+#define NGX_AMPERSAND_LAYOUT_CHANGES  1
 
 #define NGX_AMPERSAND_LAYOUT                                                  \
     (((sizeof(ngx_ampersand_shared_t) * 31 + sizeof(ngx_ampersand_node_t))    \
       * 31 + sizeof(amp_lease_t)) * 31 + sizeof(amp_shares_t)                 \
-     + sizeof(amp_share_t))
+     + sizeof(amp_share_t) + NGX_AMPERSAND_LAYOUT_CHANGES)
 
 
 #endif /* NGX_AMPERSAND_LAYOUT_H */
