@@ -83,12 +83,12 @@ subtest 'one gateway: one bucket in Redis time' => sub {
 
 subtest 'several gateways' => sub {
     $redis->command('DEL', $key);
-    my $then = int(Time::HiRes::time() * 1e6);
-    is ask(at => $then, gateway => $_)->{gateways}, $_, "gateway $_ is counted" for 1 .. 4;
-    is ask(at => $then, wanted => 0, gateway => 4)->{gateways}, 4, 'so is one that hands back its units';
-    is ask(at => $then + 1.5e6, gateway => $_)->{gateways}, 4, 'for as long as one without' for 1 .. 3;
-    is ask(at => $then + 3e6, gateway => 1)->{gateways}, 3, 'and not two seconds after its last call';
-    cmp_ok ask(at => $then + 3e6, gateway => 1, wanted => 1000)->{granted}, '<=', 34, 'one of three gateways does not get all units';
+    my $now = $time->();
+    is ask(at => $now, gateway => $_)->{gateways}, $_, "gateway $_ is counted" for 1 .. 4;
+    is ask(at => $now, wanted => 0, gateway => 4)->{gateways}, 4, 'a gateway that hands back its units is counted';
+    is ask(at => $now + 1.5e6, gateway => $_)->{gateways}, 4, "1.5 s later, too: gateway $_ calls" for 1 .. 3;
+    is ask(at => $now + 3e6, gateway => 1)->{gateways}, 3, '3 s after its last call it is not';
+    cmp_ok ask(at => $now + 3e6, gateway => 1, wanted => 1000)->{granted}, '<=', 34, 'one of three gateways does not get all units';
 };
 
 subtest 'a fail-over, a new rate' => sub {
@@ -181,6 +181,7 @@ subtest 'wallets' => sub {
     is $got{b}{ahead}, 7 * 864e9, 'an empty pool: units come from the time line';
     is_deeply [ $call->('b', wallet => 11) ], [ 0, 0, 0, 23 ], 'with the next call it does not any more';
 
+    # as if b had not called for two seconds
     $redis->command('HDEL', $day{key}, 'g:b');
     is_deeply [ ($call->('a', wanted => 90, waiting => 90, wallet => 12))[ 0, 1 ] ], [ 68, 0 ], 'the time line: the burst without all wallets';
     is_deeply [ $call->('a', fill => 25, wallet => 0) ], [ 0, 0, 0, 11 ], 'no wallet is filled where less than half of the time line is left';
@@ -252,8 +253,8 @@ subtest 'units that come back after another gateway leased behind them' => sub {
     my $old = ask(%fast, %back, at => $now + 160_000);
     is_deeply [ $redis->command('HMGET', $fast{key}, qw(at ahead unit wallets)) ], \@state,
         'what is left of the former limit changes nothing once the new one is known';
-    is $old->{gateways}, 2, 'and gets an answer';
-    is +(split ' ', $redis->command('HGET', $fast{key}, 'g:a'))[0], $old->{now}, 'as the last call of its gateway';
+    is $old->{gateways}, 2, 'the call is answered';
+    is +(split ' ', $redis->command('HGET', $fast{key}, 'g:a'))[0], $old->{now}, 'and is the last call of its gateway';
 };
 
 subtest 'what is reserved for a gateway that hands back its units' => sub {
@@ -263,9 +264,9 @@ subtest 'what is reserved for a gateway that hands back its units' => sub {
     my $b = ask(%fast, at => $now + 1000, gateway => 'b', wanted => 5, waiting => 5);
     $a = ask(%fast, at => $now + 300_000, wanted => 0, answered => $a->{now}, tail_us => $a->{now}, tail_ns => $a->{ahead}, back => 20e6);
     $b = ask(%fast, at => $now + 310_000, gateway => 'b', wanted => 1, answered => $b->{now});
-    is $b->{gateways}, 2, 'it may come back at once';
+    is $b->{gateways}, 2, 'the gateway is counted';
     ask(%fast, at => $now + 2_310_000, gateway => 'b', wanted => 1, answered => $b->{now}, lately => $b->{gateways}, age => 1_999_000, away => 1_990_000, charge => 1e9);
-    like $redis->command('HGET', $fast{key}, 'run'), qr/ away \d+ \d+ \d+ 1$/, 'a part of the bucket, after an outage';
+    like $redis->command('HGET', $fast{key}, 'run'), qr/ away \d+ \d+ \d+ 1$/, 'after an outage a part of the bucket is reserved for it';
 };
 
 subtest 'gateways of version 0.1.0 on the same key' => sub {

@@ -219,9 +219,9 @@ local function refill(time, full)
   return gain
 end
 
-local ahead, idle = 0, 0
+local ahead, idle, past = 0, 0, 0
 if old[1] then
-  local past = math.max(0, now - old[1] - skew)
+  past = math.max(0, now - old[1] - skew)
   ahead = math.max(0, old[2] - past * 1000)
 
   -- Time in which the line was full refills the pool, unless a gateway spent it
@@ -331,7 +331,6 @@ if away > 0 and not began and (absent == 0 or now - away > thawed) then
 end
 
 if absent > 0 then
-  local past = math.max(0, now - old[1])
   ahead = ahead + math.floor(past * 1000 * absent / shares)
 end
 

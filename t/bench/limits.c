@@ -74,7 +74,8 @@ static const scenario_t  scenarios[] = {
 
     /*
      * a burst that one bucket admits at once is admitted at once, but for the
-     * few units that are in the wallets of gateways with little traffic
+     * few units that are in the wallets of gateways with little traffic, and
+     * those leased ahead where an answer takes longer than the burst
      */
 
 #define ONCE(name, rate, burst, gateways, delay, once, seen, least)           \

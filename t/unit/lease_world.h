@@ -222,7 +222,7 @@ static void
 gateway_start(world_t *w, gateway_t *g)
 {
     memset(&g->lease, 0, sizeof(g->lease));
-    g->rate.count = 0;
+    g->rate = w->rate;
     g->zero = SECOND * (100 + world_draw(w, 1000000));
     g->drift = (int) world_draw(w, 401) - 200;
     g->waiting = 0;
@@ -250,9 +250,7 @@ gateway_hands_back(world_t *w, gateway_t *g, uint64_t now)
         return 0;
     }
 
-    return g->rate.count != 0
-           && amp_lease_return(&g->lease, &g->rate, now, TIMEOUT, exits,
-                               &g->ask);
+    return amp_lease_return(&g->lease, &g->rate, now, TIMEOUT, exits, &g->ask);
 }
 
 
@@ -274,9 +272,7 @@ gateway_call(world_t *w, gateway_t *g)
     } else if (g->tells) {
         g->tells = 0;
 
-        if (g->rate.count == 0
-            || !amp_lease_tell(&g->lease, &g->rate, now, TIMEOUT, &g->ask))
-        {
+        if (!amp_lease_tell(&g->lease, &g->rate, now, TIMEOUT, &g->ask)) {
             return;
         }
 

@@ -504,7 +504,7 @@ ngx_ampersand_lease_end(ngx_ampersand_lease_call_t *call,
 }
 
 
-/* As ngx_ampersand_leased_t has it: never 0. */
+/* The milliseconds for ngx_ampersand_leased_t.planned: never 0. */
 
 static uint32_t
 ngx_ampersand_lease_ms(uint64_t now)
@@ -524,7 +524,7 @@ ngx_ampersand_lease_plan(ngx_ampersand_lease_call_t *call,
 
     ms = ngx_ampersand_lease_ms(now);
 
-    /* the timer of a worker that died never comes */
+    /* a plan whose timer is long overdue is that of a worker that died */
 
     if (!amp_lease_scarce(&leased->lease, now)
         || (leased->planned != 0

@@ -106,8 +106,8 @@ typedef struct {
 typedef struct {
     ngx_queue_t              queue;
     ngx_event_t              timer;     /* of a planned call                  */
-    uint32_t                 planned;   /* ... as in the lease, if that is the
-                                           one                                */
+    uint32_t                 planned;   /* ... the lease has the same number
+                                           while no other call is planned     */
     ngx_ampersand_leasing_t  *leasing;
     amp_limit_e              limit;
     amp_lease_ask_t          ask;
